@@ -1,0 +1,3 @@
+"""Skin lesion diagnosis from a clinical photograph and skin ultrasound. Research use only."""
+
+__version__ = "0.1.0"

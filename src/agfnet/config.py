@@ -1,0 +1,185 @@
+"""Every setting of every command, documented once: `--help` and the reference page are made from here.
+
+Frozen dataclasses, no torch. A class per command, and a class per group of settings that
+commands share. A field without a default is a positional argument of its command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Resize = Literal["crop", "pad", "stretch"]
+Kind = Literal["photo", "ultrasound"]
+
+
+@dataclass(frozen=True)
+class ModalityConfig:
+    """How the images of one modality are prepared and varied."""
+
+    kind: Kind = "photo"
+    """What the image is, which decides how training may vary it. `photo` (also dermoscopy): flips,
+    rotations, colour. `ultrasound`: depth points down and there is no colour, so left-right
+    flips, small shifts, gain and contrast only."""
+    resize: Resize = "crop"
+    """How an image is made square: `crop` keeps the centre, `pad` keeps all of it with black
+    borders, `stretch` keeps all of it and gives up the aspect ratio."""
+
+
+def default_modalities() -> dict[str, ModalityConfig]:
+    """A clinical photograph and a skin ultrasound."""
+    return {
+        "clinical": ModalityConfig(kind="photo", resize="crop"),
+        "ultrasound": ModalityConfig(kind="ultrasound", resize="pad"),
+    }
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which cases, which of their columns, and how images are prepared."""
+
+    cases: str
+    """The cases table (CSV), with a `split` column of train, val and test (see `agfnet split`)."""
+    modalities: dict[str, ModalityConfig] = field(default_factory=default_modalities)
+    """Image columns to use, in order. One column makes a single-modality network."""
+    labels: list[str] | dict[str, list[str]] | None = None
+    """Which labels to keep, in class order: a list keeps a subset, a mapping from new name to old
+    names merges several into one. All labels of the training split in alphabetical order if unset.
+    Cases with other labels are left out, and counted."""
+    size: int = 224
+    """Side of the square image that the network sees, in pixels."""
+    augment: bool = True
+    """Vary the training images, each modality by the rules of its kind."""
+    cache_mb: int = 1024
+    """Keep prepared images in memory up to this many megabytes; 0 decodes every file every time."""
+    workers: int = 0
+    """Processes that prepare images beside training; 0 prepares them in the training process."""
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """The feature extractor of each modality: any timm model that can return feature maps."""
+
+    name: str = "resnet50"
+    """Name of the timm model."""
+    weights: str | None = None
+    """Where its weights come from: unset for random, `timm` for the published pretrained weights
+    (downloads them), or a local `.safetensors` file."""
+    mean: tuple[float, float, float] | None = None
+    """Mean per RGB channel, on a 0 to 1 scale, that the weights expect; timm's own if unset."""
+    std: tuple[float, float, float] | None = None
+    """Standard deviation per RGB channel that the weights expect; timm's own if unset."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Further arguments for `timm.create_model`, for example `{pad_type: same}`."""
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """Attention-guided local (ALL) and global (AGL) learning."""
+
+    dim: int = 128
+    """Width d of the tokens."""
+    heads: int = 4
+    """Attention heads; must divide `dim`."""
+    grid: int = 7
+    """Side g of the context grid: each scale of a view is summed up in g x g context tokens."""
+    scales: int = 3
+    """How many of the backbone's last feature maps to use, counted from the coarsest."""
+    layers: int = 2
+    """Layers of global learning."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network."""
+
+    method: Literal["agfnet", "concatenation"] = "agfnet"
+    """`agfnet`, or `concatenation`: pooled features of all modalities side by side and one linear
+    layer (with one modality: the single-modality baseline)."""
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+    dropout: float = 0.1
+    """Dropout before every classification head."""
+
+
+@dataclass(frozen=True)
+class ReconstructionConfig:
+    """Feature reconstruction learning (FRL): training only, for networks that return tokens."""
+
+    enabled: bool = True
+    """Train with feature reconstruction."""
+    hide: float = 0.5
+    """Share of each view's cells that is hidden."""
+    hide_modality: float = 0.2
+    """Probability that one whole view of a case is hidden instead (with two views or more)."""
+    focus: float = 1.0
+    """How strongly hiding follows the evidence: 0 hides at random, larger values prefer the cells
+    with the strongest evidence."""
+    rebuild: float = 1.0
+    """Weight of the reconstruction loss (cosine distance to the original tokens)."""
+    classify: float = 0.5
+    """Weight of the cross-entropy of the rebuilt features."""
+    agree: float = 0.5
+    """Weight of the agreement (KL divergence) with the prediction from the original features."""
+    ramp: float = 0.2
+    """Share of training over which these three weights rise from 0."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """The supervised part of the loss."""
+
+    auxiliary: float = 0.3
+    """Weight of the mean cross-entropy of the per-modality heads."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """`balanced` weighs each class by the inverse of its share of the training cases."""
+    label_smoothing: float = 0.0
+    """Share of the target probability that is spread over all classes."""
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """How the weights are learned: AdamW, linear warm-up, cosine decay."""
+
+    epochs: int = 50
+    """Passes over the training cases."""
+    batch_size: int = 32
+    """Cases per step."""
+    lr: float = 3e-4
+    """Peak learning rate."""
+    backbone_lr: float = 1.0
+    """Learning rate of the backbones, as a multiple of `lr` (below 1 for pretrained weights)."""
+    weight_decay: float = 0.05
+    """Weight decay, not applied to biases, norms and embeddings."""
+    warmup: float = 0.1
+    """Share of training over which the learning rate rises."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    ema: float | None = None
+    """Decay of an exponential moving average of the weights, which is then the model that is
+    validated and kept (for example 0.999); off if unset."""
+    patience: int | None = None
+    """Stop after so many epochs without a better validation loss; off if unset."""
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    """`auto` is bf16-mixed on a GPU that supports it and 32-true elsewhere."""
+    modality_dropout: float = 0.0
+    """Probability that one view of a training case is taken as missing (cases with two or more)."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train one network and evaluate it on the test split."""
+
+    data: DataConfig
+    model: ModelConfig = field(default_factory=ModelConfig)
+    reconstruction: ReconstructionConfig = field(default_factory=ReconstructionConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    name: str = "agfnet"
+    """Name of the run."""
+    runs: str = "runs"
+    """Folder that holds the run folders."""
+    seed: int = 0
+    """Seed of everything random."""
+    resume: bool = False
+    """Go on with the run of this name from its last finished epoch."""
