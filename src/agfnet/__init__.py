@@ -1,3 +1,5 @@
 """Skin lesion diagnosis from a clinical photograph and skin ultrasound. Research use only."""
 
 __version__ = "0.1.0"
+
+NOTICE = "Research use only, not a medical device."

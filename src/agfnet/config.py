@@ -1,4 +1,4 @@
-"""Every setting of every command, documented once: `--help` and the reference page are made from here.
+"""Every setting of every command, documented once: `--help` and the reference come from here.
 
 Frozen dataclasses, no torch. A class per command, and a class per group of settings that
 commands share. A field without a default is a positional argument of its command.
@@ -183,3 +183,137 @@ class TrainConfig:
     """Seed of everything random."""
     resume: bool = False
     """Go on with the run of this name from its last finished epoch."""
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Score a trained network on a cases table: predictions.csv, metrics.json and report.html."""
+
+    run: str
+    """Run folder."""
+    cases: str | None = None
+    """Cases table to score, labelled or not; the run's own table if unset."""
+    split: Literal["train", "val", "test"] | None = None
+    """Score this split only: `test` if unset for the run's own table, all cases for another."""
+    name: str | None = None
+    """Name of the result in `RUN/evaluation/`: the split, or the table's file name if unset."""
+    resamples: int = 1000
+    """Bootstrap resamples of patients for the 95 % intervals."""
+    seed: int = 0
+    """Seed of the resampling."""
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Diagnose one lesion, or every lesion of a table. Research use only."""
+
+    model: str
+    """Bundle, or run folder that has one."""
+    images: dict[str, str] | None = None
+    """One lesion: image file of each modality, as in `--images.clinical photo.jpg
+    --images.ultrasound scan.png`; several files of one modality are joined by `|`."""
+    cases: str | None = None
+    """Many lesions: a cases table, labelled or not."""
+    out: str = "predictions.csv"
+    """Where the predictions of a table go."""
+    picture: str | None = None
+    """Where a picture of the answer for one lesion goes (PNG, PDF or SVG)."""
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """Draw train, val and test: whole patients, labels in proportion. Writes a new table."""
+
+    cases: str
+    """Cases table without a split."""
+    out: str
+    """Table to write, with a `split` column."""
+    modalities: list[str] = field(default_factory=lambda: list(default_modalities()))
+    """Image columns."""
+    fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
+    """Shares of train, val and test."""
+    seed: int = 0
+    """Another seed draws another split."""
+
+
+@dataclass(frozen=True)
+class ImportConfig:
+    """Make a cases table from a public data set as it was downloaded."""
+
+    dataset: Literal["milk10k"]
+    """Which data set."""
+    source: str
+    """Folder of the downloaded data set; its images stay there."""
+    out: str
+    """Folder for `cases.csv`."""
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Make a phantom cohort, train four networks on it, compare them, and diagnose a new lesion."""
+
+    out: str = "runs/demo"
+    """Folder for the cohort, the runs and `summary.json`; an earlier demo there is replaced."""
+    lesions: int = 900
+    """Lesions in the cohort."""
+    size: int = 64
+    """Side of the images, in pixels."""
+    epochs: int = 20
+    """Passes over the training cases, for each network."""
+    seed: int = 0
+    """Seed of everything random."""
+
+
+@dataclass(frozen=True)
+class PhantomConfig:
+    """Make a synthetic cohort of photographs and ultrasound images whose answer is known.
+
+    A setting that is left unset (None) is what the preset says.
+    """
+
+    out: str
+    """The folder to write; it must not exist or be empty."""
+    lesions: int = 600
+    """How many lesions; patients have one or several of them."""
+    size: int = 224
+    """Side of the square images, in pixels."""
+    preset: Literal["easy", "hard", "shortcut", "missing", "shift", "imbalanced"] = "easy"
+    """`easy`: 7 entities, typical presentations. `hard`: 10 entities in their whole spectrum,
+    strong nuisance, wrong labels. `shortcut`: rulers and callipers betray malignancy in training
+    only. `missing`: views are missing, more often in benign lesions. `shift`: the test patients
+    come from a centre with other devices. `imbalanced`: 10 entities as frequent as in a clinic."""
+    seed: int = 0
+    """Seed of everything random."""
+    workers: int = 1
+    """Processes that draw; 1 draws in this one. The files are the same whatever their number."""
+    split: tuple[float, float, float] = (0.6, 0.15, 0.25)
+    """Shares of train, val and test. A patient is in one split only."""
+    entities: list[str] | None = None
+    """Which entities occur, two or more (see the table in the phantom's documentation)."""
+    atypia: float | None = None
+    """0 shows every lesion as typical of its entity, 1 in its entity's whole spectrum."""
+    nuisance: float | None = None
+    """Strength, 0 to 1, of all that varies without regard to the entity: light, hair, defocus,
+    gain, probe angle, artefacts, anatomy."""
+    imbalance: float | None = None
+    """0 makes the entities equally frequent, 1 as frequent as in a clinic."""
+    label_noise: float | None = None
+    """Share of wrong labels in train and val; test labels are true."""
+    missing_clinical: float | None = None
+    """Share of lesions without a photograph."""
+    missing_ultrasound: float | None = None
+    """Share of lesions without ultrasound."""
+    missing_by_class: bool | None = None
+    """Benign lesions lack a view three times as often as malignant ones; else all alike."""
+    mark_rate: float | None = None
+    """Share of photographs with a ruler, and of scans with callipers, without any shortcut."""
+    shortcut_train: float | None = None
+    """0 to 1: how strongly rulers and callipers go with malignancy in train and val."""
+    shortcut_test: float | None = None
+    """The same in test."""
+    centres: int | None = None
+    """How many centres, each with its own camera and scanner."""
+    shift: bool | None = None
+    """The devices differ widely between centres, and one centre is in test only."""
+    frames: int | None = None
+    """Most ultrasound frames of a lesion; each has 1 to this many."""

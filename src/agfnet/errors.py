@@ -14,7 +14,7 @@ class ConfigError(AgfnetError):
 class DataError(AgfnetError):
     """A problem in the user's data.
 
-    Several problems may be gathered in one error, one line each, so that a table is mended in one go.
+    Several problems may be gathered in one error, one line each, to mend a table in one go.
     """
 
 

@@ -1,0 +1,94 @@
+"""Time of the patient-level bootstrap against resampling the rows themselves.
+
+    python bench/evaluation.py --json evaluation.json
+
+Value: seconds for all resamples of a metric over weights. Baseline: the same metric recomputed on
+the repeated rows of each resample, timed on a few of them and scaled up. Ratio: baseline / value.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from agfnet.evaluation.metrics import METRICS
+from agfnet.evaluation.statistics import patient_bootstrap
+from agfnet.inference.predictions import Predictions
+
+SAMPLED = 3  # resamples of the baseline that are really timed
+
+
+def cohort(rows: int, classes: int) -> Predictions:
+    """Random probabilities with some skill; two lesions per patient."""
+    rng = np.random.default_rng(0)
+    target = rng.integers(classes, size=rows)
+    odds = np.exp(rng.normal(size=(rows, classes)) + 2 * np.eye(classes)[target])
+    names = tuple(f"class {c}" for c in range(classes))
+    return Predictions(
+        classes=names,
+        lesion_id=tuple(f"L{row}" for row in range(rows)),
+        patient_id=tuple(f"P{row // 2}" for row in range(rows)),
+        label=tuple(names[c] for c in target),
+        probabilities=odds / odds.sum(axis=1, keepdims=True),
+    )
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Print the table, and write it where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--classes", type=int, default=9)
+    parser.add_argument("--resamples", type=int, default=1_000)
+    parser.add_argument("--json", type=Path)
+    settings = parser.parse_args()
+    cases = cohort(settings.rows, settings.classes)
+    target = cases.target
+    draws = np.random.default_rng(0).integers(len(cases), size=(SAMPLED, len(cases)))
+
+    def copied(names: list[str]) -> float:
+        def work() -> None:
+            for rows in draws:
+                for name in names:
+                    METRICS[name](cases.probabilities[rows], target[rows])
+
+        return seconds(work) * settings.resamples / SAMPLED
+
+    def weighted(names: list[str]) -> float:
+        chosen = {name: METRICS[name] for name in names}
+        return seconds(lambda: patient_bootstrap(cases, chosen, resamples=settings.resamples))
+
+    results = []
+    title = f"bootstrap of {settings.rows} rows, {settings.classes} classes"
+    print(f"{title}, {settings.resamples} resamples\n")
+    print(f"{'metric':<20}{'seconds':>10}{'copied rows':>14}{'ratio':>8}")
+    for metric, names in [*((name, [name]) for name in METRICS), ("all", list(METRICS))]:
+        value, baseline = weighted(names), copied(names)
+        ratio = baseline / value
+        print(f"{metric:<20}{value:>10.2f}{baseline:>14.2f}{ratio:>8.1f}")
+        results.append(
+            {
+                "name": title,
+                "metric": f"{metric} seconds",
+                "value": value,
+                "baseline": baseline,
+                "ratio": ratio,
+            }
+        )
+    if settings.json:
+        settings.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,345 @@
+"""The cases table: one row per lesion, with the paths of its images. Read, check, write."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agfnet.data.problems import Problems, StrPath, near
+from agfnet.data.rows import Row, read_rows
+from agfnet.errors import ConfigError, DataError
+
+SPLITS = ("train", "val", "test")
+JOIN = "|"
+_OWN = ("lesion_id", "patient_id", "label", "split")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One lesion."""
+
+    lesion_id: str
+    patient_id: str
+    """Equal to `lesion_id` when the table has no such column or the cell is empty."""
+    label: str
+    """Empty when unlabelled."""
+    images: dict[str, tuple[Path, ...]]
+    """Absolute paths per modality; an empty tuple where the modality is missing."""
+    masks: dict[str, tuple[Path, ...]]
+    """Absolute paths of lesion masks; only modalities that have some."""
+    split: str
+    """`train`, `val`, `test`, or empty."""
+    attributes: dict[str, str]
+    """Every other column."""
+    row: int
+    """Line of the table that the case begins on; the header is line 1."""
+
+
+@dataclass(frozen=True)
+class CasesTable:
+    """A cases table that has been read and checked."""
+
+    path: Path
+    modalities: tuple[str, ...]
+    cases: tuple[Case, ...]
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __iter__(self) -> Iterator[Case]:
+        return iter(self.cases)
+
+
+def read_cases(path: StrPath, *, modalities: Sequence[str], check_files: bool = True) -> CasesTable:
+    """Read a cases table and check it.
+
+    Args:
+        path: the CSV file. Image paths in it are relative to its folder, or absolute.
+        modalities: names of the image columns, in the order of the configuration.
+        check_files: also look that every image and mask file exists and is not empty.
+
+    Raises:
+        ConfigError: `modalities` is empty, repeats a name, or names another column.
+        DataError: up to 20 problems of the table, one line each.
+    """
+    _check_modalities(modalities)
+    problems = Problems(path)
+    path = Path(path).absolute()
+    rows = read_rows(path, problems)
+    _check_columns(rows.columns, modalities, Problems(problems.path))
+    reader = _CaseReader(path.parent, modalities, problems, check_files=check_files)
+    with _without_collector():
+        cases = tuple(reader.read(row) for row in rows.rows)
+    problems.check()
+    return CasesTable(path=path, modalities=tuple(modalities), cases=cases)
+
+
+def _check_modalities(modalities: Sequence[str]) -> None:
+    columns = [*_OWN, *modalities, *map(_mask, modalities)]
+    for name in modalities:
+        if columns.count(name) > 1:
+            raise ConfigError(f"modalities: {name!r} is used twice; give each its own column name")
+    if not modalities:
+        raise ConfigError("modalities: none given; name at least one image column")
+
+
+def _mask(modality: str) -> str:
+    return f"{modality}_mask"
+
+
+def _check_columns(columns: Sequence[str], modalities: Sequence[str], problems: Problems) -> None:
+    for name in ("lesion_id", *modalities):
+        if name not in columns:
+            hint = near(name, columns)
+            problems.add(f"there is no such column; {hint}", row=1, column=name)
+    problems.check()
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Half the time of reading a large table is spent looking for cycles that cases never have."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+class _CaseReader:
+    """Turns rows into cases, and notes what contradicts an earlier row."""
+
+    def __init__(
+        self, folder: Path, modalities: Sequence[str], problems: Problems, *, check_files: bool
+    ) -> None:
+        self._folder = folder
+        self._modalities = tuple(modalities)
+        self._own = {*_OWN, *modalities, *map(_mask, modalities)}
+        self._problems = problems
+        self._check_files = check_files
+        self._lesions: dict[str, int] = {}
+        self._labels: dict[str, tuple[str, int]] = {}
+        self._patients: dict[str, tuple[str, int]] = {}
+
+    def read(self, row: Row) -> Case:
+        cells = row.cells
+        lesion = cells["lesion_id"]
+        label = cells.get("label", "")
+        split = cells.get("split", "")
+        patient = cells.get("patient_id", "") or lesion
+        self._check_lesion(lesion, row.line)
+        self._check_label(label, row.line)
+        self._check_split(split, patient, row.line)
+        images = {name: self._paths(row, name) for name in self._modalities}
+        if not any(images.values()):
+            self._problems.add(
+                f"the case {lesion!r} has no image at all; expected a path under "
+                + " or ".join(self._modalities)
+                + ", or delete the row",
+                row=row.line,
+            )
+        masks = {
+            name: self._paths(row, _mask(name))
+            for name in self._modalities
+            if cells.get(_mask(name))
+        }
+        attributes = {name: cell for name, cell in cells.items() if name not in self._own}
+        return Case(lesion, patient, label, images, masks, split, attributes, row.line)
+
+    def _check_lesion(self, lesion: str, line: int) -> None:
+        if not lesion:
+            message = "is empty; expected a name that no other row has"
+        elif (first := self._lesions.setdefault(lesion, line)) != line:
+            message = (
+                f"{lesion!r} is in row {first} too; expected one row per lesion, "
+                f"with several images of one modality joined by {JOIN!r}"
+            )
+        else:
+            return
+        self._problems.add(message, row=line, column="lesion_id")
+
+    def _check_label(self, label: str, line: int) -> None:
+        key = "".join(label.split()).casefold()
+        known, first = self._labels.setdefault(key, (label, line))
+        if known != label:
+            self._problems.add(
+                f"{label!r} differs only by case or spaces from {known!r} in row {first}; "
+                "write the same label the same way",
+                row=line,
+                column="label",
+            )
+
+    def _check_split(self, split: str, patient: str, line: int) -> None:
+        if not split:
+            return
+        if split not in SPLITS:
+            message = f"{split!r} is not a split; expected train, val, test or an empty cell"
+            self._problems.add(message, row=line, column="split")
+            return
+        known, first = self._patients.setdefault(patient, (split, line))
+        if known != split:
+            self._problems.add(
+                f"patient {patient!r} is in {split} here and in {known} in row {first}; "
+                "all lesions of a patient belong in one split",
+                row=line,
+                column="split",
+            )
+
+    def _paths(self, row: Row, column: str) -> tuple[Path, ...]:
+        names = [name.strip() for name in row.cells[column].split(JOIN) if name.strip()]
+        paths = tuple(self._folder / name for name in names)
+        if ".." in row.cells[column]:
+            paths = tuple(Path(os.path.normpath(path)) for path in paths)
+        if len(set(names)) < len(names):
+            message = "lists the same path twice; list each image once"
+            self._problems.add(message, row=row.line, column=column)
+        if self._check_files:
+            for name, path in zip(names, paths, strict=True):
+                if fault := _file_fault(name, path):
+                    self._problems.add(fault, row=row.line, column=column)
+        return paths
+
+
+def _file_fault(name: str, path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError as error:
+        mend = "write / between folders" if "\\" in name else "mend the path or copy the file there"
+        return f"{name!r} cannot be found at {path} ({error.strerror}); {mend}"
+    if stat.S_ISDIR(status.st_mode):
+        return f"{name!r} is a folder; expected an image file"
+    return "" if status.st_size else f"{name!r} is an empty file; copy the image again"
+
+
+def write_cases(
+    cases: Iterable[Case], path: StrPath, *, modalities: Sequence[str], overwrite: bool = False
+) -> None:
+    """Write a cases table, whole or not at all; `read_cases` reads the same cases back.
+
+    Image paths are written relative to the folder of `path`. The `split` column and mask columns
+    are written only when a case has one.
+
+    Args:
+        cases: a table or any cases.
+        path: the CSV file; its folder is made if missing.
+        modalities: names of the image columns.
+        overwrite: replace a file that is there already.
+
+    Raises:
+        ConfigError: `modalities` is empty, repeats a name, or names another column.
+        DataError: the file exists and may not be replaced, or cannot be written; there are no
+            cases; or a path or an attribute does not fit into this form.
+    """
+    _check_modalities(modalities)
+    path, cases = Path(path), tuple(cases)
+    if not cases:
+        raise DataError(f"{path}: there are no cases to write")
+    if path.exists() and not overwrite:
+        raise DataError(f"{path}: exists already; choose another name or delete it first")
+    masked = [name for name in modalities if any(case.masks.get(name) for case in cases)]
+    split = ["split"] if any(case.split for case in cases) else []
+    own = ["lesion_id", "patient_id", "label", *split, *modalities, *map(_mask, masked)]
+    attributes = dict.fromkeys(name for case in cases for name in case.attributes)
+    if clash := attributes.keys() & {*_OWN, *modalities, *map(_mask, modalities)}:
+        raise DataError(f"{path}: {min(clash)!r} cannot be an attribute too; rename it")
+
+    def cells(case: Case) -> list[str]:
+        row = [case.lesion_id, case.patient_id, case.label]
+        row += [case.split] if split else []
+        row += [_cell(case.images.get(name, ()), path) for name in modalities]
+        row += [_cell(case.masks.get(name, ()), path) for name in masked]
+        return row + [case.attributes.get(name, "") for name in attributes]
+
+    rows = [[*own, *attributes], *map(cells, cases)]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows(rows)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, UnicodeEncodeError) as error:
+        raise DataError(f"{path}: cannot be written: {error}") from None
+
+
+def _cell(paths: Sequence[Path], table: Path) -> str:
+    folder = table.absolute().parent
+    names = [os.path.relpath(path, folder).replace(os.sep, "/") for path in paths]
+    for name in names:
+        if JOIN in name or name != name.strip():
+            raise DataError(
+                f"{table}: the path {name!r} contains {JOIN!r} or begins or ends with a space, "
+                "which a cases table cannot hold; rename the file"
+            )
+    return JOIN.join(names)
+
+
+def map_labels(
+    cases: Iterable[Case],
+    labels: Sequence[str] | Mapping[str, Sequence[str]] | None,
+    *,
+    missing_ok: bool = False,
+) -> tuple[tuple[Case, ...], tuple[str, ...], int]:
+    """Keep or merge labels.
+
+    Args:
+        cases: a table or any cases.
+        labels: a list keeps these labels, in this order; a mapping from new to old labels merges
+            several into one; None keeps all labels of the training split in alphabetical order
+            (of all cases, when no case is in the training split).
+        missing_ok: accept labels that no case has, as when another cohort is evaluated.
+
+    Returns:
+        The cases that remain, unlabelled ones included; the classes in order; and how many cases
+        were left out because their label is not among them.
+
+    Raises:
+        DataError: a label that no case has, a label given twice, or no label at all.
+    """
+    cases = tuple(cases)
+    known = {case.label for case in cases} - {""}
+    if labels is None:
+        labels = sorted({case.label for case in cases if case.split == "train"} - {""} or known)
+    pairs = (
+        [(new, old) for new, olds in labels.items() for old in olds]
+        if isinstance(labels, Mapping)
+        else [(name, name) for name in labels]
+    )
+    to_new = {"": ""}
+    for new, old in pairs:
+        if old not in known and not missing_ok:
+            raise DataError(f"labels: no case has the label {old!r}; {near(old, known)}")
+        if old in to_new:
+            raise DataError(f"labels: {old!r} is given twice; each label belongs to one class")
+        to_new[old] = new
+    classes = tuple(dict.fromkeys(new for new, _ in pairs))
+    if not classes:
+        raise DataError("there are no labels; fill in the column 'label'")
+    kept = tuple(replace(case, label=to_new[case.label]) for case in cases if case.label in to_new)
+    return kept, classes, len(cases) - len(kept)
+
+
+def cases_hash(table: CasesTable) -> str:
+    """SHA-256 over the ids, labels, splits, image paths and file sizes of a table, in its order.
+
+    Paths count as they are relative to the table, so that a moved folder keeps its hash.
+    """
+    digest = hashlib.sha256("\0".join(table.modalities).encode())
+    for case in table:
+        fields = [case.lesion_id, case.patient_id, case.label, case.split]
+        for name in table.modalities:
+            for path in case.images[name]:
+                size = path.stat().st_size if path.exists() else -1
+                fields += [name, os.path.relpath(path, table.path.parent), str(size)]
+        digest.update("\0".join(fields).encode(errors="surrogateescape") + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,186 @@
+"""Cases as batches of tensors, the same whatever the number of workers and after a resume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from agfnet.config import ModalityConfig
+from agfnet.data.cache import ImageCache
+from agfnet.data.cases import Case
+from agfnet.data.preprocess import load, normalise
+from agfnet.data.problems import near
+from agfnet.data.sampling import EpochSampler, EvenBatches
+from agfnet.data.transforms import augment as augmented
+from agfnet.errors import DataError, ImageError
+from agfnet.types import Batch
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One case, as tensors."""
+
+    images: tuple[Tensor, ...]  # per modality (3, size, size), float32; zeros where missing
+    present: tuple[bool, ...]  # per modality
+    label: int  # index into the classes; -1 where unlabelled
+    index: int  # position of the case in its dataset
+
+
+class CasesDataset(Dataset[Sample]):
+    """Cases with prepared images.
+
+    Of several images of one modality, training draws one per epoch; otherwise the first is
+    taken (whoever wants all of them asks `agfnet.inference`). What is drawn depends on seed,
+    epoch, position of the case and modality alone.
+
+    Args:
+        cases: in the order of the positions.
+        classes: names of the labels, in class order.
+        modalities: how each modality is prepared, in order.
+        size: side of the images, in pixels.
+        mean: per RGB channel, on a 0 to 1 scale.
+        std: likewise.
+        augment: vary the images.
+        training: draw one of several images; as `augment` if unset.
+        seed: of everything drawn.
+        cache_mb: keep prepared images up to this many megabytes.
+
+    Raises:
+        DataError: there are no cases, or a case has a label that is not a class.
+    """
+
+    def __init__(
+        self,
+        *,
+        cases: Sequence[Case],
+        classes: Sequence[str],
+        modalities: Mapping[str, ModalityConfig],
+        size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        augment: bool,
+        training: bool | None = None,
+        seed: int = 0,
+        cache_mb: int = 0,
+    ) -> None:
+        if not cases:
+            raise DataError("there are no cases")
+        self._modalities = tuple(modalities.values())
+        self._size = size
+        self._mean, self._std = tuple(mean), tuple(std)
+        self._augment = augment
+        self._seed = seed
+        self._epoch = 0
+        training = augment if training is None else training
+        numbers = {name: number for number, name in enumerate(classes)} | {"": -1}
+        self._labels = [_number(case, numbers) for case in cases]
+        self._files = [
+            tuple(case.images[name] if training else case.images[name][:1] for name in modalities)
+            for case in cases
+        ]
+        counts = [[len(files) for files in case] for case in self._files]
+        ends = np.cumsum(counts).reshape(len(cases), -1)
+        self._slots = ends - counts  # (cases, M), number of the first image in the cache
+        self._cache = ImageCache(
+            images=int(ends[-1, -1]), shape=(size, size, 3), most=cache_mb * 2**20
+        )
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Decide what plain positions draw; a loader sends (epoch, position) pairs instead."""
+        self._epoch = epoch
+
+    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
+        """The case at a position, or at a pair of epoch and position.
+
+        Raises:
+            ImageError: one of its files is not a readable image.
+        """
+        epoch, position = index if isinstance(index, tuple) else (self._epoch, index)
+        files = self._files[position]
+        return Sample(
+            images=tuple(self._image(epoch, position, m) for m in range(len(files))),
+            present=tuple(map(bool, files)),
+            label=self._labels[position],
+            index=position,
+        )
+
+    def _image(self, epoch: int, position: int, modality: int) -> Tensor:
+        files = self._files[position][modality]
+        if not files:
+            return torch.zeros(3, self._size, self._size)
+        config = self._modalities[modality]
+        rng = np.random.default_rng((self._seed, epoch, position, modality))
+        frame = int(rng.integers(len(files)))
+        slot = int(self._slots[position, modality]) + frame
+        pixels = self._cache.get(slot)
+        if pixels is None:
+            pixels = load(files[frame], size=self._size, resize=config.resize)
+            self._cache.put(slot, pixels)
+        if self._augment:
+            pixels = augmented(pixels, kind=config.kind, rng=rng)
+        return torch.from_numpy(normalise(pixels, mean=self._mean, std=self._std))
+
+
+def _number(case: Case, numbers: Mapping[str, int]) -> int:
+    try:
+        return numbers[case.label]
+    except KeyError:
+        raise DataError(
+            f"case {case.lesion_id!r} (row {case.row}): the label {case.label!r} is not a class; "
+            + near(case.label, filter(None, numbers))
+        ) from None
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stack samples."""
+    return Batch(
+        images=tuple(map(torch.stack, zip(*(sample.images for sample in samples), strict=True))),
+        present=torch.tensor([sample.present for sample in samples]),
+        labels=torch.tensor([sample.label for sample in samples]),
+        index=torch.tensor([sample.index for sample in samples]),
+    )
+
+
+class _Loader(DataLoader[Sample]):
+    """Gives the fault of an image in its own words, without the traceback of a worker."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        try:
+            yield from super().__iter__()
+        except ImageError as error:
+            raise ImageError(str(error).rpartition("ImageError: ")[2].strip()) from None
+
+
+def loader(
+    dataset: CasesDataset, *, batch_size: int, shuffle: bool, workers: int, seed: int
+) -> DataLoader[Sample]:
+    """Batches of a dataset.
+
+    Args:
+        dataset: the cases.
+        batch_size: most cases in a batch; see `EvenBatches`.
+        shuffle: another order in every epoch.
+        workers: processes that prepare images; 0 prepares them in this one.
+        seed: of the order.
+
+    Returns:
+        A loader of `Batch`. A loop of one's own calls `batch_sampler.sampler.set_epoch(epoch)`.
+    """
+    sampler = EpochSampler(count=len(dataset), shuffle=shuffle, seed=seed)
+    return _Loader(
+        dataset,
+        batch_sampler=EvenBatches(sampler=sampler, batch_size=batch_size),
+        num_workers=workers,
+        collate_fn=collate,
+        persistent_workers=workers > 0,
+        # or else each iteration would draw from the generator that the network draws from
+        generator=torch.Generator().manual_seed(seed),
+    )

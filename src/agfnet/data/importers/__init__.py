@@ -1,0 +1,1 @@
+"""Published data sets, each turned into a cases table without copying its images."""

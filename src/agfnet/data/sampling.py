@@ -1,0 +1,61 @@
+"""Which cases come in which batch of which epoch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """Pairs of epoch and position, in an order that depends on seed and epoch alone.
+
+    The epoch travels with the position because workers that outlive an epoch hold a copy of the
+    dataset that no `set_epoch` reaches. Lightning calls `set_epoch` at the start of each epoch.
+    """
+
+    def __init__(self, *, count: int, shuffle: bool, seed: int) -> None:
+        self._count = count
+        self._shuffle = shuffle
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Decide the order of the next iteration, and what the dataset draws in it."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = np.arange(self._count)
+        if self._shuffle:
+            np.random.default_rng((self._seed, self._epoch)).shuffle(order)
+        return iter([(self._epoch, int(position)) for position in order])
+
+
+class EvenBatches(Sampler[list[tuple[int, int]]]):
+    """Batches of a sampler whose sizes differ by one at most, so that no case is left out.
+
+    A last batch of one case, on which batch normalisation cannot train, never comes about,
+    unless it is asked for or there is one case only; with batches of two, an odd case joins
+    another batch.
+    """
+
+    def __init__(self, *, sampler: EpochSampler, batch_size: int) -> None:
+        self.sampler = sampler  # the name under which Lightning looks for set_epoch
+        count = len(sampler)
+        self._batches = -(-count // batch_size)
+        if batch_size > 1 and 1 < count < 2 * self._batches:
+            self._batches -= 1
+
+    def __len__(self) -> int:
+        return self._batches
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        pairs = list(self.sampler)
+        bounds = [len(pairs) * i // self._batches for i in range(self._batches + 1)]
+        for start, stop in itertools.pairwise(bounds):
+            yield pairs[start:stop]

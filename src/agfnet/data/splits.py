@@ -1,0 +1,182 @@
+"""Draw train, val and test: whole patients, every label in proportion, the same every time."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from agfnet.data.cases import SPLITS, Case, CasesTable
+from agfnet.errors import ConfigError, DataError
+
+
+def split_cases(
+    cases: Iterable[Case],
+    *,
+    fractions: tuple[float, float, float] = (0.7, 0.1, 0.2),
+    seed: int = 0,
+) -> tuple[Case, ...]:
+    """Draw a split for every case.
+
+    All cases of a patient come into one split. Every label is divided in proportion as far as
+    its patients allow, and has at least one patient in train: a label of a single patient is in
+    train only (`split_summary` shows it). The draw depends on the patient ids, labels and seed
+    alone, never on the order of the cases.
+
+    The allocation is greedy and our own: scikit-learn's StratifiedGroupKFold makes equal folds,
+    refuses labels with fewer cases than folds, and depends on the order of the rows.
+
+    Args:
+        cases: a table or any cases; none may have a split already.
+        fractions: share of train, val and test; they add up to 1, val and test may be 0.
+        seed: another seed draws another split.
+
+    Returns:
+        The cases in their order, with `split` filled in.
+
+    Raises:
+        ConfigError: the fractions are not shares.
+        DataError: a case has a split already, or there are no cases.
+    """
+    if (
+        len(fractions) != 3
+        or not all(0 <= share <= 1 for share in fractions)
+        or abs(sum(fractions) - 1) > 1e-6
+        or fractions[0] == 0
+    ):
+        raise ConfigError(
+            f"fractions: {fractions} are not shares of train, val and test; "
+            "expected three numbers that add up to 1, the first above 0"
+        )
+    cases = tuple(cases)
+    if not cases:
+        raise DataError("there are no cases to split")
+    if drawn := next((case for case in cases if case.split), None):
+        raise DataError(
+            f"the case {drawn.lesion_id!r} (row {drawn.row}) is in {drawn.split} already; a split "
+            "is drawn once, so that no test case is ever trained on: delete the column 'split' "
+            "to draw anew"
+        )
+    split_of = _Allocation(_patients(cases, seed), fractions).run()
+    return tuple(replace(case, split=split_of[case.patient_id]) for case in cases)
+
+
+class _Patient(NamedTuple):
+    id: str
+    labels: Counter[str]
+
+
+def _patients(cases: Sequence[Case], seed: int) -> list[_Patient]:
+    """The patients, largest first and otherwise in a random order that only the seed decides."""
+    labels: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for case in cases:
+        labels[case.patient_id][case.label] += 1
+
+    def key(patient: _Patient) -> tuple[int, bytes]:
+        lot = hashlib.blake2b(f"{seed}/{patient.id}".encode(), digest_size=16).digest()
+        return -patient.labels.total(), lot
+
+    return sorted((_Patient(name, count) for name, count in labels.items()), key=key)
+
+
+class _Allocation:
+    """Gives patients to splits, label by label, the label with the fewest patients first.
+
+    A split's share of a label is rarely whole. It first gets the whole part, and the cases that
+    remain go where the total over all labels lags most: so the fractions hold overall, too.
+    """
+
+    def __init__(self, patients: Sequence[_Patient], fractions: Sequence[float]) -> None:
+        self._patients = patients
+        self._splits = [s for s, share in enumerate(fractions) if share > 0]
+        counts: Counter[str] = Counter()
+        self._by_label: defaultdict[str, list[_Patient]] = defaultdict(list)
+        for patient in patients:
+            counts.update(patient.labels)
+            for label in patient.labels:
+                self._by_label[label].append(patient)
+        # rounded, since 0.7 * 10 must count as 7 in the floor and the ceiling below
+        self._target = {
+            label: [round(share * count, 9) for share in fractions]
+            for label, count in counts.items()
+        }
+        self._total_target = [share * counts.total() for share in fractions]
+        self._given = {label: [0] * len(fractions) for label in counts}
+        self._total_given = [0] * len(fractions)
+
+    def run(self) -> dict[str, str]:
+        """The split of every patient id."""
+        split_of: dict[str, str] = {}
+        for label in sorted(self._by_label, key=lambda name: (len(self._by_label[name]), name)):
+            for patient in self._by_label[label]:
+                if patient.id not in split_of:
+                    split = self._choose(label, patient.labels[label])
+                    split_of[patient.id] = SPLITS[split]
+                    self._total_given[split] += patient.labels.total()
+                    for name, count in patient.labels.items():
+                        self._given[name][split] += count
+        return split_of
+
+    def _choose(self, label: str, count: int) -> int:
+        given, target = self._given[label], self._target[label]
+        if given[0] == 0:
+            return 0
+        for bound in (math.floor, math.ceil):
+            fitting = [s for s in self._splits if given[s] + count <= bound(target[s])]
+            if fitting:
+                return min(fitting, key=self._filled)
+        return max(self._splits, key=lambda s: target[s] - given[s])
+
+    def _filled(self, split: int) -> float:
+        return self._total_given[split] / self._total_target[split]
+
+
+def require_split(table: CasesTable, split: str) -> tuple[Case, ...]:
+    """The cases of one split.
+
+    Raises:
+        DataError: there are none.
+    """
+    cases = tuple(case for case in table if case.split == split)
+    if cases:
+        return cases
+    if not any(case.split for case in table):
+        raise DataError(
+            f"{table.path}: there is no split; draw one with `agfnet split {table.path} OUT` "
+            "or fill in a column 'split' with train, val and test"
+        )
+    raise DataError(
+        f"{table.path}: no case is in {split}; fill in the column 'split', or delete it and draw "
+        f"one with `agfnet split {table.path} OUT`"
+    )
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """How much of one label is in one split."""
+
+    split: str
+    label: str
+    cases: int
+    patients: int
+
+
+def split_summary(cases: Iterable[Case]) -> list[SplitRow]:
+    """Count cases and patients of every label in every split, also where there are none.
+
+    Rows are ordered by split (train, val, test, then cases without one) and label; an empty
+    label stands for unlabelled cases.
+    """
+    patients: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for case in cases:
+        patients[case.split, case.label].append(case.patient_id)
+    splits = sorted({*SPLITS, *(split for split, _ in patients)}, key=(*SPLITS, "").index)
+    labels = sorted({label for _, label in patients})
+    return [
+        SplitRow(split, label, len(ids := patients.get((split, label), [])), len(set(ids)))
+        for split in splits
+        for label in labels
+    ]

@@ -1,0 +1,1 @@
+"""What a network is worth: pure functions on a predictions table."""

@@ -1,0 +1,126 @@
+"""The bare page of the report: skeleton, style sheet, tables. Loads nothing from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from string import Template
+
+NOTICE = "Research use only. Not a medical device."
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1f2933; --soft: #52606d; --line: #d9dee4;
+  --page: #ffffff; --card: #f5f7f9; --accent: #005a8c; --warn: #7a3e00; --warn-page: #fff4e5;
+  --bar: #0072b2; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6eaee; --soft: #a9b4c0; --line: #3a444f;
+  --page: #14191f; --card: #1d242c; --accent: #7cc4f2; --warn: #ffd8a8; --warn-page: #3a2a12;
+  --bar: #56b4e9; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--ink); line-height: 1.55;
+  font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; }
+main { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1.25rem 3rem; }
+.notice { margin: 0; padding: .5rem 1.25rem; text-align: center; font-weight: 600;
+  background: var(--warn-page); color: var(--warn); }
+h1 { font-size: 1.75rem; line-height: 1.2; margin: .5rem 0 1rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.25rem; margin: 2.75rem 0 .5rem; }
+h3 { font-size: 1rem; margin: 1.5rem 0 .5rem; }
+main p { max-width: 44rem; margin: .5rem 0; }
+.lead { font-size: 1.2rem; line-height: 1.45; }
+.soft, figcaption { color: var(--soft); }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { padding: .45rem .75rem .45rem 0; text-align: left; vertical-align: top;
+  border-bottom: 1px solid var(--line); }
+thead th { color: var(--soft); font-weight: 600; font-size: .875rem; vertical-align: bottom; }
+tbody th { font-weight: 600; }
+small { display: block; max-width: 34rem; font-weight: 400; font-size: .875rem;
+  line-height: 1.4; color: var(--soft); }
+td, th + th { text-align: right; white-space: nowrap; }
+.facts td, .facts th + th { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+figure { margin: 0; }
+.figures { columns: 24rem; column-gap: 1.5rem; margin-top: 1rem; }
+.figures > figure { break-inside: avoid; padding-bottom: 1.5rem; }
+.drawing { background: #fff; border: 1px solid var(--line); border-radius: .5rem;
+  padding: .75rem; overflow-x: auto; text-align: center; }
+.drawing svg { max-width: 100%; height: auto; }
+figcaption { font-size: .875rem; margin: .5rem 0 0; max-width: 44rem; }
+.cases { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%,
+  18rem), 1fr)); }
+.case { border: 1px solid var(--line); border-radius: .5rem; padding: .75rem;
+  background: var(--card); overflow-wrap: anywhere; }
+.images { display: flex; gap: .5rem; }
+.images figure { flex: 1 1 0; min-width: 0; }
+.images img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain;
+  background: #000; border-radius: .25rem; }
+.images figcaption { margin: .15rem 0 .5rem; font-size: .8rem; }
+.case p { margin: .15rem 0; }
+.bars { display: grid; grid-template-columns: minmax(0, 1fr) 4.5rem 3rem; gap: .1rem .5rem;
+  align-items: center; font-size: .875rem; margin-top: .5rem; }
+.bars i { display: block; height: .5rem; background: var(--bar); border-radius: .25rem; }
+.bars span:nth-child(3n) { text-align: right; font-variant-numeric: tabular-nums; }
+@page { size: A4; margin: 15mm; }
+@media print { :root { color-scheme: light; --ink: #000; --soft: #333; --line: #bbb;
+  --page: #fff; --card: #fff; --warn: #000; --warn-page: #fff; --bar: #0072b2; }
+  .notice { border: 1px solid #000; }
+  body { font-size: 10pt; } main { max-width: none; padding: 0; } .scroll { overflow: visible; }
+  h2, h3 { break-after: avoid; } figure, .case, tr { break-inside: avoid; } }
+"""
+
+PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>$title</title>
+<style>$style</style>
+</head>
+<body>
+<p class="notice" role="note">$notice</p>
+<main>
+<h1>$title</h1>
+$body
+</main>
+<p class="notice">$notice</p>
+</body>
+</html>
+""")
+
+
+def page(title: str, sections: Iterable[str]) -> str:
+    """The whole document; the sections are HTML already."""
+    return PAGE.substitute(
+        title=escape(title), style=STYLE, notice=NOTICE, body="\n".join(filter(None, sections))
+    )
+
+
+def table(label: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table that scrolls by itself: a row header, then numbers.
+
+    The second line of a cell is shown small below the first.
+    """
+    top = "".join(f'<th scope="col">{_cell(cell)}</th>' for cell in head)
+    body = "\n".join(
+        f'<tr><th scope="row">{_cell(first)}</th>'
+        + "".join(f"<td>{_cell(text)}</td>" for text in rest)
+        + "</tr>"
+        for first, *rest in rows
+    )
+    return (
+        f'<div class="scroll" role="region" aria-label="{escape(label)}" tabindex="0"><table>'
+        f"<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+def drawing(svg: str, caption: str) -> str:
+    """A figure on a white card with its caption."""
+    return (
+        f'<figure><div class="drawing">{svg}</div><figcaption>{escape(caption)}</figcaption>'
+        "</figure>"
+    )
+
+
+def _cell(text: str) -> str:
+    first, _, more = text.partition("\n")
+    return escape(first) + (f"<small>{escape(more)}</small>" if more else "")

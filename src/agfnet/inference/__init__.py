@@ -1,0 +1,1 @@
+"""Using a trained network. No training code; torch only inside `torch_backend`."""

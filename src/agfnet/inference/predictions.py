@@ -1,0 +1,186 @@
+"""The predictions table: what a network said about each lesion, and what was true."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from agfnet.errors import DataError
+
+COLUMNS = ("lesion_id", "patient_id", "label", "predicted")
+PREFIX = "p_"
+TOLERANCE = 1e-3  # rows written with few decimals still sum to one within this
+SHOWN = 20  # problems listed before the rest is only counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """Class probabilities of N lesions, one row each, with their labels where known.
+
+    Raises ValueError when the fields contradict each other in length.
+    """
+
+    classes: tuple[str, ...]
+    lesion_id: tuple[str, ...]
+    patient_id: tuple[str, ...]
+    label: tuple[str, ...]  # one of the classes, or "" where unlabelled
+    probabilities: npt.NDArray[np.float64]  # (N, C), rows sum to one
+
+    def __post_init__(self) -> None:
+        rows = len(self.lesion_id)
+        if len(self.patient_id) != rows or len(self.label) != rows:
+            raise ValueError(
+                f"{rows} lesion ids, {len(self.patient_id)} patient ids and "
+                f"{len(self.label)} labels, expected as many of each"
+            )
+        if self.probabilities.shape != (rows, len(self.classes)):
+            raise ValueError(
+                f"probabilities are {self.probabilities.shape}, "
+                f"expected {(rows, len(self.classes))}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.lesion_id)
+
+    @property
+    def predicted(self) -> tuple[str, ...]:
+        """Most probable class of each lesion; the first of equals."""
+        return tuple(self.classes[column] for column in self.probabilities.argmax(axis=1))
+
+    @property
+    def target(self) -> npt.NDArray[np.int64]:
+        """Label of each lesion (N,) as an index into the classes; -1 where unlabelled."""
+        index = {name: column for column, name in enumerate(self.classes)} | {"": -1}
+        return np.array([index[name] for name in self.label], dtype=np.int64)
+
+    def select(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Predictions:
+        """The given rows, in the given order."""
+        return Predictions(
+            classes=self.classes,
+            lesion_id=tuple(self.lesion_id[row] for row in rows),
+            patient_id=tuple(self.patient_id[row] for row in rows),
+            label=tuple(self.label[row] for row in rows),
+            probabilities=self.probabilities[np.asarray(rows, dtype=np.int64)],
+        )
+
+    def labelled(self) -> Predictions:
+        """The rows that carry a label."""
+        return self.select([row for row, name in enumerate(self.label) if name])
+
+
+def write_predictions(predictions: Predictions, path: str | Path) -> None:
+    """Write the table as CSV; reading it back gives the same numbers to the last bit."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".part")
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*COLUMNS, *(PREFIX + name for name in predictions.classes)])
+        writer.writerows(
+            [*row, *values]
+            for *row, values in zip(
+                predictions.lesion_id,
+                predictions.patient_id,
+                predictions.label,
+                predictions.predicted,
+                predictions.probabilities.astype(np.float64).tolist(),
+                strict=True,
+            )
+        )
+    partial.replace(path)
+
+
+def read_predictions(path: str | Path) -> Predictions:
+    """Read and check a predictions table.
+
+    Raises:
+        DataError: the file is missing or not such a table; one line per problem, with its place.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *rows = [row for row in csv.reader(file) if row] or [[]]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); name a CSV file") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: is not a UTF-8 CSV table ({error}); save it as one") from error
+    classes = tuple(name.removeprefix(PREFIX) for name in header[len(COLUMNS) :])
+    _raise(path, _header_problems(header, classes))
+    _raise(path, _row_problems(header, classes, rows))
+    return Predictions(
+        classes=classes,
+        lesion_id=tuple(row[0] for row in rows),
+        patient_id=tuple(row[1] for row in rows),
+        label=tuple(row[2] for row in rows),
+        probabilities=np.array([row[len(COLUMNS) :] for row in rows], dtype=np.float64).reshape(
+            len(rows), len(classes)
+        ),
+    )
+
+
+def _raise(path: Path, problems: Iterator[str]) -> None:
+    found = list(problems)
+    if found:
+        lines = [f"{path}: {problem}" for problem in found[:SHOWN]]
+        if len(found) > SHOWN:
+            lines.append(f"{path}: and {len(found) - SHOWN} more problems")
+        raise DataError("\n".join(lines))
+
+
+def _header_problems(header: list[str], classes: tuple[str, ...]) -> Iterator[str]:
+    columns = header[len(COLUMNS) :]
+    if tuple(header[: len(COLUMNS)]) != COLUMNS:
+        yield (
+            f"row 1: the columns begin {', '.join(header[: len(COLUMNS)]) or 'with nothing'}; "
+            f"expected {', '.join(COLUMNS)}; rename or reorder them"
+        )
+    for name in columns:
+        if not name.startswith(PREFIX) or name == PREFIX:
+            yield f"row 1, column {name!r}: expected {PREFIX}<class>; remove or rename it"
+        elif columns.count(name) > 1:
+            yield f"row 1, column {name!r}: appears more than once; keep one"
+    if len(classes) < 2:
+        yield f"row 1: {len(classes)} probability columns ({PREFIX}<class>); expected two or more"
+
+
+def _row_problems(
+    header: list[str], classes: tuple[str, ...], rows: list[list[str]]
+) -> Iterator[str]:
+    seen: dict[str, int] = {}
+    for number, row in enumerate(rows, start=2):  # as a spreadsheet counts, header first
+        if len(row) != len(header):
+            yield f"row {number}: {len(row)} cells; expected {len(header)}, one per column"
+            continue
+        lesion, patient, label, predicted = row[: len(COLUMNS)]
+        first = seen.setdefault(lesion, number)
+        if not lesion:
+            yield f"row {number}, column lesion_id: is empty; give every lesion an id"
+        elif first != number:
+            yield f"row {number}, column lesion_id: {lesion!r} is also in row {first}; keep one"
+        if not patient:
+            yield f"row {number}, column patient_id: is empty; repeat the lesion id if unknown"
+        if label and label not in classes:
+            yield (
+                f"row {number}, column label: {label!r} has no probability column; "
+                f"expected {', '.join(classes)} or nothing"
+            )
+        values = []
+        for name, cell in zip(header[len(COLUMNS) :], row[len(COLUMNS) :], strict=True):
+            try:
+                values.append(float(cell))
+            except ValueError:
+                values.append(np.nan)
+            if not 0 <= values[-1] <= 1:
+                yield f"row {number}, column {name}: {cell!r}; expected a number from 0 to 1"
+        total = sum(values)
+        if abs(total - 1) > TOLERANCE:
+            yield f"row {number}: the probabilities sum to {total:.6g}; divide them by their sum"
+        elif predicted not in classes or values[classes.index(predicted)] < max(values):
+            yield (
+                f"row {number}, column predicted: {predicted!r}; expected the most probable "
+                f"class, {classes[values.index(max(values))]!r}"
+            )

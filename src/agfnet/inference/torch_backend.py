@@ -1,0 +1,42 @@
+"""A bundle's network in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from agfnet.bundle import Bundle
+from agfnet.errors import BundleError
+from agfnet.models.build import build
+
+Array = np.ndarray[Any, Any]
+
+
+class TorchBackend:
+    """Prepared images to logits, on a GPU when there is one.
+
+    Raises:
+        BundleError: the weights do not fit the settings.
+    """
+
+    def __init__(self, *, bundle: Bundle) -> None:
+        config = bundle.config
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model = build(config.model, modalities=len(config.modalities), classes=len(config.classes))
+        try:
+            model.load_state_dict(load_file(bundle.weights))
+        except Exception as error:
+            raise BundleError(f"{bundle.weights}: does not fit config.json: {error}") from error
+        self.model = model.eval().to(self.device)
+
+    @torch.inference_mode()
+    def logits(self, images: Sequence[Array], present: Array) -> Array:
+        """Images per modality (B, 3, H, W) float32 and present (B, M) bool to logits (B, C)."""
+        tensors = tuple(torch.from_numpy(image).to(self.device) for image in images)
+        output = self.model(tensors, torch.from_numpy(present).to(self.device))
+        logits: Array = output.logits.float().cpu().numpy()
+        return logits

@@ -1,0 +1,235 @@
+"""One training run: cases in, run folder with checkpoints, history and bundle out."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from lightning.pytorch import seed_everything
+
+from agfnet import __version__
+from agfnet.bundle import Bundle, BundleConfig, write_bundle, write_json
+from agfnet.config import TrainConfig
+from agfnet.data.cases import Case, cases_hash, map_labels, read_cases
+from agfnet.data.dataset import CasesDataset, loader
+from agfnet.data.splits import require_split
+from agfnet.errors import DataError, RunError
+from agfnet.files import write_text
+from agfnet.learning.reconstruction import Decoder, ReconstructionTask
+from agfnet.learning.supervised import SupervisedTask, balanced_weights
+from agfnet.learning.trainer import Task, run_trainer
+from agfnet.models.agfnet import AGFNet
+from agfnet.models.build import build, image_statistics, untrained
+
+
+def fit(config: TrainConfig, *, progress: bool = True) -> Path:
+    """Train a network; the run folder that it returns holds the bundle of the best epoch.
+
+    With `config.resume`, goes on after the last finished epoch, to the same result as a run that
+    was never stopped; a finished run is returned as it is.
+
+    Raises:
+        ConfigError: settings that do not fit together.
+        DataError: problems in the table or its images.
+        RunError: the run folder is taken, was made with other settings, or training was stopped.
+    """
+    folder = Path(config.runs) / config.name
+    open_run(folder, config)
+    if (folder / "bundle" / "config.json").is_file():
+        return folder
+    table = read_cases(config.data.cases, modalities=tuple(config.data.modalities))
+    cases, classes, left_out = map_labels(table, config.data.labels)
+    train, val = (
+        tuple(case for case in require_split(replace(table, cases=cases), split) if case.label)
+        for split in ("train", "val")
+    )
+    check_classes(train, val, classes, table.path)
+    data_hash = cases_hash(table)
+    write_json(folder / "environment.json", environment(config.seed, data_hash))
+    seed_everything(config.seed, verbose=False)
+    task = build_task(config, [classes.index(case.label) for case in train], len(classes))
+    mean, std = image_statistics(config.model)
+    loaders = [
+        loader(
+            CasesDataset(
+                cases=split,
+                classes=classes,
+                modalities=config.data.modalities,
+                size=config.data.size,
+                mean=mean,
+                std=std,
+                augment=training and config.data.augment,
+                training=training,
+                seed=config.seed,
+                cache_mb=config.data.cache_mb,
+            ),
+            batch_size=config.optim.batch_size,
+            shuffle=training,
+            workers=config.data.workers,
+            seed=config.seed,
+        )
+        for split, training in ((train, True), (val, False))
+    ]
+    run_trainer(
+        folder=folder,
+        task=task,
+        train=loaders[0],
+        val=loaders[1],
+        config=config.optim,
+        seed=config.seed,
+        progress=progress,
+    )
+    write_best(
+        folder,
+        task,
+        BundleConfig(
+            classes=classes,
+            labels=config.data.labels,
+            modalities=dict(config.data.modalities),
+            size=config.data.size,
+            mean=tuple(mean),
+            std=tuple(std),
+            model=untrained(config.model),
+            data_hash=data_hash,
+        ),
+        f"{len(train)} training and {len(val)} validation cases"
+        + (f", {left_out} with other labels left out" if left_out else ""),
+    )
+    return folder
+
+
+def open_run(folder: Path, config: TrainConfig) -> None:
+    """Take the run folder, or go on in it if that was asked for and the settings are the same."""
+    record = folder / "config.yaml"
+    settings = asdict(replace(config, resume=False))
+    if folder.exists() and any(folder.iterdir()):
+        if not config.resume:
+            raise RunError(
+                f"{folder}: a run of this name exists; give another --name, go on with --resume,"
+                " or delete the folder"
+            )
+        if record.is_file():
+            before = yaml.safe_load(record.read_text(encoding="utf-8"))
+            changed = differences(before, json.loads(json.dumps(settings)))
+            if changed:
+                raise RunError(
+                    f"{folder}: was started with other settings ({', '.join(changed)});"
+                    " resume with the same ones, or give another --name"
+                )
+    write_text(record, yaml.safe_dump(json.loads(json.dumps(settings)), sort_keys=False))
+
+
+def differences(before: object, after: object, name: str = "") -> list[str]:
+    """Dotted names of the settings that differ."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [
+            found
+            for key in sorted({*before, *after}, key=str)
+            for found in differences(
+                before.get(key), after.get(key), f"{name}.{key}" if name else str(key)
+            )
+        ]
+    return [] if before == after else [name]
+
+
+def check_classes(
+    train: tuple[Case, ...], val: tuple[Case, ...], classes: tuple[str, ...], path: Path
+) -> None:
+    """Every class needs a training case, and there must be at least two classes."""
+    if len(classes) < 2:
+        raise DataError(f"{path} column label: {len(classes)} class; training needs two or more")
+    unlearnable = sorted(set(classes) - {case.label for case in train})
+    if unlearnable:
+        raise DataError(
+            f"{path} column split: no training case of {', '.join(unlearnable)}; move some to"
+            " train, or leave the class out with --data.labels"
+        )
+    if not val:
+        raise DataError(f"{path} column split: no labelled validation case")
+
+
+def environment(seed: int, data_hash: str) -> dict[str, object]:
+    """What a reader needs to repeat the run."""
+    packages = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow", "scikit-learn")
+    git = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "agfnet": __version__,
+        "git": git.stdout.strip() or None,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+        "packages": {name: version(name) for name in packages},
+        "seed": seed,
+        "data_sha256": data_hash,
+    }
+
+
+def build_task(config: TrainConfig, labels: list[int], classes: int) -> Task:
+    """The network with what its training needs."""
+    model = build(config.model, modalities=len(config.data.modalities), classes=classes)
+    balanced = config.loss.class_weights == "balanced"
+    supervised = SupervisedTask(
+        model=model,
+        config=config.loss,
+        class_weights=balanced_weights(torch.tensor(labels), classes) if balanced else None,
+        modality_dropout=config.optim.modality_dropout,
+    )
+    if not (config.reconstruction.enabled and isinstance(model, AGFNet)):
+        return supervised
+    fusion = config.model.fusion
+    decoder = Decoder(
+        modalities=len(config.data.modalities),
+        dim=fusion.dim,
+        heads=fusion.heads,
+        grid=fusion.grid,
+        scales=fusion.scales,
+    )
+    return ReconstructionTask(supervised=supervised, config=config.reconstruction, decoder=decoder)
+
+
+def write_best(folder: Path, task: Task, config: BundleConfig, data: str) -> Bundle:
+    """Turn the best checkpoint into a bundle."""
+    path = folder / "checkpoints" / "best.ckpt"
+    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    task.load_state_dict({name.removeprefix("task."): value for name, value in state.items()})
+    weights: dict[str, np.ndarray[Any, Any]] = {
+        name: value.detach().cpu().contiguous().numpy()
+        for name, value in task.model.state_dict().items()
+    }
+    return write_bundle(folder / "bundle", weights, config, card(config, data))
+
+
+def card(config: BundleConfig, data: str) -> str:
+    """The model card."""
+    return f"""---
+library_name: agfnet
+license: other
+tags: [dermatology, multimodal, research-only]
+---
+
+# {config.model.method} on {" and ".join(config.modalities)}
+
+**Research use only, not a medical device.**
+
+- Network: {config.model.method}, backbone {config.model.backbone.name}, input {config.size} px
+- Classes: {", ".join(config.classes)}
+- Trained on: {data}; table SHA-256 `{config.data_hash}`
+- Written by agfnet {config.agfnet}
+
+Use with `agfnet predict` or `agfnet.inference.predictor.Predictor`.
+"""

@@ -1,0 +1,45 @@
+"""Optimiser and learning-rate schedule."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from agfnet.config import OptimConfig
+
+
+def build_optimizer(task: nn.Module, config: OptimConfig) -> AdamW:
+    """AdamW over the task's parameters; backbones may learn at a rate of their own.
+
+    Only matrices and convolutions decay: biases, norms, gains and embeddings do not.
+    """
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in task.named_parameters():
+        if parameter.requires_grad:
+            decays = name.endswith(".weight") and parameter.ndim > 1
+            groups.setdefault((".backbones." in name, decays), []).append(parameter)
+    return AdamW(
+        [
+            {
+                "params": parameters,
+                "lr": config.lr * (config.backbone_lr if backbone else 1.0),
+                "weight_decay": config.weight_decay if decays else 0.0,
+            }
+            for (backbone, decays), parameters in groups.items()
+        ]
+    )
+
+
+def build_schedule(optimizer: AdamW, config: OptimConfig, *, steps: int) -> LambdaLR:
+    """Linear warm-up over the first share of the steps, then cosine decay to zero."""
+    warmup = max(1, round(config.warmup * steps))
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+    return LambdaLR(optimizer, factor)

@@ -1,0 +1,89 @@
+"""Plain supervised training: a task turns a batch into named losses, the network stays clean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from agfnet.config import LossConfig
+from agfnet.types import Batch, Output
+
+
+class SupervisedTask(nn.Module):
+    """Cross-entropy of the prediction and, where the network has them, of the views' heads.
+
+    Args:
+        model: any network of the package.
+        config: weights of the loss.
+        class_weights: (C,) or None.
+        modality_dropout: probability that one view of a case is taken as missing.
+    """
+
+    class_weights: Tensor | None
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        config: LossConfig,
+        class_weights: Tensor | None,
+        modality_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.modality_dropout = modality_dropout
+        self.register_buffer("class_weights", class_weights, persistent=False)
+
+    def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """Named losses; `loss` is their weighted sum. `progress` is 0 to 1 over the training."""
+        batch = drop_modalities(batch, self.modality_dropout)
+        return self.losses(self.model(batch.images, batch.present), batch)
+
+    def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """Mean cross-entropy of the prediction and of the views' heads, and their sum as `loss`."""
+        losses = {"classify": self.cross_entropy(output.logits, batch.labels).mean()}
+        total = losses["classify"]
+        if output.auxiliary:
+            views = [self.cross_entropy(logits, batch.labels) for logits in output.auxiliary]
+            present = batch.present.T  # (M, B)
+            losses["auxiliary"] = (torch.stack(views) * present).sum() / present.sum()
+            total = total + self.config.auxiliary * losses["auxiliary"]
+        return {"loss": total, **losses}
+
+    def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Weighted cross-entropy (B,) of logits (B, C) and labels (B,).
+
+        Not divided by the sum of the weights: a case's share must not depend on its batch.
+        """
+        return F.cross_entropy(
+            logits,
+            labels,
+            weight=self.class_weights,
+            label_smoothing=self.config.label_smoothing,
+            reduction="none",
+        )
+
+
+def drop_modalities(batch: Batch, probability: float) -> Batch:
+    """With the given probability per case, mark one of its views as missing, never the last one."""
+    if probability == 0:
+        return batch
+    return replace(batch, present=batch.present & ~choose_view(batch.present, probability))
+
+
+def choose_view(present: Tensor, probability: float) -> Tensor:
+    """Draw one present view (B, M) for a share of the cases that have two or more."""
+    scores = torch.rand_like(present, dtype=torch.float32).masked_fill(~present, -1)
+    chosen = torch.zeros_like(present).scatter_(1, scores.argmax(dim=1, keepdim=True), True)
+    drawn = torch.rand(len(present), device=present.device) < probability
+    return chosen & (drawn & (present.sum(dim=1) > 1))[:, None]
+
+
+def balanced_weights(labels: Tensor, classes: int) -> Tensor:
+    """Weights (C,) inverse to the share of each class in labels (B,), mean 1 over the cases."""
+    counts = torch.bincount(labels, minlength=classes).clamp_min(1)
+    return len(labels) / (classes * counts)

@@ -1,0 +1,1 @@
+"""What the networks are. A name becomes a class in `build`, nowhere else."""

@@ -1,0 +1,61 @@
+"""AGL, attention-guided global learning: one question to each view and one to all of them.
+
+Paper: Xiao et al., 2025, doi 10.1109/TMI.2024.3450682 (abstract): AGL "fuses global information to
+further enhance the feature representation". Our reading: query tokens that start from each view's
+global average, read the local features by attention, and exchange what they found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from agfnet.models.attention import CrossAttention, FeedForward, Shapes
+
+
+class GlobalLayer(nn.Module):
+    """Queries read the tokens that they may see, exchange by self-attention, and digest."""
+
+    def __init__(self, *, dim: int, heads: int) -> None:
+        super().__init__()
+        self.norm_read = nn.LayerNorm(dim)
+        self.read = CrossAttention(dim=dim, heads=heads)
+        self.norm_exchange = nn.LayerNorm(dim)
+        self.exchange = CrossAttention(dim=dim, heads=heads)
+        self.feed_forward = FeedForward(dim=dim)
+
+    def forward(self, queries: Tensor, tokens: Tensor, sees: Tensor) -> Tensor:
+        """Queries (B, M+1, d), tokens (B, sum N, d), sees (M+1, sum N) to queries (B, M+1, d)."""
+        queries = queries + self.read(self.norm_read(queries), tokens, sees)
+        normed = self.norm_exchange(queries)
+        queries = queries + self.exchange(normed, normed)
+        return queries + self.feed_forward(queries)
+
+
+class GlobalLearning(nn.Module):
+    """One query per modality, which sees its own tokens, and one fused query, which sees all."""
+
+    def __init__(self, *, modalities: int, dim: int, heads: int, layers: int) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(0.02 * torch.randn(modalities + 1, dim))
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(modalities))
+        self.layers = nn.ModuleList(GlobalLayer(dim=dim, heads=heads) for _ in range(layers))
+
+    def forward(self, tokens: Sequence[Tensor], shapes: Sequence[Shapes]) -> Tensor:
+        """Tokens per modality (B, N, d) to queries (B, M+1, d), the fused one last."""
+        tokens = [norm(token) for norm, token in zip(self.norms, tokens, strict=True)]
+        coarsest = [shape[-1][0] * shape[-1][1] for shape in shapes]
+        views = [token[:, -n:].mean(dim=1) for token, n in zip(tokens, coarsest, strict=True)]
+        start = torch.stack([*views, torch.stack(views).mean(dim=0)], dim=1)  # (B, M+1, d)
+        owner = torch.cat(
+            [torch.full((token.shape[1],), m) for m, token in enumerate(tokens)]
+        )  # (sum N,)
+        asker = torch.arange(len(tokens) + 1)[:, None]  # (M+1, 1)
+        sees = ((asker == owner) | (asker == len(tokens))).to(start.device)
+        everything = torch.cat(tokens, dim=1)
+        queries = self.queries + start
+        for layer in self.layers:
+            queries = layer(queries, everything, sees)
+        return queries

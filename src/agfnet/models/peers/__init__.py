@@ -1,0 +1,1 @@
+"""Methods to compare with, one file each, all behind AGFnet's interface."""

@@ -1,0 +1,107 @@
+"""Ready mixtures of difficulty, and what a configuration makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from agfnet.config import PhantomConfig
+from agfnet.errors import ConfigError
+from agfnet.phantom.lesions import ENTITIES
+
+_EASY = (
+    "naevus",
+    "melanoma",
+    "basal_cell_carcinoma",
+    "squamous_cell_carcinoma",
+    "seborrhoeic_keratosis",
+    "haemangioma",
+    "pilomatrixoma",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Every choice that a preset makes; the fields mean what they mean in `PhantomConfig`."""
+
+    entities: tuple[str, ...] = tuple(ENTITIES)
+    atypia: float = 0.5
+    nuisance: float = 0.6
+    imbalance: float = 0.0
+    label_noise: float = 0.0
+    missing_clinical: float = 0.0
+    missing_ultrasound: float = 0.0
+    missing_by_class: bool = False
+    shortcut_train: float = 0.0
+    shortcut_test: float = 0.0
+    mark_rate: float = 0.0
+    centres: int = 2
+    shift: bool = False
+    doppler: bool = False
+    frames: int = 2
+
+
+PRESETS: dict[str, Recipe] = {
+    "easy": Recipe(entities=_EASY, atypia=0.1, nuisance=0.4),
+    "hard": Recipe(atypia=1.0, nuisance=1.0, label_noise=0.05, frames=3, centres=4),
+    "shortcut": Recipe(entities=_EASY, atypia=0.5, mark_rate=0.25, shortcut_train=0.9),
+    "missing": Recipe(
+        entities=_EASY,
+        atypia=0.1,
+        missing_clinical=0.1,
+        missing_ultrasound=0.4,
+        missing_by_class=True,
+    ),
+    "shift": Recipe(entities=_EASY, atypia=0.1, centres=4, shift=True),
+    "imbalanced": Recipe(imbalance=1.0, atypia=0.3),
+}
+
+
+def resolve(config: PhantomConfig) -> Recipe:
+    """The preset with the configuration's own settings in place of its own.
+
+    Raises:
+        ConfigError: a setting is out of range or contradicts another, by name.
+    """
+    if config.preset not in PRESETS:
+        raise ConfigError(f"preset: {config.preset!r} is unknown; choose {', '.join(PRESETS)}")
+    own = {
+        f.name: value
+        for f in fields(Recipe)
+        if (value := getattr(config, f.name, None)) is not None
+    }
+    if "entities" in own:
+        own["entities"] = tuple(own["entities"])
+    recipe = replace(PRESETS[config.preset], **own)
+    for name in (
+        "atypia",
+        "nuisance",
+        "imbalance",
+        "missing_clinical",
+        "missing_ultrasound",
+        "shortcut_train",
+        "shortcut_test",
+        "mark_rate",
+    ):
+        _check(name, getattr(recipe, name), 0, 1)
+    _check("label_noise", recipe.label_noise, 0, 0.9)
+    _check("lesions", config.lesions, 1, 10_000_000)
+    _check("size", config.size, 32, 1024)
+    _check("workers", config.workers, 1, 1024)
+    _check("frames", recipe.frames, 1, 64)
+    _check("centres", recipe.centres, 1, 64)
+    _check("seed", config.seed, 0, 2**63)
+    if len(config.split) != 3 or min(config.split) < 0 or abs(sum(config.split) - 1) > 1e-6:
+        raise ConfigError(
+            f"split: {config.split} are not three shares of train, val and test that sum to 1"
+        )
+    if recipe.shift and recipe.centres < 2:
+        raise ConfigError("centres: shift keeps one centre for testing; give at least 2")
+    if not Path(config.out).name:
+        raise ConfigError(f"out: {config.out!r} is not a folder that could be made")
+    return recipe
+
+
+def _check(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{name}: {value} is out of range; expected {low} to {high}")

@@ -1,0 +1,1 @@
+"""Runs from start to end, and many of them to one table."""

@@ -1,0 +1,29 @@
+"""One run from start to end: train, calibrate on the validation, evaluate on the test split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agfnet.config import EvaluateConfig, TrainConfig
+from agfnet.evaluation.runs import Progress, calibrate_run, evaluate_run
+from agfnet.learning.fit import fit
+
+
+def run(config: TrainConfig, *, bar: bool = True, progress: Progress | None = None) -> Path:
+    """Make a run folder with everything in it.
+
+    Args:
+        config: the settings.
+        bar: show Lightning's progress bar during training.
+        progress: told about calibration and evaluation.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        AgfnetError: whatever is wrong with settings, data or the run folder.
+    """
+    folder = fit(config, progress=bar)
+    calibrate_run(folder, progress=progress)
+    evaluate_run(EvaluateConfig(run=str(folder)), progress=progress)
+    return folder

@@ -1,0 +1,61 @@
+"""What a person sees in the terminal: lines, tables, progress bars."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+Report = Callable[[int, int], None]  # done, in all
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Print a text as it is."""
+    Console(stderr=error, soft_wrap=True).print(text, markup=False, highlight=False)
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
+    """Print a table; columns whose cells are numbers are aligned right."""
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    for i, column in enumerate(columns):
+        numeric = all(str(row[i])[:1] in "0123456789-n" for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*[str(cell) for cell in row])
+    Console().print(table)
+
+
+def show_result(folder: Path) -> None:
+    """Print the figures of an evaluation and where its report is."""
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    count = metrics.pop("n")
+    if metrics:
+        rows = [
+            [name, *("n/a" if metric[key] is None else f"{metric[key]:.3f}" for key in metric)]
+            for name, metric in metrics.items()
+        ]
+        show_table(
+            ["metric", "value", "low", "high"], rows, f"{count} labelled cases, 95 % interval"
+        )
+    say(f"Report: {folder / 'report.html'}")
+
+
+@contextmanager
+def bar(text: str) -> Iterator[Report]:
+    """A progress bar on the error stream; nothing is left of it where that is not a terminal."""
+    columns = (TextColumn(text), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(text, start=False, total=None)
+
+        def report(done: int, total: int) -> None:
+            progress.start_task(task)
+            progress.update(task, completed=done, total=total)
+
+        yield report

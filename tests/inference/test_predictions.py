@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agfnet.errors import DataError
+from agfnet.inference.predictions import Predictions, read_predictions, write_predictions
+
+HEADER = "lesion_id,patient_id,label,predicted,p_a,p_b\n"
+
+
+def _predictions(**change):
+    fields = {
+        "classes": ("a", "b"),
+        "lesion_id": ("L1", "L2", "L3"),
+        "patient_id": ("P1", "P1", "P2"),
+        "label": ("a", "", "b"),
+        "probabilities": np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]]),
+    }
+    return Predictions(**(fields | change))
+
+
+def test_what_follows_from_the_fields():
+    predictions = _predictions()
+    assert len(predictions) == 3
+    assert predictions.predicted == ("a", "a", "b")
+    assert predictions.target.tolist() == [0, -1, 1]
+    assert predictions.target.dtype == np.int64
+    labelled = predictions.labelled()
+    assert labelled.lesion_id == ("L1", "L3")
+    assert labelled.probabilities.tolist() == [[0.9, 0.1], [0.2, 0.8]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"label": ("a",)},
+        {"patient_id": ()},
+        {"probabilities": np.ones((3, 3))},
+        {"classes": ("a", "b", "c")},
+    ],
+)
+def test_contradicting_lengths_are_refused(change):
+    with pytest.raises(ValueError, match="expected"):
+        _predictions(**change)
+
+
+def test_the_file_is_that_of_the_contract(tmp_path):
+    path = tmp_path / "predictions.csv"
+    write_predictions(_predictions(), path)
+    assert path.read_text() == (
+        HEADER + "L1,P1,a,a,0.9,0.1\n" + "L2,P1,,a,0.5,0.5\n" + "L3,P2,b,b,0.2,0.8\n"
+    )
+    assert list(tmp_path.iterdir()) == [path]
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), min_size=1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    classes=st.lists(NAMES, min_size=2, max_size=4, unique=True),
+    ids=st.lists(NAMES, max_size=5, unique=True),
+    seed=st.integers(0, 99),
+)
+def test_reading_gives_back_what_was_written(tmp_path_factory, classes, ids, seed):
+    rng = np.random.default_rng(seed)
+    written = Predictions(
+        classes=tuple(classes),
+        lesion_id=tuple(ids),
+        patient_id=tuple(ids),
+        label=tuple(rng.choice(["", *classes]) for _ in ids),
+        probabilities=rng.dirichlet(np.ones(len(classes)), len(ids)),
+    )
+    path = tmp_path_factory.mktemp("table") / "predictions.csv"
+    write_predictions(written, path)
+    read = read_predictions(path)
+    for name in ("classes", "lesion_id", "patient_id", "label", "predicted"):
+        assert getattr(read, name) == getattr(written, name)
+    np.testing.assert_array_equal(read.probabilities, written.probabilities)
+
+
+def test_a_table_from_a_spreadsheet_is_read(tmp_path):
+    path = tmp_path / "predictions.csv"
+    text = HEADER + "L1,P1,a,a,0.667,0.333\n\nL2,P2,,b,0.33,0.67\n"
+    path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert read_predictions(path).lesion_id == ("L1", "L2")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "row 1: the columns begin with nothing; expected lesion_id"),
+        ("lesion_id,label\n", "row 1: the columns begin lesion_id, label"),
+        (HEADER.replace(",p_b", ""), "row 1: 1 probability column"),
+        (HEADER.replace("p_b", "note"), "row 1, column 'note': expected p_<class>"),
+        (HEADER.replace("p_b", "p_a"), "row 1, column 'p_a': appears more than once"),
+        (HEADER + "L1,P1,a,a,0.9\n", "row 2: 5 cells; expected 6"),
+        (HEADER + ",P1,a,a,0.9,0.1\n", "row 2, column lesion_id: is empty"),
+        (HEADER + 2 * "L1,P1,a,a,0.9,0.1\n", "row 3, column lesion_id: 'L1' is also in row 2"),
+        (HEADER + "L1,,a,a,0.9,0.1\n", "row 2, column patient_id: is empty"),
+        (HEADER + "L1,P1,c,a,0.9,0.1\n", "row 2, column label: 'c' has no probability column"),
+        (HEADER + "L1,P1,a,a,x,0.1\n", "row 2, column p_a: 'x'; expected a number from 0 to 1"),
+        (HEADER + "L1,P1,a,a,nan,0.1\n", "row 2, column p_a: 'nan'"),
+        (HEADER + "L1,P1,a,a,1.2,-0.2\n", "row 2, column p_b: '-0.2'"),
+        (HEADER + "L1,P1,a,a,0.9,0.2\n", "row 2: the probabilities sum to 1.1"),
+        (HEADER + "L1,P1,a,b,0.9,0.1\n", "row 2, column predicted: 'b'; expected .* 'a'"),
+    ],
+)
+def test_a_problem_is_named_with_its_place(tmp_path, text, expected):
+    path = tmp_path / "predictions.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=expected) as caught:
+        read_predictions(path)
+    assert all(line.startswith(str(path)) for line in str(caught.value).splitlines())
+
+
+def test_many_problems_are_listed_in_one_go_but_not_without_end(tmp_path):
+    path = tmp_path / "predictions.csv"
+    path.write_text(HEADER + "".join(f"L{row},P1,z,a,0.9,0.1\n" for row in range(50)))
+    with pytest.raises(DataError) as caught:
+        read_predictions(path)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 21
+    assert lines[-1].endswith("and 30 more problems")
+
+
+def test_a_file_that_is_no_table_is_refused(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        read_predictions(tmp_path / "absent.csv")
+    path = tmp_path / "binary.csv"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="not a UTF-8 CSV"):
+        read_predictions(path)
