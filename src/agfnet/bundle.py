@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from safetensors.numpy import save_file
 from agfnet import __version__
 from agfnet.config import ModalityConfig, ModelConfig
 from agfnet.errors import BundleError
-from agfnet.files import replacing, write_text
+from agfnet.files import replacing, write_json, write_text
 
 T = TypeVar("T")
 SCHEMA = 1
@@ -109,11 +108,6 @@ def read_bundle(folder: str | Path) -> Bundle:
             f" {SCHEMA}; update agfnet"
         )
     return Bundle(folder, config, read_json(folder / "calibration.json", Calibration))
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write readable JSON."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def read_json(path: Path, kind: type[T]) -> T:

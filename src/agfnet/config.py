@@ -317,3 +317,9 @@ class PhantomConfig:
     """The devices differ widely between centres, and one centre is in test only."""
     frames: int | None = None
     """Most ultrasound frames of a lesion; each has 1 to this many."""
+    frequency: float | None = None
+    """Centre frequency, MHz, that the scanners of all centres lie around, 15 to 50."""
+    doppler: bool | None = None
+    """Lay colour Doppler over the ultrasound."""
+    ultrasound_format: Literal["png", "dicom"] = "png"
+    """`png`: a file per frame. `dicom`: one multi-frame file per lesion (needs agfnet[dicom])."""

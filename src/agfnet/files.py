@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,3 +25,8 @@ def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file as a whole."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write readable JSON as a whole; a NaN or an infinity in it is a ValueError."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

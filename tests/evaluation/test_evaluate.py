@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from agfnet.evaluation.evaluate import evaluate, write_metrics
+from agfnet.evaluation.evaluate import evaluate
 from agfnet.evaluation.metrics import METRICS
+from agfnet.files import write_json
 from agfnet.inference.predictions import Predictions
 
 
@@ -14,7 +15,7 @@ def test_the_contract_of_metrics_json(table, tmp_path):
     assert found["n"] == 50
     assert set(found["accuracy"]) == {"value", "low", "high"}
     path = tmp_path / "metrics.json"
-    write_metrics(found, path)
+    write_json(path, found)
     assert json.loads(path.read_text()) == found
     assert list(tmp_path.iterdir()) == [path]
 
@@ -22,7 +23,7 @@ def test_the_contract_of_metrics_json(table, tmp_path):
 def test_undefined_is_null(table, tmp_path):
     found = evaluate(table(1), resamples=10)
     assert found["macro_auc"] == {"value": None, "low": None, "high": None}
-    write_metrics(found, tmp_path / "metrics.json")
+    write_json(tmp_path / "metrics.json", found)
     assert "NaN" not in (tmp_path / "metrics.json").read_text()
 
 

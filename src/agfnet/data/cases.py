@@ -140,24 +140,22 @@ class _CaseReader:
         self._check_split(split, patient, row.line)
         images = {name: self._paths(row, name) for name in self._modalities}
         if not any(images.values()):
+            wanted = " or ".join(self._modalities)
             self._problems.add(
-                f"the case {lesion!r} has no image at all; expected a path under "
-                + " or ".join(self._modalities)
-                + ", or delete the row",
+                f"the case {lesion!r} has no image at all; "
+                f"expected a path under {wanted}, or delete the row",
                 row=row.line,
             )
-        masks = {
-            name: self._paths(row, _mask(name))
-            for name in self._modalities
-            if cells.get(_mask(name))
-        }
+        masked = [name for name in self._modalities if cells.get(_mask(name))]
+        masks = {name: self._paths(row, _mask(name)) for name in masked}
         attributes = {name: cell for name, cell in cells.items() if name not in self._own}
         return Case(lesion, patient, label, images, masks, split, attributes, row.line)
 
     def _check_lesion(self, lesion: str, line: int) -> None:
+        first = self._lesions.setdefault(lesion, line)
         if not lesion:
             message = "is empty; expected a name that no other row has"
-        elif (first := self._lesions.setdefault(lesion, line)) != line:
+        elif first != line:
             message = (
                 f"{lesion!r} is in row {first} too; expected one row per lesion, "
                 f"with several images of one modality joined by {JOIN!r}"
@@ -170,41 +168,37 @@ class _CaseReader:
         key = "".join(label.split()).casefold()
         known, first = self._labels.setdefault(key, (label, line))
         if known != label:
-            self._problems.add(
+            message = (
                 f"{label!r} differs only by case or spaces from {known!r} in row {first}; "
-                "write the same label the same way",
-                row=line,
-                column="label",
+                "write the same label the same way"
             )
+            self._problems.add(message, row=line, column="label")
 
     def _check_split(self, split: str, patient: str, line: int) -> None:
-        if not split:
-            return
-        if split not in SPLITS:
+        known, first = split, line
+        if split in SPLITS:
+            known, first = self._patients.setdefault(patient, (split, line))
+        if split not in ("", *SPLITS):
             message = f"{split!r} is not a split; expected train, val, test or an empty cell"
-            self._problems.add(message, row=line, column="split")
-            return
-        known, first = self._patients.setdefault(patient, (split, line))
-        if known != split:
-            self._problems.add(
+        elif known != split:
+            message = (
                 f"patient {patient!r} is in {split} here and in {known} in row {first}; "
-                "all lesions of a patient belong in one split",
-                row=line,
-                column="split",
+                "all lesions of a patient belong in one split"
             )
+        else:
+            return
+        self._problems.add(message, row=line, column="split")
 
     def _paths(self, row: Row, column: str) -> tuple[Path, ...]:
         names = [name.strip() for name in row.cells[column].split(JOIN) if name.strip()]
         paths = tuple(self._folder / name for name in names)
         if ".." in row.cells[column]:
             paths = tuple(Path(os.path.normpath(path)) for path in paths)
-        if len(set(names)) < len(names):
-            message = "lists the same path twice; list each image once"
-            self._problems.add(message, row=row.line, column=column)
+        faults = ["lists a path twice; list each image once"] * (len(set(names)) < len(names))
         if self._check_files:
-            for name, path in zip(names, paths, strict=True):
-                if fault := _file_fault(name, path):
-                    self._problems.add(fault, row=row.line, column=column)
+            faults += filter(None, map(_file_fault, names, paths))
+        for fault in faults:
+            self._problems.add(fault, row=row.line, column=column)
         return paths
 
 
@@ -242,8 +236,6 @@ def write_cases(
     path, cases = Path(path), tuple(cases)
     if not cases:
         raise DataError(f"{path}: there are no cases to write")
-    if path.exists() and not overwrite:
-        raise DataError(f"{path}: exists already; choose another name or delete it first")
     masked = [name for name in modalities if any(case.masks.get(name) for case in cases)]
     split = ["split"] if any(case.split for case in cases) else []
     own = ["lesion_id", "patient_id", "label", *split, *modalities, *map(_mask, masked)]
@@ -261,6 +253,8 @@ def write_cases(
     rows = [[*own, *attributes], *map(cells, cases)]
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        if path.exists() and not overwrite:
+            raise DataError(f"{path}: exists already; choose another name or delete it first")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("w", encoding="utf-8", newline="") as file:

@@ -112,6 +112,13 @@ class CasesDataset(Dataset[Sample]):
             index=position,
         )
 
+    def __getitems__(self, pairs: Sequence[tuple[int, int]]) -> list[Sample] | ImageError:
+        """What a loader asks for: the samples of a batch, or the fault of one of its images."""
+        try:
+            return [self[pair] for pair in pairs]
+        except ImageError as error:
+            return error
+
     def _image(self, epoch: int, position: int, modality: int) -> Tensor:
         files = self._files[position][modality]
         if not files:
@@ -150,13 +157,19 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 class _Loader(DataLoader[Sample]):
-    """Gives the fault of an image in its own words, without the traceback of a worker."""
+    """Raises the fault of an image here; a worker would put its traceback into the text."""
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        try:
-            yield from super().__iter__()
-        except ImageError as error:
-            raise ImageError(str(error).rpartition("ImageError: ")[2].strip()) from None
+        for batch in super().__iter__():
+            if isinstance(batch, ImageError):
+                # anew: a frame that holds the error that it raises is freed by the collector
+                # only, and torch then waits five seconds for each worker to end
+                raise ImageError(str(batch))
+            yield batch
+
+
+def _collate_unless_fault(samples: Sequence[Sample] | ImageError) -> Batch | ImageError:
+    return samples if isinstance(samples, ImageError) else collate(samples)
 
 
 def loader(
@@ -179,7 +192,7 @@ def loader(
         dataset,
         batch_sampler=EvenBatches(sampler=sampler, batch_size=batch_size),
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=_collate_unless_fault,
         persistent_workers=workers > 0,
         # or else each iteration would draw from the generator that the network draws from
         generator=torch.Generator().manual_seed(seed),

@@ -57,5 +57,5 @@ def near(name: str, known: Iterable[str]) -> str:
     matches = difflib.get_close_matches(name.casefold(), by_key, n=3, cutoff=0.6)
     if matches:
         return "did you mean " + " or ".join(repr(by_key[match]) for match in matches) + "?"
-    names = sorted(by_key.values())
-    return "there are " + ", ".join(map(repr, names[:12])) + (", …" if len(names) > 12 else "")
+    names = [repr(option) for option in sorted(by_key.values())]
+    return "there are " + (", ".join(names[:12] + ["…"] * (len(names) > 12)) or "none")

@@ -20,6 +20,8 @@ MAX_PIXELS = 150_000_000
 # no format that starts another program (EPS) or draws from a description
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 
+_TOO_LARGE = f"has more than {MAX_PIXELS // 1_000_000} megapixels; save a smaller copy"
+
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
@@ -49,13 +51,13 @@ def read_image(path: str | os.PathLike[str], *, side: int | None = None) -> Imag
         ImageError: the file is missing, a folder, or `decode_image` refuses its content.
     """
     path = Path(path)
-    if path.is_dir():
-        raise ImageError(f"{path}: is a folder; expected an image file")
     try:
         with path.open("rb") as file:
             return decode_image(file, name=str(path), side=side)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file; expected an image file") from None
+    except IsADirectoryError:
+        raise ImageError(f"{path}: is a folder; expected an image file") from None
     except (OSError, ValueError) as error:
         raise ImageError(f"{path}: cannot be read: {error}") from None
 
@@ -91,11 +93,8 @@ def decode_image(file: BinaryIO, *, name: str, side: int | None = None) -> Image
             raise ImageError(f"{name}: {_TOO_LARGE}") from None
         except Exception as error:  # decoders raise anything on damaged files
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise ImageError(f"{name}: is damaged or truncated: {reason}") from None
+            raise ImageError(f"{name}: is damaged or truncated: {reason}") from error
     return Image(pixels=pixels)
-
-
-_TOO_LARGE = f"has more than {MAX_PIXELS // 1_000_000} megapixels; save a smaller copy"
 
 
 def _check_kind(head: bytes, name: str) -> None:
@@ -103,8 +102,8 @@ def _check_kind(head: bytes, name: str) -> None:
         raise ImageError(f"{name}: is empty; copy the image again")
     if head[128:132] == b"DICM":
         raise ImageError(f"{name}: is DICOM, which is not supported yet; export it as PNG")
-    if head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis"):
-        raise ImageError(f"{name}: is HEIC or a video; save it as JPEG")
+    if head[4:8] == b"ftyp":
+        raise ImageError(f"{name}: is HEIC, AVIF or a video; save it as JPEG")
 
 
 def _decode(file: BinaryIO, side: int | None) -> NDArray[np.uint8]:
@@ -133,10 +132,7 @@ def _to_rgb(image: Pillow.Image) -> Pillow.Image:
         image = image.convert("RGBA")
         black = Pillow.new("RGBA", image.size, (0, 0, 0, 255))
         image = Pillow.alpha_composite(black, image)
-    try:
-        return image.convert("RGB")
-    except ValueError:
-        raise ImageError(f"has {image.mode} pixels; save it in RGB or grey") from None
+    return image.convert("RGB")
 
 
 def _to_8_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:

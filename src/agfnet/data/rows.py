@@ -81,12 +81,12 @@ def _rows(
 
 
 def _text(path: Path, problems: Problems) -> str:
-    if path.is_dir():
-        raise problems.stop("is a folder; expected a CSV file")
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise problems.stop("no such file; expected a CSV file") from None
+    except IsADirectoryError:
+        raise problems.stop("is a folder; expected a CSV file") from None
     except OSError as error:
         raise problems.stop(f"cannot be read: {error.strerror}") from None
     if data.startswith(b"PK\x03\x04"):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 from agfnet.evaluation.metrics import METRICS
@@ -30,11 +28,3 @@ def evaluate(predictions: Predictions, *, resamples: int = 1000, seed: int = 0) 
         for name, interval in found.items()
     }
     return scores | {"n": count}
-
-
-def write_metrics(metrics: dict[str, Any], path: str | Path) -> None:
-    """Write the answer of `evaluate` as JSON."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(path)

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain, zip_longest
 
 import numpy as np
 import numpy.typing as npt
@@ -61,13 +62,8 @@ def choose_examples(predictions: Predictions, k: int = 12) -> list[int]:
         )
         for kind in KINDS
     ]
-    turns = [
-        queue[turn]
-        for turn in range(max(map(len, queues)))
-        for queue in queues
-        if turn < len(queue)
-    ]
-    return turns[:k]
+    turns = chain.from_iterable(zip_longest(*queues))
+    return [row for row in turns if row is not None][:k]
 
 
 def thumbnail(pixels: npt.NDArray[np.uint8]) -> str:

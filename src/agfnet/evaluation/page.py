@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from string import Template
 
-NOTICE = "Research use only. Not a medical device."
+from agfnet import NOTICE
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1f2933; --soft: #52606d; --line: #d9dee4;
-  --page: #ffffff; --card: #f5f7f9; --accent: #005a8c; --warn: #7a3e00; --warn-page: #fff4e5;
+  --page: #ffffff; --card: #f5f7f9; --warn: #7a3e00; --warn-page: #fff4e5;
   --bar: #0072b2; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaee; --soft: #a9b4c0; --line: #3a444f;
-  --page: #14191f; --card: #1d242c; --accent: #7cc4f2; --warn: #ffd8a8; --warn-page: #3a2a12;
+  --page: #14191f; --card: #1d242c; --warn: #ffd8a8; --warn-page: #3a2a12;
   --bar: #56b4e9; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink); line-height: 1.55;
+body { margin: 0; background: var(--page); color: var(--ink);
   font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; }
 main { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1.25rem 3rem; }
 .notice { margin: 0; padding: .5rem 1.25rem; text-align: center; font-weight: 600;
@@ -43,6 +43,7 @@ figure { margin: 0; }
 .drawing { background: #fff; border: 1px solid var(--line); border-radius: .5rem;
   padding: .75rem; overflow-x: auto; text-align: center; }
 .drawing svg { max-width: 100%; height: auto; }
+.wide svg { min-width: 38rem; }
 figcaption { font-size: .875rem; margin: .5rem 0 0; max-width: 44rem; }
 .cases { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%,
   18rem), 1fr)); }
@@ -54,15 +55,18 @@ figcaption { font-size: .875rem; margin: .5rem 0 0; max-width: 44rem; }
   background: #000; border-radius: .25rem; }
 .images figcaption { margin: .15rem 0 .5rem; font-size: .8rem; }
 .case p { margin: .15rem 0; }
-.bars { display: grid; grid-template-columns: minmax(0, 1fr) 4.5rem 3rem; gap: .1rem .5rem;
-  align-items: center; font-size: .875rem; margin-top: .5rem; }
-.bars i { display: block; height: .5rem; background: var(--bar); border-radius: .25rem; }
-.bars span:nth-child(3n) { text-align: right; font-variant-numeric: tabular-nums; }
+.bars { display: grid; grid-template-columns: minmax(0, 1fr) auto; column-gap: .5rem;
+  align-items: end; font-size: .875rem; line-height: 1.3; margin-top: .5rem;
+  font-variant-numeric: tabular-nums; }
+.bars i { grid-column: 1 / -1; height: .3rem; margin: .1rem 0 .5rem; background: var(--bar);
+  border-radius: .15rem; print-color-adjust: exact; }
+.bars span:nth-of-type(even) { text-align: right; }
 @page { size: A4; margin: 15mm; }
 @media print { :root { color-scheme: light; --ink: #000; --soft: #333; --line: #bbb;
   --page: #fff; --card: #fff; --warn: #000; --warn-page: #fff; --bar: #0072b2; }
   .notice { border: 1px solid #000; }
-  body { font-size: 10pt; } main { max-width: none; padding: 0; } .scroll { overflow: visible; }
+  body { font-size: 10pt; } main { max-width: none; padding: 0; }
+  .scroll, .drawing { overflow: visible; } .figures { columns: 18rem; }
   h2, h3 { break-after: avoid; } figure, .case, tr { break-inside: avoid; } }
 """
 
@@ -113,12 +117,11 @@ def table(label: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str
     )
 
 
-def drawing(svg: str, caption: str) -> str:
-    """A figure on a white card with its caption."""
-    return (
-        f'<figure><div class="drawing">{svg}</div><figcaption>{escape(caption)}</figcaption>'
-        "</figure>"
-    )
+def drawing(svg: str, caption: str, *, wide: bool = False) -> str:
+    """A figure on a white card with its caption; a wide one scrolls on a phone."""
+    card = "drawing wide" if wide else "drawing"
+    text = f"<figcaption>{escape(caption)}</figcaption>"
+    return f'<figure><div class="{card}">{svg}</div>{text}</figure>'
 
 
 def _cell(text: str) -> str:

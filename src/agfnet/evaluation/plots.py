@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import textwrap
+import warnings
 from html import escape
 from typing import Any
 
@@ -63,7 +64,7 @@ def confusion_matrix(predictions: Predictions) -> str:
             axes.text(
                 column + 0.5, row + 0.55, f"{share[row, column]:.0%}", va="top", size=7.5, **place
             )
-        names = [textwrap.fill(_short(name), 20) for name in cases.classes]
+        names = [textwrap.fill(_short(name), 26) for name in cases.classes]
         middles = np.arange(size) + 0.5
         axes.set_xticks(middles, names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(middles, names)
@@ -110,11 +111,8 @@ def roc_curves(predictions: Predictions) -> str:
             axes.plot(
                 np.append(0, grid), np.append(0, mean), color="black", linewidth=2.2, label=label
             )
-            figure.legend(
-                loc="outside lower left",
-                title="\nArea under the curve",
-                alignment="left",
-            )
+            title = "\nArea under the curve"
+            figure.legend(loc="outside lower left", title=title, alignment="left")
         _percent_axes(axes)
         axes.set_aspect("equal")
         axes.set_xlabel("False alarms (1 - specificity)")
@@ -146,7 +144,7 @@ def reliability_diagram(predictions: Predictions, bins: int = 10) -> str:
         upper.annotate("too cautious", (0.03, 0.95), color=GREY)
         upper.annotate("too confident", (0.97, 0.03), color=GREY, ha="right")
         _percent_axes(upper)
-        upper.set_ylabel("Right")
+        upper.set_ylabel("Share right")
         lower.bar((np.arange(bins) + 0.5) / bins, table.cases, 0.9 / bins, color=BLUE)
         lower.yaxis.set_major_locator(MaxNLocator(3, integer=True))
         lower.set_ylabel("Cases")
@@ -199,7 +197,10 @@ def _short(name: str) -> str:
 
 def _svg(figure: Figure, label: str) -> str:
     text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        # The reader's browser has the letters that the measuring font lacks, Chinese for instance.
+        warnings.filterwarnings("ignore", message="Glyph")
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     drawing = text.getvalue()
     drawing = drawing[drawing.index("<svg") :]
     drawing = re.sub(r"\s*<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)

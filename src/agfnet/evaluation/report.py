@@ -14,7 +14,8 @@ from agfnet.evaluation import plots
 from agfnet.evaluation.examples import KINDS, Example, thumbnail
 from agfnet.evaluation.metrics import class_auc, confusion, rates
 from agfnet.evaluation.page import drawing, page, table
-from agfnet.evaluation.wording import MEANINGS, SAME, Meaning, number, span, summary
+from agfnet.evaluation.wording import MEANINGS, UNLISTED, Meaning, number, span, summary
+from agfnet.files import write_text
 from agfnet.inference.predictions import Predictions
 
 
@@ -39,33 +40,24 @@ def write_report(
         limits: best reachable value of a metric where known, by its name in `metrics`.
         examples: cases to show, for instance those of `choose_examples`.
     """
-    path = Path(path)
     limits = limits or {}
     lead, *more = summary(predictions, metrics, limits.get("accuracy"))
-    sections = [f'<p class="lead">{escape(lead)}</p>', f"<p>{escape(' '.join(more))}</p>"]
+    sections = [f'<p class="lead">{escape(lead)}</p>']
+    if more:
+        sections.append(f"<p>{escape(' '.join(more))}</p>")
     if len(predictions.labelled()):
-        sections += [
-            _metrics(metrics, limits),
-            _per_class(predictions),
-            _figures(predictions),
-        ]
+        sections += [_metrics(metrics, limits), _per_class(predictions), _figures(predictions)]
     else:
         sections.append(_answers(predictions))
     sections += [_examples(predictions.classes, examples), _context(predictions, context or {})]
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(page(title, sections), encoding="utf-8")
-    partial.replace(path)
+    write_text(Path(path), page(title, sections))
 
 
 def _metrics(metrics: Mapping[str, Any], limits: Mapping[str, float]) -> str:
-    ordered = [*(name for name in MEANINGS if name in metrics)]
-    ordered += [
-        name
-        for name, found in metrics.items()
-        if name not in MEANINGS and name not in SAME and isinstance(found, Mapping)
-    ]
     rows = []
-    for name in ordered:
+    for name in dict.fromkeys([*MEANINGS, *metrics]):
+        if name not in metrics or name in UNLISTED:
+            continue
         meaning = MEANINGS.get(name, Meaning(name, False, ""))
         found, percent = metrics[name], meaning.percent
         text = meaning.text
@@ -124,6 +116,7 @@ def _figures(predictions: Predictions) -> str:
             plots.confusion_matrix(predictions),
             "Each row is a true class: how many of its lesions got each answer, and what per cent "
             "of the row. Right answers lie on the diagonal.",
+            wide=len(predictions.classes) > 6,
         )
         + "<h2>How far its answers can be trusted</h2>"
         + '<div class="figures">'
@@ -177,9 +170,8 @@ def _case(classes: Sequence[str], example: Example) -> str:
     )
     top = np.argsort(-example.probabilities, kind="stable")[:3]
     bars = "".join(
-        f"<span>{escape(classes[c])}</span>"
-        f'<span aria-hidden="true"><i style="width: {100 * example.probabilities[c]:.0f}%"></i>'
-        f"</span><span>{100 * example.probabilities[c]:.0f} %</span>"
+        f"<span>{escape(classes[c])}</span><span>{100 * example.probabilities[c]:.0f} %</span>"
+        f'<i style="width: {100 * example.probabilities[c]:.1f}%"></i>'
         for c in top
     )
     return (

@@ -16,9 +16,10 @@ from agfnet.data.preprocess import load
 from agfnet.data.splits import require_split
 from agfnet.errors import ConfigError, DataError, RunError
 from agfnet.evaluation.calibration import fit_temperature
-from agfnet.evaluation.evaluate import evaluate, write_metrics
+from agfnet.evaluation.evaluate import evaluate
 from agfnet.evaluation.examples import Example, choose_examples
 from agfnet.evaluation.report import write_report
+from agfnet.files import write_json
 from agfnet.inference.predictions import Predictions, write_predictions
 from agfnet.inference.predictor import Predictor
 
@@ -51,7 +52,7 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
     folder = Path(config.run) / "evaluation" / name
     folder.mkdir(parents=True, exist_ok=True)
     write_predictions(predictions, folder / "predictions.csv")
-    write_metrics(metrics, folder / "metrics.json")
+    write_json(folder / "metrics.json", metrics)
     write_report(
         folder / "report.html",
         title=f"{Path(config.run).name}: {name}",

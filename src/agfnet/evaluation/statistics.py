@@ -107,7 +107,7 @@ def _draws(cases: Predictions, resamples: int, seed: int) -> Iterator[Floats]:
     rng = np.random.default_rng(seed)
     names, patient = np.unique(np.array(cases.patient_id, dtype=str), return_inverse=True)
     for _ in range(resamples):
-        drawn = rng.integers(len(names), size=len(names)) if len(names) else patient
+        drawn = rng.integers(max(len(names), 1), size=len(names))
         yield np.bincount(drawn, minlength=len(names))[patient].astype(np.float64)
 
 

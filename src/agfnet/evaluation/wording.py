@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from agfnet.inference.predictions import Predictions
 
 FEW_PATIENTS = 30  # below this a percentile bootstrap is clearly too narrow
+WIDE = 0.2  # an accuracy interval from which no agreement with the confidence can be read
 
 
 class Meaning(NamedTuple):
@@ -66,7 +67,7 @@ MEANINGS = {
         "Squared distance between probabilities and truth. Lower is better, from 0 to 2.",
     ),
 }
-SAME = {"macro_sensitivity"}  # by definition the balanced accuracy: one row shows both
+UNLISTED = {"n", "macro_sensitivity"}  # the latter is the balanced accuracy by definition
 
 
 def number(value: float | None, *, percent: bool) -> str:
@@ -135,6 +136,8 @@ def _trust(confidence: float, low: float, high: float) -> str:
         return ": more than it was right, so its percentages promise too much"
     if confidence < low:
         return ": less than it was right, so its percentages promise too little"
+    if high - low > WIDE:
+        return ": not clearly other than it was right, but too few cases to rely on its percentages"
     return ": in line with how often it was right, so its percentages can be taken at face value"
 
 

@@ -13,8 +13,6 @@ from agfnet.files import replacing
 from agfnet.inference.predictor import Diagnosis
 
 
-
-
 def sentence(classes: tuple[str, ...], diagnosis: Diagnosis) -> str:
     """The answer in plain words."""
     order = np.argsort(-diagnosis.probabilities)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agfnet.errors import DataError
+from agfnet.files import replacing
 
 COLUMNS = ("lesion_id", "patient_id", "label", "predicted")
 PREFIX = "p_"
@@ -75,9 +76,10 @@ class Predictions:
 
 def write_predictions(predictions: Predictions, path: str | Path) -> None:
     """Write the table as CSV; reading it back gives the same numbers to the last bit."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".part")
-    with partial.open("w", encoding="utf-8", newline="") as file:
+    with (
+        replacing(Path(path)) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*COLUMNS, *(PREFIX + name for name in predictions.classes)])
         writer.writerows(
@@ -91,7 +93,6 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
                 strict=True,
             )
         )
-    partial.replace(path)
 
 
 def read_predictions(path: str | Path) -> Predictions:

@@ -16,13 +16,13 @@ import yaml
 from lightning.pytorch import seed_everything
 
 from agfnet import __version__
-from agfnet.bundle import Bundle, BundleConfig, write_bundle, write_json
+from agfnet.bundle import Bundle, BundleConfig, write_bundle
 from agfnet.config import TrainConfig
 from agfnet.data.cases import Case, cases_hash, map_labels, read_cases
 from agfnet.data.dataset import CasesDataset, loader
 from agfnet.data.splits import require_split
 from agfnet.errors import DataError, RunError
-from agfnet.files import write_text
+from agfnet.files import write_json, write_text
 from agfnet.learning.reconstruction import Decoder, ReconstructionTask
 from agfnet.learning.supervised import SupervisedTask, balanced_weights
 from agfnet.learning.trainer import Task, run_trainer

@@ -55,7 +55,8 @@ class Backbone(nn.Module):
                 f"model.backbone: timm cannot make {scales} feature maps of '{name}' with"
                 f" {dict(options)}: {error}"
             ) from error
-        self.net: nn.Module = net
+        # the faster layout for convolutions, on CPUs as on GPUs
+        self.net: nn.Module = net.to(memory_format=torch.channels_last)
         self.channels: tuple[int, ...] = tuple(net.feature_info.channels())
         if len(self.channels) != scales:
             raise ConfigError(f"model.fusion.scales: '{name}' has no {scales} feature maps")

@@ -6,28 +6,35 @@ import csv
 import json
 import os
 import shutil
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from agfnet.config import PhantomConfig
 from agfnet.errors import DataError
-from agfnet.phantom.lesions import VIEWS
-from agfnet.phantom.plan import Plan, centre, observers, plans
+from agfnet.phantom.lesions import VIEWS, Array, Observer
+from agfnet.phantom.plan import SPLITS, Plan, centre, observers, plans
 from agfnet.phantom.presets import Recipe, resolve
-from agfnet.phantom.render import write
+from agfnet.phantom.render import Written, write_lesion
 
 COLUMNS = (
     *("lesion_id", "patient_id", "label", "split"),
     *("clinical", "ultrasound", "clinical_mask", "ultrasound_mask"),
-    *("site", "skin_tone", "ita", "age", "sex", "centre"),
+    *("site", "skin_tone", "age", "sex", "centre"),
 )
 """Columns of `cases.csv`."""
+TRUTH = (
+    *("lesion_id", "truth", "surface", "depth", "ruler", "callipers"),
+    *("width_mm", "ita_degrees", "frequency_mhz", "ultrasound_mm_per_pixel"),
+)
+"""First columns of `truth.csv`; one per view and class follows, with the ideal posterior."""
 
 
 def make_cohort(
@@ -36,7 +43,8 @@ def make_cohort(
     """Write a synthetic cohort to the folder `config.out`.
 
     The folder appears only when all of it is written. The same configuration writes the same
-    bytes on any number of workers.
+    bytes on any number of workers. With several workers, a script must call this under
+    `if __name__ == "__main__":`, because each worker starts by importing it.
 
     Args:
         config: What to make; see `PhantomConfig`.
@@ -44,20 +52,21 @@ def make_cohort(
 
     Returns:
         The path of `cases.csv`. Beside it: `images/`, `masks/`, `truth.json` (classes, table and
-        limits) and `truth.csv` (per lesion: class, phenotypes, marks and posteriors).
+        limits) and `truth.csv` (per lesion: class, phenotypes, marks and ideal posteriors).
 
     Raises:
         ConfigError: A setting is out of range.
         DataError: The folder exists and is not empty, or cannot be written.
     """
     recipe = resolve(config)
+    models = observers(recipe)
     out = Path(config.out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: exists already; choose another folder or delete it first")
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         part.mkdir(parents=True)
-        _write_all(config, recipe, part, progress)
+        _write_all(config, recipe, models, part, progress)
         if out.exists():
             out.rmdir()
         part.rename(out)
@@ -71,83 +80,109 @@ def make_cohort(
 def _write_all(
     config: PhantomConfig,
     recipe: Recipe,
+    models: dict[str, Observer],
     folder: Path,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    models = observers(recipe)
-    table = models["test"].table
-    truth = {
-        "seed": config.seed,
-        "preset": config.preset,
-        "recipe": asdict(recipe),
-        "classes": list(table.classes),
-        "surface": list(table.surfaces),
-        "depth": list(table.depths),
-        "table": table.rows(),
-        "limits": models["test"].limits(),
-        "limits_by_split": {split: model.limits() for split, model in models.items()},
-        "limits_without_marks": models["test"].without_marks().limits(),
-    }
-    (folder / "truth.json").write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
-    posteriors = [f"p_{view}_{name}" for view in VIEWS for name in table.classes]
+    scores = {split: _Score() for split in SPLITS}
     with (
         (folder / "cases.csv").open("w", encoding="utf-8", newline="") as cases_file,
         (folder / "truth.csv").open("w", encoding="utf-8", newline="") as truth_file,
     ):
         cases, truths = csv.writer(cases_file), csv.writer(truth_file)
         cases.writerow(COLUMNS)
-        truths.writerow(
-            ["lesion_id", "truth", "surface", "depth", "ruler", "callipers", "width_mm"]
-            + posteriors
-        )
-        for done, (plan, cells) in enumerate(_rendered(config, recipe, folder), start=1):
-            place = centre(config.seed, plan.centre, recipe).name
+        classes = models["test"].table.classes
+        truths.writerow([*TRUTH, *(f"p_{view}_{name}" for view in VIEWS for name in classes)])
+        for done, (plan, files) in enumerate(_written(config, recipe, folder), start=1):
+            place = centre(config.seed, plan.centre, recipe)
+            posteriors = [models[plan.split].posterior(view, plan.seen) for view in VIEWS]
+            scores[plan.split].add(classes.index(plan.label), posteriors)
             cases.writerow(
-                [plan.lesion_id, plan.patient_id, plan.label, plan.split]
-                + [cells[name] for name in COLUMNS[4:8]]
-                + [plan.site, plan.tone, f"{plan.ita:.1f}", plan.age, plan.sex, place]
+                (
+                    *(plan.lesion_id, plan.patient_id, plan.label, plan.split),
+                    *(files.clinical, files.ultrasound),
+                    *(files.clinical_mask, files.ultrasound_mask),
+                    *(plan.site, plan.tone, plan.age, plan.sex, place.name),
+                )
             )
-            model, seen = models[plan.split], plan.seen
             truths.writerow(
-                [plan.lesion_id, plan.truth, plan.surface or "", plan.depth or ""]
-                + [int(seen.ruler), int(seen.calliper), f"{plan.width:.2f}"]
-                + [f"{p:.6f}" for view in VIEWS for p in model.posterior(view, seen)]
+                (
+                    *(plan.lesion_id, plan.truth, plan.surface or "", plan.depth or ""),
+                    *(int(plan.seen.ruler), int(plan.seen.calliper)),
+                    *(f"{plan.width:.2f}", f"{plan.ita:.1f}", f"{place.scanner.frequency:.2f}"),
+                    f"{place.scanner.field / config.size:.6g}",
+                    *(f"{p:.6f}" for posterior in posteriors for p in posterior),
+                )
             )
             if progress is not None:
                 progress(done, config.lesions)
+    truth = _truth(config, recipe, models, scores)
+    (folder / "truth.json").write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
 
 
-def _draw(plan: Plan, *, config: PhantomConfig, recipe: Recipe, folder: Path) -> dict[str, str]:
-    """One lesion, in whichever process."""
-    return write(
-        plan,
-        centre(config.seed, plan.centre, recipe),
-        folder=folder,
-        seed=config.seed,
-        size=config.size,
-        nuisance=recipe.nuisance,
-    )
+class _Score:
+    """Accuracy of the ideal observer on the lesions of one split."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.right = dict.fromkeys(VIEWS, 0)
+
+    def add(self, label: int, posteriors: list[Array]) -> None:
+        self.count += 1
+        for view, posterior in zip(VIEWS, posteriors, strict=True):
+            self.right[view] += int(posterior.argmax() == label)
+
+    def result(self) -> dict[str, float]:
+        share = {view: right / max(self.count, 1) for view, right in self.right.items()}
+        return {"lesions": self.count, **share}
 
 
-def _rendered(
-    config: PhantomConfig, recipe: Recipe, folder: Path
-) -> Iterator[tuple[Plan, dict[str, str]]]:
-    """Plans in order, each with the cells of its files, written by then."""
-    draw = partial(_draw, config=config, recipe=recipe, folder=folder)
+def _truth(
+    config: PhantomConfig, recipe: Recipe, models: dict[str, Observer], scores: dict[str, _Score]
+) -> dict[str, Any]:
+    """What `truth.json` holds."""
+    test = models["test"]
+    return {
+        "note": "Synthetic. Research use only; no evidence of clinical performance.",
+        "preset": config.preset,
+        "seed": config.seed,
+        "size": config.size,
+        "recipe": asdict(recipe),
+        "classes": list(test.table.classes),
+        "surface": list(test.table.surfaces),
+        "depth": list(test.table.depths),
+        "table": test.table.rows(),
+        "limits": test.limits(),
+        "limits_by_split": {split: model.limits() for split, model in models.items()},
+        "limits_without_marks": test.without_marks().limits(),
+        "ideal_observer": {split: score.result() for split, score in scores.items()},
+    }
+
+
+def _written(config: PhantomConfig, recipe: Recipe, folder: Path) -> Iterator[tuple[Plan, Written]]:
+    """Lesions in order, each when its files are there."""
+    draw = partial(write_lesion, config=config, recipe=recipe, folder=folder)
+    todo = plans(config, recipe)
     if config.workers == 1:
-        for plan in plans(config, recipe):
+        for plan in todo:
             yield plan, draw(plan)
         return
-    waiting: deque[tuple[Plan, Future[Any]]] = deque()
-    pool = ProcessPoolExecutor(config.workers)
+    waiting: deque[tuple[Plan, Future[Written]]] = deque()
+    pool = ProcessPoolExecutor(
+        config.workers, mp_context=get_context("spawn"), initializer=_leave_interrupts
+    )
     try:
-        todo = plans(config, recipe)
-        for plan in islice(todo, 8 * config.workers):
-            waiting.append((plan, pool.submit(draw, plan)))
-        while waiting:
+        while True:
+            for plan in islice(todo, 8 * config.workers - len(waiting)):
+                waiting.append((plan, pool.submit(draw, plan)))
+            if not waiting:
+                return
             plan, future = waiting.popleft()
             yield plan, future.result()
-            for following in islice(todo, 1):
-                waiting.append((following, pool.submit(draw, following)))
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """In a worker: Ctrl-C is for the parent, which then stops its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

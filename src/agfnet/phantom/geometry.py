@@ -1,18 +1,32 @@
-"""Random shapes and textures that both views draw with. Lengths in pixels or in any one unit."""
+"""Random shapes and textures that both views draw with."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as Pillow
+from PIL import ImageDraw
 from scipy import fft
 
-Image = NDArray[np.float32]
+Image = NDArray[np.floating[Any]]
+"""A real field or curve, single precision."""
+Pixels = NDArray[np.uint8]
+"""What is written to a file: (H, W) or (H, W, 3)."""
 
 
 def smoothstep(x: Image, low: float, high: float) -> Image:
     """Rises smoothly from 0 at `low` to 1 at `high`; `low` may be the larger one."""
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    t: Image = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def gauss(x: Image, sd: float) -> Image:
+    """exp(-x^2 / (2 sd^2))."""
+    scaled: Image = x * np.float32(1 / sd)
+    curve: Image = np.exp(-0.5 * scaled * scaled)
+    return curve
 
 
 def noise(
@@ -28,43 +42,67 @@ def noise(
         rng: Source of chance.
         shape: (H, W).
         length: Correlation length along rows and columns, in pixels.
-        finest: With `finest` in (0, 1), a power spectrum that falls off as 1/f from `length` down
-            to `finest * length`, instead of one scale: clouds instead of blobs.
+        finest: With `finest` in (0, 1), details from `length` down to `finest * length`, weaker
+            the finer they are: clouds instead of blobs.
     """
     lz, lx = (length, length) if isinstance(length, int | float) else length
     fz = (np.fft.fftfreq(shape[0]) * lz).astype(np.float32)[:, None]
     fx = (np.fft.rfftfreq(shape[1]) * lx).astype(np.float32)[None, :]
-    f2 = (2 * np.pi) ** 2 * (fz * fz + fx * fx)
+    f2 = np.float32((2 * np.pi) ** 2) * (fz * fz + fx * fx)
     if finest:
-        amplitude = np.exp(-0.5 * finest**2 * f2) / (1 + f2)
+        amplitude = np.exp(np.float32(-0.5 * finest**2) * f2) / (1 + f2)
     else:
-        amplitude = np.exp(-0.5 * f2)
+        amplitude = np.exp(np.float32(-0.5) * f2)
     amplitude[0, 0] = 0
-    draws = rng.standard_normal((2, *amplitude.shape), dtype=np.float32)
-    field = fft.irfft2((draws[0] + 1j * draws[1]) * amplitude, s=shape)
-    return (field / (field.std() + 1e-12)).astype(np.float32)
+    draws = rng.standard_normal((*amplitude.shape, 2), dtype=np.float32)
+    field: Image = fft.irfft2(draws.view(np.complex64)[..., 0] * amplitude, s=shape)
+    return field / np.float32(field.std() + 1e-12)
 
 
 def profile(rng: np.random.Generator, x: Image, length: float) -> Image:
     """A smooth random curve over the increasing positions x, mean 0, sd about 1."""
     count = int((x[-1] - x[0]) / length) + 5
     knots = rng.standard_normal(count).astype(np.float32)
-    t = (x - x[0]) / length + rng.uniform(0, 1)
+    t = (x - x[0]) / np.float32(length) + np.float32(rng.uniform(0, 1))
     i = t.astype(np.int64)
-    f = t - i
+    f = t - i.astype(np.float32)
     weights = ((1 - f) ** 3, 3 * f**3 - 6 * f**2 + 4, -3 * f**3 + 3 * f**2 + 3 * f + 1, f**3)
-    curve = sum(w * knots[i + k] for k, w in enumerate(weights)) / 6
-    return np.asarray(curve * 1.45, dtype=np.float32)  # B-splines shrink the variance of the knots
+    curve: Image = sum((w * knots[i + k] for k, w in enumerate(weights)), np.zeros_like(t))
+    return curve * np.float32(1.45 / 6)  # B-splines shrink the variance of their knots
 
 
-def outline(
-    rng: np.random.Generator, angle: Image, irregularity: float, *, modes: int = 9
-) -> Image:
+def outline(rng: np.random.Generator, angle: Image, irregularity: float) -> Image:
     """Radius of a closed irregular curve in each direction, about 1; `irregularity` is its sd."""
-    k = np.arange(2, 2 + modes)
-    sizes = irregularity * rng.standard_normal(modes) * (k / 2.0) ** -0.9
-    phases = rng.uniform(0, 2 * np.pi, modes)
-    radius = np.ones_like(angle)
-    for order, size, phase in zip(k, sizes, phases, strict=True):
-        radius += np.float32(size) * np.cos(np.float32(order) * angle + np.float32(phase))
-    return np.clip(radius, 0.45, 1.7)
+    order = np.arange(2, 11)
+    sizes = irregularity * rng.standard_normal(len(order)) * (order / 2.0) ** -1.1
+    phases = rng.uniform(0, 2 * np.pi, len(order))
+    radius: Image = np.ones_like(angle)
+    for k, size, phase in zip(order, sizes, phases, strict=True):
+        radius += np.float32(size) * np.cos(np.float32(k) * angle + np.float32(phase))
+    clipped: Image = np.clip(radius, 0.45, 1.7)
+    return clipped
+
+
+Path = tuple[NDArray[np.float64], float]
+"""A stroke: points (n, 2) as (x, y) in pixels, and its width in pixels."""
+
+
+def strokes(size: int, paths: list[Path], *, oversample: int = 3) -> Image:
+    """Coverage (size, size) in [0, 1] by strokes."""
+    canvas = Pillow.new("L", (size * oversample, size * oversample))
+    draw = ImageDraw.Draw(canvas)
+    for points, width in paths:
+        pixels = width * oversample
+        line = [(float(x), float(y)) for x, y in points * oversample]
+        shade = min(255, int(255 * pixels))  # thinner than a pixel: fainter
+        draw.line(line, fill=shade, width=max(1, round(pixels)), joint="curve")
+    small = canvas.resize((size, size), Pillow.Resampling.BOX)
+    return np.asarray(small, dtype=np.float32) / np.float32(255)
+
+
+def walk(
+    rng: np.random.Generator, start: NDArray[np.float64], heading: float, step: float, wander: float
+) -> NDArray[np.float64]:
+    """A winding line of 14 points (14, 2), as small vessels run."""
+    turns = heading + np.cumsum(rng.normal(0, wander, 14))
+    return np.asarray(start + np.cumsum(step * np.stack([np.cos(turns), np.sin(turns)], 1), axis=0))

@@ -199,6 +199,14 @@ class Observer:
     mark_rate: float = 0.0  # in [0, 1]
     label_noise: float = 0.0  # in [0, 1)
 
+    def __post_init__(self) -> None:
+        worst = float((self.missing_clinical + self.missing_ultrasound).max())
+        if worst > 1:
+            raise ConfigError(
+                f"missing_clinical, missing_ultrasound: {worst:.2f} of the lesions of a class "
+                "would lack a view; a lesion lacks at most one, so lower them to 1 in sum"
+            )
+
     def mark(self) -> Array:
         """Probability of each of the two marks given the class, (C,)."""
         b, k = self.mark_rate, self.shortcut
@@ -232,7 +240,8 @@ class Observer:
         if self.label_noise == 0:
             return joint
         other = self.label_noise / (len(self.table.classes) - 1)
-        return (1 - self.label_noise - other) * joint + other * joint.sum(axis=0)
+        mixed: Array = (1 - self.label_noise - other) * joint + other * joint.sum(axis=0)
+        return mixed
 
     def limit(self, view: str) -> float:
         """Best accuracy that any reader of the view can expect on the recorded labels."""
@@ -263,7 +272,8 @@ class Observer:
         else:
             raise ValueError("a case has at least one view")
         recorded = self._recorded(joint)
-        return recorded / recorded.sum()
+        posterior: Array = recorded / recorded.sum()
+        return posterior
 
 
 def missing_rates(table: ClassTable, rate: float, *, by_class: bool) -> Array:
@@ -272,4 +282,5 @@ def missing_rates(table: ClassTable, rate: float, *, by_class: bool) -> Array:
     By class, benign lesions lack the view three times as often as malignant ones.
     """
     weight = np.where(table.malignant, 1.0, 3.0) if by_class else np.ones(len(table.prior))
-    return rate * weight / float(table.prior @ weight)
+    rates: Array = rate * weight / float(table.prior @ weight)
+    return rates

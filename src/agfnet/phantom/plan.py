@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,21 @@ from agfnet.phantom.presets import Recipe
 from agfnet.phantom.tissue import SITES
 
 SPLITS = ("train", "val", "test")
-PATIENT, LESION, PHOTO, ANATOMY, SPECKLE, CENTRE = range(6)
-"""Streams of chance, so that no part of a lesion depends on how much another has drawn."""
 
 
-def chance(seed: int, stream: int, index: int) -> np.random.Generator:
+class Stream(IntEnum):
+    """Streams of chance, so that no part of a lesion depends on how much another has drawn."""
+
+    CENTRE = 0
+    PATIENT = 1
+    LESION = 2
+    PHOTO = 3
+    ANATOMY = 4
+    SPECKLE = 5
+    FLOW = 6
+
+
+def chance(seed: int, stream: Stream, index: int) -> np.random.Generator:
     """The generator of one stream of one lesion, patient or centre."""
     return np.random.default_rng([seed, stream, index])
 
@@ -84,12 +95,12 @@ def observers(recipe: Recipe) -> dict[str, Observer]:
 
 def centre(seed: int, index: int, recipe: Recipe) -> Centre:
     """One centre's devices; with `shift` they differ widely, and the last is unlike the others."""
-    rng = chance(seed, CENTRE, index)
+    rng = chance(seed, Stream.CENTRE, index)
     spread = 1.0 if recipe.shift else 0.25
     held_out = recipe.shift and index == recipe.centres - 1
-    frequency = float(22 + spread * rng.uniform(-5, 5) + (8 if held_out else 0))
+    frequency = recipe.frequency + spread * rng.uniform(-5, 5) + (8 if held_out else 0)
     scanner = Scanner(
-        frequency=frequency,
+        frequency=float(np.clip(frequency, 15, 50)),
         bandwidth=float(rng.uniform(0.5, 0.7)),
         f_number=float(2.8 + spread * rng.uniform(-0.6, 0.8)),
         gain=float(spread * rng.uniform(-4, 4) + (5 if held_out else 0)),
@@ -100,6 +111,7 @@ def centre(seed: int, index: int, recipe: Recipe) -> Centre:
     camera = Camera(
         field=float(17 + spread * rng.uniform(-2, 3)),
         balance=(float(1 + warm), 1.0, float(1 - warm)),
+        exposure=1.1,
         defocus=float(0.04 + 0.05 * spread * rng.uniform()),
     )
     quality = int(92 - 12 * spread * rng.uniform())
@@ -130,7 +142,7 @@ def plans(config: PhantomConfig, recipe: Recipe) -> Iterator[Plan]:
     credit = np.zeros(len(table.classes))
     lesion = patient = 0
     while lesion < config.lesions:
-        rng = chance(config.seed, PATIENT, patient)
+        rng = chance(config.seed, Stream.PATIENT, patient)
         count = min(1 + int(rng.poisson(0.4)), config.lesions - lesion)
         labels = []
         for _ in range(count):  # frequencies stay close to the prior in every stretch of lesions
@@ -147,7 +159,7 @@ def plans(config: PhantomConfig, recipe: Recipe) -> Iterator[Plan]:
         ita, age = float(rng.uniform(*ITA_CLASSES[tone])), int(rng.integers(18, 91))
         sex = str(rng.choice(["female", "male"]))
         for label in labels:
-            own = chance(config.seed, LESION, lesion)
+            own = chance(config.seed, Stream.LESION, lesion)
             model = models[split]
             seen = _show(own, model, label)
             yield Plan(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agfnet.config import PhantomConfig
 from agfnet.errors import ConfigError
+from agfnet.phantom.dicom import require_pydicom
 from agfnet.phantom.lesions import ENTITIES
 
 _EASY = (
@@ -39,6 +40,7 @@ class Recipe:
     shift: bool = False
     doppler: bool = False
     frames: int = 2
+    frequency: float = 22.0
 
 
 PRESETS: dict[str, Recipe] = {
@@ -89,6 +91,7 @@ def resolve(config: PhantomConfig) -> Recipe:
     _check("size", config.size, 32, 1024)
     _check("workers", config.workers, 1, 1024)
     _check("frames", recipe.frames, 1, 64)
+    _check("frequency", recipe.frequency, 15, 50)
     _check("centres", recipe.centres, 1, 64)
     _check("seed", config.seed, 0, 2**63)
     if len(config.split) != 3 or min(config.split) < 0 or abs(sum(config.split) - 1) > 1e-6:
@@ -97,6 +100,10 @@ def resolve(config: PhantomConfig) -> Recipe:
         )
     if recipe.shift and recipe.centres < 2:
         raise ConfigError("centres: shift keeps one centre for testing; give at least 2")
+    if config.ultrasound_format not in ("png", "dicom"):
+        raise ConfigError(f"ultrasound_format: {config.ultrasound_format!r} is not png or dicom")
+    if config.ultrasound_format == "dicom":
+        require_pydicom()
     if not Path(config.out).name:
         raise ConfigError(f"out: {config.out!r} is not a folder that could be made")
     return recipe

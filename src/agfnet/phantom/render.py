@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
-from agfnet.phantom.bmode import Grid, Scanner, compress, display, envelope, white
-from agfnet.phantom.geometry import Image
-from agfnet.phantom.photo import Camera, Photo, melanin_for, photograph
-from agfnet.phantom.plan import ANATOMY, PHOTO, SPECKLE, Centre, Plan, chance
+from agfnet.config import PhantomConfig
+from agfnet.phantom.bmode import Grid, compress, display, envelope, pair_rows, white
+from agfnet.phantom.dicom import write_sweep
+from agfnet.phantom.doppler import overlay
+from agfnet.phantom.geometry import Image, Pixels
+from agfnet.phantom.photo import Photo, photograph
+from agfnet.phantom.plan import Centre, Plan, Stream, centre, chance
+from agfnet.phantom.presets import Recipe
 from agfnet.phantom.tissue import SITES, section
 
 SWEEP = 0.35
 """Largest distance of a frame from the lesion's centre, as a share of its half width."""
 
 
-def photo(plan: Plan, centre: Centre, *, seed: int, size: int, nuisance: float) -> Photo:
-    """The photograph of a lesion."""
+def take_photo(plan: Plan, place: Centre, *, seed: int, size: int, nuisance: float) -> Photo:
+    """The photograph of a lesion that has one."""
     assert plan.surface is not None
-    rng = chance(seed, PHOTO, plan.index)
-    camera = Camera(
-        field=centre.camera.field * float(rng.uniform(0.92, 1.08)),
-        balance=_jitter(rng, centre.camera.balance, 0.05 * nuisance),
-        exposure=float(np.exp(rng.uniform(-0.18, 0.25) * nuisance)) * 1.1,
-        defocus=centre.camera.defocus * float(rng.uniform(0.5, 1 + 2 * nuisance)),
-        noise=0.004 + 0.008 * nuisance * float(rng.uniform()),
+    rng = chance(seed, Stream.PHOTO, plan.index)
+    camera = place.camera
+    balance = np.array(camera.balance) * np.exp(0.05 * nuisance * rng.uniform(-1, 1, 3))
+    camera = replace(
+        camera,
+        field=camera.field * rng.uniform(0.92, 1.08),
+        balance=(float(balance[0]), float(balance[1]), float(balance[2])),
+        exposure=camera.exposure * float(np.exp(nuisance * rng.uniform(-0.18, 0.25))),
+        defocus=camera.defocus * rng.uniform(0.5, 1 + 2 * nuisance),
+        noise=0.004 + 0.008 * nuisance * rng.uniform(),
     )
     return photograph(
         surface=plan.surface,
         width=plan.width,
-        melanin=melanin_for(plan.ita),
-        hairs=SITES[plan.site].hairs,
+        ita=plan.ita,
+        hair_density=SITES[plan.site].hairs,
         camera=camera,
         size=size,
         rng=rng,
@@ -43,104 +50,119 @@ def photo(plan: Plan, centre: Centre, *, seed: int, size: int, nuisance: float) 
     )
 
 
-def _jitter(
-    rng: np.random.Generator, balance: tuple[float, float, float], spread: float
-) -> tuple[float, float, float]:
-    red, green, blue = np.array(balance) * np.exp(rng.uniform(-1, 1, 3) * spread)
-    return float(red), float(green), float(blue)
-
-
-def sweep(
-    plan: Plan, centre: Centre, *, seed: int, size: int, nuisance: float
-) -> list[tuple[NDArray[np.uint8], Image]]:
-    """The ultrasound frames (size, size) of a lesion, and its masks (size, size) in [0, 1].
+def take_sweep(
+    plan: Plan, place: Centre, *, seed: int, size: int, nuisance: float, doppler: bool = False
+) -> list[tuple[Pixels, Image]]:
+    """The ultrasound frames (size, size) of a lesion that has some, each with its mask in [0, 1].
 
     Frames are parallel sections: the same anatomy, a shorter chord of the lesion away from its
-    centre, and speckle that is shared in part between neighbours.
+    centre, and speckle that neighbours share in part.
     """
     assert plan.depth is not None
-    rng = chance(seed, SPECKLE, plan.index)
-    scanner = Scanner(
-        **{**vars(centre.scanner), "gain": centre.scanner.gain + 5 * nuisance * rng.uniform(-1, 1)}
-    )
+    rng = chance(seed, Stream.SPECKLE, plan.index)
+    scanner = replace(place.scanner, gain=place.scanner.gain + 5 * nuisance * rng.uniform(-1, 1))
     grid = Grid(scanner.field, size)
-    places = [0.0]
+    offsets = [0.0]
     if plan.frames > 1:
-        places = np.linspace(-SWEEP, SWEEP, plan.frames).tolist()
-    frames = []
+        offsets = (np.linspace(-SWEEP, SWEEP, plan.frames) + rng.uniform(-0.15, 0.15)).tolist()
     speckle = white(rng, grid.shape)
-    for offset in places:
+    frames = []
+    for offset in offsets:
         cut = section(
             depth=plan.depth,
             width=plan.width,
             site=plan.site,
             grid=grid,
             scanner=scanner,
-            rng=chance(seed, ANATOMY, plan.index),
+            rng=chance(seed, Stream.ANATOMY, plan.index),
             nuisance=nuisance,
             offset=offset,
         )
         echo = envelope(cut.tissue, grid, scanner, speckle, white(rng, grid.shape))
-        image = display(compress(echo, scanner))
-        mask = cut.lesion.reshape(size, 2, size).mean(axis=1)
+        image, mask = display(compress(echo, scanner)), pair_rows(cut.lesion)
+        if doppler:
+            flow = chance(seed, Stream.FLOW, plan.index)
+            image = overlay(image, mask, depth=plan.depth, spacing=grid.dx, rng=flow)
         if plan.seen.calliper:
             image = measure(image, mask, grid.dx)
         frames.append((image, mask))
-        speckle = 0.6 * speckle + 0.8 * white(rng, grid.shape)
+        speckle = np.float32(0.6) * speckle + np.float32(0.8) * white(rng, grid.shape)
     return frames
 
 
-def measure(image: NDArray[np.uint8], mask: Image, spacing: float) -> NDArray[np.uint8]:
+def measure(image: Pixels, mask: Image, spacing: float) -> Pixels:
     """Burn callipers at the lesion's lateral ends, and their distance, into an image."""
-    canvas = Pillow.fromarray(image)
-    draw = ImageDraw.Draw(canvas)
     rows, columns = np.nonzero(mask > 0.5)
-    if not len(rows):
+    if len(rows) == 0:
         return image
+    canvas = Pillow.fromarray(image).convert("RGB")
+    draw = ImageDraw.Draw(canvas)
     arm = max(2, round(len(image) / 64))
-    ends = []
-    for end in (columns.min(), columns.max()):
-        row = int(rows[columns == end].mean())
-        draw.line([(end - arm, row), (end + arm, row)], fill=255)
-        draw.line([(end, row - arm), (end, row + arm)], fill=255)
-        ends.append((int(end), row))
-    (x0, y0), (x1, y1) = ends
+    (x0, y0), (x1, y1) = (
+        (int(end), int(rows[columns == end].mean())) for end in (columns.min(), columns.max())
+    )
+    for x, y in ((x0, y0), (x1, y1)):
+        draw.line([(x - arm, y), (x + arm, y)], fill="white")
+        draw.line([(x, y - arm), (x, y + arm)], fill="white")
     for t in np.arange(0, 1, 3 / max(x1 - x0, 3)):
-        draw.point((x0 + t * (x1 - x0), y0 + t * (y1 - y0)), fill=230)
-    if len(image) >= 96:
+        draw.point((round(x0 + t * (x1 - x0)), round(y0 + t * (y1 - y0))), fill="lightgrey")
+    if len(image) >= 96:  # smaller, nobody could read it
         text = f"1 D {np.hypot(x1 - x0, y1 - y0) * spacing:.1f} mm"
         font = ImageFont.load_default(size=max(9, len(image) // 20))
-        draw.text((4, len(image) - 5), text, fill=235, font=font, anchor="ls")
-    return np.asarray(canvas)
+        draw.text((4, len(image) - 5), text, fill="white", font=font, anchor="ls")
+    return np.asarray(canvas.convert("L" if image.ndim == 2 else "RGB"))
 
 
-def write(
-    plan: Plan, centre: Centre, *, folder: Path, seed: int, size: int, nuisance: float
-) -> dict[str, str]:
-    """Draw a lesion, write its files under `folder`, and return its image and mask cells."""
-    shard = f"{plan.index // 1000:04d}"
-    cells = {}
-    for name in ("clinical", "ultrasound"):
-        for kind in ("images", "masks"):
-            (folder / kind / shard).mkdir(parents=True, exist_ok=True)
-        cells[name] = cells[f"{name}_mask"] = ""
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """The files of one lesion, as cells of the cases table: paths joined by `|`, or empty."""
+
+    clinical: str = ""
+    ultrasound: str = ""
+    clinical_mask: str = ""
+    ultrasound_mask: str = ""
+
+
+def write_lesion(plan: Plan, *, config: PhantomConfig, recipe: Recipe, folder: Path) -> Written:
+    """Draw a lesion and write its files under `folder`."""
+    place = centre(config.seed, plan.centre, recipe)
+    settings = {"seed": config.seed, "size": config.size}
+    name = f"{plan.index // 1000:04d}/{plan.lesion_id}"
+    for kind in ("images", "masks"):
+        (folder / kind / name).parent.mkdir(parents=True, exist_ok=True)
+    done = Written()
     if plan.surface is not None:
-        shot = photo(plan, centre, seed=seed, size=size, nuisance=nuisance)
-        cells["clinical"] = f"images/{shard}/{plan.lesion_id}_photo.jpg"
-        cells["clinical_mask"] = f"masks/{shard}/{plan.lesion_id}_photo.png"
-        Pillow.fromarray(shot.image).save(folder / cells["clinical"], quality=centre.quality)
-        _save_mask(shot.lesion, folder / cells["clinical_mask"])
+        photo = take_photo(plan, place, **settings, nuisance=recipe.nuisance)
+        image, mask = f"images/{name}_photo.jpg", f"masks/{name}_photo.png"
+        Pillow.fromarray(photo.image).save(folder / image, quality=place.quality)
+        _save_mask(photo.lesion, folder / mask)
+        done = replace(done, clinical=image, clinical_mask=mask)
     if plan.depth is not None:
-        images, masks = [], []
-        frames = sweep(plan, centre, seed=seed, size=size, nuisance=nuisance)
-        for number, (image, mask) in enumerate(frames, start=1):
-            name = f"{shard}/{plan.lesion_id}_us{number}.png"
-            images.append(f"images/{name}")
-            masks.append(f"masks/{name}")
-            Pillow.fromarray(image).save(folder / images[-1], compress_level=3)
-            _save_mask(mask, folder / masks[-1])
-        cells["ultrasound"], cells["ultrasound_mask"] = "|".join(images), "|".join(masks)
-    return cells
+        frames = take_sweep(
+            plan, place, **settings, nuisance=recipe.nuisance, doppler=recipe.doppler
+        )
+        names = [f"{name}_us{number}.png" for number in range(1, len(frames) + 1)]
+        images = [f"images/{each}" for each in names]
+        masks = [f"masks/{each}" for each in names]
+        for (_, outline), mask in zip(frames, masks, strict=True):
+            _save_mask(outline, folder / mask)
+        if config.ultrasound_format == "dicom":
+            images = [f"images/{name}_us.dcm"]
+            write_sweep(
+                folder / images[0],
+                [pixels for pixels, _ in frames],
+                lesion_id=plan.lesion_id,
+                patient_id=plan.patient_id,
+                station=place.name,
+                spacing=place.scanner.field / config.size,
+                frequency=place.scanner.frequency,
+                burned_in=plan.seen.calliper,
+            )
+        else:
+            for (pixels, _), image in zip(frames, images, strict=True):
+                Pillow.fromarray(pixels).save(folder / image, compress_level=3)
+        done = replace(done, ultrasound="|".join(images), ultrasound_mask="|".join(masks))
+    return done
 
 
 def _save_mask(mask: Image, path: Path) -> None:

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+
+from agfnet.data import readers
+from agfnet.data.readers import decode_image, read_image
+from agfnet.errors import ImageError
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def encoded(image: Pillow.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def decoded(data: bytes, *, side: int | None = None) -> np.ndarray:
+    pixels = decode_image(io.BytesIO(data), name="x", side=side).pixels
+    assert pixels.dtype == np.uint8
+    assert pixels.shape[2] == 3
+    return pixels
+
+
+def fault(data: bytes) -> str:
+    with pytest.raises(ImageError) as caught:
+        decoded(data)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def png(width: int, height: int, *, kind: int, depth: int, raw: bytes) -> bytes:
+    """A PNG that Pillow itself cannot write."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        check = zlib.crc32(name + data)
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", check)
+
+    head = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "WEBP"])
+def test_lossless_kinds(kind: str):
+    pixels = noise(5, 7)
+    options = {"lossless": True} if kind == "WEBP" else {}
+    assert (decoded(encoded(Pillow.fromarray(pixels), kind, **options)) == pixels).all()
+
+
+def test_content_decides_and_not_the_name(tmp_path: Path):
+    path = tmp_path / "photo.png"
+    Pillow.fromarray(noise(8, 8)).save(path, "JPEG")
+    image = read_image(path)
+    assert image.pixels.shape == (8, 8, 3)
+    assert image.mm_per_pixel is None
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_once(kind: str, orientation: int):
+    upright = np.zeros((32, 48, 3), dtype=np.uint8)
+    upright[:16, :16] = 255
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright, 1),
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Pillow.Exif()
+    exif[0x0112] = orientation
+    image = Pillow.fromarray(np.ascontiguousarray(stored))
+    pixels = decoded(encoded(image, kind, exif=exif))
+    assert pixels.shape == upright.shape
+    assert np.abs(pixels.astype(int) - upright).mean() < 4
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b"\xff"])
+def test_damaged_exif_does_not_hide_the_pixels(exif: bytes):
+    assert decoded(encoded(Pillow.fromarray(noise(8, 8)), "JPEG", exif=exif)).shape == (8, 8, 3)
+
+
+def test_grey_palette_and_bilevel():
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    grey = Pillow.fromarray(ramp)
+    for image in (grey, grey.convert("P")):
+        assert (decoded(encoded(image, "PNG")) == ramp[..., None]).all()
+    bits = Pillow.fromarray(ramp > 127)
+    assert (decoded(encoded(bits, "PNG")) == np.where(ramp > 127, 255, 0)[..., None]).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bit_grey(kind: str):
+    full = np.array([[0, 256, 257, 32896, 65535]], dtype=np.uint16)
+    assert decoded(encoded(Pillow.fromarray(full), kind))[0, :, 0].tolist() == [0, 1, 1, 128, 255]
+    small = np.array([[0, 7, 255]], dtype=np.uint16)
+    assert decoded(encoded(Pillow.fromarray(small), kind))[0, :, 0].tolist() == [0, 7, 255]
+
+
+def test_32_bit_grey():
+    within = np.array([[0, 257, 65535]], dtype=np.int32)
+    assert decoded(encoded(Pillow.fromarray(within), "TIFF"))[0, :, 0].tolist() == [0, 1, 255]
+    for value in (-1, 65536):
+        beyond = Pillow.fromarray(np.array([[0, value]], dtype=np.int32))
+        assert "more than 16 bits" in fault(encoded(beyond, "TIFF"))
+    real = Pillow.fromarray(np.array([[0.0, 1.0]], dtype=np.float32))
+    assert "more than 16 bits" in fault(encoded(real, "TIFF"))
+
+
+@pytest.mark.parametrize(("kind", "channels"), [(2, 3), (6, 4)])
+def test_16_bit_colour(kind: int, channels: int):
+    values = [0x1234, 0x8000, 0xFFFF, 0xFFFF][:channels]
+    data = png(1, 1, kind=kind, depth=16, raw=b"\0" + struct.pack(f">{channels}H", *values))
+    assert decoded(data).tolist() == [[[0x12, 0x80, 0xFF]]]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparent_becomes_black(mode: str):
+    alpha = np.array([[0, 51, 255]], dtype=np.uint8)
+    image = Pillow.new("L", (3, 1), 200).convert(mode)
+    image.putalpha(Pillow.fromarray(alpha))
+    assert decoded(encoded(image, "PNG"))[0, :, 0].tolist() == [0, 40, 200]
+
+
+def test_transparent_palette_and_grey_become_black():
+    grey = Pillow.fromarray(np.array([[9, 200]], dtype=np.uint8))
+    palette = grey.convert("P")
+    assert decoded(encoded(grey, "PNG", transparency=200))[0, :, 0].tolist() == [9, 0]
+    assert decoded(encoded(palette, "PNG", transparency=200))[0, :, 0].tolist() == [9, 0]
+    assert decoded(encoded(palette, "PNG", transparency=b"\xff" * 200 + b"\0"))[0, 1, 0] == 0
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_cmyk(kind: str):
+    # Adobe stores CMYK inverted in JPEG (as Pillow writes it) and as it is in TIFF
+    image = Pillow.new("CMYK", (16, 16), (0, 255, 255, 0))
+    red = decoded(encoded(image, kind))[8, 8]
+    assert red[0] > 250
+    assert red[1:].max() < 5
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "PNG", "MPO"])
+def test_the_first_of_several_frames(kind: str):
+    frames = [Pillow.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    assert decoded(data)[0, 0].tolist() == pytest.approx([255, 0, 0], abs=3)
+
+
+def test_profiles_are_ignored():
+    pixels = noise(4, 4)
+    data = encoded(Pillow.fromarray(pixels), "PNG", icc_profile=b"not a profile")
+    assert (decoded(data) == pixels).all()
+
+
+@pytest.mark.parametrize(
+    ("side", "shape"),
+    [(None, (600, 900)), (601, (600, 900)), (300, (300, 450)), (151, (300, 450)), (1, (75, 113))],
+)
+def test_a_large_jpeg_is_decoded_small(side: int | None, shape: tuple[int, int]):
+    data = encoded(Pillow.new("RGB", (900, 600), "red"), "JPEG")
+    pixels = decoded(data, side=side)
+    assert pixels.shape[:2] == shape
+    assert pixels[0, 0].tolist() == pytest.approx([255, 0, 0], abs=3)
+    assert decoded(encoded(Pillow.new("RGB", (90, 60)), "PNG"), side=10).shape[:2] == (60, 90)
+
+
+# bad files
+
+
+def test_missing_folder_and_odd_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for path, words in [(tmp_path / "no.png", "no such file"), (tmp_path, "is a folder")]:
+        with pytest.raises(ImageError, match=f"{path}: {words}"):
+            read_image(path)
+    with pytest.raises(ImageError, match="cannot be read"):
+        read_image("a\0b.png")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ImageError, match="Permission denied"):
+        read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "is empty"),
+        (b"hello", "is not an image; expected JPEG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not an image"),
+        (bytes(128) + b"DICM" + bytes(50), "is DICOM"),
+        (b"\0\0\0\x18ftypheic" + bytes(50), "is HEIC"),
+    ],
+)
+def test_files_of_another_kind(data: bytes, words: str):
+    assert fault(data).startswith(f"x: {words}")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF"])
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_truncated_files(kind: str, share: float, tmp_path: Path):
+    data = encoded(Pillow.fromarray(noise(40, 40)), kind)
+    path = tmp_path / "cut.img"
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(ImageError, match=r"cut\.img: is "):
+        read_image(path)
+
+
+@pytest.mark.parametrize("size", [(13_000, 13_000), (50_000, 50_000)])
+def test_decompression_bombs(size: tuple[int, int]):
+    data = png(*size, kind=0, depth=1, raw=b"")
+    assert fault(data) == "x: has more than 150 megapixels; save a smaller copy"
+
+
+def test_large_but_allowed_gives_no_warning(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(readers.Pillow, "MAX_IMAGE_PIXELS", 50)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert decoded(encoded(Pillow.fromarray(noise(9, 9)), "PNG")).shape == (9, 9, 3)
+
+
+def test_damaged_bytes_give_an_image_or_an_image_error():
+    image = Pillow.fromarray(noise(16, 16))
+    files = [encoded(image, kind) for kind in ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP")]
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(
+        st.sampled_from(files),
+        st.lists(st.tuples(st.integers(0, 900), st.integers(0, 255)), min_size=1, max_size=8),
+    )
+    def check(data: bytes, changes: list[tuple[int, int]]) -> None:
+        damaged = bytearray(data)
+        for place, value in changes:
+            damaged[place % len(damaged)] = value
+        with contextlib.suppress(ImageError):
+            decoded(bytes(damaged), side=8)
+
+    check()

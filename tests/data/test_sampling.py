@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agfnet.data.sampling import EpochSampler, EvenBatches
+
+
+def order(sampler: EpochSampler, epoch: int) -> list[int]:
+    sampler.set_epoch(epoch)
+    pairs = list(sampler)
+    assert {found for found, _ in pairs} == {epoch}
+    return [position for _, position in pairs]
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    sampler = EpochSampler(count=50, shuffle=True, seed=1)
+    first, second = order(sampler, 0), order(sampler, 1)
+    assert sorted(first) == sorted(second) == list(range(50))
+    assert first != second
+    assert order(EpochSampler(count=50, shuffle=True, seed=1), 1) == second
+    assert order(EpochSampler(count=50, shuffle=True, seed=2), 1) != second
+
+
+def test_without_shuffling():
+    assert order(EpochSampler(count=4, shuffle=False, seed=1), 3) == [0, 1, 2, 3]
+
+
+def test_an_iteration_keeps_the_epoch_that_it_began_with():
+    sampler = EpochSampler(count=3, shuffle=False, seed=0)
+    pairs = iter(sampler)
+    sampler.set_epoch(1)
+    assert [epoch for epoch, _ in pairs] == [0, 0, 0]
+
+
+@given(count=st.integers(1, 200), batch_size=st.integers(1, 40))
+def test_batches_are_even_and_whole(count: int, batch_size: int):
+    sampler = EpochSampler(count=count, shuffle=False, seed=0)
+    batches = EvenBatches(sampler=sampler, batch_size=batch_size)
+    found = list(batches)
+    sizes = [len(batch) for batch in found]
+    assert [position for batch in found for _, position in batch] == list(range(count))
+    assert len(batches) == len(sizes)
+    assert max(sizes) - min(sizes) <= 1
+    assert max(sizes) <= (3 if batch_size == 2 else batch_size)
+    assert min(sizes) > 1 or batch_size == 1 or count == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "sizes"),
+    [(10, 5, [5, 5]), (11, 5, [3, 4, 4]), (3, 2, [3]), (5, 2, [2, 3]), (1, 8, [1]), (2, 1, [1, 1])],
+)
+def test_sizes(count: int, batch_size: int, sizes: list[int]):
+    sampler = EpochSampler(count=count, shuffle=False, seed=0)
+    assert [len(batch) for batch in EvenBatches(sampler=sampler, batch_size=batch_size)] == sizes

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agfnet.config import Kind
+from agfnet.data import transforms
+from agfnet.data.transforms import augment
+
+KINDS: list[Kind] = ["photo", "ultrasound"]
+
+
+def many(pixels: np.ndarray, kind: Kind, count: int = 60) -> list[np.ndarray]:
+    return [augment(pixels, kind=kind, rng=np.random.default_rng(seed)) for seed in range(count)]
+
+
+@pytest.fixture
+def intensity_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SHIFT", "LATERAL", "DEPTH"):
+        monkeypatch.setattr(transforms, name, 0.0)
+    monkeypatch.setattr(transforms, "ZOOM", 1.0)
+
+
+@pytest.fixture
+def geometry_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LIGHT", "HUE", "GAIN", "CONTRAST"):
+        monkeypatch.setattr(transforms, name, 0.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 3, 3), (33, 33, 3), (20, 50, 3)])
+def test_shape_and_type_stay(kind: Kind, shape: tuple[int, ...]):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    kept = pixels.copy()
+    for result in many(pixels, kind, 5):
+        assert result.shape == shape
+        assert result.dtype == np.uint8
+    assert (pixels == kept).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_generator_decides(kind: Kind):
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    first, again = many(pixels, kind, 5), many(pixels, kind, 5)
+    assert all((one == other).all() for one, other in zip(first, again, strict=True))
+    assert len({result.tobytes() for result in first}) == 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_read_only_pixels_are_fine(kind: Kind):
+    pixels = np.zeros((8, 8, 3), dtype=np.uint8)
+    pixels.flags.writeable = False
+    augment(pixels, kind=kind, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_grey_stays_grey(kind: Kind):
+    grey = np.random.default_rng(0).integers(0, 256, (24, 24, 1), dtype=np.uint8).repeat(3, axis=2)
+    for result in many(grey, kind):
+        assert np.ptp(result.astype(int), axis=2).max() <= 1
+
+
+def test_unknown_kind():
+    with pytest.raises(ValueError, match="expected photo or ultrasound"):
+        augment(np.zeros((4, 4, 3), np.uint8), kind="x", rng=np.random.default_rng(0))  # type: ignore[arg-type]
+
+
+def mark_angles(pixels: np.ndarray, kind: Kind) -> np.ndarray:
+    """Where a mark right of the centre and above it goes, as angles from -pi to pi."""
+    half = len(pixels) // 2
+    pixels[half - 12 : half - 8, half + 14 : half + 18] = 200
+    angles = []
+    for result in many(pixels, kind, 100):
+        y, x = np.nonzero(result[..., 0] > 100)
+        angles.append(np.arctan2(half - y.mean(), x.mean() - half))
+    return np.array(angles)
+
+
+def test_photos_turn_at_will():
+    angles = mark_angles(np.full((64, 64, 3), 20, np.uint8), "photo")
+    assert np.histogram(angles, bins=8, range=(-np.pi, np.pi))[0].min() > 3
+
+
+def test_ultrasound_never_turns_depth_over():
+    angles = mark_angles(np.zeros((64, 64, 3), np.uint8), "ultrasound")
+    assert (angles > 0.2).all()
+    assert (angles < np.pi - 0.2).all()
+    assert 30 < (angles > np.pi / 2).sum() < 70
+
+
+@pytest.mark.usefixtures("geometry_only")
+def test_photos_have_no_black_corners():
+    bright = np.full((40, 40, 3), 180, np.uint8)
+    for result in many(bright, "photo"):
+        assert np.abs(result.astype(int) - 180).max() <= 1
+
+
+@pytest.mark.usefixtures("geometry_only")
+def test_photos_are_flipped_zoomed_and_shifted():
+    y, x = np.mgrid[:64, :64]
+    # an L: its mirror image is no rotation of it
+    shape = ((x > 24) & (x < 30) & (y > 20) & (y < 44)) | (
+        (y > 38) & (y < 44) & (x > 24) & (x < 40)
+    )
+    pixels = np.where(shape, 255, 0).astype(np.uint8)[..., None].repeat(3, axis=2)
+    handed, areas, centres = [], [], []
+    for result in many(pixels, "photo", 100):
+        y, x = np.nonzero(result[..., 0] > 127)
+        dx, dy = x - x.mean(), y - y.mean()
+        # about the main axis, the third moments tell an L from its mirror image
+        angle = 0.5 * np.arctan2(2 * (dx * dy).mean(), (dx**2 - dy**2).mean())
+        u = dx * np.cos(angle) + dy * np.sin(angle)
+        v = -dx * np.sin(angle) + dy * np.cos(angle)
+        handed.append((u**3).mean() * (v**3).mean() > 0)
+        areas.append(len(x))
+        centres.append((x.mean(), y.mean()))
+    assert 25 < sum(handed) < 75
+    assert max(areas) / min(areas) > 1.4
+    assert np.std(centres, axis=0).min() > 1
+
+
+@pytest.mark.usefixtures("intensity_only")
+@pytest.mark.parametrize("kind", KINDS)
+def test_light_varies_mildly(kind: Kind):
+    pixels = np.full((16, 16, 3), 120, np.uint8)
+    pixels[:8] = 80
+    means = [result.mean() for result in many(pixels, kind)]
+    ranges = [np.ptp(result[..., 0].astype(int)) for result in many(pixels, kind)]
+    assert 70 < min(means) < 95
+    assert 105 < max(means) < 125
+    assert 20 < min(ranges) < max(ranges) < 60
+
+
+@pytest.mark.usefixtures("intensity_only")
+def test_colour_varies_mildly_in_photos():
+    skin = np.full((8, 8, 3), (200, 150, 120), np.uint8)
+    spread = [np.ptp(result[0, 0].astype(int)) for result in many(skin, "photo")]
+    assert 40 < min(spread) < 80 < max(spread) < 130
+    assert all(result[0, 0].argmax() == 0 for result in many(skin, "photo"))
+
+
+def test_black_stays_black_in_ultrasound():
+    assert all(result.max() == 0 for result in many(np.zeros((8, 8, 3), np.uint8), "ultrasound"))
+
+
+@pytest.mark.usefixtures("geometry_only")
+def test_ultrasound_is_shifted_by_whole_pixels():
+    pixels = np.random.default_rng(0).integers(1, 256, (60, 60, 3), dtype=np.uint8)
+    values = set(pixels.ravel().tolist()) | {0}
+    rows, columns = set(), set()
+    for result in many(pixels, "ultrasound"):
+        assert set(result.ravel().tolist()) <= values
+        rows.add(int((result.max(axis=(1, 2)) == 0).sum()))
+        columns.add(int((result.max(axis=(0, 2)) == 0).sum()))
+    assert rows == {0, 1, 2}
+    assert columns == set(range(6))

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from agfnet.errors import ConfigError
+from agfnet.models.backbone import Backbone, normalisation
+
+OPTIONS = {"channels": [8, 16, 24, 32], "stem_width": 8}
+
+
+def make(weights: str | None = None, name: str = "resnet10t") -> Backbone:
+    return Backbone(name=name, scales=3, weights=weights, options=OPTIONS)
+
+
+def test_maps_are_the_last_ones_finest_first() -> None:
+    maps = make()(torch.zeros(2, 3, 96, 64))
+    assert [tuple(m.shape) for m in maps] == [(2, 16, 12, 8), (2, 24, 6, 4), (2, 32, 3, 2)]
+    assert make().channels == (16, 24, 32)
+
+
+def test_channels_last_backbones_give_channels_first() -> None:
+    swin = Backbone(
+        name="swin_tiny_patch4_window7_224",
+        scales=2,
+        weights=None,
+        options={"embed_dim": 12, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 2, 2)},
+    )
+    maps = swin(torch.zeros(1, 3, 224, 224))
+    assert [tuple(m.shape) for m in maps] == [(1, 48, 14, 14), (1, 96, 7, 7)]
+
+
+def test_local_weights_are_loaded_whole(tmp_path: Path) -> None:
+    source = timm.create_model("resnet10t", **OPTIONS)
+    path = tmp_path / "weights.safetensors"
+    save_file(source.state_dict(), path)
+    loaded = make(str(path)).net.state_dict()
+    assert loaded
+    for name, value in loaded.items():
+        torch.testing.assert_close(value, source.state_dict()[name])
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    state = timm.create_model("resnet10t", **OPTIONS).state_dict()
+    state.pop("layer2.0.conv1.weight")
+    path = tmp_path / "part.safetensors"
+    save_file(state, path)
+    with pytest.raises(ConfigError, match=r"1 of \d+ tensors .* 'layer2.0.conv1.weight'"):
+        make(str(path))
+
+
+def test_only_safetensors_are_read(tmp_path: Path) -> None:
+    pickle = tmp_path / "weights.pth"
+    pickle.write_bytes(b"x")
+    disguised = tmp_path / "weights.safetensors"
+    torch.save({"a": torch.zeros(1)}, disguised)
+    for path, message in [
+        (pickle, "only .safetensors"),
+        (disguised, "not a readable safetensors"),
+        (tmp_path / "none.safetensors", "no such file"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            make(str(path))
+
+
+def test_normalisation_is_the_weights_own() -> None:
+    assert normalisation("resnet50", None, None)[0] == (0.485, 0.456, 0.406)
+    assert normalisation("resnet50", (0.5, 0.5, 0.5), None)[0] == (0.5, 0.5, 0.5)
+    assert normalisation("vit_base_patch16_224", None, None)[1] == (0.5, 0.5, 0.5)

@@ -1,0 +1,129 @@
+"""What must always hold for every network of the package."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from agfnet.config import BackboneConfig, FusionConfig, ModelConfig
+from agfnet.errors import ConfigError
+from agfnet.models.build import METHODS, build
+
+TINY = BackboneConfig(
+    name="resnet10t",
+    # timm starts the last norm of each block at zero, which would stop the first gradient
+    options={"channels": [8, 16, 24, 32], "stem_width": 8, "zero_init_last": False},
+)
+FUSION = FusionConfig(dim=16, heads=2, grid=3, layers=2)
+
+every_method = pytest.mark.parametrize("method", METHODS)
+every_count = pytest.mark.parametrize("modalities", [1, 2, 3])
+
+
+def network(method: str = "agfnet", modalities: int = 2, **fusion: int) -> nn.Module:
+    torch.manual_seed(0)
+    settings = FusionConfig(**{**FUSION.__dict__, **fusion})
+    config = ModelConfig(method=method, backbone=TINY, fusion=settings)  # type: ignore[arg-type]
+    return build(config, modalities=modalities, classes=5)
+
+
+def pictures(*sizes: tuple[int, int], batch: int = 3, seed: int = 1) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(torch.randn(batch, 3, *size, generator=generator) for size in sizes)
+
+
+def everything(batch: int, modalities: int) -> torch.Tensor:
+    return torch.ones(batch, modalities, dtype=torch.bool)
+
+
+@every_method
+@every_count
+def test_one_prediction_does_not_depend_on_its_batch(method: str, modalities: int) -> None:
+    model = network(method, modalities).eval()
+    images = pictures(*[(64, 64)] * modalities, batch=4)
+    present = everything(4, modalities)
+    present[1, 0] = modalities == 1
+    together = model(images, present).logits
+    alone = torch.cat(
+        [model([x[i : i + 1] for x in images], present[i : i + 1]).logits for i in range(4)]
+    )
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+@every_method
+@pytest.mark.parametrize("sizes", [((97, 131), (640, 480)), ((64, 64), (65, 200))])
+def test_any_image_size(method: str, sizes: tuple[tuple[int, int], ...]) -> None:
+    model = network(method).eval()
+    output = model(pictures(*sizes, batch=2), everything(2, 2))
+    assert output.logits.shape == (2, 5)
+    assert output.logits.isfinite().all()
+
+
+@every_method
+@every_count
+def test_every_parameter_learns_from_a_batch_of_one(method: str, modalities: int) -> None:
+    model = network(method, modalities).train()
+    output = model(pictures(*[(97, 131)] * modalities, batch=1), everything(1, modalities))
+    loss = sum(logits.square().sum() for logits in (output.logits, *output.auxiliary))
+    loss.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    absent = {name for name, p in model.named_parameters() if not p.grad.any()}
+    # a token for missing views cannot learn from a case that has them all
+    assert {name for name in absent if not name.endswith("absent")} == set()
+
+
+@every_method
+def test_missing_view_is_ignored(method: str) -> None:
+    model = network(method).eval()
+    photo, scan = pictures((64, 64), (64, 64))
+    present = everything(3, 2)
+    present[:, 1] = False
+    with_noise = model((photo, scan), present).logits
+    without = model((photo, torch.zeros_like(scan)), present).logits
+    torch.testing.assert_close(with_noise, without)
+    assert not torch.allclose(with_noise, model((photo, scan), everything(3, 2)).logits)
+
+
+@every_method
+def test_bf16_agrees_with_fp32(method: str) -> None:
+    model = network(method).eval()
+    images = pictures((64, 64), (64, 64))
+    exact = model(images, everything(3, 2)).logits.softmax(dim=1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = model(images, everything(3, 2)).logits.float().softmax(dim=1)
+    torch.testing.assert_close(exact, rough, atol=0.03, rtol=0)
+
+
+@every_method
+def test_exports_with_a_dynamic_batch(method: str) -> None:
+    model = network(method).eval()
+    images = pictures((64, 64), (96, 64), batch=3)
+    batch = torch.export.Dim("batch", min=1, max=64)
+    exported = torch.export.export(
+        model,
+        (images, everything(3, 2)),
+        dynamic_shapes=(({0: batch}, {0: batch}), {0: batch}),
+    )
+    other = pictures((64, 64), (96, 64), batch=5, seed=2)
+    torch.testing.assert_close(
+        exported.module()(other, everything(5, 2)).logits,
+        model(other, everything(5, 2)).logits,
+        atol=1e-5,
+        rtol=1e-5,
+    )
+
+
+def test_heads_must_divide_the_width() -> None:
+    with pytest.raises(ConfigError, match="multiple of heads"):
+        network(dim=15)
+
+
+def test_unknown_backbone_is_named_with_near_ones() -> None:
+    with pytest.raises(ConfigError, match=r"no model 'resnet5'.*resnet50"):
+        build(ModelConfig(backbone=BackboneConfig(name="resnet5")), modalities=1, classes=2)
+
+
+def test_too_many_scales_are_refused() -> None:
+    with pytest.raises(ConfigError, match="feature maps"):
+        network(scales=9)
