@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import string
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -121,6 +122,17 @@ def test_paths_are_relative_to_the_table(
     assert only.images["clinical"] == (tmp_path / "a.png",)
     (only,) = read(Path("../cases.csv"))
     assert only.images["ultrasound"] == (tmp_path / "b.png",)
+
+
+@pytest.mark.parametrize("switch", [gc.enable, gc.disable])
+def test_the_collector_is_left_as_it_was(table: Path, switch: Callable[[], None]):
+    table.write_text("lesion_id,clinical,ultrasound\nL1,a.png,\n")
+    switch()
+    before = gc.isenabled()
+    read(table, check_files=False)
+    after = gc.isenabled()
+    gc.enable()
+    assert before == after
 
 
 # what may be wrong with the file

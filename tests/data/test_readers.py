@@ -110,6 +110,7 @@ def test_grey_palette_and_bilevel():
 def test_16_bit_grey(kind: str):
     full = np.array([[0, 256, 257, 32896, 65535]], dtype=np.uint16)
     assert decoded(encoded(Pillow.fromarray(full), kind))[0, :, 0].tolist() == [0, 1, 1, 128, 255]
+    assert decoded(encoded(Pillow.fromarray(full[:, :2]), kind))[0, :, 0].tolist() == [0, 1]
     small = np.array([[0, 7, 255]], dtype=np.uint16)
     assert decoded(encoded(Pillow.fromarray(small), kind))[0, :, 0].tolist() == [0, 7, 255]
 

@@ -56,6 +56,13 @@ def test_shared_patients_stay_together_and_shares_hold():
     assert counts_of(cases, "c") == pytest.approx([42, 6, 12], abs=4)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_large_patients_are_placed_while_there_is_room(seed: int):
+    large = [case(f"l{i}", "a", patient="P") for i in range(6)]
+    cases = split_cases([*cohort({"a": 14}), *large], seed=seed)
+    assert counts_of(cases) == [14, 2, 4]
+
+
 def test_order_of_rows_does_not_matter_and_the_seed_does():
     cases = cohort({"a": 50, "b": 20, "": 10}, patients=40)
     shuffled = random.Random(1).sample(cases, len(cases))

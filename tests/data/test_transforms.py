@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from agfnet.config import Kind
 from agfnet.data import transforms
@@ -16,9 +17,8 @@ def many(pixels: np.ndarray, kind: Kind, count: int = 60) -> list[np.ndarray]:
 
 @pytest.fixture
 def intensity_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SHIFT", "LATERAL", "DEPTH"):
-        monkeypatch.setattr(transforms, name, 0.0)
-    monkeypatch.setattr(transforms, "ZOOM", 1.0)
+    monkeypatch.setattr(transforms, "_rotate", lambda pixels, _: Pillow.fromarray(pixels))
+    monkeypatch.setattr(transforms, "_shift", lambda pixels, _: pixels)
 
 
 @pytest.fixture
@@ -96,14 +96,14 @@ def test_photos_have_no_black_corners():
 
 
 @pytest.mark.usefixtures("geometry_only")
-def test_photos_are_flipped_zoomed_and_shifted():
+def test_photos_are_flipped_and_zoomed():
     y, x = np.mgrid[:64, :64]
     # an L: its mirror image is no rotation of it
     shape = ((x > 24) & (x < 30) & (y > 20) & (y < 44)) | (
         (y > 38) & (y < 44) & (x > 24) & (x < 40)
     )
     pixels = np.where(shape, 255, 0).astype(np.uint8)[..., None].repeat(3, axis=2)
-    handed, areas, centres = [], [], []
+    handed, areas = [], []
     for result in many(pixels, "photo", 100):
         y, x = np.nonzero(result[..., 0] > 127)
         dx, dy = x - x.mean(), y - y.mean()
@@ -113,10 +113,20 @@ def test_photos_are_flipped_zoomed_and_shifted():
         v = -dx * np.sin(angle) + dy * np.cos(angle)
         handed.append((u**3).mean() * (v**3).mean() > 0)
         areas.append(len(x))
-        centres.append((x.mean(), y.mean()))
     assert 25 < sum(handed) < 75
     assert max(areas) / min(areas) > 1.4
-    assert np.std(centres, axis=0).min() > 1
+
+
+@pytest.mark.usefixtures("geometry_only")
+def test_photos_are_shifted_and_interpolated():
+    y, x = np.mgrid[:64, :64] - 31.5
+    pixels = np.where(x**2 + y**2 < 150, 255, 0).astype(np.uint8)[..., None].repeat(3, axis=2)
+    results = [result[..., 0] for result in many(pixels, "photo")]
+    centres = [(result > 127).nonzero() for result in results]
+    spread = np.std([(rows.mean(), columns.mean()) for rows, columns in centres], axis=0)
+    assert (spread > 1).all()
+    assert (spread < 3).all()
+    assert all(len(np.unique(result)) > 20 for result in results)
 
 
 @pytest.mark.usefixtures("intensity_only")
@@ -132,11 +142,21 @@ def test_light_varies_mildly(kind: Kind):
 
 
 @pytest.mark.usefixtures("intensity_only")
-def test_colour_varies_mildly_in_photos():
-    skin = np.full((8, 8, 3), (200, 150, 120), np.uint8)
-    spread = [np.ptp(result[0, 0].astype(int)) for result in many(skin, "photo")]
-    assert 40 < min(spread) < 80 < max(spread) < 130
-    assert all(result[0, 0].argmax() == 0 for result in many(skin, "photo"))
+def test_saturation_and_hue_vary_mildly_in_photos():
+    pixels = np.full((12, 12, 3), (170, 130, 90), np.uint8)
+    pixels[:4], pixels[4:8] = 110, 150
+    saturations, hues = [], []
+    for result in many(pixels, "photo"):
+        colours = np.unique(result.reshape(-1, 3), axis=0).astype(float)
+        greys = [colour[0] for colour in colours if np.ptp(colour) <= 1]
+        (skin,) = (colour for colour in colours if np.ptp(colour) > 1)
+        contrast = (max(greys) - min(greys)) / 40
+        saturations.append(np.ptp(skin) / 80 / contrast)
+        hues.append((skin[0] - skin[1]) / np.ptp(skin))
+    assert 0.7 < min(saturations) < 0.9
+    assert 1.1 < max(saturations) < 1.3
+    assert 0.35 < min(hues) < 0.48
+    assert 0.52 < max(hues) < 0.65
 
 
 def test_black_stays_black_in_ultrasound():

@@ -335,5 +335,5 @@ def cases_hash(table: CasesTable) -> str:
             for path in case.images[name]:
                 size = path.stat().st_size if path.exists() else -1
                 fields += [name, os.path.relpath(path, table.path.parent), str(size)]
-        digest.update("\0".join(fields).encode(errors="surrogateescape") + b"\n")
+        digest.update("\0".join(fields).encode() + b"\n")
     return digest.hexdigest()

@@ -90,7 +90,6 @@ class _Allocation:
     """
 
     def __init__(self, patients: Sequence[_Patient], fractions: Sequence[float]) -> None:
-        self._patients = patients
         self._splits = [s for s, share in enumerate(fractions) if share > 0]
         counts: Counter[str] = Counter()
         self._by_label: defaultdict[str, list[_Patient]] = defaultdict(list)
@@ -98,10 +97,8 @@ class _Allocation:
             counts.update(patient.labels)
             for label in patient.labels:
                 self._by_label[label].append(patient)
-        # rounded, since 0.7 * 10 must count as 7 in the floor and the ceiling below
         self._target = {
-            label: [round(share * count, 9) for share in fractions]
-            for label, count in counts.items()
+            label: [share * count for share in fractions] for label, count in counts.items()
         }
         self._total_target = [share * counts.total() for share in fractions]
         self._given = {label: [0] * len(fractions) for label in counts}

@@ -8,8 +8,9 @@ import os
 import shutil
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from itertools import islice
@@ -71,7 +72,7 @@ def make_cohort(
             out.rmdir()
         part.rename(out)
     except OSError as error:
-        raise DataError(f"{out}: cannot be written: {error.strerror}") from error
+        raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return out / "cases.csv"
@@ -88,12 +89,13 @@ def _write_all(
     with (
         (folder / "cases.csv").open("w", encoding="utf-8", newline="") as cases_file,
         (folder / "truth.csv").open("w", encoding="utf-8", newline="") as truth_file,
+        closing(_written(config, recipe, folder)) as lesions,
     ):
         cases, truths = csv.writer(cases_file), csv.writer(truth_file)
         cases.writerow(COLUMNS)
         classes = models["test"].table.classes
         truths.writerow([*TRUTH, *(f"p_{view}_{name}" for view in VIEWS for name in classes)])
-        for done, (plan, files) in enumerate(_written(config, recipe, folder), start=1):
+        for done, (plan, files) in enumerate(lesions, start=1):
             place = centre(config.seed, plan.centre, recipe)
             posteriors = [models[plan.split].posterior(view, plan.seen) for view in VIEWS]
             scores[plan.split].add(classes.index(plan.label), posteriors)
@@ -159,7 +161,9 @@ def _truth(
     }
 
 
-def _written(config: PhantomConfig, recipe: Recipe, folder: Path) -> Iterator[tuple[Plan, Written]]:
+def _written(
+    config: PhantomConfig, recipe: Recipe, folder: Path
+) -> Generator[tuple[Plan, Written], None, None]:
     """Lesions in order, each when its files are there."""
     draw = partial(write_lesion, config=config, recipe=recipe, folder=folder)
     todo = plans(config, recipe)

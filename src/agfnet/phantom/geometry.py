@@ -74,7 +74,7 @@ def profile(rng: np.random.Generator, x: Image, length: float) -> Image:
 def outline(rng: np.random.Generator, angle: Image, irregularity: float) -> Image:
     """Radius of a closed irregular curve in each direction, about 1; `irregularity` is its sd."""
     order = np.arange(2, 11)
-    sizes = irregularity * rng.standard_normal(len(order)) * (order / 2.0) ** -1.1
+    sizes = irregularity * rng.standard_normal(len(order)) * (order / 2.0) ** -1.6
     phases = rng.uniform(0, 2 * np.pi, len(order))
     radius: Image = np.ones_like(angle)
     for k, size, phase in zip(order, sizes, phases, strict=True):
@@ -83,11 +83,11 @@ def outline(rng: np.random.Generator, angle: Image, irregularity: float) -> Imag
     return clipped
 
 
-Path = tuple[NDArray[np.float64], float]
-"""A stroke: points (n, 2) as (x, y) in pixels, and its width in pixels."""
+Stroke = tuple[NDArray[np.float64], float]
+"""Points (n, 2) as (x, y) in pixels, and its width in pixels."""
 
 
-def strokes(size: int, paths: list[Path], *, oversample: int = 3) -> Image:
+def strokes(size: int, paths: list[Stroke], *, oversample: int = 3) -> Image:
     """Coverage (size, size) in [0, 1] by strokes."""
     canvas = Pillow.new("L", (size * oversample, size * oversample))
     draw = ImageDraw.Draw(canvas)

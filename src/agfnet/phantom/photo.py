@@ -38,7 +38,7 @@ ITA_CLASSES = {
     "intermediate": (28.0, 41.0),
     "tan": (10.0, 28.0),
     "brown": (-30.0, 10.0),
-    "dark": (-58.0, -30.0),
+    "dark": (-65.0, -30.0),
 }
 """Classes of skin colour by individual typology angle, degrees, here with outer ends
 (Chardon et al., International Journal of Cosmetic Science 13, 1991)."""
@@ -157,14 +157,16 @@ def _light(s: Scene, nuisance: float) -> tuple[Image, Image]:
     mirror = np.clip((1 + lift - gx * flat[0] - gy * flat[1]) * norm / halfway, 0, 1)
 
     sunk = ndimage.gaussian_filter(s.height, 0.7 * s.per_mm, truncate=2.5) - s.height
-    occlusion = 1 / (1 + 1.5 * np.clip(sunk, 0, None))
+    occlusion = 1 / (1 + 1.1 * np.clip(sunk, 0, None))
     along = (s.across * towards[0] + s.down * towards[1]) / np.float32(0.5 * s.field)
     corner = (s.across**2 + s.down**2) / np.float32(0.25 * s.field**2)
     lamp: Image = 1 + nuisance * (rng.uniform(0.05, 0.3) * along - 0.18 * corner)
     lamp = np.clip(lamp, 0.3, 1.4)
     diffuse: Image = lamp * occlusion * (0.35 + 0.65 * np.clip(facing / lift, 0, 1.6))
     sheen, spark = mirror**24, mirror**160
-    specular = lamp * (0.055 * s.gloss * sheen + 0.25 * np.maximum(s.gloss - 0.6, 0) * spark)
+    specular = lamp * (
+        0.055 * np.minimum(s.gloss, 1.3) * sheen + 0.25 * np.maximum(s.gloss - 0.6, 0) * spark
+    )
     return diffuse, specular
 
 

@@ -15,7 +15,12 @@ from agfnet.errors import DataError
 
 
 def contact_sheet(
-    cases: Path, *, pairs: int = 4, tile: int = 160, outlines: bool = False
+    cases: Path,
+    *,
+    pairs: int = 3,
+    tile: int = 132,
+    outlines: bool = False,
+    split: str | None = None,
 ) -> Pillow.Image:
     """One row per class, with `pairs` lesions each: photograph and ultrasound side by side.
 
@@ -24,6 +29,7 @@ def contact_sheet(
         pairs: Lesions per class.
         tile: Side of each image, pixels.
         outlines: Draw the borders of the masks.
+        split: Show lesions of this split only.
 
     Raises:
         DataError: The cohort is not there.
@@ -35,7 +41,7 @@ def contact_sheet(
     rows: dict[str, list[dict[str, str]]] = {name: [] for name in classes}
     with cases.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            if len(rows[row["label"]]) < pairs:
+            if len(rows[row["label"]]) < pairs and split in (None, row["split"]):
                 rows[row["label"]].append(row)
     head, gap = 18, 4
     width = pairs * (2 * tile + gap) - gap

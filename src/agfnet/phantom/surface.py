@@ -100,7 +100,7 @@ def pearly(s: Scene) -> None:
         vessels.append((track, s.per_mm * rng.uniform(0.06, 0.13)))
     s.blood += body * rng.uniform(0.3, 0.6) * (1 + 0.25 * s.texture(1.2, 0.2)) - 0.15 * rim
     s.blood += 1.0 * strokes(s.size, vessels) * body
-    s.melanin *= 1 - 0.35 * body
+    s.melanin *= 1 - 0.3 * body
     s.scale += 0.1 * rim
     s.dome(d, rng.uniform(0.7, 1.2), 3.0)
     s.height -= np.float32(rng.uniform(0.0, 0.35)) * gauss(d, 0.25)
@@ -126,14 +126,14 @@ def keratotic(s: Scene) -> None:
 
 
 def violaceous(s: Scene) -> None:
-    """Red-violet to blue-black, smooth and raised."""
+    """Dark red to violet and blue-black, smooth and raised."""
     rng = s.rng
     d = s.border(rng.uniform(0.02, 0.06), 0.02)
     body = smoothstep(d, 1.12, 0.82)
     lacunae = smoothstep(s.texture(0.75, 0.3), -0.8, 0.9)
     blue = rng.uniform(0.0, 1.0)
-    s.deep += body * (0.75 + 0.7 * blue) * (0.8 + 0.35 * lacunae)
-    s.blood += body * (1.15 - 0.75 * blue) * (0.8 + 0.4 * lacunae)
+    s.deep += body * (0.45 + 1.0 * blue) * (0.8 + 0.35 * lacunae)
+    s.blood += body * (1.5 - 1.1 * blue) * (0.8 + 0.4 * lacunae)
     s.dome(d, rng.uniform(0.4, 1.0), 2.5)
     s.gloss += 0.6 * body
 

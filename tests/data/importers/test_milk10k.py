@@ -97,6 +97,14 @@ def test_without_supplement(tmp_path: Path):
     assert "diagnosis_full" not in first.attributes
 
 
+def test_a_damaged_supplement(tmp_path: Path):
+    source = make(tmp_path)
+    with (source / "MILK10k_Training_Supplement.csv").open("a") as file:
+        file.write("ISIC_9\n")
+    with pytest.raises(DataError, match=r"Supplement\.csv:8: has 1 cells, expected 2"):
+        import_milk10k(source, tmp_path)
+
+
 def test_the_test_part_is_unlabelled(tmp_path: Path):
     source = make(tmp_path, part="Test")
     report = import_milk10k(source, tmp_path / "test")

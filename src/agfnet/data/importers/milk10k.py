@@ -122,8 +122,10 @@ def _supplement(path: Path) -> dict[str, dict[str, str]]:
     """Further columns of every image; empty if there is no such file."""
     if not path.exists():
         return {}
-    rows, _ = _read(path, "isic_id")
-    return {row.cells["isic_id"]: row.cells for row in rows}
+    rows, problems = _read(path, "isic_id")
+    supplement = {row.cells["isic_id"]: row.cells for row in rows}
+    problems.check()
+    return supplement
 
 
 def _cases(

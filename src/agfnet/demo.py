@@ -1,0 +1,178 @@
+"""The whole job in minutes: a phantom cohort, four networks, one table, one new lesion."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from agfnet import NOTICE
+from agfnet.config import (
+    BackboneConfig,
+    DataConfig,
+    DemoConfig,
+    FusionConfig,
+    ModalityConfig,
+    ModelConfig,
+    OptimConfig,
+    PhantomConfig,
+    TrainConfig,
+)
+from agfnet.data.cases import read_cases
+from agfnet.data.readers import read_image
+from agfnet.errors import ConfigError
+from agfnet.files import write_json
+from agfnet.inference.picture import save_picture, sentence
+from agfnet.inference.predictor import Predictor
+from agfnet.phantom.cohort import make_cohort
+from agfnet.study.run import run
+from agfnet.terminal import bar, say, show_table
+
+PHOTO = {"clinical": ModalityConfig(kind="photo")}
+ULTRASOUND = {"ultrasound": ModalityConfig(kind="ultrasound")}
+MARKER = ".agfnet-demo"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network's line in the table and in `summary.json`."""
+
+    method: str
+    accuracy: float
+    limit: float
+    macro_auc: float
+    ece: float
+    seconds: float
+
+
+def run_demo(config: DemoConfig) -> None:
+    """Do everything, and leave cohort, runs, `summary.json` and `diagnosis.png` in `config.out`.
+
+    Raises:
+        AgfnetError: the output folder holds something else.
+    """
+    start = time.monotonic()
+    folder = Path(config.out)
+    clear(folder)
+    with bar("Rendering a phantom cohort") as progress:
+        table = make_cohort(
+            PhantomConfig(
+                out=str(folder / "cohort"),
+                lesions=config.lesions,
+                size=config.size,
+                seed=config.seed,
+                workers=2,
+            ),
+            progress=progress,
+        )
+    settings = base_settings(config, table)
+    networks = {
+        "photo only": concatenation(settings, "photo_only", PHOTO),
+        "ultrasound only": concatenation(settings, "ultrasound_only", ULTRASOUND),
+        "concatenation": concatenation(settings, "concatenation", PHOTO | ULTRASOUND),
+        "AGFnet": replace(settings, name="agfnet"),
+    }
+    limits = json.loads((table.parent / "truth.json").read_text(encoding="utf-8"))["limits"]
+    rows = []
+    for number, (method, network) in enumerate(networks.items(), start=1):
+        say(f"[{number}/{len(networks)}] training {method}")
+        views = tuple(network.data.modalities)
+        rows.append(measure(method, network, limits["both" if len(views) > 1 else views[0]]))
+    write_json(folder / "summary.json", [asdict(row) for row in rows])
+    show_summary(rows)
+    diagnose(folder, config)
+    say(f"Report of AGFnet: {folder / 'agfnet' / 'evaluation' / 'test' / 'report.html'}")
+    say(f"All of it took {time.monotonic() - start:.0f} s. {NOTICE}")
+
+
+def clear(folder: Path) -> None:
+    """Remove an earlier demo; anything else in the folder stays, and is an error."""
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MARKER).is_file():
+            raise ConfigError(f"out: {folder} is not empty and no earlier demo; give another --out")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARKER).touch()
+
+
+def base_settings(config: DemoConfig, table: Path) -> TrainConfig:
+    """AGFnet at a size that two CPU cores train from nothing in a minute or two."""
+    return TrainConfig(
+        data=DataConfig(cases=str(table), modalities=PHOTO | ULTRASOUND, size=config.size),
+        model=ModelConfig(
+            backbone=BackboneConfig(name="resnet10t", options={"channels": [32, 64, 128, 256]}),
+            fusion=FusionConfig(dim=64, grid=4),
+        ),
+        optim=OptimConfig(epochs=config.epochs, batch_size=32, lr=1e-3),
+        runs=config.out,
+        seed=config.seed,
+    )
+
+
+def concatenation(
+    settings: TrainConfig, name: str, modalities: dict[str, ModalityConfig]
+) -> TrainConfig:
+    """The same settings with the concatenation network on these modalities."""
+    return replace(
+        settings,
+        name=name,
+        data=replace(settings.data, modalities=modalities),
+        model=replace(settings.model, method="concatenation"),
+    )
+
+
+def measure(method: str, settings: TrainConfig, limit: float) -> Row:
+    """Train and evaluate one network."""
+    start = time.monotonic()
+    folder = run(settings)
+    metrics = json.loads(
+        (folder / "evaluation" / "test" / "metrics.json").read_text(encoding="utf-8")
+    )
+    return Row(
+        method=method,
+        accuracy=metrics["accuracy"]["value"],
+        limit=limit,
+        macro_auc=metrics["macro_auc"]["value"],
+        ece=metrics["ece"]["value"],
+        seconds=round(time.monotonic() - start, 1),
+    )
+
+
+def show_summary(rows: list[Row]) -> None:
+    """Print the table."""
+    show_table(
+        ["method", "accuracy", "limit", "macro AUC", "ECE", "seconds"],
+        [
+            [
+                row.method,
+                f"{row.accuracy:.3f}",
+                f"{row.limit:.3f}",
+                f"{row.macro_auc:.3f}",
+                f"{row.ece:.3f}",
+                f"{row.seconds:.0f}",
+            ]
+            for row in rows
+        ],
+        "Test split of the phantom cohort; limit: the best accuracy that anyone could reach",
+    )
+
+
+def diagnose(folder: Path, config: DemoConfig) -> None:
+    """Render a lesion that no network has seen, diagnose it, and save a picture of the answer."""
+    new = make_cohort(
+        PhantomConfig(out=str(folder / "new"), lesions=1, size=config.size, seed=config.seed + 1)
+    )
+    case = read_cases(new, modalities=("clinical", "ultrasound")).cases[0]
+    predictor = Predictor.load(folder / "agfnet")
+    classes = predictor.bundle.config.classes
+    diagnosis = predictor.diagnose(case.images)
+    save_picture(
+        folder / "diagnosis.png",
+        classes=classes,
+        diagnosis=diagnosis,
+        images={name: read_image(paths[0]).pixels for name, paths in case.images.items()},
+    )
+    say(f"A new lesion, in truth {case.label}: {sentence(classes, diagnosis)}")
+    say(f"Picture: {folder / 'diagnosis.png'}")

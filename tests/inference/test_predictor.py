@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from agfnet.data.cases import Case, read_cases
+from agfnet.errors import DataError
+from agfnet.inference.predictor import Predictor, frame_passes
+
+VIEWS = ("clinical", "ultrasound")
+
+
+@pytest.fixture(scope="module")
+def cases(cohort: Path) -> tuple[Case, ...]:
+    return tuple(case for case in read_cases(cohort, modalities=VIEWS) if case.split == "test")
+
+
+@pytest.fixture(scope="module")
+def predictor(trained: Path) -> Predictor:
+    return Predictor.load(trained)
+
+
+def test_alone_and_in_a_batch_are_the_same(predictor: Predictor, cases: tuple[Case, ...]) -> None:
+    together = predictor.predict(cases).probabilities
+    for case, expected in zip(cases[:4], together, strict=False):
+        np.testing.assert_allclose(
+            predictor.diagnose(case.images).probabilities, expected, atol=1e-6
+        )
+    np.testing.assert_allclose(together.sum(axis=1), 1)
+
+
+def test_frames_are_averaged_in_log_probability(
+    predictor: Predictor, cases: tuple[Case, ...]
+) -> None:
+    photo = cases[0].images["clinical"][:1]
+    scans = [case.images["ultrasound"][0] for case in cases[:3]]
+    diagnosis = predictor.diagnose({"clinical": photo, "ultrasound": scans})
+    single = np.stack(
+        [
+            predictor.diagnose({"clinical": photo, "ultrasound": [scan]}).probabilities
+            for scan in scans
+        ]
+    )
+    np.testing.assert_allclose(diagnosis.frames, single, atol=1e-6)
+    mean = np.exp(np.log(single).mean(axis=0))
+    np.testing.assert_allclose(diagnosis.probabilities, mean / mean.sum(), atol=1e-6)
+
+
+def test_frames_go_together_in_turn() -> None:
+    a, b, c = Path("a"), Path("b"), Path("c")
+    assert frame_passes({"x": (a,), "y": (b, c)}, ["x", "y"]) == [
+        {"x": a, "y": b},
+        {"x": a, "y": c},
+    ]
+    assert frame_passes({"x": (), "y": (b,)}, ["x", "y"]) == [{"y": b}]
+
+
+def test_a_missing_view_still_gets_an_answer(predictor: Predictor, cases: tuple[Case, ...]) -> None:
+    answer = predictor.diagnose({"clinical": cases[0].images["clinical"]}).probabilities
+    same = predictor.diagnose({**cases[0].images, "ultrasound": ()}).probabilities
+    np.testing.assert_array_equal(answer, same)
+    assert np.isfinite(answer).all()
+
+
+def test_no_image_and_unknown_modality_are_errors(predictor: Predictor) -> None:
+    with pytest.raises(DataError, match="no image"):
+        predictor.diagnose({"clinical": ()})
+    with pytest.raises(DataError, match=r"'dermoscopy'; this model reads clinical, ultrasound"):
+        predictor.diagnose({"dermoscopy": (Path("x.png"),)})
+
+
+@pytest.mark.parametrize("size", [(97, 131), (640, 480)])
+def test_images_of_any_size(predictor: Predictor, tmp_path: Path, size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    path = tmp_path / "image.png"
+    Image.fromarray(pixels).save(path)
+    answer = predictor.diagnose({"clinical": (path,), "ultrasound": (path,)})
+    assert answer.probabilities.sum() == pytest.approx(1)
+
+
+def test_progress_reaches_the_end(predictor: Predictor, cases: tuple[Case, ...]) -> None:
+    seen: list[int] = []
+    predictor.predict(cases, progress=seen.append)
+    assert seen == list(range(1, len(cases) + 1))

@@ -1,0 +1,177 @@
+"""A run from start to end: its folder, its repeatability, and what stopping it does."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from safetensors.numpy import load_file
+
+from agfnet.config import TrainConfig
+from agfnet.data.cases import read_cases, write_cases
+from agfnet.errors import DataError, RunError
+from agfnet.evaluation.metrics import METRICS
+from agfnet.study.run import run
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    return load_file(folder / "bundle" / "model.safetensors")
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    first, second = weights(a), weights(b)
+    return first.keys() == second.keys() and all(
+        np.array_equal(first[name], second[name]) for name in first
+    )
+
+
+def test_run_folder_holds_what_the_contract_says(trained: Path, settings: TrainConfig) -> None:
+    for name in (
+        "config.yaml",
+        "environment.json",
+        "history.csv",
+        "checkpoints/last.ckpt",
+        "checkpoints/best.ckpt",
+        "bundle/model.safetensors",
+        "bundle/config.json",
+        "bundle/calibration.json",
+        "bundle/card.md",
+        "evaluation/test/predictions.csv",
+        "evaluation/test/metrics.json",
+        "evaluation/test/report.html",
+    ):
+        assert (trained / name).is_file(), name
+    recorded = yaml.safe_load((trained / "config.yaml").read_text())
+    assert recorded == json.loads(json.dumps(asdict(settings)))
+    environment = json.loads((trained / "environment.json").read_text())
+    assert environment["seed"] == 0
+    assert len(environment["data_sha256"]) == 64
+    assert environment["packages"]["torch"]
+
+
+def test_history_has_a_row_per_epoch(trained: Path) -> None:
+    rows = list(csv.DictReader((trained / "history.csv").open()))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert {"lr", "val_nll", "val_balanced_accuracy", "train_loss", "train_rebuild"} <= set(rows[0])
+
+
+def test_predictions_and_metrics_follow_the_contract(trained: Path, cohort: Path) -> None:
+    folder = trained / "evaluation" / "test"
+    rows = list(csv.DictReader((folder / "predictions.csv").open()))
+    test = [c for c in read_cases(cohort, modalities=("clinical",)) if c.split == "test"]
+    assert [row["lesion_id"] for row in rows] == [case.lesion_id for case in test]
+    classes = json.loads((trained / "bundle" / "config.json").read_text())["classes"]
+    columns = ["lesion_id", "patient_id", "label", "predicted", *(f"p_{c}" for c in classes)]
+    assert list(rows[0]) == columns
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics) == {*METRICS, "n"}
+    assert metrics["n"] == len(test)
+    assert metrics["accuracy"]["value"] == pytest.approx(
+        np.mean([row["label"] == row["predicted"] for row in rows])
+    )
+
+
+def test_the_same_seed_gives_the_same_network(trained: Path, settings: TrainConfig) -> None:
+    again = run(replace(settings, name="again"), bar=False)
+    assert same_weights(trained, again)
+    table = "evaluation/test/predictions.csv"
+    assert (trained / table).read_bytes() == (again / table).read_bytes()
+
+
+def test_another_seed_gives_another_network(trained: Path, settings: TrainConfig) -> None:
+    assert not same_weights(trained, run(replace(settings, name="other", seed=1), bar=False))
+
+
+def test_a_taken_name_is_refused(trained: Path, settings: TrainConfig) -> None:
+    with pytest.raises(RunError, match="exists"):
+        run(settings, bar=False)
+    changed = replace(settings, seed=5, resume=True)
+    with pytest.raises(RunError, match=r"other settings \(seed\)"):
+        run(changed, bar=False)
+
+
+def test_options_of_training(settings: TrainConfig) -> None:
+    config = replace(
+        settings,
+        name="options",
+        loss=replace(settings.loss, class_weights="balanced", label_smoothing=0.1),
+        optim=replace(
+            settings.optim, ema=0.9, patience=1, modality_dropout=0.5, precision="bf16-mixed"
+        ),
+        data=replace(
+            settings.data,
+            workers=1,
+            labels={"dark": ["naevus", "melanoma"], "red": ["haemangioma"]},
+        ),
+    )
+    folder = run(config, bar=False)
+    metrics = json.loads((folder / "evaluation" / "test" / "metrics.json").read_text())
+    assert 0 <= metrics["accuracy"]["value"] <= 1
+    classes = json.loads((folder / "bundle" / "config.json").read_text())["classes"]
+    assert classes == ["dark", "red"]
+
+
+def test_a_table_without_split_is_refused(
+    settings: TrainConfig, cohort: Path, tmp_path: Path
+) -> None:
+    names = ("clinical", "ultrasound")
+    cases = [replace(case, split="") for case in read_cases(cohort, modalities=names)]
+    write_cases(cases, tmp_path / "cases.csv", modalities=names)
+    data = replace(settings.data, cases=str(tmp_path / "cases.csv"))
+    with pytest.raises(DataError, match="agfnet split"):
+        run(replace(settings, data=data, runs=str(tmp_path)), bar=False)
+
+
+def test_ctrl_c_leaves_a_run_that_resume_finishes(settings: TrainConfig, tmp_path: Path) -> None:
+    longer = replace(
+        settings,
+        name="stopped",
+        runs=str(tmp_path),
+        optim=replace(settings.optim, epochs=6),
+    )
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump(json.loads(json.dumps(asdict(longer)))))
+    command = [sys.executable, "-m", "agfnet", "train", "--config", str(file)]
+    folder = tmp_path / "stopped"
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=one_thread())
+    wait_for(folder / "history.csv", process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+    assert not (folder / "bundle").exists()
+
+    done = subprocess.run(
+        [*command, "--resume"], capture_output=True, text=True, env=one_thread(), check=False
+    )
+    assert done.returncode == 0, done.stderr
+    undisturbed = subprocess.run(
+        [*command, "--name", "undisturbed"], capture_output=True, env=one_thread(), check=False
+    )
+    assert undisturbed.returncode == 0
+    history = (folder / "history.csv").read_text()
+    assert history == (tmp_path / "undisturbed" / "history.csv").read_text()
+    assert same_weights(folder, tmp_path / "undisturbed")
+
+
+def one_thread() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,214 @@
+"""The commands as a user types them: answers, errors in one line, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from agfnet.cli import COMMANDS, main
+from agfnet.data.cases import read_cases
+
+VIEWS = ("clinical", "ultrasound")
+
+
+@pytest.fixture(scope="module")
+def pair(cohort: Path) -> dict[str, str]:
+    images = read_cases(cohort, modalities=VIEWS).cases[0].images
+    return {name: str(images[name][0]) for name in VIEWS}
+
+
+def predict(model: Path, images: dict[str, str], *more: str) -> int:
+    named = [f"--images.{name}={path}" for name, path in images.items()]
+    return main(["predict", str(model), *named, *more])
+
+
+def exits(arguments: list[str]) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    return int(stop.value.code or 0)
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_help_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert exits([*command, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Research use only, not a medical device." in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["diagnose"],
+        ["train"],
+        ["train", "--data.cases", "x", "--optim.epoch", "3"],
+        ["train", "--data.cases", "x", "--optim.epochs", "three"],
+        ["predict"],
+    ],
+)
+def test_wrong_use_exits_with_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert exits(arguments) == 2
+    assert "error" in capsys.readouterr().err
+
+
+def test_predict_answers_in_plain_words(
+    trained: Path, pair: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "answer.png"
+    assert predict(trained, pair, "--picture", str(picture)) == 0
+    text = capsys.readouterr().out
+    assert "ost likely" in text
+    assert "Research use only, not a medical device." in text
+    assert Image.open(picture).width > 500
+
+
+def test_predict_without_ultrasound_says_so(
+    trained: Path, pair: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(trained, {**pair, "ultrasound": ""}) == 0
+    assert "Without ultrasound" in capsys.readouterr().out
+
+
+def broken_files(folder: Path, photo: str) -> dict[str, Path]:
+    truncated = folder / "truncated.jpg"
+    truncated.write_bytes(Path(photo).read_bytes()[:700])
+    text = folder / "text.png"
+    text.write_text("not an image")
+    empty = folder / "empty.png"
+    empty.touch()
+    return {
+        "truncated": truncated,
+        "text": text,
+        "empty": empty,
+        "missing": folder / "missing.jpg",
+        "folder": folder,
+    }
+
+
+@pytest.mark.parametrize("kind", ["truncated", "text", "empty", "missing", "folder"])
+def test_predict_names_a_bad_file_in_one_line(
+    kind: str,
+    trained: Path,
+    pair: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bad = broken_files(tmp_path, pair["clinical"])[kind]
+    assert predict(trained, {**pair, "clinical": str(bad)}) == 1
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert str(bad) in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_predict_needs_images_or_a_table(
+    trained: Path, cohort: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(trained)]) == 2
+    assert main(["predict", str(trained), "--cases", str(cohort), "--images.clinical", "a"]) == 2
+    assert main(["predict", str(trained), "--cases", str(cohort), "--picture", "a.png"]) == 2
+    assert "--images.MODALITY" in capsys.readouterr().err
+
+
+def test_predict_no_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(tmp_path), "--images.clinical", "a.png"]) == 1
+    assert "config.json" in capsys.readouterr().err
+
+
+def write_table(path: Path, rows: list[dict[str, str]]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_predict_a_table_without_labels_and_with_an_empty_cell(
+    trained: Path, pair: dict[str, str], tmp_path: Path
+) -> None:
+    table = write_table(
+        tmp_path / "new.csv",
+        [{"lesion_id": "a", **pair}, {"lesion_id": "b", **pair, "ultrasound": ""}],
+    )
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(trained), "--cases", str(table), "--out", str(out)]) == 0
+    rows = list(csv.DictReader(out.open()))
+    assert [row["lesion_id"] for row in rows] == ["a", "b"]
+    assert rows[0]["label"] == ""
+
+
+def test_predict_a_table_names_every_missing_file_and_writes_nothing(
+    trained: Path, pair: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = write_table(
+        tmp_path / "new.csv",
+        [
+            {"lesion_id": "a", "clinical": "none.jpg", "ultrasound": pair["ultrasound"]},
+            {"lesion_id": "b", "clinical": pair["clinical"], "ultrasound": "gone.png"},
+        ],
+    )
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(trained), "--cases", str(table), "--out", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert "new.csv:2 column clinical" in error
+    assert "new.csv:3 column ultrasound" in error
+    assert not out.exists()
+
+
+def test_evaluate_another_table(
+    trained: Path, cohort: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", str(trained), "--cases", str(cohort), "--split", "val"]
+    assert main([*arguments, "--name", "validation", "--resamples", "20"]) == 0
+    folder = trained / "evaluation" / "validation"
+    count = json.loads((folder / "metrics.json").read_text())["n"]
+    split = [case for case in read_cases(cohort, modalities=VIEWS) if case.split == "val"]
+    assert count == len(split)
+    assert "report.html" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_evaluate_an_unlabelled_table(trained: Path, pair: dict[str, str], tmp_path: Path) -> None:
+    table = write_table(tmp_path / "new.csv", [{"lesion_id": "a", **pair}])
+    assert main(["evaluate", str(trained), "--cases", str(table)]) == 0
+    folder = trained / "evaluation" / "new"
+    assert json.loads((folder / "metrics.json").read_text()) == {"n": 0}
+    assert (folder / "predictions.csv").is_file()
+
+
+def test_evaluate_names_an_unknown_label(
+    trained: Path, pair: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = write_table(tmp_path / "new.csv", [{"lesion_id": "a", "label": "wart", **pair}])
+    assert main(["evaluate", str(trained), "--cases", str(table)]) == 1
+    assert "new.csv:2 column label: 'wart'" in capsys.readouterr().err
+
+
+def test_evaluate_needs_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(tmp_path)]) == 1
+    assert "not a run folder" in capsys.readouterr().err
+
+
+def test_split_writes_a_new_table_once(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = cohort.parent / "unsplit.csv"
+    rows = list(csv.DictReader(cohort.open()))
+    write_table(table, [{k: v for k, v in row.items() if k != "split"} for row in rows])
+    out = tmp_path / "split.csv"
+    assert main(["split", str(table), str(out)]) == 0
+    assert {row["split"] for row in csv.DictReader(out.open())} == {"train", "val", "test"}
+    assert main(["split", str(table), str(out)]) == 1
+    assert main(["split", str(cohort), str(tmp_path / "again.csv")]) == 1
+    assert "once" in capsys.readouterr().err
+    table.unlink()
+
+
+def test_phantom_refuses_a_full_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    assert main(["phantom", str(tmp_path), "--lesions", "3", "--size", "64"]) == 1
+    assert str(tmp_path) in capsys.readouterr().err.replace("\n", "")
+    assert (tmp_path / "precious.txt").read_text() == "mine"
