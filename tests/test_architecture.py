@@ -16,6 +16,7 @@ GROUND = {"", "types", "config", "errors", "files"}  # "" is agfnet/__init__.py
 
 # room -> rooms it may import; what those may import, it may import too
 ARROWS = {
+    "__main__": {"cli"},
     "cli": {"demo", "terminal"},
     "demo": {"study", "phantom", "terminal"},
     "study": {"learning", "evaluation"},

@@ -63,7 +63,8 @@ def test_predict_answers_in_plain_words(
     text = capsys.readouterr().out
     assert "ost likely" in text
     assert "Research use only, not a medical device." in text
-    assert Image.open(picture).width > 500
+    with Image.open(picture) as image:
+        assert image.width > 500
 
 
 def test_predict_without_ultrasound_says_so(
@@ -119,6 +120,11 @@ def test_predict_no_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "config.json" in capsys.readouterr().err
 
 
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def write_table(path: Path, rows: list[dict[str, str]]) -> Path:
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
@@ -136,7 +142,7 @@ def test_predict_a_table_without_labels_and_with_an_empty_cell(
     )
     out = tmp_path / "out.csv"
     assert main(["predict", str(trained), "--cases", str(table), "--out", str(out)]) == 0
-    rows = list(csv.DictReader(out.open()))
+    rows = rows_of(out)
     assert [row["lesion_id"] for row in rows] == ["a", "b"]
     assert rows[0]["label"] == ""
 
@@ -196,11 +202,11 @@ def test_split_writes_a_new_table_once(
     cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = cohort.parent / "unsplit.csv"
-    rows = list(csv.DictReader(cohort.open()))
+    rows = rows_of(cohort)
     write_table(table, [{k: v for k, v in row.items() if k != "split"} for row in rows])
     out = tmp_path / "split.csv"
     assert main(["split", str(table), str(out)]) == 0
-    assert {row["split"] for row in csv.DictReader(out.open())} == {"train", "val", "test"}
+    assert {row["split"] for row in rows_of(out)} == {"train", "val", "test"}
     assert main(["split", str(table), str(out)]) == 1
     assert main(["split", str(cohort), str(tmp_path / "again.csv")]) == 1
     assert "once" in capsys.readouterr().err

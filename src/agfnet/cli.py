@@ -56,12 +56,13 @@ def import_(config: ImportConfig) -> None:
 
 
 def split(config: SplitConfig) -> None:
-    from agfnet.data.cases import read_cases, write_cases
+    from agfnet.data.cases import find_modalities, read_cases, write_cases
     from agfnet.data.splits import split_cases, split_summary
 
-    table = read_cases(config.cases, modalities=config.modalities)
+    modalities = config.modalities or find_modalities(config.cases)
+    table = read_cases(config.cases, modalities=modalities)
     cases = split_cases(table, fractions=config.fractions, seed=config.seed)
-    write_cases(cases, config.out, modalities=config.modalities)
+    write_cases(cases, config.out, modalities=modalities)
     show_table(
         ["split", "label", "cases", "patients"],
         [[row.split, row.label, row.cases, row.patients] for row in split_summary(cases)],

@@ -228,8 +228,8 @@ class SplitConfig:
     """Cases table without a split."""
     out: str
     """Table to write, with a `split` column."""
-    modalities: list[str] = field(default_factory=lambda: list(default_modalities()))
-    """Image columns."""
+    modalities: list[str] | None = None
+    """Image columns; those whose first path is a file, if unset."""
     fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
     """Shares of train, val and test."""
     seed: int = 0

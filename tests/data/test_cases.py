@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agfnet.data.cases import Case, CasesTable, cases_hash, map_labels, read_cases, write_cases
+from agfnet.data.cases import (
+    Case,
+    CasesTable,
+    cases_hash,
+    find_modalities,
+    map_labels,
+    read_cases,
+    write_cases,
+)
 from agfnet.errors import ConfigError, DataError
 
 MODALITIES = ("clinical", "ultrasound")
@@ -423,3 +431,14 @@ def test_hash_follows_content_and_not_place(write_table: WriteTable, tmp_path: P
     (moved / "a.png").unlink()
     assert cases_hash(read(moved / "cases.csv", check_files=False)) not in (first, changed)
     assert cases_hash(read(write_table([rows[0] | {"label": "y"}]))) != first
+
+
+def test_image_columns_are_found_by_their_files(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "m.png"):
+        (tmp_path / name).write_bytes(b"x")
+    table = tmp_path / "cases.csv"
+    table.write_text("lesion_id,photo,scan,scan_mask,site\n1,a.png,,m.png,arm\n2,,b.png|a.png,,\n")
+    assert find_modalities(table) == ("photo", "scan")
+    table.write_text("lesion_id,site\n1,arm\n")
+    with pytest.raises(DataError, match="no column holds the path of a file"):
+        find_modalities(table)

@@ -24,6 +24,11 @@ from agfnet.evaluation.metrics import METRICS
 from agfnet.study.run import run
 
 
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def weights(folder: Path) -> dict[str, np.ndarray]:
     return load_file(folder / "bundle" / "model.safetensors")
 
@@ -60,14 +65,14 @@ def test_run_folder_holds_what_the_contract_says(trained: Path, settings: TrainC
 
 
 def test_history_has_a_row_per_epoch(trained: Path) -> None:
-    rows = list(csv.DictReader((trained / "history.csv").open()))
+    rows = rows_of(trained / "history.csv")
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert {"lr", "val_nll", "val_balanced_accuracy", "train_loss", "train_rebuild"} <= set(rows[0])
 
 
 def test_predictions_and_metrics_follow_the_contract(trained: Path, cohort: Path) -> None:
     folder = trained / "evaluation" / "test"
-    rows = list(csv.DictReader((folder / "predictions.csv").open()))
+    rows = rows_of(folder / "predictions.csv")
     test = [c for c in read_cases(cohort, modalities=("clinical",)) if c.split == "test"]
     assert [row["lesion_id"] for row in rows] == [case.lesion_id for case in test]
     classes = json.loads((trained / "bundle" / "config.json").read_text())["classes"]

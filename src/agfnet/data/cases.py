@@ -15,6 +15,7 @@ from pathlib import Path
 from agfnet.data.problems import Problems, StrPath, near
 from agfnet.data.rows import Row, read_rows
 from agfnet.errors import ConfigError, DataError
+from agfnet.files import replacing
 
 SPLITS = ("train", "val", "test")
 JOIN = "|"
@@ -79,6 +80,30 @@ def read_cases(path: StrPath, *, modalities: Sequence[str], check_files: bool = 
         cases = tuple(reader.read(row) for row in rows.rows)
     problems.check()
     return CasesTable(path=path, modalities=tuple(modalities), cases=cases)
+
+
+def find_modalities(path: StrPath) -> tuple[str, ...]:
+    """The columns of a table whose first path is a file: its image columns, as far as can be told.
+
+    Raises:
+        DataError: the table cannot be read, or it has no such column.
+    """
+    problems = Problems(path)
+    folder = Path(path).absolute().parent
+    rows = read_rows(Path(path).absolute(), problems)
+    masks = {_mask(name) for name in rows.columns}
+    candidates = [name for name in rows.columns if name and name not in {*_OWN, *masks}]
+    first = dict.fromkeys(candidates, "")
+    for row in rows.rows:
+        first.update({name: row.cells.get(name, "") for name in candidates if not first[name]})
+        if all(first.values()):
+            break
+    found = tuple(
+        name for name, cell in first.items() if cell and (folder / cell.split(JOIN)[0]).is_file()
+    )
+    if not found:
+        raise DataError(f"{path}: no column holds the path of a file; name the image columns")
+    return found
 
 
 def _check_modalities(modalities: Sequence[str]) -> None:
@@ -251,17 +276,14 @@ def write_cases(
         return row + [case.attributes.get(name, "") for name in attributes]
 
     rows = [[*own, *attributes], *map(cells, cases)]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         if path.exists() and not overwrite:
             raise DataError(f"{path}: exists already; choose another name or delete it first")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file).writerows(rows)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with (
+            replacing(path) as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as file,
+        ):
+            csv.writer(file).writerows(rows)
     except (OSError, UnicodeEncodeError) as error:
         raise DataError(f"{path}: cannot be written: {error}") from None
 

@@ -11,7 +11,7 @@ import yaml
 
 from agfnet.bundle import Bundle, BundleConfig, Calibration, write_calibration
 from agfnet.config import EvaluateConfig
-from agfnet.data.cases import Case, CasesTable, read_cases
+from agfnet.data.cases import Case, CasesTable, map_labels, read_cases
 from agfnet.data.preprocess import load
 from agfnet.data.splits import require_split
 from agfnet.errors import ConfigError, DataError, RunError
@@ -116,20 +116,17 @@ def to_classes(
     Raises:
         DataError: a label that is no class, when the network was trained on all labels.
     """
-    merged = config.labels if isinstance(config.labels, dict) else {}
-    names = {old: new for new, olds in merged.items() for old in olds}
-    names |= {"": ""} if merged else {name: name for name in ("", *config.classes)}
     if config.labels is None:
         for case in cases:
-            if case.label not in names:
+            if case.label not in ("", *config.classes):
                 raise DataError(
                     f"{path}:{case.row} column label: '{case.label}' is not a class of this network"
                     f" ({', '.join(config.classes)}); correct it, or leave the cell empty"
                 )
-    kept = tuple(replace(case, label=names[case.label]) for case in cases if case.label in names)
+    kept, _, left_out = map_labels(cases, config.labels or config.classes, missing_ok=True)
     if not kept:
         raise DataError(f"{path}: no case has one of the classes {', '.join(config.classes)}")
-    return kept, len(cases) - len(kept)
+    return kept, left_out
 
 
 def predict(predictor: Predictor, cases: Sequence[Case], progress: Progress | None) -> Predictions:

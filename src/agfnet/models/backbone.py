@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class Backbone(nn.Module):
             create["pretrained"] = True
             if weights != "timm":
                 check_weights(Path(weights), name=name, options=options)
+                logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # checked above
                 create["pretrained_cfg_overlay"] = {"file": weights}
         try:
             net: Any = timm.create_model(

@@ -46,16 +46,22 @@ def noise(
             the finer they are: clouds instead of blobs.
     """
     lz, lx = (length, length) if isinstance(length, int | float) else length
-    fz = (np.fft.fftfreq(shape[0]) * lz).astype(np.float32)[:, None]
-    fx = (np.fft.rfftfreq(shape[1]) * lx).astype(np.float32)[None, :]
+    # beyond 0.6 cycles per shortest length the spectrum is below a thousandth
+    reach = 0.6 / (finest or 1.0)
+    rows = min(shape[0] // 2, int(reach * shape[0] / lz) + 2)
+    columns = min(shape[1] // 2 + 1, int(reach * shape[1] / lx) + 2)
+    kept = np.r_[:rows, shape[0] - rows : shape[0]]
+    fz = (np.fft.fftfreq(shape[0])[kept] * lz).astype(np.float32)[:, None]
+    fx = (np.fft.rfftfreq(shape[1])[:columns] * lx).astype(np.float32)
     f2 = np.float32((2 * np.pi) ** 2) * (fz * fz + fx * fx)
+    amplitude = np.exp(np.float32(-0.5 * (finest or 1.0) ** 2) * f2)
     if finest:
-        amplitude = np.exp(np.float32(-0.5 * finest**2) * f2) / (1 + f2)
-    else:
-        amplitude = np.exp(np.float32(-0.5) * f2)
+        amplitude /= 1 + f2
     amplitude[0, 0] = 0
     draws = rng.standard_normal((*amplitude.shape, 2), dtype=np.float32)
-    field: Image = fft.irfft2(draws.view(np.complex64)[..., 0] * amplitude, s=shape)
+    spectrum = np.zeros((shape[0], columns), dtype=np.complex64)
+    spectrum[kept] = draws.view(np.complex64)[..., 0] * amplitude
+    field: Image = fft.irfft(fft.ifft(spectrum, axis=0), n=shape[1], axis=1)
     return field / np.float32(field.std() + 1e-12)
 
 
