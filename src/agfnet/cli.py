@@ -52,7 +52,11 @@ def phantom(config: PhantomConfig) -> None:
 def import_(config: ImportConfig) -> None:
     from agfnet.data.importers.milk10k import import_milk10k
 
-    say(str(import_milk10k(config.source, config.out)))
+    report = import_milk10k(config.source, config.out)
+    show_table(["label", "cases"], list(report.labels.items()), f"{report.cases} lesions")
+    for note in report.notes:
+        say(f"Note: {note}.")
+    say(f"Wrote {report.table}, modalities {', '.join(report.modalities)}")
 
 
 def split(config: SplitConfig) -> None:
@@ -75,7 +79,11 @@ def train(config: TrainConfig) -> None:
 
     with bar("evaluating") as progress:
         folder = run(config, progress=progress)
-    show_result(folder / "evaluation" / "test")
+    result = folder / "evaluation" / "test"
+    if result.is_dir():
+        show_result(result)
+    else:
+        say(f"Wrote {folder / 'bundle'}. The table has no test split, so nothing was evaluated.")
 
 
 def evaluate(config: EvaluateConfig) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rich import box
@@ -48,14 +48,19 @@ def show_result(folder: Path) -> None:
 
 @contextmanager
 def bar(text: str) -> Iterator[Report]:
-    """A progress bar on the error stream; nothing is left of it where that is not a terminal."""
+    """A progress bar on the error stream from the first report on; none where no one watches."""
     columns = (TextColumn(text), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(text, start=False, total=None)
+    with ExitStack() as stack:
+        progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        task = progress.add_task(text, total=None)
+        started = False
 
         def report(done: int, total: int) -> None:
-            progress.start_task(task)
+            nonlocal started
+            if not started:  # not before: training may show a bar of its own until then
+                stack.enter_context(progress)
+                started = True
             progress.update(task, completed=done, total=total)
 
         yield report

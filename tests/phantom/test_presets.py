@@ -37,6 +37,7 @@ def test_own_settings_win():
         ("size", {"size": 8}),
         ("workers", {"workers": 0}),
         ("frames", {"frames": 0}),
+        ("frequency", {"frequency": 5.0}),
         ("seed", {"seed": -1}),
         ("split", {"split": (0.5, 0.1, 0.1)}),
         ("centres", {"shift": True, "centres": 1}),

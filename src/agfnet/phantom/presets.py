@@ -67,11 +67,7 @@ def resolve(config: PhantomConfig) -> Recipe:
     """
     if config.preset not in PRESETS:
         raise ConfigError(f"preset: {config.preset!r} is unknown; choose {', '.join(PRESETS)}")
-    own = {
-        f.name: value
-        for f in fields(Recipe)
-        if (value := getattr(config, f.name, None)) is not None
-    }
+    own = {f.name: value for f in fields(Recipe) if (value := getattr(config, f.name)) is not None}
     if "entities" in own:
         own["entities"] = tuple(own["entities"])
     recipe = replace(PRESETS[config.preset], **own)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from agfnet.config import EvaluateConfig, TrainConfig
+from agfnet.data.cases import read_cases
 from agfnet.evaluation.runs import Progress, calibrate_run, evaluate_run
 from agfnet.learning.fit import fit
 
 
 def run(config: TrainConfig, *, bar: bool = True, progress: Progress | None = None) -> Path:
-    """Make a run folder with everything in it.
+    """Make a run folder with everything in it; without a test split, nothing is evaluated.
 
     Args:
         config: the settings.
@@ -25,5 +26,7 @@ def run(config: TrainConfig, *, bar: bool = True, progress: Progress | None = No
     """
     folder = fit(config, progress=bar)
     calibrate_run(folder, progress=progress)
-    evaluate_run(EvaluateConfig(run=str(folder)), progress=progress)
+    table = read_cases(config.data.cases, modalities=tuple(config.data.modalities))
+    if any(case.split == "test" for case in table):
+        evaluate_run(EvaluateConfig(run=str(folder)), progress=progress)
     return folder
