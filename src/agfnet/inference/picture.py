@@ -13,13 +13,18 @@ from agfnet.files import replacing
 from agfnet.inference.predictor import Diagnosis
 
 
+def percent(p: float) -> str:
+    """A probability in per cent, never rounded to certainty."""
+    return "<1%" if p < 0.005 else ">99%" if p > 0.995 else f"{p:.0%}"
+
+
 def sentence(classes: tuple[str, ...], diagnosis: Diagnosis) -> str:
     """The answer in plain words."""
     order = np.argsort(-diagnosis.probabilities)
     best, second = order[0], order[1]
     p, q = diagnosis.probabilities[best], diagnosis.probabilities[second]
     sure = "Most likely" if p >= 0.5 else "Not sure; most likely"
-    return f"{sure} {classes[best]} ({p:.0%}), then {classes[second]} ({q:.0%})."
+    return f"{sure} {classes[best]} ({percent(p)}), then {classes[second]} ({percent(q)})."
 
 
 def save_picture(
@@ -50,7 +55,7 @@ def save_picture(
         diagnosis.probabilities[shown],
         color=["#0072b2" if c == order[-1] else "#b0b7bd" for c in shown],
     )
-    axes[-1].bar_label(bars, labels=[f"{diagnosis.probabilities[c]:.0%}" for c in shown], padding=3)
+    axes[-1].bar_label(bars, labels=[percent(diagnosis.probabilities[c]) for c in shown], padding=3)
     axes[-1].set(xlim=(0, 1.15), xticks=[], title="Probability")
     axes[-1].spines[["top", "right", "bottom"]].set_visible(False)
     figure.suptitle(sentence(classes, diagnosis), fontsize=12, fontweight="bold")
