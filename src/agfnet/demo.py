@@ -33,6 +33,7 @@ from agfnet.terminal import bar, say, show_table
 PHOTO = {"clinical": ModalityConfig(kind="photo")}
 ULTRASOUND = {"ultrasound": ModalityConfig(kind="ultrasound")}
 MARKER = ".agfnet-demo"
+SPLIT = (0.36, 0.09, 0.55)
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def run_demo(config: DemoConfig) -> None:
                 size=config.size,
                 seed=config.seed,
                 workers=2,
+                split=SPLIT,
             ),
             progress=progress,
         )
