@@ -442,3 +442,14 @@ def test_image_columns_are_found_by_their_files(tmp_path: Path) -> None:
     table.write_text("lesion_id,site\n1,arm\n")
     with pytest.raises(DataError, match="no column holds the path of a file"):
         find_modalities(table)
+
+
+def test_a_case_with_images_only_in_a_column_that_is_not_used_stays(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+    table = tmp_path / "cases.csv"
+    table.write_text("lesion_id,photo,scan\n1,a.png,\n2,a.png,a.png\n")
+    cases = read_cases(table, modalities=["scan"]).cases
+    assert [len(case.images["scan"]) for case in cases] == [0, 1]
+    table.write_text("lesion_id,photo,scan\n1,,\n2,a.png,a.png\n")
+    with pytest.raises(DataError, match=r":2: .*no image at all"):
+        read_cases(table, modalities=["scan"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +86,12 @@ def test_progress_reaches_the_end(predictor: Predictor, cases: tuple[Case, ...])
     seen: list[int] = []
     predictor.predict(cases, progress=seen.append)
     assert seen == list(range(1, len(cases) + 1))
+
+
+def test_a_case_with_other_images_only_is_answered_from_a_table(
+    predictor: Predictor, cases: tuple[Case, ...]
+) -> None:
+    blind = [replace(cases[0], images={"clinical": (), "ultrasound": ()}), cases[1]]
+    answers = predictor.predict(blind).probabilities
+    assert np.isfinite(answers).all()
+    np.testing.assert_allclose(answers[1], predictor.diagnose(cases[1].images).probabilities)

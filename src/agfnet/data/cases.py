@@ -63,7 +63,8 @@ def read_cases(path: StrPath, *, modalities: Sequence[str], check_files: bool = 
 
     Args:
         path: the CSV file. Image paths in it are relative to its folder, or absolute.
-        modalities: names of the image columns, in the order of the configuration.
+        modalities: names of the image columns, in the order of the configuration. A case that has
+            images only in other columns stays, without images.
         check_files: also look that every image and mask file exists and is not empty.
 
     Raises:
@@ -164,7 +165,7 @@ class _CaseReader:
         self._check_label(label, row.line)
         self._check_split(split, patient, row.line)
         images = {name: self._paths(row, name) for name in self._modalities}
-        if not any(images.values()):
+        if not any(images.values()) and not self._has_other_image(cells):
             wanted = " or ".join(self._modalities)
             self._problems.add(
                 f"the case {lesion!r} has no image at all; "
@@ -175,6 +176,14 @@ class _CaseReader:
         masks = {name: self._paths(row, _mask(name)) for name in masked}
         attributes = {name: cell for name, cell in cells.items() if name not in self._own}
         return Case(lesion, patient, label, images, masks, split, attributes, row.line)
+
+    def _has_other_image(self, cells: Mapping[str, str]) -> bool:
+        """Whether a column that is not used holds an image: the case only lacks the used views."""
+        return any(
+            cell and (Path(self._folder) / cell.split(JOIN)[0]).is_file()
+            for name, cell in cells.items()
+            if name not in self._own
+        )
 
     def _check_lesion(self, lesion: str, line: int) -> None:
         first = self._lesions.setdefault(lesion, line)

@@ -139,7 +139,8 @@ def accuracy_limit(table: CasesTable, split: str | None) -> float | None:
     path = table.path.parent / "truth.json"
     if not path.is_file():
         return None
-    limits = json.loads(path.read_text(encoding="utf-8"))["limits"]
+    truth = json.loads(path.read_text(encoding="utf-8"))
+    limits = truth["limits_by_split"].get(split, truth["limits"])
     value = limits.get("both" if len(table.modalities) > 1 else table.modalities[0])
     return None if value is None else float(value)
 

@@ -43,7 +43,8 @@ class Predictor:
     A case with several images of a modality takes max(images per modality) passes; a modality with
     fewer images repeats them in turn. Log-probabilities are averaged over the passes, divided by
     the temperature and normalised again. A modality without images is missing, which the network
-    was built to handle; a case without any is an error.
+    was built to handle. A case of a table without images of any modality that the network reads
+    is answered by what it learned of the frequencies of the classes.
 
     Args:
         bundle: the bundle.
@@ -83,6 +84,8 @@ class Predictor:
         if unknown:
             known = ", ".join(self.bundle.config.modalities)
             raise DataError(f"unknown modality '{min(unknown)}'; this model reads {known}")
+        if not any(images.values()):
+            raise DataError(f"no image of any of the modalities {', '.join(images)}")
         return next(self.stream([images]))
 
     def predict(
@@ -91,7 +94,6 @@ class Predictor:
         """Diagnose a table of cases. `progress` is told how many are done.
 
         Raises:
-            DataError: a case without any image of the network's modalities.
             ImageError: a file that cannot be read.
         """
         rows = []
@@ -164,7 +166,5 @@ def frame_passes(
 ) -> list[dict[str, Path]]:
     """Which files go together through the network: file i of every modality, in turn."""
     given = {name: images[name] for name in modalities if images.get(name)}
-    if not given:
-        raise DataError(f"no image of any of the modalities {', '.join(modalities)}")
-    count = max(len(paths) for paths in given.values())
+    count = max((len(paths) for paths in given.values()), default=1)
     return [{name: paths[i % len(paths)] for name, paths in given.items()} for i in range(count)]

@@ -50,7 +50,7 @@ class SupervisedTask(nn.Module):
         if output.auxiliary:
             views = [self.cross_entropy(logits, batch.labels) for logits in output.auxiliary]
             present = batch.present.T  # (M, B)
-            losses["auxiliary"] = (torch.stack(views) * present).sum() / present.sum()
+            losses["auxiliary"] = (torch.stack(views) * present).sum() / present.sum().clamp_min(1)
             total = total + self.config.auxiliary * losses["auxiliary"]
         return {"loss": total, **losses}
 
