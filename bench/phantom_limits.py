@@ -2,9 +2,9 @@
 
     python bench/phantom_limits.py --json bench/results/phantom_limits.json
 
-Trains the demo's concatenation network from random weights on the photograph, on the ultrasound and
-on both. `p` is the one-sided binomial probability of so high an accuracy if the limit holds: a small
-one would mean that the images give away more than the phenotypes, which is a fault of the cohort.
+Trains the demo's concatenation network from random weights on the photograph, on the ultrasound
+and on both. `p` is the one-sided binomial probability of so high an accuracy if the limit holds: a
+small one would mean that the images give away more than the phenotypes, a fault of the cohort.
 """
 
 from __future__ import annotations

@@ -77,8 +77,9 @@ def write_bundle(
     with replacing(folder / WEIGHTS) as temporary:
         save_file(dict(weights), temporary)
     write_text(folder / "card.md", card)
-    write_json(folder / "config.json", asdict(config))
-    return write_calibration(Bundle(folder, config, Calibration()), Calibration())
+    bundle = write_calibration(Bundle(folder, config, Calibration()), Calibration())
+    write_json(folder / "config.json", asdict(config))  # last: a bundle with it is complete
+    return bundle
 
 
 def write_calibration(bundle: Bundle, calibration: Calibration) -> Bundle:
