@@ -25,7 +25,7 @@ from agfnet.evaluation.statistics import paired_bootstrap
 from agfnet.files import write_json
 from agfnet.inference.predictions import Predictions, read_predictions
 from agfnet.study.run import run
-from agfnet.terminal import show_table
+from agfnet.terminal import say, show_table
 
 METHODS = {
     "clinical only": ("concatenation", ["clinical"]),
@@ -41,6 +41,9 @@ SHOWN = ("accuracy", "balanced_accuracy", "macro_auc", "nll", "ece", "aurc")
 def main() -> None:
     """Make the runs that were asked for, and the table of all runs that are finished."""
     arguments = parse()
+    if not (arguments.source and arguments.weights):
+        say("Skipped: needs --source (or AGFNET_MILK10K) and --weights (or AGFNET_WEIGHTS).")
+        return
     root = Path(arguments.runs)
     table = root / "split.csv"
     if not table.exists():
@@ -60,9 +63,10 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    source = os.environ.get("AGFNET_MILK10K")
-    parser.add_argument("--source", default=source, required=source is None)
-    parser.add_argument("--weights", required=True, help="MobileNetV2 weights, .safetensors")
+    parser.add_argument("--source", default=os.environ.get("AGFNET_MILK10K"))
+    parser.add_argument(
+        "--weights", default=os.environ.get("AGFNET_WEIGHTS"), help="MobileNetV2, .safetensors"
+    )
     parser.add_argument("--runs", default="runs/milk10k")
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1])

@@ -5,12 +5,13 @@ Exit codes: 0 done, 1 the data or the model has problems (listed), 2 wrong use.
 
 from __future__ import annotations
 
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser, set_parsing_settings
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, set_parsing_settings
 
 from agfnet import NOTICE, __version__
 from agfnet.config import (
@@ -162,10 +163,16 @@ COMMANDS = {
 }
 
 
+class Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Leaves the lines of the description as they are."""
+
+
 def build_parser() -> ArgumentParser:
     """The parser of all commands; every text in its help comes from `agfnet.config`."""
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = ArgumentParser(prog="agfnet", description=DESCRIPTION, allow_abbrev=False)
+    parser = ArgumentParser(
+        prog="agfnet", description=DESCRIPTION, formatter_class=Formatter, allow_abbrev=False
+    )
     parser.add_argument("--version", action="version", version=f"agfnet {__version__}")
     commands = parser.add_subcommands(dest="command", required=True)
     for name, command in COMMANDS.items():
