@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+WIDTH = 120  # of a table in a file or a pipe
 Report = Callable[[int, int], None]  # done, in all
 
 
@@ -28,7 +29,8 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: 
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*[str(cell) for cell in row])
-    Console().print(table)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else WIDTH)
 
 
 def show_result(folder: Path) -> None:
