@@ -218,3 +218,32 @@ def test_phantom_refuses_a_full_folder(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["phantom", str(tmp_path), "--lesions", "3", "--size", "64"]) == 1
     assert str(tmp_path) in capsys.readouterr().err.replace("\n", "")
     assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "--data.size=0",
+        "--optim.epochs=0",
+        "--optim.lr=0",
+        "--reconstruction.hide=2",
+        "--model.fusion.heads=5",
+    ],
+)
+def test_settings_out_of_range_are_wrong_use(
+    setting: str, cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "runs"
+    try:
+        code = main(["train", "--data.cases", str(cohort), "--runs", str(runs), setting])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    assert code == 2
+    assert setting.split("=")[0].rpartition(".")[2] in capsys.readouterr().err
+    assert not runs.exists()
+
+
+def test_a_failed_start_does_not_take_the_name(cohort: Path, tmp_path: Path) -> None:
+    arguments = ["train", "--data.cases", str(cohort), "--runs", str(tmp_path), "--name", "first"]
+    assert main([*arguments, "--model.backbone.weights", "weights.pth"]) == 2
+    assert not (tmp_path / "first").exists()

@@ -193,18 +193,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     chosen = parser.parse_args(arguments)
     name: str = chosen.command
-    settings = parser.instantiate(chosen)[name]
+    debug: bool = chosen[name].debug
     command = COMMANDS[name]
-    values = {k: v for k, v in vars(settings).items() if k not in ("config", "debug")}
     try:
-        command.action(command.settings(**values))
+        values = vars(parser.instantiate(chosen)[name])
+        fields = {k: v for k, v in values.items() if k not in ("config", "debug")}
+        command.action(command.settings(**fields))
     except AgfnetError as error:
-        if settings.debug:
+        if debug:
             raise
         say(f"agfnet {name}: {error}", error=True)
         return 2 if isinstance(error, ConfigError) else 1
     except OSError as error:
-        if settings.debug:
+        if debug:
             raise
         say(f"agfnet {name}: {error.filename or 'file'}: {error.strerror}", error=True)
         return 1

@@ -9,8 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from agfnet.errors import ConfigError
+
 Resize = Literal["crop", "pad", "stretch"]
 Kind = Literal["photo", "ultrasound"]
+
+
+def check(settings: object, low: float, high: float, *names: str) -> None:
+    """Raise ConfigError unless these settings, where set, lie between the bounds."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not low <= value <= high:
+            raise ConfigError(f"{name}: {value} is out of range; expected {low:g} to {high:g}")
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,10 @@ class DataConfig:
     workers: int = 0
     """Processes that prepare images beside training; 0 prepares them in the training process."""
 
+    def __post_init__(self) -> None:
+        check(self, 16, 4096, "size")
+        check(self, 0, 1e6, "cache_mb", "workers")
+
 
 @dataclass(frozen=True)
 class BackboneConfig:
@@ -88,6 +102,11 @@ class FusionConfig:
     layers: int = 2
     """Layers of global learning."""
 
+    def __post_init__(self) -> None:
+        check(self, 1, 4096, "dim", "heads", "grid", "scales", "layers")
+        if self.dim % self.heads:
+            raise ConfigError(f"dim: {self.dim} is no multiple of heads ({self.heads})")
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -100,6 +119,9 @@ class ModelConfig:
     fusion: FusionConfig = field(default_factory=FusionConfig)
     dropout: float = 0.1
     """Dropout before every classification head."""
+
+    def __post_init__(self) -> None:
+        check(self, 0, 0.95, "dropout")
 
 
 @dataclass(frozen=True)
@@ -124,6 +146,10 @@ class ReconstructionConfig:
     ramp: float = 0.2
     """Share of training over which these three weights rise from 0."""
 
+    def __post_init__(self) -> None:
+        check(self, 0, 1, "hide", "hide_modality", "ramp")
+        check(self, 0, 1000, "focus", "rebuild", "classify", "agree")
+
 
 @dataclass(frozen=True)
 class LossConfig:
@@ -135,6 +161,10 @@ class LossConfig:
     """`balanced` weighs each class by the inverse of its share of the training cases."""
     label_smoothing: float = 0.0
     """Share of the target probability that is spread over all classes."""
+
+    def __post_init__(self) -> None:
+        check(self, 0, 1000, "auxiliary")
+        check(self, 0, 0.99, "label_smoothing")
 
 
 @dataclass(frozen=True)
@@ -164,6 +194,12 @@ class OptimConfig:
     """`auto` is bf16-mixed on a GPU that supports it and 32-true elsewhere."""
     modality_dropout: float = 0.0
     """Probability that one view of a training case is taken as missing (cases with two or more)."""
+
+    def __post_init__(self) -> None:
+        check(self, 1, 1e6, "epochs", "batch_size", "patience")
+        check(self, 0, 1, "backbone_lr", "weight_decay", "warmup", "ema", "modality_dropout")
+        check(self, 1e-9, 10, "lr")
+        check(self, 1e-6, 1e6, "clip")
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
         RunError: the run folder is taken, was made with other settings, or training was stopped.
     """
     folder = Path(config.runs) / config.name
-    open_run(folder, config)
+    check_run(folder, config)
     if (folder / "bundle" / "config.json").is_file():
         return folder
     table = read_cases(config.data.cases, modalities=tuple(config.data.modalities))
@@ -53,7 +53,6 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
     )
     check_classes(train, val, classes, table.path)
     data_hash = cases_hash(table)
-    write_json(folder / "environment.json", environment(config.seed, data_hash))
     seed_everything(config.seed, verbose=False)
     task = build_task(config, [classes.index(case.label) for case in train], len(classes))
     mean, std = image_statistics(config.model)
@@ -78,6 +77,8 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
         )
         for split, training in ((train, True), (val, False))
     ]
+    write_text(folder / "config.yaml", yaml.safe_dump(record(config), sort_keys=False))
+    write_json(folder / "environment.json", environment(config.seed, data_hash))
     run_trainer(
         folder=folder,
         task=task,
@@ -106,25 +107,28 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
     return folder
 
 
-def open_run(folder: Path, config: TrainConfig) -> None:
-    """Take the run folder, or go on in it if that was asked for and the settings are the same."""
-    record = folder / "config.yaml"
-    settings = asdict(replace(config, resume=False))
-    if folder.exists() and any(folder.iterdir()):
-        if not config.resume:
-            raise RunError(
-                f"{folder}: a run of this name exists; give another --name, go on with --resume,"
-                " or delete the folder"
-            )
-        if record.is_file():
-            before = yaml.safe_load(record.read_text(encoding="utf-8"))
-            changed = differences(before, json.loads(json.dumps(settings)))
-            if changed:
-                raise RunError(
-                    f"{folder}: was started with other settings ({', '.join(changed)});"
-                    " resume with the same ones, or give another --name"
-                )
-    write_text(record, yaml.safe_dump(json.loads(json.dumps(settings)), sort_keys=False))
+def check_run(folder: Path, config: TrainConfig) -> None:
+    """Refuse a folder that is taken, or a resume with other settings."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not config.resume:
+        raise RunError(
+            f"{folder}: a run of this name exists; give another --name, go on with --resume,"
+            " or delete the folder"
+        )
+    file = folder / "config.yaml"
+    before = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
+    if before is not None and (changed := differences(before, record(config))):
+        raise RunError(
+            f"{folder}: was started with other settings ({', '.join(changed)});"
+            " resume with the same ones, or give another --name"
+        )
+
+
+def record(config: TrainConfig) -> dict[str, object]:
+    """The settings as `config.yaml` holds them."""
+    plain: dict[str, object] = json.loads(json.dumps(asdict(replace(config, resume=False))))
+    return plain
 
 
 def differences(before: object, after: object, name: str = "") -> list[str]:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from torch import nn
 
 from agfnet.config import ModelConfig
-from agfnet.errors import ConfigError
 from agfnet.models.agfnet import AGFNet
 from agfnet.models.backbone import Backbone, normalisation
 from agfnet.models.peers.concatenation import Concatenation
@@ -52,10 +51,6 @@ def build_backbones(config: ModelConfig, modalities: int, scales: int) -> list[B
 def build_agfnet(config: ModelConfig, modalities: int, classes: int) -> nn.Module:
     """AGFnet as the settings describe it."""
     fusion = config.fusion
-    if fusion.dim % fusion.heads:
-        raise ConfigError(
-            f"model.fusion: dim ({fusion.dim}) must be a multiple of heads ({fusion.heads})"
-        )
     return AGFNet(
         backbones=build_backbones(config, modalities, fusion.scales),
         dim=fusion.dim,
