@@ -10,7 +10,6 @@ small one would mean that the images give away more than the phenotypes, a fault
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from scipy.stats import binomtest
 
 from agfnet.config import DemoConfig, PhantomConfig
 from agfnet.demo import PHOTO, SPLIT, ULTRASOUND, base_settings, concatenation
+from agfnet.evaluation.runs import accuracy_limit
 from agfnet.files import write_json
 from agfnet.inference.predictions import read_predictions
 from agfnet.phantom.cohort import make_cohort
@@ -51,14 +51,14 @@ def main() -> None:
                     split=SPLIT,
                 )
             )
-        truth = json.loads((table.parent / "truth.json").read_text(encoding="utf-8"))
         base = base_settings(DemoConfig(out=str(folder), epochs=arguments.epochs), table)
         for view, modalities in VIEWS.items():
             settings = replace(concatenation(base, view, modalities), resume=True)
             done = run(settings, bar=False)
             table_of = read_predictions(done / "evaluation" / "test" / "predictions.csv")
             right = int((table_of.target == table_of.probabilities.argmax(axis=1)).sum())
-            limit = truth["limits_by_split"]["test"][view]
+            limit = accuracy_limit(table, tuple(modalities), "test")
+            assert limit is not None  # a phantom cohort states it
             rows.append(
                 {
                     "name": f"{preset}, {view}",

@@ -121,10 +121,11 @@ def predict_table(table: str, out: str, predictor: Any) -> None:
 
 
 def predict_lesion(config: PredictConfig, predictor: Any) -> None:
+    from agfnet.data.cases import JOIN
     from agfnet.inference.picture import save_picture, sentence
 
     images = {
-        name: tuple(Path(path) for path in cell.split("|") if path)
+        name: tuple(Path(path) for path in cell.split(JOIN) if path)
         for name, cell in (config.images or {}).items()
     }
     diagnosis = predictor.diagnose(images)

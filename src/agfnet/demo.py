@@ -23,6 +23,7 @@ from agfnet.config import (
 from agfnet.data.cases import read_cases
 from agfnet.data.readers import read_image
 from agfnet.errors import ConfigError
+from agfnet.evaluation.runs import accuracy_limit
 from agfnet.files import write_json
 from agfnet.inference.picture import save_picture, sentence
 from agfnet.inference.predictor import Predictor
@@ -76,12 +77,10 @@ def run_demo(config: DemoConfig) -> None:
         "concatenation": concatenation(settings, "concatenation", PHOTO | ULTRASOUND),
         "AGFnet": replace(settings, name="agfnet"),
     }
-    limits = json.loads((table.parent / "truth.json").read_text(encoding="utf-8"))["limits"]
     rows = []
     for number, (method, network) in enumerate(networks.items(), start=1):
         say(f"[{number}/{len(networks)}] training {method}")
-        views = tuple(network.data.modalities)
-        rows.append(measure(method, network, limits["both" if len(views) > 1 else views[0]]))
+        rows.append(measure(method, network))
     write_json(folder / "summary.json", [asdict(row) for row in rows])
     show_summary(rows)
     diagnose(folder, config)
@@ -125,13 +124,15 @@ def concatenation(
     )
 
 
-def measure(method: str, settings: TrainConfig, limit: float) -> Row:
+def measure(method: str, settings: TrainConfig) -> Row:
     """Train and evaluate one network."""
     start = time.monotonic()
     folder = run(settings)
     metrics = json.loads(
         (folder / "evaluation" / "test" / "metrics.json").read_text(encoding="utf-8")
     )
+    limit = accuracy_limit(Path(settings.data.cases), tuple(settings.data.modalities), "test")
+    assert limit is not None  # a phantom cohort states it
     return Row(
         method=method,
         accuracy=metrics["accuracy"]["value"],

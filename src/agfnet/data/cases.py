@@ -99,12 +99,15 @@ def find_modalities(path: StrPath) -> tuple[str, ...]:
         first.update({name: row.cells.get(name, "") for name in candidates if not first[name]})
         if all(first.values()):
             break
-    found = tuple(
-        name for name, cell in first.items() if cell and (folder / cell.split(JOIN)[0]).is_file()
-    )
+    found = tuple(name for name, cell in first.items() if _names_file(cell, folder))
     if not found:
         raise DataError(f"{path}: no column holds the path of a file; name the image columns")
     return found
+
+
+def _names_file(cell: str, folder: Path) -> bool:
+    """Whether a cell begins with the path of a file: so looks an image column."""
+    return bool(cell) and (folder / cell.split(JOIN)[0]).is_file()
 
 
 def _check_modalities(modalities: Sequence[str]) -> None:
@@ -180,7 +183,7 @@ class _CaseReader:
     def _has_other_image(self, cells: Mapping[str, str]) -> bool:
         """Whether a column that is not used holds an image: the case only lacks the used views."""
         return any(
-            cell and (Path(self._folder) / cell.split(JOIN)[0]).is_file()
+            _names_file(cell, Path(self._folder))
             for name, cell in cells.items()
             if name not in self._own
         )

@@ -48,7 +48,7 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
     cases, left_out = to_classes(chosen, bundle.config, table.path)
     predictions = predict(predictor, cases, progress)
     metrics = evaluate(predictions, resamples=config.resamples, seed=config.seed)
-    limit = accuracy_limit(table, split)
+    limit = accuracy_limit(table.path, table.modalities, split)
     folder = Path(config.run) / "evaluation" / name
     folder.mkdir(parents=True, exist_ok=True)
     write_predictions(predictions, folder / "predictions.csv")
@@ -134,14 +134,14 @@ def predict(predictor: Predictor, cases: Sequence[Case], progress: Progress | No
     return predictor.predict(cases, progress=progress and (lambda done: progress(done, len(cases))))
 
 
-def accuracy_limit(table: CasesTable, split: str | None) -> float | None:
+def accuracy_limit(cases: Path, modalities: Sequence[str], split: str | None) -> float | None:
     """Best reachable accuracy, from the `truth.json` beside a phantom cohort's table."""
-    path = table.path.parent / "truth.json"
+    path = cases.parent / "truth.json"
     if not path.is_file():
         return None
     truth = json.loads(path.read_text(encoding="utf-8"))
     limits = truth["limits_by_split"].get(split, truth["limits"])
-    value = limits.get("both" if len(table.modalities) > 1 else table.modalities[0])
+    value = limits.get("both" if len(modalities) > 1 else modalities[0])
     return None if value is None else float(value)
 
 

@@ -80,12 +80,11 @@ class Predictor:
             DataError: no image at all, or a modality that the network does not know.
             ImageError: a file that cannot be read.
         """
-        unknown = set(images) - set(self.bundle.config.modalities)
-        if unknown:
-            known = ", ".join(self.bundle.config.modalities)
+        known = ", ".join(self.bundle.config.modalities)
+        if unknown := set(images) - set(self.bundle.config.modalities):
             raise DataError(f"unknown modality '{min(unknown)}'; this model reads {known}")
         if not any(images.values()):
-            raise DataError(f"no image of any of the modalities {', '.join(images)}")
+            raise DataError(f"no image of any of the modalities {known}")
         return next(self.stream([images]))
 
     def predict(

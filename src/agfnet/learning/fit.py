@@ -15,7 +15,7 @@ import torch
 import yaml
 from lightning.pytorch import seed_everything
 
-from agfnet import __version__
+from agfnet import NOTICE, __version__
 from agfnet.bundle import Bundle, BundleConfig, write_bundle
 from agfnet.config import TrainConfig
 from agfnet.data.cases import Case, cases_hash, map_labels, read_cases
@@ -96,8 +96,8 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
             labels=config.data.labels,
             modalities=dict(config.data.modalities),
             size=config.data.size,
-            mean=tuple(mean),
-            std=tuple(std),
+            mean=mean,
+            std=std,
             model=untrained(config.model),
             data_hash=data_hash,
         ),
@@ -228,7 +228,7 @@ tags: [dermatology, multimodal, research-only]
 
 # {config.model.method} on {" and ".join(config.modalities)}
 
-**Research use only, not a medical device.**
+**{NOTICE}**
 
 - Network: {config.model.method}, backbone {config.model.backbone.name}, input {config.size} px
 - Classes: {", ".join(config.classes)}

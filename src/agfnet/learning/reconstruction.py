@@ -178,7 +178,7 @@ def draw_cells(evidence: Tensor, shapes: Shapes, *, share: float, focus: float) 
     cells = weight.shape[1]
     weight = weight / weight.sum(dim=1, keepdim=True).clamp_min(1e-12) + 1 / cells
     gumbel = -torch.empty_like(weight).exponential_().clamp_min(1e-12).log()
-    keep = max(1, cells - round(share * cells)) if cells > 1 else 1
+    keep = max(1, cells - round(share * cells))
     order = (focus * weight.log() + gumbel).argsort(dim=1)
     drawn = torch.ones_like(weight).scatter_(1, order[:, :keep], 0).unflatten(1, (1, *coarsest))
     return torch.cat(

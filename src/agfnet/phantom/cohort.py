@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from agfnet.config import PhantomConfig
+from agfnet.data.cases import SPLITS
 from agfnet.errors import DataError
 from agfnet.phantom.lesions import VIEWS, Array, Observer
-from agfnet.phantom.plan import SPLITS, Plan, centre, observers, plans
+from agfnet.phantom.plan import Plan, centre, observers, plans
 from agfnet.phantom.presets import Recipe, resolve
 from agfnet.phantom.render import Written, write_lesion
 
