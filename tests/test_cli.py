@@ -213,6 +213,49 @@ def test_split_writes_a_new_table_once(
     table.unlink()
 
 
+def test_split_into_folds(cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = cohort.parent / "unfolded.csv"
+    rows = rows_of(cohort)
+    write_table(table, [{k: v for k, v in row.items() if k != "split"} for row in rows])
+    folded, tested = tmp_path / "folds.csv", tmp_path / "fold1.csv"
+    assert main(["split", str(table), str(folded), "--folds", "50"]) == 0
+    assert {row["fold"] for row in rows_of(folded)} == {str(fold) for fold in range(50)}
+    assert "Note: labels with fewer patients than folds" in capsys.readouterr().out
+    assert main(["split", str(folded), str(tested), "--fold", "1"]) == 0
+    assert "test" in capsys.readouterr().out
+    assert all((row["split"] == "test") == (row["fold"] == "1") for row in rows_of(tested))
+    assert main(["split", str(folded), str(tmp_path / "x.csv"), "--folds", "3"]) == 1
+    assert "already" in capsys.readouterr().err
+    assert main(["split", str(table), str(tmp_path / "x.csv"), "--folds", "1"]) == 2
+    table.unlink()
+
+
+def test_import_and_deidentify(
+    pair: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lesion = tmp_path / "tree" / "naevus" / "Anna Mueller"
+    lesion.mkdir(parents=True)
+    for name, path in pair.items():
+        (lesion / f"{name}{Path(path).suffix}").write_bytes(Path(path).read_bytes())
+    (lesion / "letter.txt").touch()
+    table = tmp_path / "table"
+    assert main(["import", "folder", str(tmp_path / "tree"), str(table)]) == 0
+    assert "letter.txt" in capsys.readouterr().out.replace("\n", "")
+    assert main(["import", "milk10k", "x", str(table), "--modalities", "[a]"]) == 2
+    assert main(["import", "derm7pt", str(tmp_path), str(table)]) == 1
+    assert "release_v0" in capsys.readouterr().err
+    source, out = str(table / "cases.csv"), tmp_path / "out"
+    assert main(["deidentify", source, str(out)]) == 2
+    mapping = ["--mapping", str(tmp_path / "secret" / "mapping.csv")]
+    assert main(["deidentify", source, str(out), *mapping]) == 0
+    assert "look for names, faces" in capsys.readouterr().out.replace("\n", "")
+    (case,) = read_cases(out / "cases.csv", modalities=VIEWS)
+    assert (case.label, len(list(out.rglob("*.*")))) == ("naevus", 3)
+    assert not any("Mueller" in str(path) for path in out.rglob("*"))
+    assert "Mueller" not in (out / "cases.csv").read_text()
+    assert main(["deidentify", source, str(out), *mapping]) == 1
+
+
 def test_phantom_refuses_a_full_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "precious.txt").write_text("mine")
     assert main(["phantom", str(tmp_path), "--lesions", "3", "--size", "64"]) == 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter, set_parsing_setti
 
 from agfnet import NOTICE, __version__
 from agfnet.config import (
+    CheckConfig,
+    DeidentifyConfig,
     DemoConfig,
     EvaluateConfig,
     ImportConfig,
@@ -22,8 +24,9 @@ from agfnet.config import (
     PredictConfig,
     SplitConfig,
     TrainConfig,
+    default_modalities,
 )
-from agfnet.errors import AgfnetError, ConfigError
+from agfnet.errors import AgfnetError, ConfigError, DataError
 from agfnet.terminal import bar, say, show_result, show_table
 
 DESCRIPTION = f"""Skin lesion diagnosis from a clinical photograph and skin ultrasound.
@@ -51,28 +54,90 @@ def phantom(config: PhantomConfig) -> None:
 
 
 def import_(config: ImportConfig) -> None:
+    from agfnet.data.importers.derm7pt import import_derm7pt
+    from agfnet.data.importers.folder import import_folder
     from agfnet.data.importers.milk10k import import_milk10k
 
-    report = import_milk10k(config.source, config.out)
+    if config.dataset == "folder":
+        modalities = config.modalities or list(default_modalities())
+        report = import_folder(config.source, config.out, modalities=modalities)
+    elif config.dataset == "derm7pt":
+        report = import_derm7pt(config.source, config.out)
+    else:
+        report = import_milk10k(config.source, config.out)
     show_table(["label", "cases"], list(report.labels.items()), f"{report.cases} lesions")
     for note in report.notes:
         say(f"Note: {note}.")
     say(f"Wrote {report.table}, modalities {', '.join(report.modalities)}")
 
 
+def deidentify(config: DeidentifyConfig) -> None:
+    from agfnet.data.deidentify.copy import deidentify as copy_without_names
+
+    with bar("copying") as progress:
+        report = copy_without_names(config, progress=progress)
+    if report.dropped:
+        say(f"Columns left out: {', '.join(report.dropped)}. Keep them with --keep, if harmless.")
+    if report.burned_in:
+        say("Identifying text is burnt into the pixels of these files, as they say themselves:")
+        say("\n".join(f"  {path}" for path in report.burned_in))
+    say(
+        "Pixels were not changed: look for names, faces and jewellery in them, and in labels and "
+        "columns that you kept."
+    )
+    say(f"Wrote {config.out}: {report.files} files. Keep apart: {config.mapping}, {report.key}")
+
+
+def check(config: CheckConfig) -> None:
+    from agfnet.data.check.report import report_lines
+    from agfnet.data.check.run import check_cases
+    from agfnet.files import write_json
+
+    with bar("reading images") as progress:
+        checked = check_cases(config, progress=progress)
+    for line in report_lines(checked):
+        say(line)
+    if config.json is not None:
+        write_json(Path(config.json), checked.as_json())
+        say(f"Wrote {config.json}")
+    counts = checked.counts()
+    if counts["error"] or (config.strict and counts["warning"]):
+        raise DataError(f"{config.cases}: {checked.summary()}")
+
+
 def split(config: SplitConfig) -> None:
     from agfnet.data.cases import find_modalities, read_cases, write_cases
-    from agfnet.data.splits import split_cases, split_summary
+    from agfnet.data.folds import FOLD, centre_names, rare_labels, split_table
 
     modalities = config.modalities or find_modalities(config.cases)
-    table = read_cases(config.cases, modalities=modalities)
-    cases = split_cases(table, fractions=config.fractions, seed=config.seed)
+    cases = split_table(read_cases(config.cases, modalities=modalities), config)
     write_cases(cases, config.out, modalities=modalities)
-    show_table(
-        ["split", "label", "cases", "patients"],
-        [[row.split, row.label, row.cases, row.patients] for row in split_summary(cases)],
-    )
+    if cases[0].split:
+        show_split(cases, "split")
+    else:
+        show_split(cases, FOLD, centre_names(cases, config.centre) if config.centre else ())
+        if rare := ", ".join(f"{name} ({count})" for name, count in rare_labels(cases).items()):
+            say(
+                f"Note: labels with fewer patients than folds: {rare}. A fold that tests all "
+                "patients of a label cannot learn it: leave it out with --data.labels."
+            )
     say(f"Wrote {config.out}")
+
+
+def show_split(cases: Sequence[Any], column: str, centres: Sequence[str] = ()) -> None:
+    from agfnet.data.splits import split_summary
+
+    rows = [
+        *split_summary(cases, column=column),
+        *split_summary([replace(case, label="all") for case in cases], column=column),
+    ]
+    counts: dict[str, list[str]] = {}
+    for row in rows:
+        counts.setdefault(row.label, []).append(f"{row.cases} ({row.patients})")
+    parts = dict.fromkeys(row.split for row in rows)
+    names = [f"{part} {centres[int(part)]}" for part in parts] if centres else list(parts)
+    show_table([column, *names], [[label, *cells] for label, cells in counts.items()])
+    say("Cases, and patients in brackets.")
 
 
 def train(config: TrainConfig) -> None:
@@ -111,13 +176,23 @@ def predict(config: PredictConfig) -> None:
 
 def predict_table(table: str, out: str, predictor: Any) -> None:
     from agfnet.data.cases import read_cases
+    from agfnet.inference.frames import frames_path, frames_table
     from agfnet.inference.predictions import write_predictions
 
-    cases = read_cases(table, modalities=tuple(predictor.bundle.config.modalities)).cases
-    with bar("predicting") as progress:
-        predictions = predictor.predict(cases, progress=lambda done: progress(done, len(cases)))
+    modalities = tuple(predictor.bundle.config.modalities)
+    read = read_cases(table, modalities=modalities)
+    frames, classes = frames_path(out), predictor.bundle.config.classes
+    with (
+        bar("predicting") as progress,
+        frames_table(
+            frames, classes=classes, modalities=modalities, folder=read.path.parent
+        ) as write,
+    ):
+        predictions = predictor.predict(
+            read.cases, progress=lambda done: progress(done, len(read)), each=write
+        )
     write_predictions(predictions, out)
-    say(f"Wrote {out}: {len(predictions)} lesions. {NOTICE}")
+    say(f"Wrote {out}: {len(predictions)} lesions, and {frames}: their frames. {NOTICE}")
 
 
 def predict_lesion(config: PredictConfig, predictor: Any) -> None:
@@ -134,6 +209,9 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     say(sentence(classes, diagnosis))
     if missing:
         say(f"Without {' and '.join(missing)}: the answer rests on the other images alone.")
+    if (count := len(diagnosis.frames)) > 1:
+        agree = int((diagnosis.frames.argmax(axis=1) == diagnosis.probabilities.argmax()).sum())
+        say(f"Averaged over {count} frames; {agree} of them say so by themselves.")
     ranked = sorted(zip(classes, diagnosis.probabilities, strict=True), key=lambda x: -x[1])
     show_table(["class", "probability"], [[name, f"{p:.3f}"] for name, p in ranked])
     if config.picture is not None:
@@ -157,6 +235,8 @@ COMMANDS = {
     "demo": Command(DemoConfig, demo),
     "phantom": Command(PhantomConfig, phantom),
     "import": Command(ImportConfig, import_),
+    "deidentify": Command(DeidentifyConfig, deidentify),
+    "check": Command(CheckConfig, check),
     "split": Command(SplitConfig, split),
     "train": Command(TrainConfig, train),
     "evaluate": Command(EvaluateConfig, evaluate),

@@ -13,6 +13,10 @@ from agfnet.errors import ConfigError
 
 Resize = Literal["crop", "pad", "stretch"]
 Kind = Literal["photo", "ultrasound"]
+Frames = Literal["random", "first", "middle"]
+Skin = Literal["keep", "shift", "flatten"]
+HOLDOUT = (0.7, 0.1, 0.2)
+"""Shares of train, val and test, unless the user says otherwise."""
 
 
 def check(settings: object, low: float, high: float, *names: str) -> None:
@@ -34,6 +38,47 @@ class ModalityConfig:
     resize: Resize = "crop"
     """How an image is made square: `crop` keeps the centre, `pad` keeps all of it with black
     borders, `stretch` keeps all of it and gives up the aspect ratio."""
+    frames: Frames = "random"
+    """Which frame of a lesion training takes, of all frames of all its files: `random` draws one in
+    every epoch, `first` and `middle` are always the same one, in validation as well (which
+    otherwise takes the first). Prediction uses all."""
+    region: bool = True
+    """Crop DICOM to the region of 2D tissue that the file states, without the texts around it."""
+    crop_field: bool = False
+    """Ultrasound: find the sector or rectangle of the image on the screen, crop to it and blacken
+    what lies outside (texts, logos, scales). For files that state no region."""
+    remove_marks: bool = False
+    """Ultrasound: fill callipers, dotted lines and burnt-in text, coloured or white, with the
+    speckle beside them. Leave it off for colour Doppler with vessels as thin as the marks."""
+    mm_per_pixel: float | None = None
+    """Ultrasound: bring every image to this scale. The network then sees `size` x `mm_per_pixel`
+    millimetres, of the upper edge and the middle of the image, and `resize` is not used. An image
+    without a scale is an error: DICOM states it, PNG and JPEG do not."""
+    skin: Skin = "keep"
+    """Ultrasound: where the skin line (the entry echo) lies. `keep`: where it is. `shift`: the
+    image is moved up or down until the line is at `skin_depth` on average. `flatten`: every column
+    by itself. An image without a clear line stays as it is."""
+    skin_depth: float = 0.1
+    """Depth of the skin line in the square image, as a share of its side."""
+
+    def __post_init__(self) -> None:
+        check(self, 0.001, 10, "mm_per_pixel")
+        check(self, 0, 0.9, "skin_depth")
+        if self.kind == "photo":
+            for name, off in _ULTRASOUND_ONLY.items():
+                if getattr(self, name) != off:
+                    raise ConfigError(
+                        f"{name}: {getattr(self, name)} is a preparation of ultrasound; "
+                        "set kind: ultrasound, or leave it out"
+                    )
+
+
+_ULTRASOUND_ONLY = {
+    "crop_field": False,
+    "remove_marks": False,
+    "mm_per_pixel": None,
+    "skin": "keep",
+}
 
 
 def default_modalities() -> dict[str, ModalityConfig]:
@@ -50,6 +95,9 @@ class DataConfig:
 
     cases: str
     """The cases table (CSV), with a `split` column of train, val and test (see `agfnet split`)."""
+    fold: int | None = None
+    """Test on this fold of the column `fold` (see `agfnet split --folds`); an eighth of the other
+    cases validates, the rest trains. The column `split` decides if unset."""
     modalities: dict[str, ModalityConfig] = field(default_factory=default_modalities)
     """Image columns to use, in order. One column makes a single-modality network."""
     labels: list[str] | dict[str, list[str]] | None = None
@@ -60,14 +108,17 @@ class DataConfig:
     """Side of the square image that the network sees, in pixels."""
     augment: bool = True
     """Vary the training images, each modality by the rules of its kind."""
-    cache_mb: int = 1024
-    """Keep prepared images in memory up to this many megabytes; 0 decodes every file every time."""
+    cache: str | None = None
+    """Folder that keeps prepared images, so that a file is decoded once and not in every epoch of
+    every run; `agfnet-cache` beside the table if unset. It may be deleted between runs."""
+    cache_mb: int = 4096
+    """Most megabytes of that folder; 0 keeps nothing and decodes every file every time."""
     workers: int = 0
     """Processes that prepare images beside training; 0 prepares them in the training process."""
 
     def __post_init__(self) -> None:
         check(self, 16, 4096, "size")
-        check(self, 0, 1e6, "cache_mb", "workers")
+        check(self, 0, 1e6, "cache_mb", "workers", "fold")
 
 
 @dataclass(frozen=True)
@@ -85,13 +136,15 @@ class BackboneConfig:
     """Standard deviation per RGB channel that the weights expect; timm's own if unset."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments for `timm.create_model`, for example `{pad_type: same}`."""
+    shared: bool = False
+    """All modalities use one backbone, with the same weights."""
 
 
 @dataclass(frozen=True)
 class FusionConfig:
     """Attention-guided local (ALL) and global (AGL) learning."""
 
-    dim: int = 128
+    dim: int = 64
     """Width d of the tokens."""
     heads: int = 4
     """Attention heads; must divide `dim`."""
@@ -99,11 +152,22 @@ class FusionConfig:
     """Side g of the context grid: each scale of a view is summed up in g x g context tokens."""
     scales: int = 3
     """How many of the backbone's last feature maps to use, counted from the coarsest."""
+    intra: bool = True
+    """Local learning attends to the own view."""
+    inter: bool = True
+    """Local learning attends to the other views."""
+    guide: bool = True
+    """A learned guide says which places of a view count, in the contexts and in global learning;
+    otherwise all count alike."""
     layers: int = 2
-    """Layers of global learning."""
+    """Layers of global learning; 0 averages the tokens instead."""
+    rebuild_missing: bool = False
+    """The tokens of a missing view are rebuilt from the other views by the decoder of feature
+    reconstruction, which then is part of the network; otherwise one learned token stands in."""
 
     def __post_init__(self) -> None:
-        check(self, 1, 4096, "dim", "heads", "grid", "scales", "layers")
+        check(self, 1, 4096, "dim", "heads", "grid", "scales")
+        check(self, 0, 64, "layers")
         if self.dim % self.heads:
             raise ConfigError(f"dim: {self.dim} is no multiple of heads ({self.heads})")
 
@@ -136,7 +200,9 @@ class ReconstructionConfig:
     """Probability that one whole view of a case is hidden instead (with two views or more)."""
     focus: float = 1.0
     """How strongly hiding follows the evidence: 0 hides at random, larger values prefer the cells
-    with the strongest evidence."""
+    with the strongest evidence, values below 0 those with the weakest."""
+    across: bool = True
+    """Hidden tokens are rebuilt from all views; otherwise from the rest of their own view only."""
     rebuild: float = 1.0
     """Weight of the reconstruction loss (cosine distance to the original tokens)."""
     classify: float = 0.5
@@ -148,7 +214,8 @@ class ReconstructionConfig:
 
     def __post_init__(self) -> None:
         check(self, 0, 1, "hide", "hide_modality", "ramp")
-        check(self, 0, 1000, "focus", "rebuild", "classify", "agree")
+        check(self, 0, 1000, "rebuild", "classify", "agree")
+        check(self, -100, 100, "focus")
 
 
 @dataclass(frozen=True)
@@ -247,41 +314,125 @@ class PredictConfig:
     """Bundle, or run folder that has one."""
     images: dict[str, str] | None = None
     """One lesion: image file of each modality, as in `--images.clinical photo.jpg
-    --images.ultrasound scan.png`; several files of one modality are joined by `|`."""
+    --images.ultrasound scan.dcm`; several files of one modality are joined by `|`, and `scan.dcm#3`
+    is one frame of a file, counted from 0."""
     cases: str | None = None
     """Many lesions: a cases table, labelled or not."""
     out: str = "predictions.csv"
-    """Where the predictions of a table go."""
+    """Where the predictions of a table go; those of each frame go to `frames.csv` beside it
+    (`x_frames.csv` beside `x.csv`)."""
     picture: str | None = None
     """Where a picture of the answer for one lesion goes (PNG, PDF or SVG)."""
 
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """Draw train, val and test: whole patients, labels in proportion. Writes a new table."""
+    """Draw train, val and test, or folds: whole patients, labels in proportion, in a new table."""
 
     cases: str
     """Cases table without a split."""
     out: str
-    """Table to write, with a `split` column."""
+    """Table to write, with a column `split` or `fold`."""
     modalities: list[str] | None = None
     """Image columns; those whose first path is a file, if unset."""
-    fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
+    fractions: tuple[float, float, float] = HOLDOUT
     """Shares of train, val and test."""
+    folds: int | None = None
+    """Draw so many folds instead: a column `fold`, 0 to folds - 1, for `train --data.fold`."""
+    centre: str | None = None
+    """Make each value of this column a fold instead: leave one centre out."""
+    fold: int | None = None
+    """Write the split that tests on this fold, as `train --data.fold` has it; without `folds` or
+    `centre`, of the folds that the table has already."""
+    test_centre: str | None = None
+    """Write the split that tests on this centre; needs `centre`."""
     seed: int = 0
     """Another seed draws another split."""
+
+    def __post_init__(self) -> None:
+        check(self, 2, 1000, "folds")
+        check(self, 0, 1e6, "fold")
+        if self.folds is not None and self.centre is not None:
+            raise ConfigError("folds and centre: give one of them; each decides what a fold is")
+        if self.test_centre is not None and (self.centre is None or self.fold is not None):
+            raise ConfigError("test_centre: goes with centre, and without fold")
+        folds = (self.folds, self.centre, self.fold) != (None, None, None)
+        if folds and self.fractions != HOLDOUT:
+            raise ConfigError("fractions: only for train, val and test; leave it out with folds")
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Look for what ruins a study: leaks, duplicates, damage, burnt-in hints, identities."""
+
+    cases: str
+    """Cases table, with a split or without."""
+    modalities: dict[str, ModalityConfig] | None = None
+    """Image columns with their kind, as `data.modalities` in training. If unset: clinical,
+    ultrasound and every column whose first path is a file, of the kind that its name suggests."""
+    images: bool = True
+    """Read every image; otherwise check only the table, and that its files are there."""
+    patients: int = 3
+    """Report labels of fewer patients than this: train, val and test need one each."""
+    shortcut: float = 0.3
+    """Report what predicts the label with a Cramér's V of this or more (0 not at all, 1
+    entirely)."""
+    strict: bool = False
+    """End with exit code 1 for warnings too, not for errors alone."""
+    json: str | None = None
+    """Where all findings go, as JSON."""
+    workers: int = 0
+    """Processes that read images; 0 takes as many as there are cores."""
+
+    def __post_init__(self) -> None:
+        check(self, 0, 1e6, "patients")
+        check(self, 0, 1, "shortcut")
+        check(self, 0, 1024, "workers")
 
 
 @dataclass(frozen=True)
 class ImportConfig:
-    """Make a cases table from a public data set as it was downloaded."""
+    """Make a cases table from a public data set as it was downloaded, or from folders."""
 
-    dataset: Literal["milk10k"]
-    """Which data set."""
+    dataset: Literal["milk10k", "derm7pt", "folder"]
+    """Which data set; `folder` for a tree of one's own: `label/lesion/clinical.jpg` and
+    `label/lesion/ultrasound.png`, or the same below `label/patient/lesion`."""
     source: str
-    """Folder of the downloaded data set; its images stay there."""
+    """Folder of the data; its images stay there."""
     out: str
     """Folder for `cases.csv`."""
+    modalities: list[str] | None = None
+    """For `folder`: what the names of files or sub-folders begin with; `clinical` and `ultrasound`
+    if unset."""
+
+    def __post_init__(self) -> None:
+        if self.modalities is not None and self.dataset != "folder":
+            raise ConfigError(f"modalities: {self.dataset} has its own; leave the setting out")
+
+
+@dataclass(frozen=True)
+class DeidentifyConfig:
+    """Copy images, or a cases table with its images, without names, ids, dates and places."""
+
+    source: str
+    """Cases table, or a folder of images. Nothing in it is changed."""
+    out: str
+    """Folder to write; it must not exist."""
+    mapping: str | None = None
+    """File for old and new names (CSV), which undoes all of this: needed, outside `out`, and not
+    to be passed on. It must not exist."""
+    key_file: str | None = None
+    """File with the secret key: the same key gives the same names. A new key is written beside
+    `mapping` if unset."""
+    modalities: list[str] | None = None
+    """Image columns of the table; those whose first path is a file, if unset."""
+    keep: list[str] = field(default_factory=list)
+    """Further columns of the table to keep as they are, as in `[age, sex]`. Others are left out,
+    but for label, split, fold, images and masks."""
+
+    def __post_init__(self) -> None:
+        if self.mapping is None:
+            raise ConfigError("mapping: give --mapping FILE, outside the folder to write")
 
 
 @dataclass(frozen=True)
@@ -344,7 +495,8 @@ class PhantomConfig:
     mark_rate: float | None = None
     """Share of photographs with a ruler, and of scans with callipers, without any shortcut."""
     shortcut_train: float | None = None
-    """0 to 1: how strongly rulers and callipers go with malignancy in train and val."""
+    """0 to 1: how strongly rulers and callipers go with malignancy in train and val; below 0, down
+    to -1: with benign lesions."""
     shortcut_test: float | None = None
     """The same in test."""
     centres: int | None = None

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image as Pillow
 from torch import Tensor
 
-from agfnet.config import ModalityConfig
+from agfnet.config import Frames, ModalityConfig
 from agfnet.data import dataset as module
 from agfnet.data.cache import ImageCache
 from agfnet.data.cases import Case
@@ -44,6 +44,11 @@ def cases(write_image: WriteImage) -> list[Case]:
     ]
 
 
+@pytest.fixture
+def cache(tmp_path: Path) -> ImageCache:
+    return ImageCache(folder=tmp_path / "cache", most=2**24)
+
+
 def make(cases: list[Case], **options: Any) -> CasesDataset:
     defaults = {"classes": ("a", "b"), "modalities": MODALITIES, "size": 10, "mean": MEAN}
     return CasesDataset(**{"cases": cases, "std": STD, "augment": False, **defaults, **options})
@@ -68,7 +73,7 @@ def test_a_sample(cases: list[Case]):
     dataset = make(cases)
     assert len(dataset) == 9
     sample = dataset[3]
-    square = load(cases[3].images["ultrasound"][0], size=10, resize="pad")
+    square = load(cases[3].images["ultrasound"][0], size=10, modality=MODALITIES["ultrasound"])
     expected = normalise(square, mean=MEAN, std=STD)
     assert (sample.images[1].numpy() == expected).all()
     assert (sample.present, sample.label, sample.index) == ((True, True), 1, 3)
@@ -113,6 +118,62 @@ def test_training_draws_a_frame_per_epoch(cases: list[Case]):
     assert len(frames_drawn(make(cases, augment=True), 3)) == 30
 
 
+@pytest.fixture
+def sweep(tmp_path: Path) -> list[Case]:
+    """One case with a file of four frames and one of one frame, all different."""
+    pages = [Pillow.fromarray(np.full((9, 9), 40 * number, np.uint8)) for number in range(1, 5)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    Pillow.new("L", (9, 9), 240).save(tmp_path / "b.png")
+    files = (tmp_path / "a.tif", tmp_path / "b.png")
+    return [Case("L", "P", "a", {"clinical": (), "ultrasound": files}, {}, "", {}, 2)]
+
+
+def with_frames(policy: Frames) -> dict[str, ModalityConfig]:
+    scan = ModalityConfig(kind="ultrasound", resize="pad", frames=policy)
+    return MODALITIES | {"ultrasound": scan}
+
+
+def brightness(dataset: CasesDataset, epoch: int = 0) -> int:
+    return round(255 * float(dataset[epoch, 0].images[1].mean()))
+
+
+def test_frames_of_a_file_are_drawn_like_files(sweep: list[Case]):
+    plain = {"mean": (0, 0, 0), "std": (1, 1, 1), "size": 9}
+    drawn = make(sweep, training=True, **plain)
+    assert {brightness(drawn, epoch) for epoch in range(60)} == {40, 80, 120, 160, 240}
+    for policy, training, expected in [
+        ("first", True, 40),
+        ("middle", True, 120),
+        ("middle", False, 120),
+        ("random", False, 40),
+    ]:
+        dataset = make(sweep, training=training, modalities=with_frames(policy), **plain)
+        assert {brightness(dataset, epoch) for epoch in range(9)} == {expected}
+
+
+def test_making_a_dataset_opens_no_file(tmp_path: Path):
+    absent = {"clinical": (tmp_path / "no.png",), "ultrasound": (tmp_path / "no.dcm",)}
+    cases = [Case(f"L{i}", "P", "a", absent, {}, "", {}, 2) for i in range(9)]
+    dataset = make(cases, training=True)
+    assert len(list(dataset.images())) == 18
+    with pytest.raises(ImageError, match=r"no\.png: no such file"):
+        dataset[0]
+
+
+def test_frames_are_kept_apart_in_the_cache(sweep: list[Case], tmp_path: Path):
+    plain = {"mean": (0, 0, 0), "std": (1, 1, 1), "size": 9, "training": True}
+    cache = ImageCache(folder=tmp_path / "cache", most=10**7)
+    without = make(sweep, **plain)
+    expected = [brightness(without, epoch) for epoch in range(20)]
+    for _ in range(2):
+        dataset = make(sweep, cache=cache, **plain)
+        assert [brightness(dataset, epoch) for epoch in range(20)] == expected
+    file = sweep[0].images["ultrasound"][0]
+    pages = [Pillow.new("L", (9, 9), 200) for _ in range(4)]
+    pages[0].save(file, save_all=True, append_images=pages[1:])
+    assert brightness(make(sweep, cache=cache, **plain)) in (200, 240)
+
+
 def test_draws_depend_on_seed_epoch_case_and_modality(write_image: WriteImage):
     path = write_image("same.png")
     images = {"clinical": (path,), "ultrasound": (path,)}
@@ -149,12 +210,12 @@ def test_batches_cover_the_cases(cases: list[Case]):
     assert sorted(torch.cat([batch.index for batch in found]).tolist()) == list(range(9))
 
 
-def test_workers_cache_and_resuming_change_nothing(cases: list[Case]):
+def test_workers_cache_and_resuming_change_nothing(cases: list[Case], cache: ImageCache):
     """Also across epochs of workers that live on: the epoch comes with the position."""
     expected = [batches(make(cases, augment=True), epoch=epoch) for epoch in range(3)]
     assert not same(expected[0], expected[1])
     live = loader(
-        make(cases, augment=True, cache_mb=1), batch_size=4, shuffle=True, workers=2, seed=5
+        make(cases, augment=True, cache=cache), batch_size=4, shuffle=True, workers=2, seed=5
     )
     for epoch in (0, 2):
         live.batch_sampler.sampler.set_epoch(epoch)
@@ -179,7 +240,9 @@ def test_a_bad_image_is_named_without_a_traceback(cases: list[Case], workers: in
 # cache
 
 
-def test_cached_images_are_not_read_again(cases: list[Case], monkeypatch: pytest.MonkeyPatch):
+def test_cached_images_are_not_read_again(
+    cases: list[Case], cache: ImageCache, monkeypatch: pytest.MonkeyPatch
+):
     read: list[Path] = []
 
     def counted(path: Path, **options: Any) -> np.ndarray:
@@ -187,53 +250,27 @@ def test_cached_images_are_not_read_again(cases: list[Case], monkeypatch: pytest
         return load(path, **options)
 
     monkeypatch.setattr(module, "load", counted)
-    dataset = make(cases, training=True, cache_mb=1)
-    for epoch in range(40):
-        for position in range(9):
-            dataset[epoch, position]
+    for _ in range(2):
+        dataset = make(cases, training=True, cache=cache)
+        for epoch in range(40):
+            for position in range(9):
+                dataset[epoch, position]
     files = [path for case in cases for paths in case.images.values() for path in paths]
     assert sorted(read) == sorted(files)
+    assert sorted(path for path, _ in dataset.images()) == sorted(files)
+    firsts = [paths[0] for case in cases for paths in case.images.values() if paths]
+    assert [path for path, _ in make(cases, training=False).images()] == firsts
 
 
-def image(value: int) -> np.ndarray:
-    return np.full((4, 4, 3), value, dtype=np.uint8)
+def test_what_workers_keep_all_processes_find(
+    cases: list[Case], cache: ImageCache, monkeypatch: pytest.MonkeyPatch
+):
+    expected = batches(make(cases, cache=cache), workers=2)
 
+    def never(*_: Any, **__: Any) -> np.ndarray:
+        raise AssertionError("read again")
 
-def test_cache_keeps_what_fits():
-    cache = ImageCache(images=5, shape=(4, 4, 3), most=3 * 49 + 48)
-    for slot in range(5):
-        assert cache.get(slot) is None
-        cache.put(slot, image(slot))
-    for slot in range(3):
-        found = cache.get(slot)
-        assert found is not None
-        assert (found == slot).all()
-    assert cache.get(3) is cache.get(4) is None
-
-
-@pytest.mark.parametrize("images", [0, 5])
-def test_an_empty_cache(images: int):
-    cache = ImageCache(images=images, shape=(4, 4, 3), most=48)
-    cache.put(0, image(1))
-    assert cache.get(0) is None
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="shared by forked processes only")
-def test_cache_is_shared_with_forked_processes():
-    cache = ImageCache(images=2, shape=(4, 4, 3), most=10_000)
-    child = os.fork()
-    if child == 0:
-        cache.put(1, image(7))
-        os._exit(0)
-    os.waitpid(child, 0)
-    found = cache.get(1)
-    assert found is not None
-    assert (found == 7).all()
-
-
-def test_a_pickled_cache_is_empty_and_keeps_nothing(cases: list[Case]):
-    dataset = make(cases, cache_mb=1)
-    first = dataset[3]
-    again = pickle.loads(pickle.dumps(dataset))
-    assert (again[3].images[0] == first.images[0]).all()
-    assert again._cache.get(0) is None
+    monkeypatch.setattr(module, "load", never)
+    dataset = make(cases, cache=cache)
+    for found in (dataset, pickle.loads(pickle.dumps(dataset))):  # pickled: a spawned worker
+        assert same(batches(found), expected)

@@ -7,6 +7,10 @@ import pytest
 
 TORCH_FREE = [
     "cases",
+    "deidentify.copy",
+    "folds",
+    "importers.derm7pt",
+    "importers.folder",
     "importers.milk10k",
     "preprocess",
     "problems",

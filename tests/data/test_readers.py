@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from agfnet.data import readers
-from agfnet.data.readers import decode_image, read_image
+from agfnet.data.readers import count_frames, decode_image, named_frame, read_image
 from agfnet.errors import ImageError
 
 
@@ -66,7 +66,7 @@ def test_content_decides_and_not_the_name(tmp_path: Path):
     Pillow.fromarray(noise(8, 8)).save(path, "JPEG")
     image = read_image(path)
     assert image.pixels.shape == (8, 8, 3)
-    assert image.mm_per_pixel is None
+    assert image.spacing is None
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
@@ -254,3 +254,124 @@ def test_damaged_bytes_give_an_image_or_an_image_error():
             decoded(bytes(damaged), side=8)
 
     check()
+
+
+# frames, and large images
+
+
+def pages(path: Path, sizes: list[tuple[int, int]]) -> Path:
+    images = [Pillow.new("L", size, 40 * number) for number, size in enumerate(sizes)]
+    images[0].save(path, "TIFF", save_all=True, append_images=images[1:])
+    return path
+
+
+def test_pages_of_a_tiff(tmp_path: Path):
+    path = pages(tmp_path / "a.tif", [(8, 6)] * 3)
+    assert count_frames(path) == 3
+    assert [int(read_image(path, frame=n).pixels[0, 0, 0]) for n in range(3)] == [0, 40, 80]
+    with pytest.raises(ImageError, match=r"a\.tif: has 3 frames, so there is no frame 3"):
+        read_image(path, frame=3)
+
+
+def test_thumbnails_are_no_frames(tmp_path: Path):
+    path = pages(tmp_path / "a.tif", [(8, 6), (4, 3), (8, 6)])
+    assert count_frames(path) == 2
+    assert read_image(path, frame=1).pixels[0, 0, 0] == 80
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "MPO", "JPEG"])
+def test_animations_are_one_image(kind: str, tmp_path: Path):
+    frames = [Pillow.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    path = tmp_path / "a"
+    options = {} if kind == "JPEG" else {"save_all": True, "append_images": frames[1:]}
+    path.write_bytes(encoded(frames[0], kind, **options))
+    assert count_frames(path) == 1
+    with pytest.raises(ImageError, match="has one frame, so there is no frame 1; the first is 0"):
+        read_image(path, frame=1)
+
+
+def test_a_path_may_name_a_frame(tmp_path: Path):
+    path = pages(tmp_path / "a.tif", [(8, 6)] * 3)
+    named = tmp_path / "a.tif#2"
+    assert named_frame(path) == (path, None)
+    assert named_frame(named) == (path, 2)
+    assert count_frames(named) == 1
+    assert read_image(named).pixels[0, 0, 0] == 80
+    for absent in ("a.tif#3", "a.tif#99"):
+        with pytest.raises(ImageError, match=r"a\.tif: has 3 frames, so there is no frame"):
+            count_frames(tmp_path / absent)
+        with pytest.raises(ImageError, match=r"a\.tif: has 3 frames, so there is no frame"):
+            read_image(tmp_path / absent)
+    with pytest.raises(ImageError, match="has one frame, so there is no frame 1"):
+        read_image(named, frame=1)
+    named.write_bytes((tmp_path / "a.tif").read_bytes())
+    assert named_frame(named) == (named, None)  # a file of that very name wins
+    assert count_frames(named) == 3
+
+
+@pytest.mark.parametrize("name", ["a.tif#", "a.tif#x", "a.tif#-1", "#3", "a#1.tif", "a.tif#²"])
+def test_what_names_no_frame(name: str, tmp_path: Path):
+    pages(tmp_path / "a.tif", [(8, 6)] * 3)
+    assert named_frame(tmp_path / name) == (tmp_path / name, None)
+    with pytest.raises(ImageError, match="no such file"):
+        count_frames(tmp_path / name)
+
+
+def test_counting_says_what_is_wrong(tmp_path: Path):
+    empty = tmp_path / "empty.dcm"
+    empty.touch()
+    for path, words in [
+        (empty, "is empty"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "x", "no such"),
+    ]:
+        with pytest.raises(ImageError, match=words):
+            count_frames(path)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "RGB", "I;16", "1"])
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_compressed_tiff(mode: str, compression: str):
+    image = Pillow.new(mode, (20, 20), {"CMYK": (0, 255, 255, 0), "RGB": (255, 0, 0)}.get(mode, 1))
+    pixels = decoded(encoded(image, "TIFF", compression=compression))
+    assert pixels.shape == (20, 20, 3)
+    if mode in ("CMYK", "RGB"):
+        assert pixels[0, 0].tolist() == pytest.approx([255, 0, 0], abs=3)
+
+
+def test_tiled_tiff():
+    """Pillow writes strips only: two tiles of 16 x 16 in a row, put together by hand."""
+    tiles = [bytes([50]) * 256, bytes([200]) * 256]
+    entries = [
+        (256, 4, 1, 32),
+        (257, 4, 1, 16),
+        (258, 3, 1, 8),
+        (259, 3, 1, 1),
+        (262, 3, 1, 1),
+        (277, 3, 1, 1),
+        (322, 4, 1, 16),
+        (323, 4, 1, 16),
+        (324, 4, 2, 8 + 2 + 10 * 12 + 4),
+        (325, 4, 2, 8 + 2 + 10 * 12 + 4 + 8),
+    ]
+    start = 8 + 2 + 10 * 12 + 4 + 16
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    data = b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4)
+    data += struct.pack("<4I", start, start + 256, 256, 256) + b"".join(tiles)
+    pixels = decoded(data)
+    assert pixels.shape == (16, 32, 3)
+    assert pixels[0, [0, 31], 0].tolist() == [50, 200]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP"])
+def test_a_large_photo_is_reduced(kind: str):
+    image = Pillow.new("RGB", (2600, 1800), "red")
+    exif = Pillow.Exif()
+    exif[0x0112] = 6
+    data = encoded(image, kind, **({} if kind == "BMP" else {"exif": exif}))
+    shape = (300, 434) if kind == "BMP" else (434, 300)
+    pixels = decoded(data, side=100)
+    assert pixels.shape[:2] == shape
+    assert pixels[0, 0].tolist() == pytest.approx([255, 0, 0], abs=3)
+    assert decoded(data, side=1800).shape[:2] in ((1800, 2600), (2600, 1800))
+    assert decoded(data).shape[:2] in ((1800, 2600), (2600, 1800))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,8 +125,11 @@ def test_fractions_that_are_no_shares(fractions: tuple[float, float, float]):
 
 
 def test_a_split_is_drawn_once():
-    with pytest.raises(DataError, match=r"'2' \(row 2\) is in test already"):
+    with pytest.raises(DataError, match=r"'2' \(row 2\) is in split test already"):
         split_cases([case("1", "a"), case("2", "a", split="test")])
+    folded = replace(case("2", "a"), attributes={"fold": "0"})
+    with pytest.raises(DataError, match="is in fold 0 already"):
+        split_cases([case("1", "a"), folded])
     with pytest.raises(DataError, match="no cases"):
         split_cases([])
 

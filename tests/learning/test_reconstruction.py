@@ -12,6 +12,7 @@ from agfnet.config import (
     DataConfig,
     FusionConfig,
     LossConfig,
+    ModalityConfig,
     ModelConfig,
     ReconstructionConfig,
     TrainConfig,
@@ -151,6 +152,65 @@ def test_rebuilding_reads_nothing_hidden() -> None:
     )
     for before, after in zip(
         learner.decoder(found, hidden), learner.decoder(changed, hidden), strict=True
+    ):
+        torch.testing.assert_close(before, after)
+
+
+def test_tokens_change_only_where_they_are_hidden() -> None:
+    learner = task().eval()
+    found = features(learner.model)
+    hidden = tuple(torch.rand(4, guide.shape[1]) > 0.5 for guide in found.guides)
+    for before, after, mask in zip(
+        found.tokens, learner.decoder(found, hidden), hidden, strict=True
+    ):
+        assert torch.equal(before[~mask], after[~mask])
+        assert (before[mask] != after[mask]).any(dim=1).all()
+
+
+def test_rebuilding_from_the_own_view_reads_no_other() -> None:
+    config = replace(CONFIG, reconstruction=ReconstructionConfig(across=False))
+    learner = task(config).eval()
+    found = features(learner.model)
+    hidden = tuple(torch.rand(4, guide.shape[1]) > 0.5 for guide in found.guides)
+    changed = found._replace(tokens=(found.tokens[0], torch.randn_like(found.tokens[1])))
+    before, after = (learner.decoder(x, hidden) for x in (found, changed))
+    torch.testing.assert_close(before[0], after[0])
+    assert not torch.allclose(before[1], after[1])
+
+
+@pytest.mark.parametrize("modalities", [1, 2, 3])
+def test_any_number_of_views_trains(modalities: int) -> None:
+    names = ("clinical", "ultrasound", "dermoscopic")[:modalities]
+    config = replace(
+        CONFIG, data=replace(CONFIG.data, modalities={n: ModalityConfig() for n in names})
+    )
+    images = tuple(torch.randn(4, 3, 64, 64) for _ in names)
+    data = Batch(
+        images=images,
+        present=torch.ones(4, modalities, dtype=torch.bool),
+        labels=torch.arange(4) % 3,
+        index=torch.arange(4),
+    )
+    learner = task(config).train()
+    learner(data, 1.0)["loss"].backward()
+    for name, parameter in learner.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_a_network_that_rebuilds_missing_views_shares_its_decoder() -> None:
+    fusion = replace(CONFIG.model.fusion, rebuild_missing=True)
+    config = replace(CONFIG, model=replace(CONFIG.model, fusion=fusion))
+    learner = task(config).eval()
+    assert learner.decoder is learner.model.decoder
+    data = batch()
+    with_images = learner.model.encode(data.images, data.present)
+    noise = tuple(
+        torch.where(data.present[:, m, None, None, None], image, torch.randn_like(image))
+        for m, image in enumerate(data.images)
+    )
+    for before, after in zip(
+        with_images.tokens, learner.model.encode(noise, data.present).tokens, strict=True
     ):
         torch.testing.assert_close(before, after)
 

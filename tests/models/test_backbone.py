@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from agfnet.errors import ConfigError
-from agfnet.models.backbone import Backbone, normalisation
+from agfnet.models.backbone import Backbone, Backbones, normalisation
 
 OPTIONS = {"channels": [8, 16, 24, 32], "stem_width": 8}
 
@@ -71,3 +71,36 @@ def test_normalisation_is_the_weights_own() -> None:
     assert normalisation("resnet50", None, None)[0] == (0.485, 0.456, 0.406)
     assert normalisation("resnet50", (0.5, 0.5, 0.5), None)[0] == (0.5, 0.5, 0.5)
     assert normalisation("vit_base_patch16_224", None, None)[1] == (0.5, 0.5, 0.5)
+
+
+def test_blank_images_do_not_enter_the_batch_statistics() -> None:
+    present = torch.tensor([[True], [False], [True]])
+    images = torch.randn(3, 3, 64, 64)
+    images[1] = 0
+    with_blank, without = (Backbones([make()], modalities=1).train() for _ in range(2))
+    without.load_state_dict(with_blank.state_dict())
+    (maps,) = with_blank([images], present)
+    (expected,) = without([images[[0, 2]]], present[[0, 2]])
+    for found, wanted in zip(maps, expected, strict=True):
+        torch.testing.assert_close(found[[0, 2]], wanted)
+        assert not found[1].any()
+    for name, value in without.state_dict().items():
+        torch.testing.assert_close(with_blank.state_dict()[name], value)
+
+
+def test_a_batch_without_the_view_still_trains() -> None:
+    (maps,) = Backbones([make()], modalities=1).train()(
+        [torch.zeros(2, 3, 64, 64)], torch.zeros(2, 1, dtype=torch.bool)
+    )
+    assert maps[-1].shape == (2, 32, 2, 2)
+
+
+def test_modalities_may_share_a_backbone() -> None:
+    shared = Backbones([make()], modalities=2).eval()
+    image = torch.randn(1, 3, 64, 64)
+    first, second = shared([image, image], torch.ones(1, 2, dtype=torch.bool))
+    torch.testing.assert_close(first[-1], second[-1])
+    assert len(shared) == 1
+    assert len(shared.channels) == 2
+    with pytest.raises(ValueError, match="2 backbones for 3"):
+        Backbones([make(), make()], modalities=3)

@@ -1,34 +1,66 @@
+"""AGL: who reads what, and how the guide weighs it."""
+
 from __future__ import annotations
 
 import torch
 
-from agfnet.models.global_learning import GlobalLayer, GlobalLearning
+from agfnet.models.global_learning import GlobalLearning
+from agfnet.types import Features
 
 SHAPES = (((2, 2), (1, 1)), ((2, 2), (1, 1)))
 
 
-def test_a_modality_query_reads_only_its_own_tokens() -> None:
+def learning(layers: int) -> GlobalLearning:
     torch.manual_seed(0)
-    layer = GlobalLayer(dim=8, heads=2)
-    layer.exchange.out.weight.data.zero_()  # without exchange, nothing of the others may arrive
-    layer.exchange.out.bias.data.zero_()
-    queries, tokens = torch.randn(1, 3, 8), torch.randn(1, 10, 8)
-    sees = torch.zeros(3, 10, dtype=torch.bool)
-    sees[0, :5] = sees[1, 5:] = sees[2] = True
-    before = layer(queries, tokens, sees)
-    changed = tokens.clone()
-    changed[:, 7] += 5
-    after = layer(queries, changed, sees)
+    return GlobalLearning(modalities=2, dim=8, heads=2, layers=layers)
+
+
+def features() -> Features:
+    generator = torch.Generator().manual_seed(1)
+    return Features(
+        tokens=tuple(torch.randn(1, 5, 8, generator=generator) for _ in range(2)),
+        guides=tuple(torch.rand(1, 5, generator=generator) for _ in range(2)),
+        shapes=SHAPES,
+    )
+
+
+def changed(before: Features, modality: int, token: int) -> Features:
+    tokens = [x.clone() for x in before.tokens]
+    tokens[modality][:, token] += 5 * torch.randn(8)
+    return before._replace(tokens=tuple(tokens))
+
+
+def test_a_modality_query_reads_only_its_own_tokens() -> None:
+    model = learning(layers=1)
+    exchange = model.layers[0].exchange.out
+    exchange.weight.data.zero_()  # without exchange, nothing of the others may arrive
+    exchange.bias.data.zero_()
+    before = model(features())
+    after = model(changed(features(), modality=1, token=2))
     torch.testing.assert_close(before[:, 0], after[:, 0])
     assert not torch.allclose(before[:, 1], after[:, 1])
     assert not torch.allclose(before[:, 2], after[:, 2])
 
 
 def test_queries_exchange() -> None:
-    torch.manual_seed(0)
-    model = GlobalLearning(modalities=2, dim=8, heads=2, layers=2)
-    photo, scan = torch.randn(2, 1, 5, 8)
-    before = model([photo, scan], SHAPES)
-    after = model([photo, scan + torch.randn(5, 8)], SHAPES)
+    model = learning(layers=2)
+    before, after = model(features()), model(changed(features(), modality=1, token=2))
     assert before.shape == (1, 3, 8)
     assert not torch.allclose(before[:, 0], after[:, 0])
+
+
+def test_what_the_guide_rules_out_is_not_read() -> None:
+    model = learning(layers=2)
+    guided = features()
+    guided.guides[1][:, 2] = 0
+    torch.testing.assert_close(
+        model(guided), model(changed(guided, modality=1, token=2)), atol=1e-4, rtol=1e-4
+    )
+
+
+def test_without_layers_it_is_the_mean_of_the_coarsest_tokens() -> None:
+    model = learning(layers=0)
+    found = features()
+    means = [norm(x[:, 4:]).mean(dim=1) for norm, x in zip(model.norms, found.tokens, strict=True)]
+    expected = torch.stack([*means, (means[0] + means[1]) / 2], dim=1) + model.queries
+    torch.testing.assert_close(model(found), expected)

@@ -17,10 +17,12 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
-from agfnet.config import TrainConfig
+from agfnet.config import EvaluateConfig, TrainConfig
 from agfnet.data.cases import read_cases, write_cases
+from agfnet.data.folds import draw_folds, fold_split
 from agfnet.errors import DataError, RunError
 from agfnet.evaluation.metrics import METRICS
+from agfnet.evaluation.runs import evaluate_run
 from agfnet.study.run import run
 
 
@@ -135,6 +137,21 @@ def test_a_table_without_split_is_refused(
     data = replace(settings.data, cases=str(tmp_path / "cases.csv"))
     with pytest.raises(DataError, match="agfnet split"):
         run(replace(settings, data=data, runs=str(tmp_path)), bar=False)
+
+
+def test_a_run_tests_on_its_fold(settings: TrainConfig, cohort: Path, tmp_path: Path) -> None:
+    names = ("clinical", "ultrasound")
+    cases = [replace(case, split="") for case in read_cases(cohort, modalities=names)]
+    folded = draw_folds(cases, folds=3)
+    write_cases(folded, tmp_path / "cases.csv", modalities=names)
+    data = replace(settings.data, cases=str(tmp_path / "cases.csv"), fold=1)
+    folder = run(replace(settings, data=data, runs=str(tmp_path)), bar=False)
+    rows = rows_of(folder / "evaluation" / "test" / "predictions.csv")
+    split = fold_split(folded, 1)
+    assert [row["lesion_id"] for row in rows] == [c.lesion_id for c in split if c.split == "test"]
+    again = evaluate_run(EvaluateConfig(run=str(folder), split="val", resamples=10))
+    rows = rows_of(again / "predictions.csv")
+    assert [row["lesion_id"] for row in rows] == [c.lesion_id for c in split if c.split == "val"]
 
 
 def test_ctrl_c_leaves_a_run_that_resume_finishes(settings: TrainConfig, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agfnet.data.problems import Problems, StrPath, near
+from agfnet.data.readers import named_frame
 from agfnet.data.rows import Row, read_rows
 from agfnet.errors import ConfigError, DataError
 from agfnet.files import replacing
@@ -58,7 +59,13 @@ class CasesTable:
         return iter(self.cases)
 
 
-def read_cases(path: StrPath, *, modalities: Sequence[str], check_files: bool = True) -> CasesTable:
+def read_cases(
+    path: StrPath,
+    *,
+    modalities: Sequence[str],
+    check_files: bool = True,
+    problems: Problems | None = None,
+) -> CasesTable:
     """Read a cases table and check it.
 
     Args:
@@ -66,20 +73,24 @@ def read_cases(path: StrPath, *, modalities: Sequence[str], check_files: bool = 
         modalities: names of the image columns, in the order of the configuration. A case that has
             images only in other columns stays, without images.
         check_files: also look that every image and mask file exists and is not empty.
+        problems: where to note what is wrong with the rows; raised if unset. Rows with the wrong
+            number of cells are left out, all others become cases, whatever is wrong with them.
 
     Raises:
         ConfigError: `modalities` is empty, repeats a name, or names another column.
-        DataError: up to 20 problems of the table, one line each.
+        DataError: up to 20 problems of the table, one line each; with `problems`, only what
+            leaves no rows to read.
     """
     _check_modalities(modalities)
-    problems = Problems(path)
+    found = Problems(path) if problems is None else problems
     path = Path(path).absolute()
-    rows = read_rows(path, problems)
-    _check_columns(rows.columns, modalities, Problems(problems.path))
-    reader = _CaseReader(path.parent, modalities, problems, check_files=check_files)
+    rows = read_rows(path, found)
+    _check_columns(rows.columns, modalities, Problems(found.path))
+    reader = _CaseReader(path.parent, modalities, found, check_files=check_files)
     with _without_collector():
         cases = tuple(reader.read(row) for row in rows.rows)
-    problems.check()
+    if problems is None:
+        found.check()
     return CasesTable(path=path, modalities=tuple(modalities), cases=cases)
 
 
@@ -107,7 +118,7 @@ def find_modalities(path: StrPath) -> tuple[str, ...]:
 
 def _names_file(cell: str, folder: Path) -> bool:
     """Whether a cell begins with the path of a file: so looks an image column."""
-    return bool(cell) and (folder / cell.split(JOIN)[0]).is_file()
+    return bool(cell) and named_frame(folder / cell.split(JOIN)[0])[0].is_file()
 
 
 def _check_modalities(modalities: Sequence[str]) -> None:
@@ -143,6 +154,11 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
+def label_key(label: str) -> str:
+    """What two spellings have in common that are taken for one label: all but case and spaces."""
+    return "".join(label.split()).casefold()
+
+
 class _CaseReader:
     """Turns rows into cases, and notes what contradicts an earlier row."""
 
@@ -174,6 +190,7 @@ class _CaseReader:
                 f"the case {lesion!r} has no image at all; "
                 f"expected a path under {wanted}, or delete the row",
                 row=row.line,
+                kind="no_image",
             )
         masked = [name for name in self._modalities if cells.get(_mask(name))]
         masks = {name: self._paths(row, _mask(name)) for name in masked}
@@ -191,63 +208,70 @@ class _CaseReader:
     def _check_lesion(self, lesion: str, line: int) -> None:
         first = self._lesions.setdefault(lesion, line)
         if not lesion:
-            message = "is empty; expected a name that no other row has"
+            kind, message = "lesion_empty", "is empty; expected a name that no other row has"
         elif first != line:
+            kind = "lesion_repeated"
             message = (
                 f"{lesion!r} is in row {first} too; expected one row per lesion, "
                 f"with several images of one modality joined by {JOIN!r}"
             )
         else:
             return
-        self._problems.add(message, row=line, column="lesion_id")
+        self._problems.add(message, row=line, column="lesion_id", kind=kind)
 
     def _check_label(self, label: str, line: int) -> None:
-        key = "".join(label.split()).casefold()
-        known, first = self._labels.setdefault(key, (label, line))
+        known, first = self._labels.setdefault(label_key(label), (label, line))
         if known != label:
             message = (
                 f"{label!r} differs only by case or spaces from {known!r} in row {first}; "
                 "write the same label the same way"
             )
-            self._problems.add(message, row=line, column="label")
+            self._problems.add(message, row=line, column="label", kind="label_spelling")
 
     def _check_split(self, split: str, patient: str, line: int) -> None:
         known, first = split, line
         if split in SPLITS:
             known, first = self._patients.setdefault(patient, (split, line))
         if split not in ("", *SPLITS):
+            kind = "split_unknown"
             message = f"{split!r} is not a split; expected train, val, test or an empty cell"
         elif known != split:
+            kind = "patient_splits"
             message = (
                 f"patient {patient!r} is in {split} here and in {known} in row {first}; "
                 "all lesions of a patient belong in one split"
             )
         else:
             return
-        self._problems.add(message, row=line, column="split")
+        self._problems.add(message, row=line, column="split", kind=kind)
 
     def _paths(self, row: Row, column: str) -> tuple[Path, ...]:
         names = [name.strip() for name in row.cells[column].split(JOIN) if name.strip()]
         paths = tuple(self._folder / name for name in names)
         if ".." in row.cells[column]:
             paths = tuple(Path(os.path.normpath(path)) for path in paths)
-        faults = ["lists a path twice; list each image once"] * (len(set(names)) < len(names))
+        faults = []
+        if len(set(names)) < len(names):
+            faults.append(("path_repeated", "lists a path twice; list each image once"))
         if self._check_files:
             faults += filter(None, map(_file_fault, names, paths))
-        for fault in faults:
-            self._problems.add(fault, row=row.line, column=column)
+        for kind, fault in faults:
+            self._problems.add(fault, row=row.line, column=column, kind=kind)
         return paths
 
 
-def _file_fault(name: str, path: Path) -> str:
+def _file_fault(name: str, path: Path) -> tuple[str, str] | None:
+    """The kind of fault and the message, if a path does not lead to a file with content."""
     try:
-        status = path.stat()
+        status = named_frame(path)[0].stat()
     except OSError as error:
         mend = "write / between folders" if "\\" in name else "mend the path or copy the file there"
-        return f"{name!r} cannot be found at {path} ({error.strerror}); {mend}"
+        return "file_missing", f"{name!r} cannot be found at {path} ({error.strerror}); {mend}"
     if stat.S_ISDIR(status.st_mode):
-        return f"{name!r} is a folder; expected an image file"
-    return "" if status.st_size else f"{name!r} is an empty file; copy the image again"
+        return "file_folder", f"{name!r} is a folder; expected an image file"
+    if not status.st_size:
+        return "file_empty", f"{name!r} is an empty file; copy the image again"
+    return None
 
 
 def write_cases(
@@ -367,7 +391,8 @@ def cases_hash(table: CasesTable) -> str:
         fields = [case.lesion_id, case.patient_id, case.label, case.split]
         for name in table.modalities:
             for path in case.images[name]:
-                size = path.stat().st_size if path.exists() else -1
+                file, _ = named_frame(path)
+                size = file.stat().st_size if file.exists() else -1
                 fields += [name, os.path.relpath(path, table.path.parent), str(size)]
         digest.update("\0".join(fields).encode() + b"\n")
     return digest.hexdigest()

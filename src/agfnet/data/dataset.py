@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from agfnet.config import ModalityConfig
-from agfnet.data.cache import ImageCache
+from agfnet.config import Frames, ModalityConfig
+from agfnet.data.cache import ImageCache, identity
 from agfnet.data.cases import Case
+from agfnet.data.frames import choices
 from agfnet.data.preprocess import load, normalise
 from agfnet.data.problems import near
 from agfnet.data.sampling import EpochSampler, EvenBatches
@@ -34,9 +37,10 @@ class Sample:
 class CasesDataset(Dataset[Sample]):
     """Cases with prepared images.
 
-    Of several images of one modality, training draws one per epoch; otherwise the first is
-    taken (whoever wants all of them asks `agfnet.inference`). What is drawn depends on seed,
-    epoch, position of the case and modality alone.
+    Of several frames of one modality, training draws one per epoch, as the modality's `frames`
+    says; otherwise the first is taken, or the middle one if `frames` says so (whoever wants all of
+    them asks `agfnet.inference`). What is drawn depends on seed, epoch, position of the case and
+    modality alone.
 
     Args:
         cases: in the order of the positions.
@@ -46,9 +50,9 @@ class CasesDataset(Dataset[Sample]):
         mean: per RGB channel, on a 0 to 1 scale.
         std: likewise.
         augment: vary the images.
-        training: draw one of several images; as `augment` if unset.
+        training: draw one of several frames; as `augment` if unset.
         seed: of everything drawn.
-        cache_mb: keep prepared images up to this many megabytes.
+        cache: where prepared images are kept; without it every file is decoded every time.
 
     Raises:
         DataError: there are no cases, or a case has a label that is not a class.
@@ -66,7 +70,7 @@ class CasesDataset(Dataset[Sample]):
         augment: bool,
         training: bool | None = None,
         seed: int = 0,
-        cache_mb: int = 0,
+        cache: ImageCache | None = None,
     ) -> None:
         if not cases:
             raise DataError("there are no cases")
@@ -77,21 +81,31 @@ class CasesDataset(Dataset[Sample]):
         self._seed = seed
         self._epoch = 0
         training = augment if training is None else training
+        self._policies: list[Frames] = [
+            config.frames if training or config.frames == "middle" else "first"
+            for config in self._modalities
+        ]
         numbers = {name: number for number, name in enumerate(classes)} | {"": -1}
         self._labels = [_number(case, numbers) for case in cases]
         self._files = [
-            tuple(case.images[name] if training else case.images[name][:1] for name in modalities)
+            [
+                case.images[name][: 1 if policy == "first" else None]
+                for name, policy in zip(modalities, self._policies, strict=True)
+            ]
             for case in cases
         ]
-        counts = [[len(files) for files in case] for case in self._files]
-        ends = np.cumsum(counts).reshape(len(cases), -1)
-        self._slots = ends - counts  # (cases, M), number of the first image in the cache
-        self._cache = ImageCache(
-            images=int(ends[-1, -1]), shape=(size, size, 3), most=cache_mb * 2**20
-        )
+        self._expanded = np.zeros((len(cases), len(modalities)), dtype=np.bool_)
+        self._identities = [identity(size=size, modality=config) for config in self._modalities]
+        self._cache = cache
 
     def __len__(self) -> int:
         return len(self._files)
+
+    def images(self) -> Iterator[tuple[Path, bytes]]:
+        """Every image that may be asked of the cache: its file and its `identity`."""
+        for case in self._files:
+            for files, what in zip(case, self._identities, strict=True):
+                yield from ((file, what) for file in files)
 
     def set_epoch(self, epoch: int) -> None:
         """Decide what plain positions draw; a loader sends (epoch, position) pairs instead."""
@@ -120,20 +134,28 @@ class CasesDataset(Dataset[Sample]):
             return error
 
     def _image(self, epoch: int, position: int, modality: int) -> Tensor:
-        files = self._files[position][modality]
-        if not files:
+        frames = self._frames(position, modality)
+        if not frames:
             return torch.zeros(3, self._size, self._size)
         config = self._modalities[modality]
         rng = np.random.default_rng((self._seed, epoch, position, modality))
-        frame = int(rng.integers(len(files)))
-        slot = int(self._slots[position, modality]) + frame
-        pixels = self._cache.get(slot)
-        if pixels is None:
-            pixels = load(files[frame], size=self._size, resize=config.resize)
-            self._cache.put(slot, pixels)
+        file = frames[int(rng.integers(len(frames)))]
+        make = partial(load, file, size=self._size, modality=config)
+        if self._cache is None:
+            pixels = make()
+        else:
+            pixels = self._cache.image(file, self._identities[modality], make)
         if self._augment:
             pixels = augmented(pixels, kind=config.kind, rng=rng)
         return torch.from_numpy(normalise(pixels, mean=self._mean, std=self._std))
+
+    def _frames(self, position: int, modality: int) -> tuple[Path, ...]:
+        """What one image is drawn from; files are opened to count frames when first asked for."""
+        files = self._files[position]
+        if not self._expanded[position, modality]:
+            files[modality] = choices(files[modality], self._policies[modality])
+            self._expanded[position, modality] = True
+        return files[modality]
 
 
 def _number(case: Case, numbers: Mapping[str, int]) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from agfnet.config import Resize
-from agfnet.data.readers import read_image
+from agfnet.config import ModalityConfig, Resize
+from agfnet.data.dicom import Spacing
+from agfnet.data.readers import Image, StrPath, read_image
+from agfnet.errors import ImageError
 
 
 def prepare(pixels: NDArray[np.uint8], *, size: int, resize: Resize) -> NDArray[np.uint8]:
@@ -49,6 +50,34 @@ def prepare(pixels: NDArray[np.uint8], *, size: int, resize: Resize) -> NDArray[
     raise ValueError(f"resize is {resize!r}, expected crop, pad or stretch")
 
 
+def at_scale(
+    pixels: NDArray[np.uint8], spacing: Spacing, *, size: int, mm_per_pixel: float
+) -> NDArray[np.uint8]:
+    """Bring an image to a common scale.
+
+    Args:
+        pixels: (H, W, 3).
+        spacing: of its rows and of its columns, millimetres.
+        size: width of the result, in pixels, and its least height.
+        mm_per_pixel: scale of the result.
+
+    Returns:
+        (size to 2 size, size, 3): the middle of the image and its upper part, with black where it
+        ends. The rows beyond `size` are what an image that is moved up needs from below.
+    """
+    height, width = pixels.shape[:2]
+    row, column = mm_per_pixel / spacing[0], mm_per_pixel / spacing[1]  # source pixels
+    wide, high = min(width, size * column), min(height, 2 * size * row)
+    inner = max(1, round(wide / column)), max(1, round(high / row))
+    left = (width - wide) / 2
+    square = np.zeros((max(size, inner[1]), size, 3), dtype=np.uint8)
+    start = (size - inner[0]) // 2
+    square[: inner[1], start : start + inner[0]] = _resample(
+        pixels, inner, box=(left, 0, left + wide, high)
+    )
+    return square
+
+
 def _resample(
     pixels: NDArray[np.uint8], size: tuple[int, int], *, box: tuple[float, float, float, float]
 ) -> NDArray[np.uint8]:
@@ -79,11 +108,53 @@ def normalise(
     return planes
 
 
-def load(path: str | os.PathLike[str], *, size: int, resize: Resize) -> NDArray[np.uint8]:
-    """Read an image file and make it square: (size, size, 3).
+def load(path: StrPath, *, size: int, modality: ModalityConfig) -> NDArray[np.uint8]:
+    """Read an image file and prepare it for the network: (size, size, 3).
 
     Raises:
-        ImageError: the file is not a readable image.
-        ValueError: `size` or `resize` is wrong.
+        ImageError: see `read_image` and `prepare_image`.
     """
-    return prepare(read_image(path, side=size).pixels, size=size, resize=resize)
+    # an image from which marks are to be removed must come as it is in the file
+    reduced = None if modality.remove_marks or modality.crop_field else size
+    image = read_image(path, side=reduced, region=modality.region)
+    return prepare_image(image, name=str(path), size=size, modality=modality)
+
+
+def prepare_image(
+    image: Image, *, name: str, size: int, modality: ModalityConfig
+) -> NDArray[np.uint8]:
+    """All that the configuration of a modality asks for, in the order of its fields.
+
+    Args:
+        image: as it was read.
+        name: what error messages call it.
+        size: side of the result, in pixels.
+        modality: what to do.
+
+    Returns:
+        (size, size, 3).
+
+    Raises:
+        ImageError: a common scale is asked for, and the image states none.
+    """
+    from agfnet.data.ultrasound import align_skin, crop_field, remove_marks  # loads scipy
+
+    pixels = image.pixels
+    if modality.crop_field:
+        pixels = crop_field(pixels)
+    if modality.remove_marks:
+        pixels = remove_marks(pixels)
+    if modality.mm_per_pixel is None:
+        square = prepare(pixels, size=size, resize=modality.resize)
+    elif image.spacing is None:
+        raise ImageError(
+            f"{name}: does not state its scale, which mm_per_pixel needs; give DICOM with a pixel "
+            "spacing, or leave mm_per_pixel out"
+        )
+    else:
+        scale = modality.mm_per_pixel
+        square = at_scale(pixels, image.spacing, size=size, mm_per_pixel=scale)
+    if modality.skin != "keep":
+        depth = modality.skin_depth * size
+        square = align_skin(square, depth=depth, flatten=modality.skin == "flatten")
+    return square[:size]

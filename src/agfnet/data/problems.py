@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from agfnet.errors import DataError
 
@@ -13,28 +14,41 @@ StrPath = str | os.PathLike[str]
 SHOWN = 20
 
 
+@dataclass(frozen=True)
+class Problem:
+    """One problem: what was wrong, what was expected, how to mend it."""
+
+    message: str
+    row: int | None
+    column: str | None
+    kind: str
+    """A kind of `agfnet.data.check.findings`; empty where that command never meets it."""
+
+
 class Problems:
     """A list of problems of one file, raised together as one `DataError`.
 
-    Each becomes a line `FILE:ROW column COLUMN: message`; after `SHOWN` lines the rest is counted.
+    Each becomes a line `FILE:ROW column COLUMN: message`.
+
+    Args:
+        path: the file.
+        most: how many to keep; the rest is counted. None keeps all.
     """
 
-    def __init__(self, path: StrPath) -> None:
+    def __init__(self, path: StrPath, *, most: int | None = SHOWN) -> None:
         self.path = os.fspath(path)
-        self._lines: list[str] = []
+        self.found: list[Problem] = []
+        self._most = most
         self._more = 0
 
-    def add(self, message: str, *, row: int | None = None, column: str | None = None) -> None:
-        """Note one problem: what was wrong, what was expected, how to mend it."""
-        if len(self._lines) == SHOWN:
+    def add(
+        self, message: str, *, row: int | None = None, column: str | None = None, kind: str = ""
+    ) -> None:
+        """Note one problem."""
+        if len(self.found) == self._most:
             self._more += 1
-            return
-        where = self.path
-        if row is not None:
-            where += f":{row}"
-        if column is not None:
-            where += f" column {column}"
-        self._lines.append(f"{where}: {message}")
+        else:
+            self.found.append(Problem(message, row, column, kind))
 
     def stop(self, message: str, *, row: int | None = None) -> DataError:
         """The error to raise when nothing more can be read: earlier problems and this one."""
@@ -43,12 +57,17 @@ class Problems:
 
     def check(self) -> None:
         """Raise all problems as one `DataError`, if there are any."""
-        if self._lines:
+        if self.found:
             raise self._error()
 
     def _error(self) -> DataError:
         more = [f"… and {self._more} more"] if self._more else []
-        return DataError("\n".join(self._lines + more))
+        return DataError("\n".join([*map(self._line, self.found), *more]))
+
+    def _line(self, problem: Problem) -> str:
+        row = "" if problem.row is None else f":{problem.row}"
+        column = "" if problem.column is None else f" column {problem.column}"
+        return f"{self.path}{row}{column}: {problem.message}"
 
 
 def near(name: str, known: Iterable[str]) -> str:

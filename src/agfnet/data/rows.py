@@ -65,6 +65,7 @@ def _rows(
                 f"has {len(cells)} cells, expected {len(header)} as in the header; "
                 f"put cells that contain {delimiter!r} in double quotes",
                 row=line,
+                kind="cells",
             )
             continue
         if any(cells[i] for i in nameless):
@@ -72,6 +73,7 @@ def _rows(
                 "there is text under a column without a name; name the column in the header "
                 "or delete it (pandas: to_csv(index=False))",
                 row=line,
+                kind="nameless_column",
             )
         named = dict(zip(header, cells, strict=True))
         named.pop("", None)

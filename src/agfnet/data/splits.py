@@ -26,11 +26,11 @@ def split_cases(
     train only (`split_summary` shows it). The draw depends on the patient ids, labels and seed
     alone, never on the order of the cases.
 
-    The allocation is greedy and our own: scikit-learn's StratifiedGroupKFold makes equal folds,
-    refuses labels with fewer cases than folds, and depends on the order of the rows.
+    The allocation is greedy and our own: scikit-learn has no stratified grouped split with shares
+    of any size.
 
     Args:
-        cases: a table or any cases; none may have a split already.
+        cases: a table or any cases; none may have a split or a fold already.
         fractions: share of train, val and test; they add up to 1, val and test may be 0.
         seed: another seed draws another split.
 
@@ -39,7 +39,7 @@ def split_cases(
 
     Raises:
         ConfigError: the fractions are not shares.
-        DataError: a case has a split already, or there are no cases.
+        DataError: a case has a split or a fold already, or there are no cases.
     """
     if (
         len(fractions) != 3
@@ -52,34 +52,48 @@ def split_cases(
             "expected three numbers that add up to 1, the first above 0"
         )
     cases = tuple(cases)
-    if not cases:
-        raise DataError("there are no cases to split")
-    if drawn := next((case for case in cases if case.split), None):
-        raise DataError(
-            f"the case {drawn.lesion_id!r} (row {drawn.row}) is in {drawn.split} already; a split "
-            "is drawn once, so that no test case is ever trained on: delete the column 'split' "
-            "to draw anew"
-        )
-    split_of = _Allocation(_patients(cases, seed), fractions).run()
+    check_undrawn(cases)
+    split_of = allocate(cases, fractions, seed=seed)
     return tuple(replace(case, split=split_of[case.patient_id]) for case in cases)
 
 
-class _Patient(NamedTuple):
+def check_undrawn(cases: Sequence[Case]) -> None:
+    """Raise DataError if a case has a split or a fold already, or if there are no cases."""
+    if not cases:
+        raise DataError("there are no cases to split")
+    for case in cases:
+        for column, part in (("split", case.split), ("fold", case.attributes.get("fold"))):
+            if part:
+                raise DataError(
+                    f"the case {case.lesion_id!r} (row {case.row}) is in {column} {part} already; "
+                    "it is drawn once, so that no test case is ever trained on: delete the column "
+                    f"{column!r} to draw anew"
+                )
+
+
+def allocate(cases: Sequence[Case], fractions: Sequence[float], *, seed: int) -> dict[str, str]:
+    """The split of every patient id: see `split_cases`, which also checks."""
+    return _Allocation(patients_by_lot(cases, seed), fractions).run()
+
+
+class Patient(NamedTuple):
+    """A patient and how many cases of each label are theirs."""
+
     id: str
     labels: Counter[str]
 
 
-def _patients(cases: Sequence[Case], seed: int) -> list[_Patient]:
+def patients_by_lot(cases: Iterable[Case], seed: int) -> list[Patient]:
     """The patients, largest first and otherwise in a random order that only the seed decides."""
     labels: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for case in cases:
         labels[case.patient_id][case.label] += 1
 
-    def key(patient: _Patient) -> tuple[int, bytes]:
+    def key(patient: Patient) -> tuple[int, bytes]:
         lot = hashlib.blake2b(f"{seed}/{patient.id}".encode(), digest_size=16).digest()
         return -patient.labels.total(), lot
 
-    return sorted((_Patient(name, count) for name, count in labels.items()), key=key)
+    return sorted((Patient(name, count) for name, count in labels.items()), key=key)
 
 
 class _Allocation:
@@ -89,10 +103,10 @@ class _Allocation:
     remain go where the total over all labels lags most: so the fractions hold overall, too.
     """
 
-    def __init__(self, patients: Sequence[_Patient], fractions: Sequence[float]) -> None:
+    def __init__(self, patients: Sequence[Patient], fractions: Sequence[float]) -> None:
         self._splits = [s for s, share in enumerate(fractions) if share > 0]
         counts: Counter[str] = Counter()
-        self._by_label: defaultdict[str, list[_Patient]] = defaultdict(list)
+        self._by_label: defaultdict[str, list[Patient]] = defaultdict(list)
         for patient in patients:
             counts.update(patient.labels)
             for label in patient.labels:
@@ -153,7 +167,7 @@ def require_split(table: CasesTable, split: str) -> tuple[Case, ...]:
 
 @dataclass(frozen=True)
 class SplitRow:
-    """How much of one label is in one split."""
+    """How much of one label is in one split or fold."""
 
     split: str
     label: str
@@ -161,19 +175,25 @@ class SplitRow:
     patients: int
 
 
-def split_summary(cases: Iterable[Case]) -> list[SplitRow]:
-    """Count cases and patients of every label in every split, also where there are none.
+def split_summary(cases: Iterable[Case], *, column: str = "split") -> list[SplitRow]:
+    """Count cases and patients of every label in every split or fold, also where there are none.
 
-    Rows are ordered by split (train, val, test, then cases without one) and label; an empty
-    label stands for unlabelled cases.
+    Rows are ordered by split (train, val, test, then cases without one) or fold, and label; an
+    empty label stands for unlabelled cases.
     """
     patients: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for case in cases:
-        patients[case.split, case.label].append(case.patient_id)
-    splits = sorted({*SPLITS, *(split for split, _ in patients)}, key=(*SPLITS, "").index)
+        part = case.split if column == "split" else case.attributes[column]
+        patients[part, case.label].append(case.patient_id)
+    found = {part for part, _ in patients}
+    parts = (
+        sorted({*SPLITS, *found}, key=(*SPLITS, "").index)
+        if column == "split"
+        else sorted(found, key=int)
+    )
     labels = sorted({label for _, label in patients})
     return [
-        SplitRow(split, label, len(ids := patients.get((split, label), [])), len(set(ids)))
-        for split in splits
+        SplitRow(part, label, len(ids := patients.get((part, label), [])), len(set(ids)))
+        for part in parts
         for label in labels
     ]

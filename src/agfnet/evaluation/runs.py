@@ -10,8 +10,9 @@ from pathlib import Path
 import yaml
 
 from agfnet.bundle import Bundle, BundleConfig, Calibration, write_calibration
-from agfnet.config import EvaluateConfig
+from agfnet.config import EvaluateConfig, ModalityConfig
 from agfnet.data.cases import Case, CasesTable, map_labels, read_cases
+from agfnet.data.folds import read_split
 from agfnet.data.preprocess import load
 from agfnet.data.splits import require_split
 from agfnet.errors import ConfigError, DataError, RunError
@@ -20,8 +21,9 @@ from agfnet.evaluation.evaluate import evaluate
 from agfnet.evaluation.examples import Example, choose_examples
 from agfnet.evaluation.report import write_report
 from agfnet.files import write_json
+from agfnet.inference.frames import frames_table
 from agfnet.inference.predictions import Predictions, write_predictions
-from agfnet.inference.predictor import Predictor
+from agfnet.inference.predictor import Diagnosis, Predictor
 
 Progress = Callable[[int, int], None]  # cases done, cases in all
 
@@ -30,7 +32,7 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
     """Score a run on a table.
 
     Returns:
-        The folder with predictions.csv, metrics.json and report.html.
+        The folder with predictions.csv, frames.csv, metrics.json and report.html.
 
     Raises:
         RunError: no such run.
@@ -46,11 +48,16 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
     table = run_table(config.run, config.cases, bundle.config)
     chosen = table.cases if split is None else require_split(table, split)
     cases, left_out = to_classes(chosen, bundle.config, table.path)
-    predictions = predict(predictor, cases, progress)
+    folder = Path(config.run) / "evaluation" / name
+    with frames_table(
+        folder / "frames.csv",
+        classes=bundle.config.classes,
+        modalities=table.modalities,
+        folder=table.path.parent,
+    ) as write:
+        predictions = predict(predictor, cases, progress, write)
     metrics = evaluate(predictions, resamples=config.resamples, seed=config.seed)
     limit = accuracy_limit(table.path, table.modalities, split)
-    folder = Path(config.run) / "evaluation" / name
-    folder.mkdir(parents=True, exist_ok=True)
     write_predictions(predictions, folder / "predictions.csv")
     write_json(folder / "metrics.json", metrics)
     write_report(
@@ -101,11 +108,12 @@ def run_folder(run: str | Path) -> Path:
 
 
 def run_table(run: str | Path, cases: str | None, config: BundleConfig) -> CasesTable:
-    """The given table, or the one that the run was trained on."""
-    if cases is None:
-        settings = yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8"))
-        cases = str(settings["data"]["cases"])
-    return read_cases(cases, modalities=tuple(config.modalities))
+    """The given table, or the one that the run was trained on, split as it was there."""
+    modalities = tuple(config.modalities)
+    if cases is not None:
+        return read_cases(cases, modalities=modalities)
+    settings = yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8"))["data"]
+    return read_split(settings["cases"], modalities=modalities, fold=settings.get("fold"))
 
 
 def to_classes(
@@ -129,9 +137,16 @@ def to_classes(
     return kept, left_out
 
 
-def predict(predictor: Predictor, cases: Sequence[Case], progress: Progress | None) -> Predictions:
+def predict(
+    predictor: Predictor,
+    cases: Sequence[Case],
+    progress: Progress | None,
+    each: Callable[[Case, Diagnosis], None] | None = None,
+) -> Predictions:
     """Predict with progress against the total."""
-    return predictor.predict(cases, progress=progress and (lambda done: progress(done, len(cases))))
+    return predictor.predict(
+        cases, progress=progress and (lambda done: progress(done, len(cases))), each=each
+    )
 
 
 def accuracy_limit(cases: Path, modalities: Sequence[str], split: str | None) -> float | None:
@@ -147,6 +162,11 @@ def accuracy_limit(cases: Path, modalities: Sequence[str], split: str | None) ->
 
 def examples(predictions: Predictions, cases: Sequence[Case], bundle: Bundle) -> list[Example]:
     """Cases for the gallery, with the first image of each modality as the network sees it."""
+
+    def side(modality: ModalityConfig) -> int:
+        """Finer than the network's, unless the side decides how many millimetres are seen."""
+        return bundle.config.size if modality.mm_per_pixel else 192
+
     return [
         Example(
             lesion_id=predictions.lesion_id[row],
@@ -154,7 +174,7 @@ def examples(predictions: Predictions, cases: Sequence[Case], bundle: Bundle) ->
             predicted=predictions.predicted[row],
             probabilities=predictions.probabilities[row],
             images={
-                name: load(cases[row].images[name][0], size=192, resize=modality.resize)
+                name: load(cases[row].images[name][0], size=side(modality), modality=modality)
                 for name, modality in bundle.config.modalities.items()
                 if cases[row].images[name]
             },

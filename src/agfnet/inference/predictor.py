@@ -14,6 +14,7 @@ from scipy.special import log_softmax, softmax
 
 from agfnet.bundle import Bundle, read_bundle
 from agfnet.data.cases import Case
+from agfnet.data.frames import expand
 from agfnet.data.preprocess import load, normalise
 from agfnet.errors import DataError
 from agfnet.inference.predictions import Predictions
@@ -35,16 +36,17 @@ class Diagnosis:
 
     probabilities: Array  # (C,), calibrated, over all frames
     frames: Array  # (K, C), calibrated, one row per pass over the network
+    images: tuple[Mapping[str, Path], ...]  # K, which image of each modality was in the pass
 
 
 class Predictor:
     """A bundle ready to answer.
 
-    A case with several images of a modality takes max(images per modality) passes; a modality with
-    fewer images repeats them in turn. Log-probabilities are averaged over the passes, divided by
-    the temperature and normalised again. A modality without images is missing, which the network
-    was built to handle. A case of a table without images of any modality that the network reads
-    is answered by what it learned of the frequencies of the classes.
+    A case takes as many passes as the modality with the most frames has, over all its files; a
+    modality with fewer frames repeats them in turn. Log-probabilities are averaged over the
+    passes, divided by the temperature and normalised again. A modality without images is missing,
+    which the network was built to handle. A case of a table without images of any modality that
+    the network reads is answered by what it learned of the frequencies of the classes.
 
     Args:
         bundle: the bundle.
@@ -88,16 +90,27 @@ class Predictor:
         return next(self.stream([images]))
 
     def predict(
-        self, cases: Sequence[Case], *, progress: Callable[[int], None] | None = None
+        self,
+        cases: Sequence[Case],
+        *,
+        progress: Callable[[int], None] | None = None,
+        each: Callable[[Case, Diagnosis], None] | None = None,
     ) -> Predictions:
-        """Diagnose a table of cases. `progress` is told how many are done.
+        """Diagnose a table of cases.
+
+        Args:
+            cases: the cases.
+            progress: told how many are done.
+            each: told every case and its answer, in order (see `agfnet.inference.frames`).
 
         Raises:
             ImageError: a file that cannot be read.
         """
         rows = []
-        for diagnosis in self.stream(case.images for case in cases):
+        for case, diagnosis in zip(cases, self.stream(case.images for case in cases), strict=True):
             rows.append(diagnosis.probabilities)
+            if each is not None:
+                each(case, diagnosis)
             if progress is not None:
                 progress(len(rows))
         classes = self.bundle.config.classes
@@ -110,40 +123,51 @@ class Predictor:
         )
 
     def stream(self, cases: Iterable[Mapping[str, Sequence[Path]]]) -> Iterator[Diagnosis]:
-        """Diagnose cases in order, a few batches in memory at a time."""
-        iterator = iter(cases)
+        """Diagnose cases in order; memory holds the images of one batch, however many frames."""
+        images: list[Mapping[str, Path]] = []  # of the case that is under way
+        logits: list[Array] = []
+        prepared: dict[tuple[str, Path], Array] = {}
+        passes = self.passes(cases)
         with ThreadPoolExecutor(self.threads) as pool:
-            while chunk := list(islice(iterator, self.batch_size)):
-                yield from self.diagnose_chunk(chunk, pool)
+            while batch := list(islice(passes, self.batch_size)):
+                wanted = sorted({item for one, _ in batch for item in one.items()})
+                new = [item for item in wanted if item not in prepared]
+                made = prepared | dict(zip(new, pool.map(self.prepare, new), strict=True))
+                prepared = {item: made[item] for item in wanted}
+                rows = self.run([one for one, _ in batch], prepared)
+                for (one, last), row in zip(batch, rows, strict=True):
+                    images.append(one)
+                    logits.append(row)
+                    if last:
+                        yield self.answer(images, np.stack(logits))
+                        images, logits = [], []
 
-    def diagnose_chunk(
-        self, chunk: Sequence[Mapping[str, Sequence[Path]]], pool: ThreadPoolExecutor
-    ) -> Iterator[Diagnosis]:
-        """Diagnose some cases together: decode each file once, then run all their passes."""
-        passes = [frame_passes(images, self.bundle.config.modalities) for images in chunk]
-        files = {(name, path) for case in passes for one in case for name, path in one.items()}
-        ordered = sorted(files)
-        prepared = dict(zip(ordered, pool.map(self.prepare, ordered), strict=True))
-        flat = [one for case in passes for one in case]
-        logits = np.concatenate(
-            [
-                self.run(flat[start : start + self.batch_size], prepared)
-                for start in range(0, len(flat), self.batch_size)
-            ]
+    def passes(
+        self, cases: Iterable[Mapping[str, Sequence[Path]]]
+    ) -> Iterator[tuple[dict[str, Path], bool]]:
+        """Which images go through the network together, and whether they are a case's last."""
+        for case in cases:
+            modalities = self.bundle.config.modalities
+            frames = {name: expand(case.get(name, ())) for name in modalities}
+            *first, last = frame_passes(frames, modalities)
+            yield from ((one, False) for one in first)
+            yield last, True
+
+    def answer(self, images: Sequence[Mapping[str, Path]], logits: Array) -> Diagnosis:
+        """The answer for one case from its logits (K, C)."""
+        frames = log_softmax(logits.astype(np.float64), axis=1)
+        temperature = self.bundle.calibration.temperature
+        return Diagnosis(
+            probabilities=softmax(frames.mean(axis=0) / temperature),
+            frames=softmax(frames / temperature, axis=1),
+            images=tuple(images),
         )
-        ends = np.cumsum([len(case) for case in passes])
-        for frames in np.split(log_softmax(logits.astype(np.float64), axis=1), ends[:-1]):
-            temperature = self.bundle.calibration.temperature
-            yield Diagnosis(
-                probabilities=softmax(frames.mean(axis=0) / temperature),
-                frames=softmax(frames / temperature, axis=1),
-            )
 
     def prepare(self, item: tuple[str, Path]) -> Array:
-        """One file of one modality to (3, size, size) float32."""
+        """One frame of one modality to (3, size, size) float32."""
         name, path = item
         config = self.bundle.config
-        pixels = load(path, size=config.size, resize=config.modalities[name].resize)
+        pixels = load(path, size=config.size, modality=config.modalities[name])
         return normalise(pixels, mean=config.mean, std=config.std)
 
     def run(
@@ -163,7 +187,7 @@ class Predictor:
 def frame_passes(
     images: Mapping[str, Sequence[Path]], modalities: Iterable[str]
 ) -> list[dict[str, Path]]:
-    """Which files go together through the network: file i of every modality, in turn."""
+    """Which frames go together through the network: frame i of every modality, in turn."""
     given = {name: images[name] for name in modalities if images.get(name)}
     count = max((len(paths) for paths in given.values()), default=1)
     return [{name: paths[i % len(paths)] for name, paths in given.items()} for i in range(count)]

@@ -17,17 +17,19 @@ from lightning.pytorch import seed_everything
 
 from agfnet import NOTICE, __version__
 from agfnet.bundle import Bundle, BundleConfig, write_bundle
-from agfnet.config import TrainConfig
-from agfnet.data.cases import Case, cases_hash, map_labels, read_cases
+from agfnet.config import DataConfig, TrainConfig
+from agfnet.data.cache import FOLDER, ImageCache
+from agfnet.data.cases import Case, cases_hash, map_labels
 from agfnet.data.dataset import CasesDataset, loader
+from agfnet.data.folds import read_split
 from agfnet.data.splits import require_split
 from agfnet.errors import DataError, RunError
 from agfnet.files import write_json, write_text
-from agfnet.learning.reconstruction import Decoder, ReconstructionTask
+from agfnet.learning.reconstruction import ReconstructionTask
 from agfnet.learning.supervised import SupervisedTask, balanced_weights
 from agfnet.learning.trainer import Task, run_trainer
 from agfnet.models.agfnet import AGFNet
-from agfnet.models.build import build, image_statistics, untrained
+from agfnet.models.build import build, build_decoder, image_statistics, untrained
 
 
 def fit(config: TrainConfig, *, progress: bool = True) -> Path:
@@ -45,7 +47,9 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
     check_run(folder, config)
     if (folder / "bundle" / "config.json").is_file():
         return folder
-    table = read_cases(config.data.cases, modalities=tuple(config.data.modalities))
+    table = read_split(
+        config.data.cases, modalities=tuple(config.data.modalities), fold=config.data.fold
+    )
     cases, classes, left_out = map_labels(table, config.data.labels)
     train, val = (
         tuple(case for case in require_split(replace(table, cases=cases), split) if case.label)
@@ -56,26 +60,34 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
     seed_everything(config.seed, verbose=False)
     task = build_task(config, [classes.index(case.label) for case in train], len(classes))
     mean, std = image_statistics(config.model)
+    cache = image_cache(config.data, table.path)
+    datasets = [
+        CasesDataset(
+            cases=split,
+            classes=classes,
+            modalities=config.data.modalities,
+            size=config.data.size,
+            mean=mean,
+            std=std,
+            augment=training and config.data.augment,
+            training=training,
+            seed=config.seed,
+            cache=cache,
+        )
+        for split, training in ((train, True), (val, False))
+    ]
+    if cache is not None:
+        images = (image for dataset in datasets for image in dataset.images())
+        cache.expect(images, size=config.data.size)
     loaders = [
         loader(
-            CasesDataset(
-                cases=split,
-                classes=classes,
-                modalities=config.data.modalities,
-                size=config.data.size,
-                mean=mean,
-                std=std,
-                augment=training and config.data.augment,
-                training=training,
-                seed=config.seed,
-                cache_mb=config.data.cache_mb,
-            ),
+            dataset,
             batch_size=config.optim.batch_size,
             shuffle=training,
             workers=config.data.workers,
             seed=config.seed,
         )
-        for split, training in ((train, True), (val, False))
+        for dataset, training in zip(datasets, (True, False), strict=True)
     ]
     write_text(folder / "config.yaml", yaml.safe_dump(record(config), sort_keys=False))
     write_json(folder / "environment.json", environment(config.seed, data_hash))
@@ -105,6 +117,14 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
         + (f", {left_out} with other labels left out" if left_out else ""),
     )
     return folder
+
+
+def image_cache(config: DataConfig, table: Path) -> ImageCache | None:
+    """Where prepared images are kept; None if nothing is to be kept."""
+    if not config.cache_mb:
+        return None
+    folder = Path(config.cache) if config.cache else table.parent / FOLDER
+    return ImageCache(folder=folder, most=config.cache_mb * 2**20)
 
 
 def check_run(folder: Path, config: TrainConfig) -> None:
@@ -195,13 +215,8 @@ def build_task(config: TrainConfig, labels: list[int], classes: int) -> Task:
     )
     if not (config.reconstruction.enabled and isinstance(model, AGFNet)):
         return supervised
-    fusion = config.model.fusion
-    decoder = Decoder(
-        modalities=len(config.data.modalities),
-        dim=fusion.dim,
-        heads=fusion.heads,
-        grid=fusion.grid,
-        scales=fusion.scales,
+    decoder = model.decoder or build_decoder(
+        config.model.fusion, len(config.data.modalities), across=config.reconstruction.across
     )
     return ReconstructionTask(supervised=supervised, config=config.reconstruction, decoder=decoder)
 

@@ -28,45 +28,9 @@ from agfnet.config import ReconstructionConfig
 from agfnet.learning.losses import agreement, cosine_distance
 from agfnet.learning.supervised import SupervisedTask, choose_view, drop_modalities
 from agfnet.models.agfnet import AGFNet
-from agfnet.models.attention import (
-    CrossAttention,
-    FeedForward,
-    PositionEmbedding,
-    Shapes,
-    split_scales,
-)
-from agfnet.models.local_learning import contexts
+from agfnet.models.attention import Shapes, split_scales
+from agfnet.models.decoder import Decoder
 from agfnet.types import Batch, Features
-
-
-class Decoder(nn.Module):
-    """Rebuilds hidden tokens: each asks the visible context of all views what should be there."""
-
-    def __init__(self, *, modalities: int, dim: int, heads: int, grid: int, scales: int) -> None:
-        super().__init__()
-        self.grid = grid
-        self.hidden = nn.Parameter(0.02 * torch.randn(modalities, dim))
-        self.embed = nn.ModuleList(
-            PositionEmbedding(dim=dim, grid=grid, scales=scales) for _ in range(modalities)
-        )
-        self.norm = nn.LayerNorm(dim)
-        self.read = CrossAttention(dim=dim, heads=heads)
-        self.feed_forward = FeedForward(dim=dim)
-        self.out = nn.Linear(dim, dim)
-
-    def forward(self, features: Features, hidden: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Rebuilt tokens per modality (B, N, d); `hidden` (B, N) marks what may not be read."""
-        visible = [
-            guide * ~mask for guide, mask in zip(features.guides, hidden, strict=True)
-        ]  # (B, N)
-        context = torch.cat(contexts(features.tokens, visible, features.shapes, self.grid), dim=1)
-        context = self.norm(context)  # (B, M * S * g * g, d)
-        rebuilt = []
-        for m, shapes in enumerate(features.shapes):
-            asked = (self.hidden[m] + self.embed[m](shapes)).expand(len(context), -1, -1)
-            answer = asked + self.read(asked, context)
-            rebuilt.append(self.out(answer + self.feed_forward(answer)))
-        return tuple(rebuilt)
 
 
 class ReconstructionTask(nn.Module):
@@ -75,7 +39,8 @@ class ReconstructionTask(nn.Module):
     Args:
         supervised: the supervised task; its model must be an AGFNet.
         config: what is hidden and how the losses are weighted.
-        decoder: rebuilds hidden tokens; learned with the network, not part of it.
+        decoder: rebuilds hidden tokens; learned with the network, and part of it only if the
+            network rebuilds missing views with it.
     """
 
     def __init__(
@@ -109,11 +74,7 @@ class ReconstructionTask(nn.Module):
             whole=config.hide_modality,
         )
         rebuilt = self.decoder(features, hidden)
-        tokens = tuple(
-            torch.where(mask[..., None], new, old)
-            for mask, new, old in zip(hidden, rebuilt, features.tokens, strict=True)
-        )
-        again = self.model.decide(features._replace(tokens=tokens))
+        again = self.model.decide(features._replace(tokens=rebuilt))
 
         losses["rebuild"] = torch.stack(
             [

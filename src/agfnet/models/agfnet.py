@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from agfnet.models.backbone import Backbone
+from agfnet.models.backbone import Backbone, Backbones
+from agfnet.models.decoder import Decoder
 from agfnet.models.global_learning import GlobalLearning
 from agfnet.models.heads import Head
 from agfnet.models.local_learning import LocalLearning, Tokens, contexts
@@ -21,40 +22,55 @@ class AGFNet(nn.Module):
     """The network for any number M >= 1 of modalities. No part knows which modality it serves.
 
     Args:
-        backbones: one per modality, in the order of the images.
+        backbones: one per modality, in the order of the images, or one that all of them share.
+        modalities: number M of modalities.
+        classes: number C of classes.
         dim: token width d.
         heads: attention heads; divides `dim`.
         grid: side g of the context grid.
-        layers: layers of global learning.
-        classes: number of classes C.
+        intra: local learning attends to the own view.
+        inter: local learning attends to the other views (with two or more).
+        guided: a guide says which tokens count; otherwise all count alike.
+        layers: layers of global learning; 0 averages the tokens.
         dropout: before each classification head.
+        decoder: rebuilds the tokens of a missing view from the others; without it they stay the
+            learned token of an absent view, made aware of the other views by local learning.
     """
 
     def __init__(
         self,
         *,
         backbones: Sequence[Backbone],
+        modalities: int,
+        classes: int,
         dim: int,
         heads: int,
         grid: int,
+        intra: bool,
+        inter: bool,
+        guided: bool,
         layers: int,
-        classes: int,
         dropout: float,
+        decoder: Decoder | None,
     ) -> None:
         super().__init__()
-        views = len(backbones)
         self.grid = grid
-        self.backbones = nn.ModuleList(backbones)
+        self.backbones = Backbones(backbones, modalities=modalities)
         self.tokens = nn.ModuleList(
-            Tokens(channels=backbone.channels, dim=dim, grid=grid) for backbone in backbones
+            Tokens(channels=channels, dim=dim, grid=grid, guided=guided)
+            for channels in self.backbones.channels
         )
         self.local_learning = nn.ModuleList(
-            LocalLearning(dim=dim, heads=heads, inter=views > 1) for _ in range(views)
+            LocalLearning(dim=dim, heads=heads, intra=intra, inter=inter and modalities > 1)
+            for _ in range(modalities)
         )
-        self.global_learning = GlobalLearning(modalities=views, dim=dim, heads=heads, layers=layers)
+        self.decoder = decoder
+        self.global_learning = GlobalLearning(
+            modalities=modalities, dim=dim, heads=heads, layers=layers
+        )
         self.head = Head(dim=dim, classes=classes, dropout=dropout)
         self.auxiliary = nn.ModuleList(
-            Head(dim=dim, classes=classes, dropout=dropout) for _ in range(views)
+            Head(dim=dim, classes=classes, dropout=dropout) for _ in range(modalities)
         )
 
     def forward(self, images: Sequence[Tensor], present: Tensor) -> Output:
@@ -67,22 +83,25 @@ class AGFNet(nn.Module):
     def encode(self, images: Sequence[Tensor], present: Tensor) -> Features:
         """Backbones and local learning."""
         tokens, guides, shapes = [], [], []
-        for m, image in enumerate(images):
-            maps = self.backbones[m](image)  # S x (B, C_s, H_s, W_s)
+        for m, maps in enumerate(self.backbones(images, present)):  # S x (B, C_s, H_s, W_s)
             token, guide, shape = self.tokens[m](maps, present[:, m])
             tokens.append(token)  # (B, N, d)
             guides.append(guide)  # (B, N)
             shapes.append(shape)
-        context = contexts(tokens, guides, shapes, self.grid)  # M x (B, S * g * g, d)
+        context = contexts(tokens, guides, shapes, self.grid)  # M x (B, L, d)
         learned = tuple(
             local(tokens[m], context[m], [*context[:m], *context[m + 1 :]])
             for m, local in enumerate(self.local_learning)
         )
-        return Features(tokens=learned, guides=tuple(guides), shapes=tuple(shapes))
+        features = Features(tokens=learned, guides=tuple(guides), shapes=tuple(shapes))
+        if self.decoder is None:
+            return features
+        absent = [~present[:, m, None].expand_as(guide) for m, guide in enumerate(guides)]
+        return features._replace(tokens=self.decoder(features, absent))
 
     def decide(self, features: Features) -> Output:
         """Global learning and the heads."""
-        queries = self.global_learning(features.tokens, features.shapes)  # (B, M+1, d)
+        queries = self.global_learning(features)  # (B, M+1, d)
         return Output(
             logits=self.head(queries[:, -1]),
             auxiliary=tuple(head(queries[:, m]) for m, head in enumerate(self.auxiliary)),

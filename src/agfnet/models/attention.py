@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 Shapes = tuple[tuple[int, int], ...]  # (H_s, W_s) per scale, finest first
+
+
+class Context(NamedTuple):
+    """One view in L tokens, at most g x g per scale."""
+
+    tokens: Tensor  # (B, L, d)
+    bias: Tensor  # (B, 1, L), how much each of them counts, on a log scale
 
 
 class CrossAttention(nn.Module):
@@ -19,11 +28,13 @@ class CrossAttention(nn.Module):
         self.key_value = nn.Linear(dim, 2 * dim)
         self.out = nn.Linear(dim, dim)
 
-    def forward(self, queries: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(B, Q, d) and (B, K, d) to (B, Q, d); a query looks where `mask` (Q, K) is True."""
+    def forward(self, queries: Tensor, context: Tensor, bias: Tensor | None = None) -> Tensor:
+        """(B, Q, d) and (B, K, d) to (B, Q, d); `bias` (B, Q or 1, K) is added to the scores."""
         q = self.split(self.query(queries))  # (B, h, Q, d/h)
         k, v = (self.split(x) for x in self.key_value(context).chunk(2, dim=-1))  # (B, h, K, d/h)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        if bias is not None:
+            bias = bias.unsqueeze(1).to(q.dtype)  # (B, 1, Q or 1, K), the same for every head
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         return self.out(attended.transpose(1, 2).flatten(2))
 
     def split(self, x: Tensor) -> Tensor:
@@ -65,23 +76,26 @@ def split_scales(tokens: Tensor, shapes: Shapes) -> list[Tensor]:
     return [part.mT.unflatten(2, shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-def pool_context(tokens: Tensor, weights: Tensor, shapes: Shapes, grid: int) -> Tensor:
-    """Sum up each scale in grid x grid context tokens by weighted average.
+def pool_context(tokens: Tensor, weights: Tensor, shapes: Shapes, grid: int) -> Context:
+    """Sum up each scale in g x g cells by weighted average; a smaller map keeps its own cells.
+
+    The more weight lies in a cell, the more it counts when the context is attended to: the bias
+    is the logarithm of the cell's mean weight.
 
     Args:
         tokens: (B, N, d).
-        weights: (B, N), at least 0; a cell whose weights are all 0 gives a zero token.
+        weights: (B, N), 0 to 1; a cell whose weights are all 0 gives a zero token that counts
+            next to nothing.
         shapes: (H_s, W_s) per scale.
         grid: side g of the context grid.
-
-    Returns:
-        (B, S * g * g, d).
     """
     weights = weights.unsqueeze(-1)  # (B, N, 1)
-    pooled = [
-        F.adaptive_avg_pool2d(feature, grid) / F.adaptive_avg_pool2d(weight, grid).clamp_min(1e-6)
-        for feature, weight in zip(
-            split_scales(tokens * weights, shapes), split_scales(weights, shapes), strict=True
-        )
-    ]
-    return torch.cat([context.flatten(2).mT for context in pooled], dim=1)
+    pooled, masses = [], []
+    for feature, weight, (height, width) in zip(
+        split_scales(tokens * weights, shapes), split_scales(weights, shapes), shapes, strict=True
+    ):
+        cells = min(grid, height), min(grid, width)
+        mass = F.adaptive_avg_pool2d(weight, cells).clamp_min(1e-6)  # (B, 1, g, g)
+        pooled.append((F.adaptive_avg_pool2d(feature, cells) / mass).flatten(2))
+        masses.append(mass.flatten(2))
+    return Context(tokens=torch.cat(pooled, dim=2).mT, bias=torch.cat(masses, dim=2).log())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,47 @@ class Backbone(nn.Module):
         if self.channels_last:
             maps = [feature.permute(0, 3, 1, 2) for feature in maps]
         return tuple(maps)
+
+
+class Backbones(nn.ModuleList):
+    """One backbone per modality, or one that all modalities share.
+
+    Args:
+        parts: M backbones, or one.
+        modalities: number M of modalities.
+
+    Attributes:
+        channels: C_s of each map, finest first, per modality.
+    """
+
+    def __init__(self, parts: Sequence[Backbone], *, modalities: int) -> None:
+        if len(parts) not in (1, modalities):
+            raise ValueError(f"{len(parts)} backbones for {modalities} modalities")
+        super().__init__(parts)
+        self.channels = [parts[m % len(parts)].channels for m in range(modalities)]
+
+    def forward(self, images: Sequence[Tensor], present: Tensor) -> list[tuple[Tensor, ...]]:
+        """Images per modality (B, 3, H, W), present (B, M) to maps per modality."""
+        return [
+            run_present(self[m % len(self)], image, present[:, m]) for m, image in enumerate(images)
+        ]
+
+
+def run_present(backbone: nn.Module, image: Tensor, present: Tensor) -> tuple[Tensor, ...]:
+    """Maps (B, C_s, H_s, W_s) of images (B, 3, H, W), where present (B,) is True.
+
+    In training a missing view's blank image would enter the statistics of batch normalisation, so
+    only images that are there pass the backbone, and the maps of the others are zero.
+    """
+    if not backbone.training:
+        return backbone(image)
+    rows = present.nonzero().squeeze(1)
+    if len(rows) in (0, len(image)):
+        return backbone(image)
+    return tuple(
+        feature.new_zeros(len(image), *feature.shape[1:]).index_copy(0, rows, feature)
+        for feature in backbone(image[rows])
+    )
 
 
 def check_weights(path: Path, *, name: str, options: Mapping[str, Any]) -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from torch import nn
 
-from agfnet.config import ModelConfig
+from agfnet.config import FusionConfig, ModelConfig
 from agfnet.models.agfnet import AGFNet
 from agfnet.models.backbone import Backbone, normalisation
+from agfnet.models.decoder import Decoder
 from agfnet.models.peers.concatenation import Concatenation
 
 
@@ -38,13 +39,13 @@ def image_statistics(config: ModelConfig) -> tuple[tuple[float, ...], tuple[floa
 
 
 def build_backbones(config: ModelConfig, modalities: int, scales: int) -> list[Backbone]:
-    """One unshared backbone per modality."""
+    """One backbone per modality, or one in all if they share it."""
     backbone = config.backbone
     return [
         Backbone(
             name=backbone.name, scales=scales, weights=backbone.weights, options=backbone.options
         )
-        for _ in range(modalities)
+        for _ in range(1 if backbone.shared else modalities)
     ]
 
 
@@ -53,12 +54,29 @@ def build_agfnet(config: ModelConfig, modalities: int, classes: int) -> nn.Modul
     fusion = config.fusion
     return AGFNet(
         backbones=build_backbones(config, modalities, fusion.scales),
+        modalities=modalities,
+        classes=classes,
         dim=fusion.dim,
         heads=fusion.heads,
         grid=fusion.grid,
+        intra=fusion.intra,
+        inter=fusion.inter,
+        guided=fusion.guide,
         layers=fusion.layers,
-        classes=classes,
         dropout=config.dropout,
+        decoder=build_decoder(fusion, modalities) if fusion.rebuild_missing else None,
+    )
+
+
+def build_decoder(fusion: FusionConfig, modalities: int, *, across: bool = True) -> Decoder:
+    """The decoder that fits the network's tokens."""
+    return Decoder(
+        modalities=modalities,
+        dim=fusion.dim,
+        heads=fusion.heads,
+        grid=fusion.grid,
+        scales=fusion.scales,
+        across=across,
     )
 
 
@@ -66,6 +84,7 @@ def build_concatenation(config: ModelConfig, modalities: int, classes: int) -> n
     """Concatenation as the settings describe it."""
     return Concatenation(
         backbones=build_backbones(config, modalities, scales=1),
+        modalities=modalities,
         classes=classes,
         dropout=config.dropout,
     )

@@ -7,12 +7,11 @@ global average, read the local features by attention, and exchange what they fou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from agfnet.models.attention import CrossAttention, FeedForward, Shapes
+from agfnet.models.attention import CrossAttention, FeedForward
+from agfnet.types import Features
 
 
 class GlobalLayer(nn.Module):
@@ -26,16 +25,20 @@ class GlobalLayer(nn.Module):
         self.exchange = CrossAttention(dim=dim, heads=heads)
         self.feed_forward = FeedForward(dim=dim)
 
-    def forward(self, queries: Tensor, tokens: Tensor, sees: Tensor) -> Tensor:
-        """Queries (B, M+1, d), tokens (B, sum N, d), sees (M+1, sum N) to queries (B, M+1, d)."""
-        queries = queries + self.read(self.norm_read(queries), tokens, sees)
+    def forward(self, queries: Tensor, tokens: Tensor, bias: Tensor) -> Tensor:
+        """Queries (B, M+1, d), tokens (B, sum N, d), bias (B, M+1, sum N) to (B, M+1, d)."""
+        queries = queries + self.read(self.norm_read(queries), tokens, bias)
         normed = self.norm_exchange(queries)
         queries = queries + self.exchange(normed, normed)
         return queries + self.feed_forward(queries)
 
 
 class GlobalLearning(nn.Module):
-    """One query per modality, which sees its own tokens, and one fused query, which sees all."""
+    """One query per modality, which sees its own tokens, and one fused query, which sees all.
+
+    A token counts by its guide. Without layers the queries stay what they start from: the mean of
+    each view's coarsest tokens, and the mean of these means.
+    """
 
     def __init__(self, *, modalities: int, dim: int, heads: int, layers: int) -> None:
         super().__init__()
@@ -43,19 +46,25 @@ class GlobalLearning(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(modalities))
         self.layers = nn.ModuleList(GlobalLayer(dim=dim, heads=heads) for _ in range(layers))
 
-    def forward(self, tokens: Sequence[Tensor], shapes: Sequence[Shapes]) -> Tensor:
+    def forward(self, features: Features) -> Tensor:
         """Tokens per modality (B, N, d) to queries (B, M+1, d), the fused one last."""
-        tokens = [norm(token) for norm, token in zip(self.norms, tokens, strict=True)]
-        coarsest = [shape[-1][0] * shape[-1][1] for shape in shapes]
+        tokens = [norm(token) for norm, token in zip(self.norms, features.tokens, strict=True)]
+        coarsest = [shape[-1][0] * shape[-1][1] for shape in features.shapes]
         views = [token[:, -n:].mean(dim=1) for token, n in zip(tokens, coarsest, strict=True)]
         start = torch.stack([*views, torch.stack(views).mean(dim=0)], dim=1)  # (B, M+1, d)
-        owner = torch.cat(
-            [torch.full((token.shape[1],), m) for m, token in enumerate(tokens)]
-        )  # (sum N,)
-        asker = torch.arange(len(tokens) + 1)[:, None]  # (M+1, 1)
-        sees = ((asker == owner) | (asker == len(tokens))).to(start.device)
-        everything = torch.cat(tokens, dim=1)
+        everything = torch.cat(tokens, dim=1)  # (B, sum N, d)
+        bias = self.bias(features)
         queries = self.queries + start
         for layer in self.layers:
-            queries = layer(queries, everything, sees)
+            queries = layer(queries, everything, bias)
         return queries
+
+    def bias(self, features: Features) -> Tensor:
+        """(B, M+1, sum N): the logarithm of a token's guide, -inf where a query may not look."""
+        owner = torch.cat(
+            [torch.full((guide.shape[1],), m) for m, guide in enumerate(features.guides)]
+        )  # (sum N,)
+        asker = torch.arange(len(features.guides) + 1)[:, None]  # (M+1, 1)
+        sees = (asker == owner) | (asker == len(features.guides))
+        guides = torch.cat(features.guides, dim=1).clamp_min(1e-6).log()  # (B, sum N)
+        return guides[:, None].masked_fill(~sees.to(guides.device), -torch.inf)

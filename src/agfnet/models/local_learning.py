@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from agfnet.models.attention import (
+    Context,
     CrossAttention,
     FeedForward,
     PositionEmbedding,
@@ -24,16 +25,17 @@ from agfnet.models.attention import (
 class Tokens(nn.Module):
     """Feature maps of one modality to tokens, with a guide that says where it sees evidence.
 
-    A case without this view gets a learned `absent` token everywhere instead.
+    A case without this view gets a learned `absent` token everywhere instead. Without `guided`
+    every token counts alike.
     """
 
-    def __init__(self, *, channels: Sequence[int], dim: int, grid: int) -> None:
+    def __init__(self, *, channels: Sequence[int], dim: int, grid: int, guided: bool) -> None:
         super().__init__()
         self.project = nn.ModuleList(nn.Conv2d(c, dim, kernel_size=1) for c in channels)
         self.norm = nn.ModuleList(nn.LayerNorm(dim) for _ in channels)
         self.embed = PositionEmbedding(dim=dim, grid=grid, scales=len(channels))
         self.absent = nn.Parameter(0.02 * torch.randn(dim))
-        self.guide = nn.Linear(dim, 1)
+        self.guide = nn.Linear(dim, 1) if guided else None
 
     def forward(self, maps: Sequence[Tensor], present: Tensor) -> tuple[Tensor, Tensor, Shapes]:
         """Maps (B, C_s, H_s, W_s), present (B,) to tokens (B, N, d), guide (B, N) and shapes."""
@@ -47,8 +49,9 @@ class Tokens(nn.Module):
         )  # (B, N, d)
         tokens = torch.where(present[:, None, None], tokens, self.absent)
         tokens = tokens + self.embed(shapes)
-        guide = self.guide(tokens).squeeze(-1).sigmoid()  # (B, N)
-        return tokens, guide, shapes
+        if self.guide is None:
+            return tokens, torch.ones_like(tokens[..., 0]), shapes
+        return tokens, self.guide(tokens).squeeze(-1).sigmoid(), shapes
 
 
 class LocalLearning(nn.Module):
@@ -61,31 +64,46 @@ class LocalLearning(nn.Module):
     place can consult every scale of both views at a cost linear in pixels. The views show different
     planes of the skin, so positions are never matched across them. Scales share these weights and
     are told apart by their embeddings.
+
+    Args:
+        dim: token width d.
+        heads: attention heads; divides `dim`.
+        intra: attend to the own context.
+        inter: attend to the contexts of the other modalities.
     """
 
-    def __init__(self, *, dim: int, heads: int, inter: bool) -> None:
+    def __init__(self, *, dim: int, heads: int, intra: bool, inter: bool) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(dim)
-        self.intra = CrossAttention(dim=dim, heads=heads)
-        self.gain_intra = nn.Parameter(torch.full((dim,), 0.1))
+        self.norm = nn.LayerNorm(dim) if intra or inter else None
+        self.intra = CrossAttention(dim=dim, heads=heads) if intra else None
+        self.gain_intra = nn.Parameter(torch.full((dim,), 0.1)) if intra else None
         self.inter = CrossAttention(dim=dim, heads=heads) if inter else None
         self.gain_inter = nn.Parameter(torch.full((dim,), 0.1)) if inter else None
         self.feed_forward = FeedForward(dim=dim)
 
-    def forward(self, tokens: Tensor, own: Tensor, others: Sequence[Tensor]) -> Tensor:
-        """Tokens (B, N, d), own context (B, L, d), others' contexts to tokens (B, N, d)."""
-        queries = self.norm(tokens)
-        tokens = tokens + self.gain_intra * self.intra(queries, own)
+    def forward(self, tokens: Tensor, own: Context, others: Sequence[Context]) -> Tensor:
+        """Tokens (B, N, d) and the contexts to tokens (B, N, d)."""
+        queries = tokens if self.norm is None else self.norm(tokens)
+        if self.intra is not None:
+            tokens = tokens + self.gain_intra * self.intra(queries, *own)
         if self.inter is not None:
-            tokens = tokens + self.gain_inter * self.inter(queries, torch.cat([*others], dim=1))
+            tokens = tokens + self.gain_inter * self.inter(queries, *join(others))
         return tokens + self.feed_forward(tokens)
 
 
 def contexts(
     tokens: Sequence[Tensor], weights: Sequence[Tensor], shapes: Sequence[Shapes], grid: int
-) -> list[Tensor]:
-    """The context (B, S * g * g, d) of every modality."""
+) -> list[Context]:
+    """The context of every modality."""
     return [
         pool_context(token, weight, shape, grid)
         for token, weight, shape in zip(tokens, weights, shapes, strict=True)
     ]
+
+
+def join(parts: Sequence[Context]) -> Context:
+    """Several contexts as one."""
+    return Context(
+        tokens=torch.cat([part.tokens for part in parts], dim=1),
+        bias=torch.cat([part.bias for part in parts], dim=2),
+    )

@@ -186,16 +186,16 @@ class Observer:
     """The whole chance model of one split: from class to what is seen and to the recorded label.
 
     A mark (a ruler in the photograph, callipers in the ultrasound) appears with probability
-    `mark_rate`; with `shortcut` k it moves towards certainty in malignant and towards absence in
-    benign lesions: b + k (1 - b) and b (1 - k). A case lacks at most one view, and which it lacks
-    may depend on the class. Recorded labels are replaced by another class, all others equally
-    likely, with probability `label_noise`.
+    `mark_rate`; with `shortcut` k it moves towards certainty in malignant and towards absence
+    in benign lesions: b + k (1 - b) and b (1 - k); a negative k exchanges their parts. A case
+    lacks at most one view, and which it lacks may depend on the class. Recorded labels are
+    replaced by another class, all others equally likely, with probability `label_noise`.
     """
 
     table: ClassTable
     missing_clinical: Array  # (C,) probability of having no photograph
     missing_ultrasound: Array  # (C,) probability of having no ultrasound
-    shortcut: float = 0.0  # in [0, 1]
+    shortcut: float = 0.0  # in [-1, 1]
     mark_rate: float = 0.0  # in [0, 1]
     label_noise: float = 0.0  # in [0, 1)
 
@@ -209,8 +209,9 @@ class Observer:
 
     def mark(self) -> Array:
         """Probability of each of the two marks given the class, (C,)."""
-        b, k = self.mark_rate, self.shortcut
-        return np.where(self.table.malignant, b + k * (1 - b), b * (1 - k))
+        b, k = self.mark_rate, abs(self.shortcut)
+        marked = self.table.malignant == (self.shortcut >= 0)
+        return np.where(marked, b + k * (1 - b), b * (1 - k))
 
     def _symbols(self, phenotype: Array) -> Array:
         """P(phenotype, mark | class) of one view, (C, P, 2)."""

@@ -77,11 +77,11 @@ def resolve(config: PhantomConfig) -> Recipe:
         "imbalance",
         "missing_clinical",
         "missing_ultrasound",
-        "shortcut_train",
-        "shortcut_test",
         "mark_rate",
     ):
         _check(name, getattr(recipe, name), 0, 1)
+    for name in ("shortcut_train", "shortcut_test"):
+        _check(name, getattr(recipe, name), -1, 1)
     _check("label_noise", recipe.label_noise, 0, 0.9)
     _check("lesions", config.lesions, 1, 10_000_000)
     _check("size", config.size, 32, 1024)

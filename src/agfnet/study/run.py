@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agfnet.config import EvaluateConfig, TrainConfig
-from agfnet.data.cases import read_cases
+from agfnet.data.folds import read_split
 from agfnet.evaluation.runs import Progress, calibrate_run, evaluate_run
 from agfnet.learning.fit import fit
 
@@ -26,8 +26,10 @@ def run(config: TrainConfig, *, bar: bool = True, progress: Progress | None = No
     """
     folder = fit(config, progress=bar)
     calibrate_run(folder, progress=progress)
-    views = tuple(config.data.modalities)
-    table = read_cases(config.data.cases, modalities=views, check_files=False)  # checked above
+    data = config.data
+    table = read_split(
+        data.cases, modalities=tuple(data.modalities), fold=data.fold, check_files=False
+    )  # files are checked above
     if any(case.split == "test" for case in table):
         evaluate_run(EvaluateConfig(run=str(folder)), progress=progress)
     return folder

@@ -12,33 +12,19 @@ and the same with `Test` instead of `Training`, which comes without ground truth
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from agfnet.data.cases import Case, write_cases
-from agfnet.data.problems import Problems, StrPath
-from agfnet.data.rows import Row, read_rows
+from agfnet.data.cases import Case
+from agfnet.data.importers.common import ImportReport, read_official, write_report
+from agfnet.data.problems import StrPath
+from agfnet.data.rows import Row
 from agfnet.errors import DataError
 
 MODALITIES = ("clinical", "dermoscopic")
 VIEWS = {"clinical: close-up": "clinical", "dermoscopic": "dermoscopic"}
 Part = Literal["Training", "Test"]
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    """What an importer wrote."""
-
-    table: Path
-    modalities: tuple[str, ...]
-    cases: int
-    labels: dict[str, int]
-    """Cases per label; empty for a part without ground truth."""
-    notes: tuple[str, ...]
-    """What the user should know about this data set."""
 
 
 def import_milk10k(source: StrPath, out: StrPath, *, part: Part | None = None) -> ImportReport:
@@ -66,13 +52,10 @@ def import_milk10k(source: StrPath, out: StrPath, *, part: Part | None = None) -
     labels = _labels(Path(f"{stem}_GroundTruth.csv")) if part == "Training" else None
     supplement = _supplement(Path(f"{stem}_Supplement.csv"))
     cases = _cases(Path(f"{stem}_Metadata.csv"), folder.absolute(), labels, supplement)
-    table = out / "cases.csv"
-    write_cases(cases, table, modalities=MODALITIES)
     notes = ["MILK10k names no patients: every lesion counts as a patient of its own"]
     if labels is None:
         notes.append("this part has no ground truth: its cases are unlabelled")
-    counts = Counter(case.label for case in cases if case.label)
-    return ImportReport(table, MODALITIES, len(cases), dict(sorted(counts.items())), tuple(notes))
+    return write_report(cases, out, modalities=MODALITIES, notes=notes)
 
 
 def _find_part(source: Path) -> Part:
@@ -86,19 +69,9 @@ def _find_part(source: Path) -> Part:
     )
 
 
-def _read(path: Path, *columns: str) -> tuple[Iterator[Row], Problems]:
-    problems = Problems(path)
-    rows = read_rows(path, problems)
-    for name in columns:
-        if name not in rows.columns:
-            problems.add("there is no such column; use the official file", row=1, column=name)
-    problems.check()
-    return rows.rows, problems
-
-
 def _labels(path: Path) -> dict[str, str]:
     """The label of every lesion, from one-hot rows."""
-    rows, problems = _read(path, "lesion_id")
+    rows, problems = read_official(path, "lesion_id")
     labels = {}
     for row in rows:
         hot = [name for name, cell in row.cells.items() if name != "lesion_id" and _is_one(cell)]
@@ -122,7 +95,7 @@ def _supplement(path: Path) -> dict[str, dict[str, str]]:
     """Further columns of every image; empty if there is no such file."""
     if not path.exists():
         return {}
-    rows, problems = _read(path, "isic_id")
+    rows, problems = read_official(path, "isic_id")
     supplement = {row.cells["isic_id"]: row.cells for row in rows}
     problems.check()
     return supplement
@@ -134,7 +107,7 @@ def _cases(
     labels: Mapping[str, str] | None,
     supplement: Mapping[str, Mapping[str, str]],
 ) -> list[Case]:
-    rows, problems = _read(path, "lesion_id", "image_type", "isic_id")
+    rows, problems = read_official(path, "lesion_id", "image_type", "isic_id")
     lesions: dict[str, dict[str, Row]] = {}
     images: dict[str, Path] = {}
     for row in rows:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from agfnet.models.backbone import Backbone
+from agfnet.models.backbone import Backbone, Backbones
 from agfnet.models.heads import Head
 from agfnet.types import Output
 
@@ -21,16 +21,18 @@ class Concatenation(nn.Module):
     A missing view enters as zeros.
     """
 
-    def __init__(self, *, backbones: Sequence[Backbone], classes: int, dropout: float) -> None:
+    def __init__(
+        self, *, backbones: Sequence[Backbone], modalities: int, classes: int, dropout: float
+    ) -> None:
         super().__init__()
-        self.backbones = nn.ModuleList(backbones)
-        dim = sum(backbone.channels[-1] for backbone in backbones)
+        self.backbones = Backbones(backbones, modalities=modalities)
+        dim = sum(channels[-1] for channels in self.backbones.channels)
         self.head = Head(dim=dim, classes=classes, dropout=dropout)
 
     def forward(self, images: Sequence[Tensor], present: Tensor) -> Output:
         """Images per modality (B, 3, H, W) and present (B, M) to logits (B, C)."""
         pooled = [
-            backbone(image)[-1].mean(dim=(2, 3)) * present[:, m, None]
-            for m, (backbone, image) in enumerate(zip(self.backbones, images, strict=True))
+            maps[-1].mean(dim=(2, 3)) * present[:, m, None]
+            for m, maps in enumerate(self.backbones(images, present))
         ]
         return Output(logits=self.head(torch.cat(pooled, dim=1)))

@@ -1,0 +1,1 @@
+"""What ruins a study, found before training: `agfnet check`."""

@@ -1,0 +1,1 @@
+"""Copies of images and tables without names, ids, dates and places."""

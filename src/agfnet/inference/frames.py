@@ -1,0 +1,55 @@
+"""The frames table: what the network says about each frame of a lesion by itself."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from agfnet.data.cases import Case
+from agfnet.files import replacing
+from agfnet.inference.predictions import PREFIX
+from agfnet.inference.predictor import Diagnosis
+
+
+def frames_path(predictions: str | Path) -> Path:
+    """Where the frames go: `frames.csv` beside `predictions.csv`, `x_frames.csv` beside `x.csv`."""
+    path = Path(predictions)
+    stem = "frames" if path.stem == "predictions" else f"{path.stem}_frames"
+    return path.with_name(f"{stem}.csv")
+
+
+@contextmanager
+def frames_table(
+    path: Path, *, classes: Sequence[str], modalities: Sequence[str], folder: Path
+) -> Iterator[Callable[[Case, Diagnosis], None]]:
+    """Write the table, whole or not at all; gives what writes the rows of one case.
+
+    Columns: `lesion_id`, `frame` (counted from 0), a column per modality with the image that went
+    through the network (empty if it is missing), and `p_<class>`. A modality with fewer frames
+    repeats them in turn.
+
+    Args:
+        path: the CSV file.
+        classes: in the order of the probabilities.
+        modalities: names of the image columns.
+        folder: that paths are written relative to: the folder of the cases table.
+    """
+
+    def cell(image: Path | None) -> str:
+        return "" if image is None else os.path.relpath(image, folder).replace(os.sep, "/")
+
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["lesion_id", "frame", *modalities, *(PREFIX + name for name in classes)])
+
+        def write(case: Case, diagnosis: Diagnosis) -> None:
+            for number, (images, row) in enumerate(
+                zip(diagnosis.images, diagnosis.frames.tolist(), strict=True)
+            ):
+                cells = [cell(images.get(name)) for name in modalities]
+                writer.writerow([case.lesion_id, number, *cells, *row])
+
+        yield write

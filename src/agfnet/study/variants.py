@@ -1,0 +1,70 @@
+"""AGFnet with one part changed at a time: what an ablation compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from agfnet.config import TrainConfig
+
+Variant = Callable[[TrainConfig], TrainConfig]
+
+
+def fusion(**changes: Any) -> Variant:
+    """Change the settings of ALL and AGL."""
+    return lambda base: replace(
+        base, model=replace(base.model, fusion=replace(base.model.fusion, **changes))
+    )
+
+
+def reconstruction(**changes: Any) -> Variant:
+    """Change the settings of FRL."""
+    return lambda base: replace(base, reconstruction=replace(base.reconstruction, **changes))
+
+
+def modality_dropout(probability: float) -> Variant:
+    """Change how often training takes a view as missing."""
+    return lambda base: replace(base, optim=replace(base.optim, modality_dropout=probability))
+
+
+def shared(base: TrainConfig) -> TrainConfig:
+    """One backbone for all views."""
+    backbone = replace(base.model.backbone, shared=True)
+    return replace(base, model=replace(base.model, backbone=backbone))
+
+
+def concatenation(base: TrainConfig) -> TrainConfig:
+    """The plainest peer."""
+    return replace(base, model=replace(base.model, method="concatenation"))
+
+
+VARIANTS: dict[str, Variant] = {
+    "AGFnet": lambda base: base,
+    "without ALL": fusion(intra=False, inter=False),
+    "without AGL": fusion(layers=0),
+    "without FRL": reconstruction(enabled=False),
+    "concatenation": concatenation,
+    "without intra": fusion(intra=False),
+    "without inter": fusion(inter=False),
+    "one scale": fusion(scales=1),
+    "two scales": fusion(scales=2),
+    "without guide": fusion(guide=False),
+    "AGL of one layer": fusion(layers=1),
+    "AGL of three layers": fusion(layers=3),
+    "d doubled": lambda base: fusion(dim=2 * base.model.fusion.dim)(base),
+    "g halved": lambda base: fusion(grid=max(1, base.model.fusion.grid // 2))(base),
+    "shared backbones": shared,
+    "hiding at random": reconstruction(focus=0.0),
+    "hiding the weakest": reconstruction(focus=-1.0),
+    "rebuilding from the own view": reconstruction(across=False),
+    "no whole view hidden": reconstruction(hide_modality=0.0),
+    "only rebuild": reconstruction(classify=0.0, agree=0.0),
+    "only classify": reconstruction(rebuild=0.0, agree=0.0),
+    "only agree": reconstruction(rebuild=0.0, classify=0.0),
+    "no modality dropout": modality_dropout(0.0),
+    "more modality dropout": modality_dropout(0.3),
+    "missing view rebuilt": fusion(rebuild_missing=True),
+}
+"""Name to change of a base setting. The first is the base itself; the first four are the parts that
+the paper names; the rest are the choices inside them."""

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from agfnet.data import frames as module
+from agfnet.data.frames import choices, expand, with_masks
+from agfnet.data.readers import read_image
+from agfnet.errors import DataError, ImageError
+
+
+def tiff(path: Path, pages: int) -> Path:
+    images = [Pillow.new("L", (6, 4), 10 * number) for number in range(pages)]
+    images[0].save(path, save_all=True, append_images=images[1:])
+    return path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """One frame, three frames, one frame."""
+    for name in ("a.png", "c.png"):
+        Pillow.new("L", (6, 4), 200).save(tmp_path / name)
+    return [tmp_path / "a.png", tiff(tmp_path / "b.tif", 3), tmp_path / "c.png"]
+
+
+def test_expand(files: list[Path], tmp_path: Path):
+    frames = expand(files)
+    assert [frame.name for frame in frames] == ["a.png", "b.tif#0", "b.tif#1", "b.tif#2", "c.png"]
+    values = [int(read_image(frame).pixels[0, 0, 0]) for frame in frames]
+    assert values == [200, 0, 10, 20, 200]
+    assert expand(frames) == frames
+    assert expand([]) == ()
+    with pytest.raises(ImageError, match=r"b\.tif: has 3 frames, so there is no frame 3"):
+        expand([tmp_path / "b.tif#3"])
+    with pytest.raises(ImageError, match="no such file"):
+        expand([tmp_path / "no.dcm"])
+
+
+def test_a_file_that_is_named_like_a_frame(files: list[Path], tmp_path: Path):
+    trap = tmp_path / "b.tif#1"
+    trap.write_bytes(files[0].read_bytes())
+    with pytest.raises(ImageError, match=r"b\.tif#1: is named like a frame of b\.tif; rename"):
+        expand(files)
+    assert expand([trap]) == (trap,)
+
+
+def test_policies(files: list[Path]):
+    assert choices(files, "random") == expand(files)
+    assert choices(files, "middle") == expand(files)[2:3]
+    assert choices(files, "first") == (files[0],)
+    assert choices(files[1:2], "first") == (files[1],)  # read_image takes its first frame
+    for policy in ("random", "first", "middle"):
+        assert choices([], policy) == ()
+
+
+def test_the_first_frame_opens_nothing(files: list[Path], monkeypatch: pytest.MonkeyPatch):
+    def opened(path: Path) -> int:
+        raise AssertionError(path)
+
+    monkeypatch.setattr(module, "count_frames", opened)
+    assert choices(files, "first") == (files[0],)
+
+
+def test_masks_belong_to_frames(files: list[Path], tmp_path: Path):
+    masks = []
+    for number in range(5):
+        masks.append(tmp_path / f"m{number}.png")
+        Pillow.new("1", (6, 4)).save(masks[-1])
+    pairs = with_masks(files, masks)
+    assert [(frame.name, mask.name) for frame, mask in pairs][2:] == [
+        ("b.tif#1", "m2.png"),
+        ("b.tif#2", "m3.png"),
+        ("c.png", "m4.png"),
+    ]
+    assert with_masks([tmp_path / "b.tif#2"], masks[3:4]) == ((tmp_path / "b.tif#2", masks[3]),)
+    assert with_masks([], []) == ()
+    several = tiff(tmp_path / "m.tif", 3)
+    assert [mask.name for _, mask in with_masks(files[1:2], [several])] == [
+        "m.tif#0",
+        "m.tif#1",
+        "m.tif#2",
+    ]
+    with pytest.raises(DataError, match=r"a\.png: 5 frames and 4 masks; expected a mask for every"):
+        with_masks(files, masks[:4])
+    with pytest.raises(DataError, match="no image: 0 frames and 1 masks"):
+        with_masks([], masks[:1])
+
+
+def test_masks_of_a_phantom_sweep(tmp_path: Path):
+    pytest.importorskip("pydicom")
+    from agfnet.config import PhantomConfig
+    from agfnet.data.cases import read_cases
+    from agfnet.phantom.cohort import make_cohort
+
+    settings = {"lesions": 6, "size": 64, "frames": 4, "seed": 2}
+    pairs = {}
+    for kind in ("png", "dicom"):
+        out = tmp_path / kind
+        make_cohort(PhantomConfig(out=str(out), ultrasound_format=kind, **settings))
+        pairs[kind] = [
+            (read_image(frame).pixels, read_image(mask).pixels)
+            for case in read_cases(out / "cases.csv", modalities=["ultrasound"])
+            for frame, mask in with_masks(case.images["ultrasound"], case.masks["ultrasound"])
+        ]
+    assert len(pairs["png"]) == len(pairs["dicom"]) > 8
+    for one, other in zip(*pairs.values(), strict=True):
+        for first, second in zip(one, other, strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
+def test_train_and_evaluate_on_sweeps(tmp_path: Path):
+    """A row for every frame, which average (in logarithms) to the answer for the lesion."""
+    pytest.importorskip("pydicom")
+    from agfnet import config
+    from agfnet.data.cases import read_cases
+    from agfnet.inference.predictions import PREFIX
+    from agfnet.phantom.cohort import make_cohort
+    from agfnet.study.run import run
+
+    table = make_cohort(
+        config.PhantomConfig(
+            **{"out": str(tmp_path / "cohort"), "lesions": 42, "size": 32, "seed": 1},
+            **{"frames": 4, "ultrasound_format": "dicom"},
+        )
+    )
+    backbone = config.BackboneConfig(
+        name="resnet10t", options={"channels": [8, 8, 8, 8], "stem_width": 8}
+    )
+    fusion = config.FusionConfig(dim=8, heads=2, grid=1)
+    settings = config.TrainConfig(
+        data=config.DataConfig(cases=str(table), size=32),
+        model=config.ModelConfig(backbone=backbone, fusion=fusion),
+        optim=config.OptimConfig(epochs=1, batch_size=16),
+        runs=str(tmp_path),
+        name="sweeps",
+    )
+    folder = run(settings, bar=False) / "evaluation" / "test"
+    with (folder / "predictions.csv").open(newline="") as file:
+        answers = list(csv.DictReader(file))
+    with (folder / "frames.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in answers[0] if name.startswith(PREFIX)]
+    views = ("clinical", "ultrasound")
+    assert list(rows[0]) == ["lesion_id", "frame", *views, *names]
+    cases = [case for case in read_cases(table, modalities=views) if case.split == "test"]
+    for case, answer in zip(cases, answers, strict=True):
+        own = [row for row in rows if row["lesion_id"] == case.lesion_id]
+        scans = expand(case.images["ultrasound"])
+        assert [row["frame"] for row in own] == [str(number) for number in range(len(scans))]
+        assert [table.parent / row["ultrasound"] for row in own] == list(scans)
+        assert {table.parent / row["clinical"] for row in own} == {*case.images["clinical"]}
+        frames = np.array([[float(row[name]) for name in names] for row in own])
+        mean = np.exp(np.log(frames).mean(axis=0))
+        expected = [float(answer[name]) for name in names]
+        np.testing.assert_allclose(mean / mean.sum(), expected, atol=1e-5)
+    assert len(rows) > len(answers) > 0
