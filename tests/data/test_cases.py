@@ -119,6 +119,14 @@ def test_a_row_is_named_by_its_first_line(table: Path):
     assert f"{table}:4: the case 'L2' has no image" in fault_of(table, text)
 
 
+def test_long_text_is_no_path(write_table: WriteTable):
+    path = write_table(
+        [{"lesion_id": "L1", "clinical": "a.png", "ultrasound": "", "note": "x " * 500}]
+    )
+    assert find_modalities(path) == ("clinical",)
+    assert read(path).cases[0].attributes["note"].startswith("x x")
+
+
 def test_paths_are_relative_to_the_table(
     write_table: WriteTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import io
 import logging
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from agfnet.data.dicom import is_dicom
@@ -411,6 +414,8 @@ def test_no_pixels():
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, *COMPRESSED])
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.7, 0.95])
 def test_truncated(syntax: str, share: float):
+    if syntax == JPEGLSLossless and share > 0.5:
+        pytest.skip("CharLS takes five seconds to notice")
     data = written(dataset(noise(64, 64)), syntax)
     words = fault(data[: int(share * len(data))])
     assert words.startswith("x.dcm: is ")
@@ -748,3 +753,23 @@ def test_other_names_with_that_sign(sweep: Path, name: str):
     path = sweep.rename(sweep.with_name(name))
     assert count_frames(path) == 3
     assert (read_image(path, frame=2).pixels == 2).all()
+
+
+def test_damaged_bytes_give_an_image_or_an_image_error():
+    frames = noise(2, 37, 41, top=60)
+    made = {"NumberOfFrames": 2, "SequenceOfUltrasoundRegions": [region((0, 30, 0, 30))]}
+    files = [written(dataset(frames, **made), syntax) for syntax in PLAIN + COMPRESSED]
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(
+        st.sampled_from(files),
+        st.lists(st.tuples(st.integers(0, 1500), st.integers(0, 255)), min_size=1, max_size=6),
+    )
+    def check(data: bytes, changes: list[tuple[int, int]]) -> None:
+        damaged = bytearray(data)
+        for place, value in changes:
+            damaged[place % len(damaged)] = value
+        with contextlib.suppress(ImageError):
+            read(bytes(damaged))
+
+    check()

@@ -118,7 +118,10 @@ def find_modalities(path: StrPath) -> tuple[str, ...]:
 
 def _names_file(cell: str, folder: Path) -> bool:
     """Whether a cell begins with the path of a file: so looks an image column."""
-    return bool(cell) and named_frame(folder / cell.split(JOIN)[0])[0].is_file()
+    try:
+        return bool(cell) and named_frame(folder / cell.split(JOIN)[0])[0].is_file()
+    except OSError:  # text that is too long for a name
+        return False
 
 
 def _check_modalities(modalities: Sequence[str]) -> None:

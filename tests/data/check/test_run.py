@@ -111,6 +111,12 @@ def test_cells_and_columns(tmp_path: Path) -> None:
     ]
 
 
+def test_names_that_are_too_long(tmp_path: Path) -> None:
+    path = tmp_path / "cases.csv"
+    path.write_text(f"lesion_id,patient_id,ultrasound\nL1,P1,{'x' * 300}.png\n")
+    assert [each.kind for each in check(path).findings] == ["file_missing"]
+
+
 def test_a_fold_is_a_side(tmp_path: Path) -> None:
     Image.effect_noise((64, 64), 50).save(tmp_path / "a.png")
     path = tmp_path / "cases.csv"

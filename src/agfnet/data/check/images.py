@@ -77,8 +77,11 @@ def look(path: Path, role: Role) -> tuple[Facts, NDArray[np.uint8]] | Fault | No
         it. Or why it cannot be read; or None where no file with content is, which `read_cases`
         reports.
     """
-    file, frame = named_frame(path)
-    if not file.is_file() or not file.stat().st_size:
+    try:
+        file, frame = named_frame(path)
+        if not file.is_file() or not file.stat().st_size:
+            return None
+    except OSError:
         return None
     header = read_header(file)
     try:

@@ -8,6 +8,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from agfnet.data.cases import Case
 from agfnet.data.check.images import THUMB, Facts, Fault, Role, look
 from agfnet.data.folds import FOLD
+from agfnet.errors import DataError
 
 BATCH = 32
 """Files that a worker is given at a time."""
@@ -118,6 +120,11 @@ def _seen(jobs: list[Job], workers: int) -> Generator[tuple[list[Path], list[See
                 return
             batch, future = waiting.popleft()
             yield [path for path, _ in batch], future.result()
+    except BrokenProcessPool:
+        raise DataError(
+            "a process that read images was stopped from outside, perhaps for want of memory; "
+            "try again with fewer workers"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
