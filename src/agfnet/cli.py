@@ -211,7 +211,7 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
         say(f"Without {' and '.join(missing)}: the answer rests on the other images alone.")
     if (count := len(diagnosis.frames)) > 1:
         agree = int((diagnosis.frames.argmax(axis=1) == diagnosis.probabilities.argmax()).sum())
-        say(f"Averaged over {count} frames; {agree} of them say so by themselves.")
+        say(f"The average of {count} frames; {agree} of them give this answer by themselves.")
     ranked = sorted(zip(classes, diagnosis.probabilities, strict=True), key=lambda x: -x[1])
     show_table(["class", "probability"], [[name, f"{p:.3f}"] for name, p in ranked])
     if config.picture is not None:

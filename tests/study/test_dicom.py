@@ -130,9 +130,9 @@ def test_one_lesion_and_one_frame_of_it(
     picture = str(tmp_path / "a.png")
     given = f"--images.ultrasound={scan}"
     assert main(["predict", model, given, "--picture", picture]) == 0
-    assert "Averaged over 3 frames" in capsys.readouterr().out
+    assert "The average of 3 frames" in capsys.readouterr().out
     assert main(["predict", model, f"{given}#2", "--picture", picture]) == 0
-    assert "Averaged" not in capsys.readouterr().out
+    assert "The average" not in capsys.readouterr().out
     assert main(["predict", model, f"{given}#3"]) == 1
     assert "has 3 frames, so there is no frame 3" in capsys.readouterr().err
     png = next(c.images["clinical"][0] for c in sweeps if c.images["clinical"])

@@ -103,7 +103,7 @@ def find_modalities(path: StrPath) -> tuple[str, ...]:
     problems = Problems(path)
     folder = Path(path).absolute().parent
     rows = read_rows(Path(path).absolute(), problems)
-    masks = {_mask(name) for name in rows.columns}
+    masks = {mask_column(name) for name in rows.columns}
     candidates = [name for name in rows.columns if name and name not in {*_OWN, *masks}]
     first = dict.fromkeys(candidates, "")
     for row in rows.rows:
@@ -125,7 +125,7 @@ def _names_file(cell: str, folder: Path) -> bool:
 
 
 def _check_modalities(modalities: Sequence[str]) -> None:
-    columns = [*_OWN, *modalities, *map(_mask, modalities)]
+    columns = [*_OWN, *modalities, *map(mask_column, modalities)]
     for name in modalities:
         if columns.count(name) > 1:
             raise ConfigError(f"modalities: {name!r} is used twice; give each its own column name")
@@ -133,7 +133,8 @@ def _check_modalities(modalities: Sequence[str]) -> None:
         raise ConfigError("modalities: none given; name at least one image column")
 
 
-def _mask(modality: str) -> str:
+def mask_column(modality: str) -> str:
+    """The column that holds the masks of a modality."""
     return f"{modality}_mask"
 
 
@@ -170,7 +171,7 @@ class _CaseReader:
     ) -> None:
         self._folder = folder
         self._modalities = tuple(modalities)
-        self._own = {*_OWN, *modalities, *map(_mask, modalities)}
+        self._own = {*_OWN, *modalities, *map(mask_column, modalities)}
         self._problems = problems
         self._check_files = check_files
         self._lesions: dict[str, int] = {}
@@ -195,8 +196,8 @@ class _CaseReader:
                 row=row.line,
                 kind="no_image",
             )
-        masked = [name for name in self._modalities if cells.get(_mask(name))]
-        masks = {name: self._paths(row, _mask(name)) for name in masked}
+        masked = [name for name in self._modalities if cells.get(mask_column(name))]
+        masks = {name: self._paths(row, mask_column(name)) for name in masked}
         attributes = {name: cell for name, cell in cells.items() if name not in self._own}
         return Case(lesion, patient, label, images, masks, split, attributes, row.line)
 
@@ -302,9 +303,9 @@ def write_cases(
         raise DataError(f"{path}: there are no cases to write")
     masked = [name for name in modalities if any(case.masks.get(name) for case in cases)]
     split = ["split"] if any(case.split for case in cases) else []
-    own = ["lesion_id", "patient_id", "label", *split, *modalities, *map(_mask, masked)]
+    own = ["lesion_id", "patient_id", "label", *split, *modalities, *map(mask_column, masked)]
     attributes = dict.fromkeys(name for case in cases for name in case.attributes)
-    if clash := attributes.keys() & {*_OWN, *modalities, *map(_mask, modalities)}:
+    if clash := attributes.keys() & {*_OWN, *modalities, *map(mask_column, modalities)}:
         raise DataError(f"{path}: {min(clash)!r} cannot be an attribute too; rename it")
 
     def cells(case: Case) -> list[str]:

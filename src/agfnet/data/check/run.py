@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agfnet.config import CheckConfig, Kind, default_modalities
-from agfnet.data.cases import Case, CasesTable, find_modalities, read_cases
+from agfnet.data.cases import Case, CasesTable, find_modalities, mask_column, read_cases
 from agfnet.data.check.duplicates import find_duplicates
 from agfnet.data.check.findings import KINDS, SEVERITIES, Finding, Findings, counted
 from agfnet.data.check.identity import check_headers, check_names
@@ -136,9 +136,10 @@ def _check_images(
             images = _uses(seen, case, name, case.images[name], findings)
             columns[name] += images
             files = case.masks.get(name, ())
-            masks = _uses(seen, case, f"{name}_mask", files, findings)
+            column = mask_column(name)
+            masks = _uses(seen, case, column, files, findings)
             if files and len(masks) == len(files) and len(images) == len(case.images[name]):
-                check_masks(case, f"{name}_mask", images, masks, findings)
+                check_masks(case, column, images, masks, findings)
     for name, images in columns.items():
         check_looks(name, kinds[name], images, findings)
     uses = [use for images in columns.values() for use in images]

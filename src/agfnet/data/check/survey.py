@@ -79,7 +79,7 @@ def survey(
         thumbs = np.memmap(file, dtype=np.uint8, shape=(max(1, len(roles)), THUMB, THUMB))
     facts: dict[Path, Facts | Fault] = {}
     jobs = list(roles.items())
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or _cores()
     with closing(_seen(jobs, workers if len(jobs) > FEW else 1)) as batches:
         done = 0
         for paths, found in batches:
@@ -92,6 +92,13 @@ def survey(
             if progress is not None:
                 progress(done, len(jobs))
     return Survey(facts, numbers, thumbs)
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 Job = tuple[Path, Role]
