@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -110,51 +109,3 @@ def test_masks_of_a_phantom_sweep(tmp_path: Path):
     for one, other in zip(*pairs.values(), strict=True):
         for first, second in zip(one, other, strict=True):
             np.testing.assert_array_equal(first, second)
-
-
-def test_train_and_evaluate_on_sweeps(tmp_path: Path):
-    """A row for every frame, which average (in logarithms) to the answer for the lesion."""
-    pytest.importorskip("pydicom")
-    from agfnet import config
-    from agfnet.data.cases import read_cases
-    from agfnet.inference.predictions import PREFIX
-    from agfnet.phantom.cohort import make_cohort
-    from agfnet.study.run import run
-
-    table = make_cohort(
-        config.PhantomConfig(
-            **{"out": str(tmp_path / "cohort"), "lesions": 42, "size": 32, "seed": 1},
-            **{"frames": 4, "ultrasound_format": "dicom"},
-        )
-    )
-    backbone = config.BackboneConfig(
-        name="resnet10t", options={"channels": [8, 8, 8, 8], "stem_width": 8}
-    )
-    fusion = config.FusionConfig(dim=8, heads=2, grid=1)
-    settings = config.TrainConfig(
-        data=config.DataConfig(cases=str(table), size=32),
-        model=config.ModelConfig(backbone=backbone, fusion=fusion),
-        optim=config.OptimConfig(epochs=1, batch_size=16),
-        runs=str(tmp_path),
-        name="sweeps",
-    )
-    folder = run(settings, bar=False) / "evaluation" / "test"
-    with (folder / "predictions.csv").open(newline="") as file:
-        answers = list(csv.DictReader(file))
-    with (folder / "frames.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = [name for name in answers[0] if name.startswith(PREFIX)]
-    views = ("clinical", "ultrasound")
-    assert list(rows[0]) == ["lesion_id", "frame", *views, *names]
-    cases = [case for case in read_cases(table, modalities=views) if case.split == "test"]
-    for case, answer in zip(cases, answers, strict=True):
-        own = [row for row in rows if row["lesion_id"] == case.lesion_id]
-        scans = expand(case.images["ultrasound"])
-        assert [row["frame"] for row in own] == [str(number) for number in range(len(scans))]
-        assert [table.parent / row["ultrasound"] for row in own] == list(scans)
-        assert {table.parent / row["clinical"] for row in own} == {*case.images["clinical"]}
-        frames = np.array([[float(row[name]) for name in names] for row in own])
-        mean = np.exp(np.log(frames).mean(axis=0))
-        expected = [float(answer[name]) for name in names]
-        np.testing.assert_allclose(mean / mean.sum(), expected, atol=1e-5)
-    assert len(rows) > len(answers) > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
-from agfnet.config import PhantomConfig
+from agfnet.config import ModalityConfig, PhantomConfig, Skin
+from agfnet.data.preprocess import prepare_image
+from agfnet.data.readers import Image
 from agfnet.data.ultrasound import (
     SMALL,
     align_skin,
@@ -152,9 +155,9 @@ def test_the_field_on_a_screen(number: int, left: int, top: int):
     field = find_field(screen(scan(number), left, top))
     assert field is not None
     rows, columns = np.flatnonzero(field.any(axis=1)), np.flatnonzero(field.any(axis=0))
-    assert columns[0] == pytest.approx(left, abs=3)
-    assert columns[-1] + 1 == pytest.approx(left + SIZE, abs=3)
-    assert rows[-1] + 1 == pytest.approx(top + SIZE, abs=3)
+    assert columns[0] == pytest.approx(left, abs=1)
+    assert columns[-1] + 1 == left + SIZE
+    assert rows[-1] + 1 == top + SIZE
     # black gel is cropped as far as it is black all over
     assert top <= rows[0] <= top + true_skin(number).max() + 2
 
@@ -223,10 +226,42 @@ def test_a_shift_keeps_what_it_moves():
     assert moved[:move].max() == 0
 
 
+def test_tissue_that_begins_at_the_upper_edge_has_its_skin_there():
+    whole = scan(0)
+    below = whole[int(true_skin(0).max()) + 10 :]
+    line = skin_line(np.maximum(below, 60))
+    assert line is not None
+    assert np.median(line) < 5
+
+
 def test_no_skin_line_in_noise():
     noise = np.random.default_rng(0).integers(90, 120, (100, 120, 3), dtype=np.uint8)
     noise[:9] = 110
     assert skin_line(noise[9:] - 80) is None
+
+
+@pytest.mark.parametrize("step", [crop_field, remove_marks, lambda p: align_skin(p, depth=9)])
+def test_a_step_changes_no_input_and_gives_the_same_again(step: Callable[..., np.ndarray]):
+    pixels = screen(scan(0, calliper=True), 100, 80)
+    before = pixels.copy()
+    first = step(pixels)
+    assert first.dtype == np.uint8
+    assert (pixels == before).all()
+    assert (step(before) == first).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (2, 2), (16, 16), (2, 500)])
+@pytest.mark.parametrize("value", [0, 128, 255])
+@pytest.mark.parametrize("skin", ["shift", "flatten"])
+def test_a_square_whatever_the_image(shape: tuple[int, int], value: int, skin: Skin):
+    image = Image(np.full((*shape, 3), value, np.uint8), (0.01, 3.0))
+    for scale in (None, 0.001, 10):
+        modality = ModalityConfig(
+            kind="ultrasound", crop_field=True, remove_marks=True, mm_per_pixel=scale, skin=skin
+        )
+        square = prepare_image(image, name="x", size=32, modality=modality)
+        assert square.shape == (32, 32, 3)
+        assert square.dtype == np.uint8
 
 
 @settings(max_examples=30, deadline=None)
