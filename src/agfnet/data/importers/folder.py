@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from agfnet.data.cases import Case
+from agfnet.data.cases import Case, mask_column
 from agfnet.data.importers.common import ImportReport, write_report
 from agfnet.data.problems import SHOWN, Problems, StrPath
 from agfnet.errors import DataError
@@ -88,7 +88,7 @@ def import_folder(
 
 def _sort(source: Path, modalities: Sequence[str]) -> tuple[dict[Path, Files], list[Path]]:
     """The files of every lesion, by its folder below the source; and those of none."""
-    columns = [name for modality in modalities for name in (modality, f"{modality}_mask")]
+    columns = [name for modality in modalities for name in (modality, mask_column(modality))]
     lesions: defaultdict[Path, Files] = defaultdict(lambda: defaultdict(list))
     stray = []
     for path in _files(source):
@@ -152,7 +152,9 @@ def _cases(source: Path, lesions: dict[Path, Files], modalities: Sequence[str]) 
         patient = folder.parts[1] if len(folder.parts) == PATIENT else lesion
         images = {name: tuple(files.get(name, ())) for name in modalities}
         masks = {
-            name: tuple(files[f"{name}_mask"]) for name in modalities if f"{name}_mask" in files
+            name: tuple(files[mask_column(name)])
+            for name in modalities
+            if mask_column(name) in files
         }
         cases.append(Case(lesion, patient, label, images, masks, "", {}, 0))
     problems.check()
