@@ -46,7 +46,7 @@ from agfnet.types import Batch
 VIEWS = ("clinical", "dermoscopic")
 SIZE = 96
 VARIATIONS = 3
-FOLDS = 3
+FOLDS = 2
 RESAMPLES = 400
 PLAIN = ("balanced_accuracy", "macro_auc", "nll", "ece", "aurc")
 SHOWN = (*PLAIN, "corrupted", "missing")
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--folds", nargs="*", type=int, default=list(range(FOLDS)))
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()

@@ -54,7 +54,7 @@ def test_local_learning_equals_a_plain_loop(intra: bool, inter: bool) -> None:
             layer.inter, layer.norm(tokens), join(others)
         )
     norm, first, _, second = layer.feed_forward
-    expected = expected + second(F.gelu(first(norm(expected))))
+    expected = expected + layer.gain_feed_forward * second(F.gelu(first(norm(expected))))
     torch.testing.assert_close(layer(tokens, own, others), expected, atol=1e-5, rtol=1e-4)
 
 

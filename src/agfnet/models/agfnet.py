@@ -32,7 +32,7 @@ class AGFNet(nn.Module):
         inter: local learning attends to the other views (with two or more).
         guided: a guide says which tokens count; otherwise all count alike.
         layers: layers of global learning; 0 averages the tokens.
-        dropout: before each classification head.
+        dropout: before each classification head, and of what global learning adds.
         decoder: rebuilds the tokens of a missing view from the others; without it they stay the
             learned token of an absent view, made aware of the other views by local learning.
     """
@@ -66,7 +66,7 @@ class AGFNet(nn.Module):
         )
         self.decoder = decoder
         self.global_learning = GlobalLearning(
-            modalities=modalities, dim=dim, heads=heads, layers=layers
+            modalities=modalities, dim=dim, heads=heads, layers=layers, dropout=dropout
         )
         self.head = Head(dim=dim, classes=classes, dropout=dropout)
         self.auxiliary = nn.ModuleList(

@@ -51,6 +51,14 @@ class FeedForward(nn.Sequential):
         )
 
 
+def small_gain(dim: int) -> nn.Parameter:
+    """A weight (d,) for each channel of a residual branch: little of it at the start.
+
+    LayerScale (Touvron et al., 2021, arXiv:2103.17239), with 0.1.
+    """
+    return nn.Parameter(torch.full((dim,), 0.1))
+
+
 class PositionEmbedding(nn.Module):
     """Where a token lies: a learned grid, interpolated to any size, plus one vector per scale."""
 

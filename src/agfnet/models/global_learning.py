@@ -10,27 +10,32 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from agfnet.models.attention import CrossAttention, FeedForward
+from agfnet.models.attention import CrossAttention, FeedForward, small_gain
 from agfnet.types import Features
 
 
 class GlobalLayer(nn.Module):
     """Queries read the tokens that they may see, exchange by self-attention, and digest."""
 
-    def __init__(self, *, dim: int, heads: int) -> None:
+    def __init__(self, *, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.norm_read = nn.LayerNorm(dim)
         self.read = CrossAttention(dim=dim, heads=heads)
+        self.gain_read = small_gain(dim)
         self.norm_exchange = nn.LayerNorm(dim)
         self.exchange = CrossAttention(dim=dim, heads=heads)
+        self.gain_exchange = small_gain(dim)
         self.feed_forward = FeedForward(dim=dim)
+        self.gain_feed_forward = small_gain(dim)
 
     def forward(self, queries: Tensor, tokens: Tensor, bias: Tensor) -> Tensor:
         """Queries (B, M+1, d), tokens (B, sum N, d), bias (B, M+1, sum N) to (B, M+1, d)."""
-        queries = queries + self.read(self.norm_read(queries), tokens, bias)
+        read = self.read(self.norm_read(queries), tokens, bias)
+        queries = queries + self.gain_read * self.dropout(read)
         normed = self.norm_exchange(queries)
-        queries = queries + self.exchange(normed, normed)
-        return queries + self.feed_forward(queries)
+        queries = queries + self.gain_exchange * self.dropout(self.exchange(normed, normed))
+        return queries + self.gain_feed_forward * self.dropout(self.feed_forward(queries))
 
 
 class GlobalLearning(nn.Module):
@@ -40,11 +45,15 @@ class GlobalLearning(nn.Module):
     each view's coarsest tokens, and the mean of these means.
     """
 
-    def __init__(self, *, modalities: int, dim: int, heads: int, layers: int) -> None:
+    def __init__(
+        self, *, modalities: int, dim: int, heads: int, layers: int, dropout: float
+    ) -> None:
         super().__init__()
         self.queries = nn.Parameter(0.02 * torch.randn(modalities + 1, dim))
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(modalities))
-        self.layers = nn.ModuleList(GlobalLayer(dim=dim, heads=heads) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            GlobalLayer(dim=dim, heads=heads, dropout=dropout) for _ in range(layers)
+        )
 
     def forward(self, features: Features) -> Tensor:
         """Tokens per modality (B, N, d) to queries (B, M+1, d), the fused one last."""

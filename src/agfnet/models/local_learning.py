@@ -19,6 +19,7 @@ from agfnet.models.attention import (
     PositionEmbedding,
     Shapes,
     pool_context,
+    small_gain,
 )
 
 
@@ -58,7 +59,7 @@ class LocalLearning(nn.Module):
     """Intra- and inter-modality attention of one modality's tokens, at all scales at once.
 
     T' = T + g_intra * MHA(T, own context) + g_inter * MHA(T, contexts of the other modalities)
-    T'' = T' + FFN(T')
+    T'' = T' + g_ffn * FFN(T')
 
     A context is the guide-weighted summary of all scales of a view (see `pool_context`), so every
     place can consult every scale of both views at a cost linear in pixels. The views show different
@@ -76,10 +77,11 @@ class LocalLearning(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(dim) if intra or inter else None
         self.intra = CrossAttention(dim=dim, heads=heads) if intra else None
-        self.gain_intra = nn.Parameter(torch.full((dim,), 0.1)) if intra else None
+        self.gain_intra = small_gain(dim) if intra else None
         self.inter = CrossAttention(dim=dim, heads=heads) if inter else None
-        self.gain_inter = nn.Parameter(torch.full((dim,), 0.1)) if inter else None
+        self.gain_inter = small_gain(dim) if inter else None
         self.feed_forward = FeedForward(dim=dim)
+        self.gain_feed_forward = small_gain(dim)
 
     def forward(self, tokens: Tensor, own: Context, others: Sequence[Context]) -> Tensor:
         """Tokens (B, N, d) and the contexts to tokens (B, N, d)."""
@@ -88,7 +90,7 @@ class LocalLearning(nn.Module):
             tokens = tokens + self.gain_intra * self.intra(queries, *own)
         if self.inter is not None:
             tokens = tokens + self.gain_inter * self.inter(queries, *join(others))
-        return tokens + self.feed_forward(tokens)
+        return tokens + self.gain_feed_forward * self.feed_forward(tokens)
 
 
 def contexts(
