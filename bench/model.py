@@ -1,4 +1,4 @@
-"""What fusion costs: AGFnet beside its bare backbones and concatenation, interleaved in one run.
+"""What fusion costs: AGFnet and its peers beside their bare backbones, interleaved in one run.
 
     python bench/model.py --json bench/results/model.json
 
@@ -6,7 +6,8 @@ Every round runs each network once; a ratio is taken within each round, and the 
 rounds is reported, so that a slow moment of the machine meets all networks alike.
 
 - forward: seconds per batch against two bare backbones (their last three maps, no head).
-- training step (forward, loss, backward, AdamW): seconds against concatenation.
+- training step (forward, loss, backward, AdamW, with what a method adds in training): seconds
+  against concatenation.
 - parameters: those of the network against those of its backbones.
 - fusion alone (tokens, ALL, AGL, heads), on random maps of a ResNet-50 pair: seconds and megabytes
   kept for the backward pass, each against the same at half the side.
@@ -36,11 +37,12 @@ from agfnet.files import write_json
 from agfnet.learning.fit import build_task
 from agfnet.learning.optim import build_optimizer
 from agfnet.models.agfnet import AGFNet
-from agfnet.models.build import build
+from agfnet.models.build import METHODS, build
 from agfnet.terminal import show_table
 from agfnet.types import Batch
 
 CLASSES = 10
+PEERS = [method for method in METHODS if method != "agfnet"]
 Rows = list[dict[str, object]]
 
 
@@ -56,9 +58,10 @@ class Bare(nn.Module):
         return self.backbones(images, present)
 
 
-def settings(backbone: str, **fusion: object) -> ModelConfig:
-    """AGFnet on this backbone, random weights."""
+def settings(backbone: str, method: str = "agfnet", **fusion: object) -> ModelConfig:
+    """A network on this backbone, random weights."""
     return ModelConfig(
+        method=method,
         backbone=BackboneConfig(name=backbone),
         fusion=replace(FusionConfig(), **fusion),
     )
@@ -113,7 +116,7 @@ def forward(backbone: str, size: int, count: int, rounds: int) -> Rows:
     assert isinstance(agfnet, AGFNet)
     networks = {
         "two bare backbones": Bare(agfnet).eval(),
-        "concatenation": network(replace(settings(backbone), method="concatenation")),
+        **{method: network(settings(backbone, method)) for method in PEERS},
         "AGFnet": agfnet,
         "AGFnet, d = 128": network(settings(backbone, dim=128)),
         "AGFnet, rebuilds missing views": network(settings(backbone, rebuild_missing=True)),
@@ -132,7 +135,7 @@ def training(backbone: str, size: int, count: int, rounds: int) -> Rows:
     data = batch(size, count)
     base = TrainConfig(data=DataConfig(cases="none"), model=settings(backbone))
     configs = {
-        "concatenation": replace(base, model=replace(base.model, method="concatenation")),
+        **{method: replace(base, model=settings(backbone, method)) for method in PEERS},
         "AGFnet without FRL": replace(base, reconstruction=ReconstructionConfig(enabled=False)),
         "AGFnet": base,
     }
@@ -156,13 +159,14 @@ def parameters(backbone: str) -> Rows:
     """Parameters of the whole network against its two backbones."""
     rows: Rows = []
     for name, config in {
+        **{method: settings(backbone, method) for method in PEERS},
         "AGFnet": settings(backbone),
-        "d = 128": settings(backbone, dim=128),
+        "AGFnet, d = 128": settings(backbone, dim=128),
     }.items():
         model = network(config)
-        assert isinstance(model, AGFNet)
         total, floor = (
-            sum(p.numel() for p in part.parameters()) for part in (model, model.backbones)
+            sum(p.numel() for p in part.parameters())
+            for part in (model, model.get_submodule("backbones"))
         )
         rows.append(
             {

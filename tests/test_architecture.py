@@ -17,9 +17,9 @@ GROUND = {"", "types", "config", "errors", "files"}  # "" is agfnet/__init__.py
 # room -> rooms it may import; what those may import, it may import too
 ARROWS = {
     "__main__": {"cli"},
-    "cli": {"demo", "terminal"},
+    "cli": {"demo", "hub", "terminal"},
     "demo": {"study", "phantom", "terminal"},
-    "study": {"learning", "evaluation"},
+    "study": {"learning", "evaluation", "phantom", "terminal"},
     "evaluation": {"inference"},
     "learning": {"models", "data", "bundle"},
     "inference": {"data", "bundle"},
@@ -27,6 +27,7 @@ ARROWS = {
     "models": set(),
     "data": set(),
     "bundle": set(),
+    "hub": {"bundle"},
     "terminal": set(),
 }
 # file -> a room that only this file of its room may import

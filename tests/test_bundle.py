@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import pickle
 import shutil
 from pathlib import Path
 
 import pytest
 
-from agfnet.bundle import Calibration, read_bundle, write_calibration
+from agfnet.bundle import (
+    Abstention,
+    Calibration,
+    PredictionSets,
+    read_bundle,
+    seal,
+    write_calibration,
+)
 from agfnet.errors import BundleError
 from agfnet.inference.predictor import Predictor
 
@@ -30,6 +39,30 @@ def test_calibration_is_replaced(bundle: Path) -> None:
     assert read_bundle(bundle).calibration.temperature == 2.5
 
 
+def test_a_full_calibration_comes_back_as_it_was(bundle: Path) -> None:
+    full = Calibration(
+        scale=(1.0, 2.0),
+        bias=(0.5, -0.5),
+        sets=PredictionSets(
+            score="raps", coverage=0.9, by_class=True, quantiles=(0.4, None), penalty=0.1, rank=2
+        ),
+        abstention=Abstention(threshold=0.7, risk=0.1, delta=0.05, bound=0.08, coverage=0.6),
+        ood_threshold=-2.5,
+        cases=40,
+        patients=30,
+    )
+    write_calibration(read_bundle(bundle), full)
+    assert read_bundle(bundle).calibration == full
+
+
+def test_a_calibration_of_the_first_version_is_read(bundle: Path) -> None:
+    config = json.loads((bundle / "config.json").read_text())
+    (bundle / "config.json").write_text(json.dumps(config | {"schema": 1}))
+    (bundle / "SHA256SUMS").unlink(missing_ok=True)
+    (bundle / "calibration.json").write_text('{"temperature": 1.5}')
+    assert read_bundle(bundle).calibration == Calibration(temperature=1.5)
+
+
 @pytest.mark.parametrize("name", ["config.json", "calibration.json", "model.safetensors"])
 def test_a_missing_file_is_named(bundle: Path, name: str) -> None:
     (bundle / name).unlink()
@@ -47,6 +80,7 @@ def test_a_newer_schema_is_refused(bundle: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", '{"classes": 3}'])
 def test_a_damaged_file_is_named_in_one_line(bundle: Path, text: str) -> None:
     (bundle / "config.json").write_text(text)
+    seal(bundle)
     with pytest.raises(BundleError, match=r"config\.json: damaged") as error:
         read_bundle(bundle)
     assert "\n" not in str(error.value)
@@ -57,3 +91,62 @@ def test_damaged_weights_are_refused(bundle: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(BundleError, match=r"model\.safetensors"):
         Predictor.load(bundle)
+
+
+def test_sums_are_those_of_sha256sum(bundle: Path) -> None:
+    for line in (bundle / "SHA256SUMS").read_text().splitlines():
+        digest, name = line.split("  ")
+        assert hashlib.sha256((bundle / name).read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.parametrize("name", ["config.json", "calibration.json", "card.md"])
+def test_a_changed_file_is_refused(bundle: Path, name: str) -> None:
+    (bundle / name).write_text((bundle / name).read_text() + " ")
+    with pytest.raises(BundleError, match="SHA-256 differs"):
+        read_bundle(bundle)
+
+
+def test_a_flipped_bit_in_the_weights_is_found(bundle: Path) -> None:
+    content = bytearray((bundle / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (bundle / "model.safetensors").write_bytes(content)
+    with pytest.raises(BundleError, match=r"model\.safetensors: is not the file"):
+        read_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "..", "..\\x", ""])
+def test_a_path_that_leads_outside_is_refused(bundle: Path, name: str) -> None:
+    with (bundle / "SHA256SUMS").open("a") as file:
+        file.write(f"{'0' * 64}  {name}\n")
+    with pytest.raises(BundleError, match=r"SHA256SUMS:\d+: .* plain name"):
+        read_bundle(bundle)
+
+
+def test_a_link_is_refused(bundle: Path, tmp_path: Path) -> None:
+    (bundle / "card.md").rename(tmp_path / "card.md")
+    (bundle / "card.md").symlink_to(tmp_path / "card.md")
+    with pytest.raises(BundleError, match=r"card\.md, or it is a link"):
+        read_bundle(bundle)
+
+
+def test_a_pickle_that_calls_itself_safetensors_is_not_opened(bundle: Path) -> None:
+    (bundle / "model.safetensors").write_bytes(pickle.dumps({"weight": [1.0]}))
+    seal(bundle)
+    with pytest.raises(BundleError, match=r"model\.safetensors: does not fit"):
+        Predictor.load(bundle)
+
+
+def test_sums_cannot_be_left_out(bundle: Path) -> None:
+    (bundle / "SHA256SUMS").unlink()
+    with pytest.raises(BundleError, match="SHA256SUMS"):
+        read_bundle(bundle)
+
+
+def test_a_bundle_of_schema_1_is_read(bundle: Path) -> None:
+    config = json.loads((bundle / "config.json").read_text())
+    (bundle / "config.json").write_text(json.dumps(config | {"schema": 1}))
+    (bundle / "calibration.json").write_text(json.dumps({"temperature": 1.5}))
+    (bundle / "SHA256SUMS").unlink()
+    read = read_bundle(bundle)
+    assert read.calibration.temperature == 1.5
+    assert set(read.files) == {"config.json", "calibration.json", "model.safetensors"}

@@ -193,6 +193,33 @@ def test_evaluate_names_an_unknown_label(
     assert "new.csv:2 column label: 'wart'" in capsys.readouterr().err
 
 
+def test_evaluate_tries_poor_images_and_compare_pairs_two_runs(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["--resamples", "20", "--split", "val", "--name", "tried"]
+    assert main(["evaluate", str(trained), *small, "--robustness", "--focus", "0"]) == 0
+    folder = trained / "evaluation" / "tried"
+    tried = json.loads((folder / "robustness.json").read_text())
+    assert len(tried["conditions"]) > 70
+    assert "How it bears poor images" in (folder / "report.html").read_text(encoding="utf-8")
+    against = ["--robustness", "--reference"]
+    assert main(["evaluate", str(trained), "--split", "val", *against, str(tmp_path)]) == 1
+    assert "--robustness` on the same table first" in capsys.readouterr().err
+    assert main(["evaluate", str(trained), *small, "--reference", str(trained)]) == 2
+    assert main(["evaluate", str(trained), *small]) == 0
+    assert not (folder / "robustness.json").exists()  # that was another evaluation
+    focus = json.loads((folder / "focus.json").read_text())
+    assert set(focus["modalities"]) == set(VIEWS)
+
+    out = tmp_path / "compared"
+    compare = ["compare", str(trained), str(trained), "--out", str(out), "--resamples", "20"]
+    assert main([*compare, "--name", "tried"]) == 0
+    assert "lesions that both judged" in capsys.readouterr().out
+    assert json.loads((out / "compare.json").read_text())["metrics"]["nll"]["difference"]["p"] == 1
+    assert main([*compare, "--name", "absent"]) == 1
+    assert "agfnet evaluate" in capsys.readouterr().err
+
+
 def test_evaluate_needs_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(tmp_path)]) == 1
     assert "not a run folder" in capsys.readouterr().err

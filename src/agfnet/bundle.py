@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,13 +15,17 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors.numpy import save_file
 
 from agfnet import __version__
-from agfnet.config import ModalityConfig, ModelConfig
+from agfnet.config import ModalityConfig, ModelConfig, SetScore
 from agfnet.errors import BundleError
 from agfnet.files import replacing, write_json, write_text
 
 T = TypeVar("T")
-SCHEMA = 1
+SCHEMA = 2
+"""2: SHA256SUMS. Schema 1 has none and is read as it is; its other files are the same."""
 WEIGHTS = "model.safetensors"
+NEEDED = ("config.json", "calibration.json", WEIGHTS)
+SUMS = "SHA256SUMS"
+SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_-][A-Za-z0-9._-]*)")
 
 
 @dataclass(frozen=True)
@@ -48,11 +55,59 @@ class BundleConfig:
 
 
 @dataclass(frozen=True)
+class PredictionSets:
+    """Conformal prediction sets: a class is in the set while its score is within the quantile."""
+
+    score: SetScore
+    """What is compared with the quantile (see `agfnet.inference.decision`)."""
+    coverage: float
+    """Share of new patients' lesions whose true class the set holds, at least."""
+    by_class: bool
+    """Whether that holds within every class, and not only over all."""
+    quantiles: tuple[float | None, ...]
+    """Largest score of a class in the set, per class; None where no score is too large."""
+    penalty: float = 0.0
+    """RAPS: added to the score for every rank beyond `rank`."""
+    rank: int = 1
+    """RAPS: classes that cost no penalty."""
+
+
+@dataclass(frozen=True)
+class Abstention:
+    """The least confidence of an answer that is given at a guaranteed risk."""
+
+    threshold: float
+    """Answers with less confidence than this are left to a person."""
+    risk: float
+    """Largest share of wrong answers among those given that was asked for."""
+    delta: float
+    """Probability that the guarantee fails."""
+    bound: float
+    """The share of wrong answers that is guaranteed."""
+    coverage: float
+    """Share of the validation patients whose lesion is answered."""
+
+
+@dataclass(frozen=True)
 class Calibration:
     """What was fitted on the validation split after training: `calibration.json`."""
 
     temperature: float = 1.0
     """Divides the log-probabilities before the final softmax."""
+    scale: tuple[float, ...] | None = None
+    """Vector scaling instead: multiplies the log-probability of each class."""
+    bias: tuple[float, ...] | None = None
+    """Vector scaling: added to the log-probability of each class after `scale`."""
+    sets: PredictionSets | None = None
+    """Which classes an answer cannot rule out."""
+    abstention: Abstention | None = None
+    """When an answer is left to a person; None where no risk could be guaranteed."""
+    ood_threshold: float | None = None
+    """Energy above which a case is unlike those of the validation split."""
+    cases: int | None = None
+    """Labelled validation cases that all this was fitted on."""
+    patients: int | None = None
+    """Their patients."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +117,7 @@ class Bundle:
     folder: Path
     config: BundleConfig
     calibration: Calibration
+    files: tuple[str, ...]  # that were verified; nothing else in the folder is used
 
     @property
     def weights(self) -> Path:
@@ -77,38 +133,123 @@ def write_bundle(
     with replacing(folder / WEIGHTS) as temporary:
         save_file(dict(weights), temporary)
     write_text(folder / "card.md", card)
-    bundle = write_calibration(Bundle(folder, config, Calibration()), Calibration())
-    write_json(folder / "config.json", asdict(config))  # last: a bundle with it is complete
-    return bundle
+    write_json(folder / "calibration.json", asdict(Calibration()))
+    write_json(folder / "config.json", asdict(config))
+    seal(folder)  # last: a bundle with it is complete
+    return read_bundle(folder)
 
 
 def write_calibration(bundle: Bundle, calibration: Calibration) -> Bundle:
     """Replace the calibration of a bundle."""
     write_json(bundle.folder / "calibration.json", asdict(calibration))
-    return Bundle(bundle.folder, bundle.config, calibration)
+    seal(bundle.folder)
+    return read_bundle(bundle.folder)
+
+
+def seal(folder: Path) -> None:
+    """Write SHA256SUMS over all files of a bundle; `sha256sum -c SHA256SUMS` reads it as well."""
+    names = sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.is_file() and path.name != SUMS and not path.name.startswith(".")
+    )
+    write_text(folder / SUMS, "".join(f"{sha256(folder / name)}  {name}\n" for name in names))
+
+
+def verify(folder: Path) -> tuple[str, ...]:
+    """Compare every file of a bundle with its SHA-256; their names.
+
+    Raises:
+        BundleError: a file that is missing, changed, a link, or named by a path; or no sums.
+    """
+    try:
+        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(
+            f"{folder}: no readable {SUMS}; copy the whole folder again from where it was made"
+        ) from error
+    names = []
+    for number, line in enumerate(lines, start=1):
+        found = SUM.fullmatch(line)
+        if found is None:
+            raise BundleError(
+                f"{folder / SUMS}:{number}: {line[:80]!r}; expected a SHA-256 and the plain name of"
+                " a file in this folder"
+            )
+        digest, name = found.groups()
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            raise BundleError(f"{folder}: no {name}, or it is a link; copy the whole folder again")
+        if sha256(path) != digest:
+            raise BundleError(
+                f"{path}: is not the file that was written (its SHA-256 differs); copy the whole"
+                " folder again"
+            )
+        names.append(name)
+    return tuple(names)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_bundle(folder: str | Path) -> Bundle:
-    """Read a bundle, or the bundle inside a run folder.
+    """Read and verify a bundle, or the bundle inside a run folder.
 
     Raises:
-        BundleError: not a bundle, a file missing or damaged, or a schema newer than this version.
+        BundleError: not a bundle, a file missing, changed or damaged, or a schema newer than this
+            version.
     """
     folder = Path(folder)
     if (folder / "bundle" / "config.json").is_file():
         folder = folder / "bundle"
-    for name in ("config.json", "calibration.json", WEIGHTS):
+    for name in NEEDED:
         if not (folder / name).is_file():
             raise BundleError(
                 f"{folder}: no {name}; expected a bundle, or a run folder that has one"
             )
-    config = read_json(folder / "config.json", BundleConfig)
-    if config.schema > SCHEMA:
+    config = read_config(folder / "config.json")
+    files = verify(folder) if (folder / SUMS).exists() or config.schema > 1 else NEEDED
+    if absent := ", ".join(sorted(set(NEEDED) - set(files))):
+        raise BundleError(f"{folder / SUMS}: does not list {absent}; copy the whole folder again")
+    calibration = read_json(folder / "calibration.json", Calibration)
+    return Bundle(folder, config, calibration, files)
+
+
+def read_config(path: Path) -> BundleConfig:
+    """Read `config.json` of this schema or an older one.
+
+    Raises:
+        BundleError: damaged, or newer than this version.
+    """
+    try:
+        settings = json.loads(path.read_bytes())
+        schema = int(settings["schema"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise BundleError(f"{path}: damaged: {error or 'no schema'}") from error
+    if schema > SCHEMA:
         raise BundleError(
-            f"{folder}: written by agfnet {config.agfnet} with schema {config.schema}, newer than"
-            f" {SCHEMA}; update agfnet"
+            f"{path.parent}: written by agfnet {settings.get('agfnet', 'unknown')} with schema"
+            f" {schema}, newer than {SCHEMA}; update agfnet"
         )
-    return Bundle(folder, config, read_json(folder / "calibration.json", Calibration))
+    return read_json(path, BundleConfig)
+
+
+def describe(bundle: Bundle) -> dict[str, str]:
+    """What a bundle is, in words."""
+    config, calibration = bundle.config, bundle.calibration
+    return {
+        "network": f"{config.model.method}, backbone {config.model.backbone.name}",
+        "modalities": ", ".join(config.modalities),
+        "classes": ", ".join(config.classes),
+        "input": f"{config.size} x {config.size} pixels",
+        "temperature": f"{calibration.temperature:.3g}",
+        "training table": f"SHA-256 {config.data_hash}",
+        "written by": f"agfnet {config.agfnet}, schema {config.schema}",
+        "files": ", ".join(bundle.files),
+    }
 
 
 def read_json(path: Path, kind: type[T]) -> T:

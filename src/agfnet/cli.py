@@ -5,6 +5,8 @@ Exit codes: 0 done, 1 the data or the model has problems (listed), 2 wrong use.
 
 from __future__ import annotations
 
+import re
+import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +17,9 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter, set_parsing_setti
 
 from agfnet import NOTICE, __version__
 from agfnet.config import (
+    BundleActionConfig,
     CheckConfig,
+    CompareConfig,
     DeidentifyConfig,
     DemoConfig,
     EvaluateConfig,
@@ -23,11 +27,12 @@ from agfnet.config import (
     PhantomConfig,
     PredictConfig,
     SplitConfig,
+    StudyConfig,
     TrainConfig,
     default_modalities,
 )
 from agfnet.errors import AgfnetError, ConfigError, DataError
-from agfnet.terminal import bar, say, show_result, show_table
+from agfnet.terminal import bar, say, show_comparison, show_result, show_table
 
 DESCRIPTION = f"""Skin lesion diagnosis from a clinical photograph and skin ultrasound.
 {NOTICE}
@@ -141,10 +146,15 @@ def show_split(cases: Sequence[Any], column: str, centres: Sequence[str] = ()) -
 
 
 def train(config: TrainConfig) -> None:
+    from agfnet.bundle import read_bundle
+    from agfnet.evaluation.fitting import shortcomings
     from agfnet.study.run import run
 
     with bar("evaluating") as progress:
         folder = run(config, progress=progress)
+    bundle = read_bundle(folder)
+    for line in shortcomings(bundle.calibration, bundle.config.classes):
+        say(f"Note: {line}")
     result = folder / "evaluation" / "test"
     if result.is_dir():
         show_result(result)
@@ -158,6 +168,12 @@ def evaluate(config: EvaluateConfig) -> None:
     with bar("evaluating") as progress:
         folder = evaluate_run(config, progress=progress)
     show_result(folder)
+
+
+def compare(config: CompareConfig) -> None:
+    from agfnet.evaluation.compare_run import compare_runs
+
+    show_comparison(compare_runs(config))
 
 
 def predict(config: PredictConfig) -> None:
@@ -197,7 +213,7 @@ def predict_table(table: str, out: str, predictor: Any) -> None:
 
 def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     from agfnet.data.cases import JOIN
-    from agfnet.inference.picture import save_picture, sentence
+    from agfnet.inference.picture import doubts, save_picture, sentence
 
     images = {
         name: tuple(Path(path) for path in cell.split(JOIN) if path)
@@ -207,6 +223,8 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     classes = predictor.bundle.config.classes
     missing = [name for name in predictor.bundle.config.modalities if not images.get(name)]
     say(sentence(classes, diagnosis))
+    for doubt in doubts(classes, diagnosis):
+        say(doubt)
     if missing:
         say(f"Without {' and '.join(missing)}: the answer rests on the other images alone.")
     if (count := len(diagnosis.frames)) > 1:
@@ -221,6 +239,31 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
         save_picture(config.picture, classes=classes, diagnosis=diagnosis, images=pixels)
         say(f"Wrote {config.picture}")
     say(NOTICE)
+
+
+def study(config: StudyConfig) -> None:
+    from agfnet.study.command import run_study
+
+    run_study(config)
+
+
+def bundle(config: BundleActionConfig) -> None:
+    from agfnet.bundle import describe, read_bundle
+    from agfnet.hub import pull, push
+
+    if config.action in ("push", "pull") and config.repo is None:
+        raise ConfigError(f"repo: {config.action} needs --repo owner/name")
+    if config.action == "push":
+        say(f"Pushed to {push(config.folder, str(config.repo), private=config.private)}")
+        return
+    if config.action == "pull":
+        pull(str(config.repo), config.folder)
+    read = read_bundle(config.folder)
+    if config.action == "show":
+        show_table(["bundle", str(read.folder)], [list(row) for row in describe(read).items()])
+        say(NOTICE)
+    else:
+        say(f"{read.folder}: {len(read.files)} files are what was written.")
 
 
 @dataclass(frozen=True)
@@ -240,7 +283,10 @@ COMMANDS = {
     "split": Command(SplitConfig, split),
     "train": Command(TrainConfig, train),
     "evaluate": Command(EvaluateConfig, evaluate),
+    "compare": Command(CompareConfig, compare),
     "predict": Command(PredictConfig, predict),
+    "bundle": Command(BundleActionConfig, bundle),
+    "study": Command(StudyConfig, study),
 }
 
 
@@ -269,10 +315,19 @@ def build_parser() -> ArgumentParser:
     return parser
 
 
+def underscored(argument: str) -> str:
+    """`--dry-run` as `--dry_run`; what follows a dot or an equals sign stays."""
+    option = re.match(r"--[\w-]+", argument)
+    if option is None:
+        return argument
+    return "--" + option[0][2:].replace("-", "_") + argument[option.end() :]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     parser = build_parser()
-    chosen = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    chosen = parser.parse_args([underscored(argument) for argument in given])
     name: str = chosen.command
     debug: bool = chosen[name].debug
     command = COMMANDS[name]

@@ -15,6 +15,21 @@ Resize = Literal["crop", "pad", "stretch"]
 Kind = Literal["photo", "ultrasound"]
 Frames = Literal["random", "first", "middle"]
 Skin = Literal["keep", "shift", "flatten"]
+Method = Literal[
+    "agfnet",
+    "concatenation",
+    "late_fusion",
+    "sum",
+    "low_rank",
+    "mmtm",
+    "metablock",
+    "fusionm4net",
+    "tformer",
+    "cross_attention",
+    "hyper_branch",
+    "adversarial",
+]
+SetScore = Literal["lac", "aps", "raps"]
 HOLDOUT = (0.7, 0.1, 0.2)
 """Shares of train, val and test, unless the user says otherwise."""
 
@@ -104,6 +119,9 @@ class DataConfig:
     """Which labels to keep, in class order: a list keeps a subset, a mapping from new name to old
     names merges several into one. All labels of the training split in alphabetical order if unset.
     Cases with other labels are left out, and counted."""
+    train_fraction: float | None = None
+    """Train on this share of the training patients only, of every label alike: for learning curves.
+    With the same seed, a smaller share is part of a larger one. All if unset."""
     size: int = 224
     """Side of the square image that the network sees, in pixels."""
     augment: bool = True
@@ -119,6 +137,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         check(self, 16, 4096, "size")
         check(self, 0, 1e6, "cache_mb", "workers", "fold")
+        check(self, 1e-6, 1, "train_fraction")
 
 
 @dataclass(frozen=True)
@@ -176,13 +195,24 @@ class FusionConfig:
 class ModelConfig:
     """The network."""
 
-    method: Literal["agfnet", "concatenation"] = "agfnet"
-    """`agfnet`, or `concatenation`: pooled features of all modalities side by side and one linear
-    layer (with one modality: the single-modality baseline)."""
+    method: Method = "agfnet"
+    """How the views are fused; docs/peers.md has the papers.
+    `agfnet`: attention-guided local and global learning.
+    `concatenation`: pooled features side by side (with one modality: the single-modality baseline).
+    `late_fusion`: mean of the views' logits.
+    `sum`: pooled features added.
+    `low_rank`: products of pooled features (LMF).
+    `mmtm`: channels gated by all views, stage by stage.
+    `metablock`: features gated by the other views.
+    `fusionm4net`: weighted mean of branches, weights searched on the validation split.
+    `tformer`: window attention over all views, stage by stage.
+    `cross_attention`: tokens of each view attend to those of the others.
+    `hyper_branch`: a branch that mixes the views place by place (HcCNN, CAFNet).
+    `adversarial`: features that hide their view and rebuild the image (AMFAM)."""
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     dropout: float = 0.1
-    """Dropout before every classification head."""
+    """Dropout before every classification head, and of what global learning adds."""
 
     def __post_init__(self) -> None:
         check(self, 0, 0.95, "dropout")
@@ -270,6 +300,41 @@ class OptimConfig:
 
 
 @dataclass(frozen=True)
+class CalibrationConfig:
+    """What is fitted on the validation split after training and kept in the bundle."""
+
+    scaling: Literal["temperature", "vector", "none"] = "temperature"
+    """`temperature`: one number makes all answers more or less confident. `vector`: a factor and an
+    offset per class, which can change the answer; for some thousand validation cases. `none`: the
+    probabilities stay as the network gives them."""
+    sets: SetScore = "lac"
+    """How the classes are chosen that an answer cannot rule out. `lac`: the smallest sets on
+    average. `aps`: larger where the network doubts. `raps`: `aps` without long tails."""
+    coverage: float = 0.9
+    """Share of new lesions whose true class is in the set."""
+    by_class: bool = False
+    """Reach the coverage within every class, not only over all. A class with few validation
+    patients is then in every set."""
+    penalty: float = 0.1
+    """`raps`: what every class beyond `rank` adds to the score."""
+    rank: int = 2
+    """`raps`: classes that add nothing."""
+    risk: float = 0.1
+    """Largest share of wrong answers among those given; less confident answers are left to a
+    person."""
+    delta: float = 0.05
+    """Probability that this guarantee fails."""
+    strangers: float = 0.05
+    """Share of ordinary lesions that may be called unlike those that the network was made for."""
+
+    def __post_init__(self) -> None:
+        check(self, 0.5, 0.999, "coverage")
+        check(self, 0, 1, "penalty")
+        check(self, 1, 1000, "rank")
+        check(self, 0.001, 0.5, "risk", "delta", "strangers")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Train one network and evaluate it on the test split."""
 
@@ -278,6 +343,7 @@ class TrainConfig:
     reconstruction: ReconstructionConfig = field(default_factory=ReconstructionConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     name: str = "agfnet"
     """Name of the run."""
     runs: str = "runs"
@@ -304,6 +370,53 @@ class EvaluateConfig:
     """Bootstrap resamples of patients for the 95 % intervals."""
     seed: int = 0
     """Seed of the resampling."""
+    malignant: list[str] | None = None
+    """Classes to tell as a group from all others, as in `[MEL, BCC]`: their probabilities are
+    summed, and malignant.json is written too."""
+    sensitivities: tuple[float, ...] = (0.9, 0.95)
+    """Sensitivities of the operating points of that group; their thresholds come from the
+    validation split of the run."""
+    robustness: bool = False
+    """Also try corrupted, missing and mismatched images: robustness.json. Every lesion then goes
+    through the network some eighty times."""
+    reference: str | None = None
+    """Run whose errors under the same corruptions divide those of this one (mean corruption error);
+    it must have been evaluated with `robustness` on the same table."""
+    focus: int = 100
+    """If the table has lesion masks: on how many of its lesions, drawn at random, to measure where
+    the evidence lies (focus.json); 0 leaves it out."""
+
+    def __post_init__(self) -> None:
+        check(self, 1, 1e6, "resamples")
+        check(self, 0, 1e6, "focus")
+        if self.reference is not None and not self.robustness:
+            raise ConfigError("reference: goes with robustness; add --robustness")
+        for value in self.sensitivities:
+            if not 0 < value <= 1:
+                raise ConfigError(f"sensitivities: {value} is out of range; expected 0 to 1")
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Compare two runs on the lesions that both have judged: compare.html and compare.json."""
+
+    run_a: str
+    """Run folder; differences are those of this run minus the other."""
+    run_b: str
+    """Run folder to compare it with."""
+    name: str = "test"
+    """Name of the result in `evaluation/` of both runs, as `agfnet evaluate` left it."""
+    out: str | None = None
+    """Folder to write; `RUN_A/comparison/` and the name of the other run if unset."""
+    cases: str | None = None
+    """Cases table with the images of the lesions to show; those of the runs if unset."""
+    resamples: int = 1000
+    """Bootstrap resamples of patients for intervals and p."""
+    seed: int = 0
+    """Seed of the resampling."""
+
+    def __post_init__(self) -> None:
+        check(self, 1, 1e6, "resamples")
 
 
 @dataclass(frozen=True)
@@ -323,6 +436,21 @@ class PredictConfig:
     (`x_frames.csv` beside `x.csv`)."""
     picture: str | None = None
     """Where a picture of the answer for one lesion goes (PNG, PDF or SVG)."""
+
+
+@dataclass(frozen=True)
+class BundleActionConfig:
+    """Show a bundle, verify its files, or move it to and from a model hub."""
+
+    action: Literal["show", "verify", "push", "pull"]
+    """`show` what it holds; `verify` every file against its SHA-256; `push` it to a repository of a
+    model hub, or `pull` it from one (the only commands that use a network)."""
+    folder: str
+    """Bundle, or run folder that has one; for `pull`, the folder to write."""
+    repo: str | None = None
+    """Repository on the hub, `owner/name`."""
+    private: bool = True
+    """`push` makes a new repository private."""
 
 
 @dataclass(frozen=True)
@@ -408,6 +536,126 @@ class ImportConfig:
     def __post_init__(self) -> None:
         if self.modalities is not None and self.dataset != "folder":
             raise ConfigError(f"modalities: {self.dataset} has its own; leave the setting out")
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """Run a study from one file: every run that is not finished, then the tables of comparison."""
+
+    file: str
+    """The study (YAML)."""
+    dry_run: bool = False
+    """List the runs and how far they are; run nothing."""
+    only: str | None = None
+    """Run the i-th of n shares, as in `2/8`, and make no tables: for the tasks of a job array. The
+    same command without it finishes the study."""
+    executor: Literal["local", "ray"] = "local"
+    """`local`: on this machine. `ray`: on a Ray cluster (needs agfnet[cluster]); `out` of the study
+    must be a folder that all its machines share."""
+    workers: int = 1
+    """Runs at the same time on this machine, each a process of its own if more than one."""
+    address: str | None = None
+    """Ray: where the cluster is, as in `auto` or `10.0.0.1:6379`; this machine if unset."""
+    cpus: int | None = None
+    """CPU cores of a run: its threads, and what Ray reserves. If unset, `workers` share all cores,
+    and with Ray it is 1."""
+    gpus: float = 0.0
+    """Ray: GPUs of a run; 0.5 puts two runs on one."""
+
+    def __post_init__(self) -> None:
+        check(self, 1, 1024, "workers", "cpus")
+        check(self, 0, 64, "gpus")
+        for name, value in (("address", self.address), ("gpus", self.gpus)):
+            if value and self.executor != "ray":
+                raise ConfigError(f"{name}: goes with --executor ray")
+
+
+@dataclass(frozen=True)
+class RangeConfig:
+    """Values from which a search draws."""
+
+    low: int | float
+    """Lowest value."""
+    high: int | float
+    """Highest value; whole numbers only, if both are whole."""
+    log: bool = False
+    """Draw the logarithm evenly: for settings of which the order of magnitude matters."""
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ConfigError(
+                f"low: {self.low} must be below high ({self.high}), and above 0 in log"
+            )
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """Search for good settings of every method, judged on validation cases alone."""
+
+    parameters: dict[str, RangeConfig | list[Any]]
+    """What is searched: a dotted setting, and `{low, high, log}` or a list of choices."""
+    metric: str = "nll"
+    """What is optimised: a metric on the validation split, mean over folds and seeds."""
+    trials: int = 20
+    """Settings to try, for each method: methods that are compared get the same number."""
+    seed: int = 0
+    """Seed of the sampler (TPE)."""
+
+    def __post_init__(self) -> None:
+        check(self, 1, 1e5, "trials")
+        if not self.parameters:
+            raise ConfigError("parameters: name at least one setting to search")
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """What a study file says: methods x settings x folds x seeds, each a run."""
+
+    out: str
+    """Folder for all of it: cohorts, runs, tables."""
+    base: dict[str, Any]
+    """Settings of every run, as in `agfnet train`, but for name, runs, seed and resume."""
+    methods: list[str] | dict[str, str | dict[str, Any] | None]
+    """What is compared. A list holds names of networks (`model.method`) and of variants of AGFnet
+    (docs/study.md). A mapping gives names of one's own: to a network or variant, or to changes of
+    the base by dotted name, as in `photo only: {data.modalities: [clinical]}`. `{}` is the base."""
+    reference: str | None = None
+    """The method that all others are compared with; the first if unset."""
+    seeds: list[int] = field(default_factory=lambda: [0])
+    """A network is trained anew for each. Without several, nothing is known about chance."""
+    folds: list[int] | None = None
+    """Values of `data.fold`, for a table with folds; its own split decides if unset."""
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Conditions under which all methods are compared: name to changes of the base by dotted name,
+    made after those of the method. Several that differ in `data.train_fraction` are a learning
+    curve."""
+    cohort: dict[str, Any] | None = None
+    """A phantom cohort to make first, as in `agfnet phantom`, but for `out`; the runs use it as
+    their `data.cases`."""
+    cohort_per_seed: bool = False
+    """Every seed has a phantom cohort of its own: what holds then holds for other cohorts too."""
+    evaluate: dict[str, str | dict[str, Any]] = field(default_factory=dict)
+    """Further tables to score every run on: name to a cases table, or to changes of `cohort`. Of a
+    table with a split, only test is scored."""
+    metrics: list[str] = field(
+        default_factory=lambda: ["balanced_accuracy", "macro_auc", "nll", "ece", "aurc"]
+    )
+    """Metrics of the tables, in order; ranks are shown for each."""
+    resamples: int = 1000
+    """Bootstrap resamples of patients for intervals and p."""
+    search: SearchConfig | None = None
+    """Search settings instead of comparing: no test case is used."""
+
+    def __post_init__(self) -> None:
+        check(self, 10, 1e6, "resamples")
+        for name in ("methods", "seeds", "metrics"):
+            values = list(getattr(self, name))
+            if not values or len(set(values)) < len(values):
+                raise ConfigError(f"{name}: expected one or more, none of them twice")
+        if self.cohort is None and self.cohort_per_seed:
+            raise ConfigError("cohort_per_seed: goes with cohort")
+        if self.cohort is not None and self.folds is not None:
+            raise ConfigError("folds: go with a table of your own; a phantom cohort has a split")
 
 
 @dataclass(frozen=True)

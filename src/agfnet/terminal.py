@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 WIDTH = 120  # of a table in a file or a pipe
+SHOWN = 10  # metrics on the screen: those that every evaluation begins with
 Report = Callable[[int, int], None]  # done, in all
 
 
@@ -40,12 +41,33 @@ def show_result(folder: Path) -> None:
     if metrics:
         rows = [
             [name, *("n/a" if metric[key] is None else f"{metric[key]:.3f}" for key in metric)]
-            for name, metric in metrics.items()
+            for name, metric in list(metrics.items())[:SHOWN]
         ]
         show_table(
             ["metric", "value", "low", "high"], rows, f"{count} labelled cases, 95 % interval"
         )
     say(f"Report: {folder / 'report.html'}")
+
+
+def show_comparison(folder: Path) -> None:
+    """Print the differences of two runs and where the page is."""
+    found = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
+
+    def shown(value: float | None) -> str:
+        return "n/a" if value is None else f"{value:.3f}"
+
+    rows = [
+        [
+            name,
+            shown(row["a"]["value"]),
+            shown(row["b"]["value"]),
+            *(shown(row["difference"][key]) for key in ("value", "low", "high", "p")),
+        ]
+        for name, row in found["metrics"].items()
+    ]
+    title = f"{found['n']} lesions that both judged; a minus b, 95 % interval"
+    show_table(["metric", "a", "b", "difference", "low", "high", "p"], rows, title)
+    say(f"Page: {folder / 'compare.html'}")
 
 
 @contextmanager

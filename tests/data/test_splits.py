@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agfnet.data.cases import Case, CasesTable
-from agfnet.data.splits import SplitRow, require_split, split_cases, split_summary
+from agfnet.data.splits import SplitRow, keep_fraction, require_split, split_cases, split_summary
 from agfnet.errors import ConfigError, DataError
 
 
@@ -162,3 +162,22 @@ def test_summary_counts_cases_and_patients():
         SplitRow("", "a", 1, 1),
         SplitRow("", "b", 0, 0),
     ]
+
+
+def test_a_fraction_keeps_whole_patients_of_every_label_and_is_nested():
+    cases = cohort({"a": 300, "b": 60, "c": 3}, patients=200)
+    kept = {0.0: set()}
+    for fraction in (0.01, 0.1, 0.25, 0.6, 1.0):
+        part = keep_fraction(cases, fraction, seed=3)
+        names = {c.patient_id for c in part}
+        assert [c for c in cases if c.patient_id in names] == list(part)
+        assert {c.label for c in part} == {"a", "b", "c"}
+        assert names > kept[max(kept)]
+        kept[fraction] = names
+    everyone = len({c.patient_id for c in cases})
+    assert len(kept[1.0]) == everyone
+    assert len(kept[0.25]) == pytest.approx(0.25 * everyone, abs=3)
+    other = {c.patient_id for c in keep_fraction(cases, 0.25, seed=4)}
+    assert other != kept[0.25]
+    shuffled = random.Random(1).sample(cases, len(cases))
+    assert {c.patient_id for c in keep_fraction(shuffled, 0.25, seed=3)} == kept[0.25]

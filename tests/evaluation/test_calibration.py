@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from agfnet.evaluation.calibration import apply_temperature, fit_temperature, reliability
+from agfnet.evaluation.calibration import (
+    apply_temperature,
+    effective_cases,
+    fit_temperature,
+    fit_vector,
+    reliability,
+)
 from agfnet.evaluation.metrics import BINS, ece, nll
 
 
@@ -77,3 +83,71 @@ def test_reliability_sums_up_to_the_calibration_error(table):
     found = reliability(cohort.probabilities, cohort.target, bins=BINS)
     gaps = np.nansum(found.cases * np.abs(found.confidence - found.accuracy)) / 300
     assert ece(cohort.probabilities, cohort.target) == pytest.approx(gaps)
+
+
+def test_vector_scaling_finds_what_spoiled_each_class():
+    rng = np.random.default_rng(0)
+    logits = log_softmax(2 * rng.normal(size=(20000, 3)), axis=1)
+    scale, bias = np.array([0.6, 1.0, 1.5]), np.array([-1.0, 0.0, 1.0])
+    truth = softmax(scale * logits + bias, axis=1)
+    target = (rng.random((20000, 1)) > truth.cumsum(axis=1)[:, :2]).sum(axis=1)
+    found_scale, found_bias = fit_vector(np.exp(logits), target)
+    np.testing.assert_allclose(found_scale, scale, atol=0.1)
+    np.testing.assert_allclose(found_bias - found_bias[1], bias, atol=0.15)
+
+
+def test_vector_scaling_beats_a_temperature_and_stands_on_its_optimum(table):
+    cohort = table(200)
+    logs, target = np.log(cohort.probabilities), cohort.target
+    scale, bias = fit_vector(cohort.probabilities, target)
+
+    def loss(scale, bias):
+        fit = nll(softmax(scale * logs + bias, axis=1), target) * 200
+        return fit + ((scale - 1) ** 2).sum() / 2 + (bias**2).sum() / 2
+
+    best = loss(scale, bias)
+    temperature = fit_temperature(cohort.probabilities, target)
+    assert best < loss(np.full(4, 1 / temperature), np.zeros(4))
+    for step in 0.05 * np.eye(4):
+        assert best < min(loss(scale + step, bias), loss(scale, bias - step))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 5])
+def test_vector_scaling_of_few_or_perfect_cases_stays_near_the_network(rows):
+    probabilities = np.tile([1.0, 0.0], (rows, 1))
+    scale, bias = fit_vector(probabilities, np.zeros(rows, dtype=int))
+    np.testing.assert_allclose(scale, 1, atol=0.01)
+    np.testing.assert_allclose(bias, 0, atol=0.01)
+
+
+def test_equal_mass_reliability_has_equally_many_in_each_bin(table):
+    cohort = table(300)
+    found = reliability(cohort.probabilities, cohort.target, 5, equal_mass=True)
+    assert found.cases.tolist() == [60] * 5
+    assert (np.diff(found.confidence) > 0).all()
+    right = (cohort.probabilities.argmax(axis=1) == cohort.target).mean()
+    assert found.accuracy.mean() == pytest.approx(right)
+
+
+def test_patients_widen_the_intervals_of_reliability(table):
+    cohort = table(100)
+    rows = np.repeat(np.arange(100), 4)
+    many = cohort.select(rows)
+    alone = reliability(cohort.probabilities, cohort.target, 4, patient=np.arange(100))
+    known = reliability(many.probabilities, many.target, 4, patient=rows)
+    naive = reliability(many.probabilities, many.target, 4)
+    filled = alone.cases > 5
+    np.testing.assert_allclose(known.low[filled], alone.low[filled], atol=0.02)
+    assert (known.low[filled] < naive.low[filled]).all()
+    np.testing.assert_allclose(known.accuracy, naive.accuracy)
+
+
+def test_effective_cases():
+    right = np.array([1.0, 0, 1, 1, 0, 1])
+    assert effective_cases(np.repeat(right, 3), np.repeat(np.arange(6), 3)) == pytest.approx(
+        effective_cases(right, np.arange(6))
+    )
+    assert effective_cases(right, np.arange(6)) == pytest.approx(5)  # variance over n - 1
+    assert effective_cases(np.ones(6), np.array([0, 0, 1, 1, 2, 2])) == 3
+    assert effective_cases(right, np.zeros(6)) == 1
+    assert effective_cases(np.empty(0), np.empty(0)) == 0

@@ -1,23 +1,44 @@
+import dataclasses
 import json
+import warnings
 
 import numpy as np
 import pytest
 
-from agfnet.evaluation.evaluate import evaluate
-from agfnet.evaluation.metrics import METRICS
+from agfnet.evaluation.certainty import CERTAINTY
+from agfnet.evaluation.discrimination import DISCRIMINATION
+from agfnet.evaluation.evaluate import FILES, evaluate, evaluate_classes, result_files
+from agfnet.evaluation.metrics import METRICS, class_auc, confusion, rates
 from agfnet.files import write_json
 from agfnet.inference.predictions import Predictions
+
+NAMES = [*METRICS, *DISCRIMINATION, *CERTAINTY]
 
 
 def test_the_contract_of_metrics_json(table, tmp_path):
     found = evaluate(table(50), resamples=50, seed=1)
-    assert list(found) == [*METRICS, "n"]
+    assert list(found) == [*NAMES, "n"]
     assert found["n"] == 50
     assert set(found["accuracy"]) == {"value", "low", "high"}
     path = tmp_path / "metrics.json"
     write_json(path, found)
     assert json.loads(path.read_text()) == found
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_decisions_of_the_table_are_scored_too(table):
+    cases = table(50)
+    cases = dataclasses.replace(
+        cases,
+        prediction_set=np.ones((50, 4), dtype=bool),
+        abstain=np.zeros(50, dtype=bool),
+        out_of_distribution=np.zeros(50, dtype=bool),
+    )
+    found = evaluate(cases, resamples=5)
+    assert found["set_coverage"]["value"] == 1
+    assert found["set_size"]["value"] == 4
+    assert found["selective_risk"]["value"] == pytest.approx(1 - found["accuracy"]["value"])
+    assert list(found)[-1] == "n"
 
 
 def test_undefined_is_null(table, tmp_path):
@@ -37,3 +58,63 @@ def test_without_labels_there_is_only_their_number(rows):
         probabilities=np.full((rows, 2), 0.5),
     )
     assert evaluate(unlabelled) == {"n": 0}
+    assert result_files(unlabelled, malignant=["a"], attributes={"x": "abc"[:rows]}) == {
+        "metrics.json": {"n": 0}
+    }
+
+
+def test_the_classes_are_those_of_the_confusion_matrix(table):
+    cases = table(120, per_patient=2)
+    found = evaluate_classes(cases, resamples=50)
+    assert list(found) == list(cases.classes)
+    expected = rates(confusion(cases.probabilities, cases.target))
+    areas = class_auc(cases.probabilities, cases.target)
+    for c, entry in enumerate(found.values()):
+        assert entry["n"] == expected.cases[c]
+        assert entry["sensitivity"]["value"] == expected.sensitivity[c]
+        assert entry["specificity"]["value"] == expected.specificity[c]
+        assert entry["ppv"]["value"] == expected.precision[c]
+        assert entry["npv"]["value"] == expected.npv[c]
+        assert entry["f1"]["value"] == expected.f1[c]
+        for name in ("auc", "auc_delong"):
+            assert entry[name]["value"] == pytest.approx(areas[c])
+            assert entry[name]["low"] < areas[c] < entry[name]["high"]
+        assert abs(entry["auc"]["low"] - entry["auc_delong"]["low"]) < 0.05
+        assert entry["ece"]["low"] <= entry["ece"]["value"] <= entry["ece"]["high"]
+
+
+def test_every_file_is_made_of_what_there_is(table, tmp_path):
+    cases = table(60)
+    assert list(result_files(cases, resamples=5)) == ["metrics.json", "classes.json"]
+    files = result_files(
+        cases,
+        attributes={"x": ["a", "b"] * 30},
+        malignant=["class 1"],
+        validation=table(60, seed=3),
+        resamples=5,
+    )
+    assert tuple(files) == FILES
+    for name, content in files.items():
+        write_json(tmp_path / name, content)
+    curve = files["malignant.json"]["decision_curve"]
+    assert {len(values) for values in curve.values()} == {99}
+    assert len(files["malignant.json"]["operating_points"]) == 2
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize("labels", [None, ("class 0",)])
+def test_awkward_tables_give_numbers_or_null_and_no_warning(table, tmp_path, rows, labels):
+    cases = table(rows)
+    if labels:
+        cases = dataclasses.replace(cases, label=labels * rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        files = result_files(
+            cases,
+            attributes={"x": [str(row) for row in range(rows)]},
+            malignant=["class 1"],
+            validation=cases,
+            resamples=5,
+        )
+    for name, content in files.items():
+        write_json(tmp_path / name, content)

@@ -1,57 +1,16 @@
 import re
-from html.parser import HTMLParser
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from agfnet.evaluation.evaluate import evaluate
+from agfnet.evaluation.evaluate import evaluate, result_files
 from agfnet.evaluation.examples import Example, choose_examples
-from agfnet.evaluation.report import write_report
+from agfnet.evaluation.report.write import write_report
 from agfnet.evaluation.wording import summary
 from agfnet.inference.predictions import Predictions
 
-VOID = {"meta", "img", "br"}
-EVIL = '<b>&"'
-
-
-class Page(HTMLParser):
-    """Checks that the tags nest, and keeps what the tests ask about."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.stack, self.tags, self.words, self.ids, self.links = [], [], [], [], []
-        self.feed(text)
-        self.close()
-        assert self.stack == []
-
-    def handle_starttag(self, tag, attrs):
-        attributes = dict(attrs)
-        self.tags.append((tag, attributes))
-        if "id" in attributes:
-            self.ids.append(attributes["id"])
-        self.links += [
-            value
-            for name, value in attrs
-            if name in {"src", "href", "xlink:href", "action", "data"}
-        ]
-        if tag not in VOID:
-            self.stack.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.stack.pop()
-
-    def handle_endtag(self, tag):
-        assert self.stack.pop() == tag
-
-    def handle_data(self, data):
-        if "style" not in self.stack:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split()).replace("\u00a0", " ")
+from .pages import EVIL, Page
 
 
 def _examples(cases: Predictions) -> list[Example]:
@@ -63,6 +22,9 @@ def _examples(cases: Predictions) -> list[Example]:
             predicted=cases.predicted[row],
             probabilities=cases.probabilities[row],
             images={"clinical": pixels, EVIL: pixels},
+            overlays={"clinical": pixels},
+            prediction_set=(cases.predicted[row], EVIL),
+            abstained=cases.abstain is not None and bool(cases.abstain[row]),
         )
         for row in choose_examples(cases, 6)
     ]
@@ -78,6 +40,42 @@ def written(tmp_path):
         return Page(path.read_text(encoding="utf-8"))
 
     return write
+
+
+def _everything(cases: Predictions) -> dict[str, dict]:
+    """Every result file, as `evaluate_run` would write them."""
+    shown = dict.fromkeys(("value", "low", "high"), 0.5)
+    measures = dict.fromkeys(("accuracy", "balanced_accuracy", "nll", "ece", "drop"), shown)
+    conditions = [
+        {"modality": view, "corruption": name, "severity": severity, **measures}
+        for view, name in ((EVIL, "blur"), (EVIL, "missing"), ("", "frames_lost"))
+        for severity in ((0,) if name == "missing" else range(1, 6))
+    ]
+    focus = dict.fromkeys(("inside", "lesion", "pointing", "deletion", "insertion"), shown)
+    attributes = {EVIL: ["x", EVIL] * (len(cases) // 2)}
+    return result_files(cases, attributes=attributes, malignant=cases.classes[:1], resamples=20) | {
+        "robustness.json": {
+            "n": 9,
+            "clean": measures,
+            "means": dict.fromkeys(("mean_error", "rise", "mce", "relative_mce"), shown),
+            "conditions": conditions,
+        },
+        "focus.json": {
+            "evidence": "occlusion",
+            "n": 3,
+            "modalities": {EVIL: {"n": 3, **focus}},
+            "left_out": [EVIL],
+        },
+    }
+
+
+def _decided(cases: Predictions) -> Predictions:
+    """With sets and abstention, as a calibrated bundle answers."""
+    return replace(
+        cases,
+        prediction_set=cases.probabilities > 0.2,
+        abstain=cases.probabilities.max(axis=1) < 0.5,
+    )
 
 
 def _unlabelled(cases: Predictions) -> Predictions:
@@ -97,6 +95,50 @@ def test_a_page_for_every_table(rows, classes, table, written):
     assert page.text.count("Research use only, not a medical device.") == 2
     assert "Seed 3" in page.text
     assert ("html", {"lang": "en"}) in page.tags
+
+
+SECTIONS = {
+    "confusion": "What it confuses",
+    "classes": "Class by class",
+    "group": "Malignant against the rest",
+    "certainty": "When it leaves the answer to a person",
+    "subgroups": "For whom it works better or worse",
+    "robustness": "How it bears poor images",
+    "focus": "Whether it looks at the lesion",
+    "cases": "Left to a person",
+    "numbers": "Balanced accuracy",
+    "limits": "What this report cannot say",
+    "data": "Data and run",
+    "checklists": "TRIPOD+AI",
+}
+
+
+def test_every_section_is_there_and_linked(table, written):
+    cases = _decided(table(60))
+    page = written(
+        cases,
+        results=_everything(cases),
+        examples=_examples(cases),
+        facts={"data": "A table.", "model": "A network."},
+    )
+    assert [link[1:] for link in page.links if link.startswith("#")][: len(SECTIONS)] == list(
+        SECTIONS
+    )
+    for anchor, words in SECTIONS.items():
+        assert anchor in page.ids
+        assert words in page.text
+    assert "Not measured here" not in page.text
+    assert "relative mean corruption error 50.0 % (—)" in page.text
+    assert page.text.count("A table.") == 2  # CLAIM 7 and TRIPOD 5
+    assert "42 funding." in page.text  # open
+    svgs = [tag for tag, _ in page.tags if tag == "svg"]
+    assert len(svgs) == 9
+
+
+def test_sections_of_what_was_not_measured_are_left_out(table, written):
+    page = written(table(60))
+    assert not {"classes", "group", "subgroups", "robustness", "focus"} & set(page.ids)
+    assert "Not measured here: robustness to poor images" in page.text
 
 
 def test_one_class_in_the_target(written):
@@ -136,8 +178,15 @@ def test_every_link_inside_the_page_has_its_target(table, written):
 
 
 def test_what_the_user_wrote_is_shown_and_not_run(table, written):
-    cases = table(60, (EVIL, "other"))
-    page = written(cases, examples=_examples(cases), context={EVIL: EVIL})
+    cases = _decided(table(60, (EVIL, "other", "third")))
+    cases = replace(cases, lesion_id=tuple(EVIL + lesion for lesion in cases.lesion_id))
+    page = written(
+        cases,
+        results=_everything(cases),
+        examples=_examples(cases),
+        context={EVIL: EVIL},
+        facts={"data": EVIL},
+    )
     assert "b" not in dict(page.tags)
     assert page.text.count(EVIL) > 5
     alternatives = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]

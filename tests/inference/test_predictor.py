@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from agfnet.bundle import Abstention, Calibration, PredictionSets
 from agfnet.data.cases import Case, read_cases
 from agfnet.errors import DataError
+from agfnet.inference.decision import calibrated
 from agfnet.inference.predictor import Predictor, frame_passes
 
 VIEWS = ("clinical", "ultrasound")
@@ -95,3 +97,43 @@ def test_a_case_with_other_images_only_is_answered_from_a_table(
     answers = predictor.predict(blind).probabilities
     assert np.isfinite(answers).all()
     np.testing.assert_allclose(answers[1], predictor.diagnose(cases[1].images).probabilities)
+
+
+def test_what_the_calibration_adds_to_an_answer(
+    predictor: Predictor, cases: tuple[Case, ...]
+) -> None:
+    count = len(predictor.bundle.config.classes)
+    calibration = Calibration(
+        temperature=0.5,
+        sets=PredictionSets(score="lac", coverage=0.9, by_class=False, quantiles=(0.85,) * count),
+        abstention=Abstention(threshold=0.2, risk=0.1, delta=0.05, bound=0.1, coverage=0.5),
+        ood_threshold=-2.0,
+    )
+    full = Predictor(
+        bundle=replace(predictor.bundle, calibration=calibration), backend=predictor.backend
+    )
+    plain = Predictor(
+        bundle=replace(predictor.bundle, calibration=Calibration()), backend=predictor.backend
+    )
+    answer, raw = full.diagnose(cases[0].images), plain.diagnose(cases[0].images)
+    np.testing.assert_allclose(
+        answer.probabilities, calibrated(np.log(raw.probabilities), calibration)
+    )
+    assert answer.prediction_set is not None
+    np.testing.assert_array_equal(
+        answer.prediction_set,
+        (answer.probabilities >= 0.15) | (answer.probabilities == answer.probabilities.max()),
+    )
+    assert answer.abstain is bool(answer.probabilities.max() < 0.2)  # as JSON takes it
+    assert answer.ood_score == raw.ood_score  # before calibration
+    assert answer.out_of_distribution == (answer.ood_score > -2.0)
+    assert (raw.prediction_set, raw.abstain, raw.out_of_distribution) == (None, None, None)
+    table = full.predict(cases)
+    assert table.prediction_set is not None
+    assert table.abstain is not None
+    np.testing.assert_array_equal(table.prediction_set[0], answer.prediction_set)
+    assert table.abstain[0] == answer.abstain
+    assert table.ood_score is not None
+    assert table.ood_score[0] == pytest.approx(answer.ood_score)
+    bare = plain.predict(cases[:0])
+    assert (len(bare), bare.ood_score) == (0, None)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -104,3 +105,81 @@ def test_modalities_may_share_a_backbone() -> None:
     assert len(shared.channels) == 2
     with pytest.raises(ValueError, match="2 backbones for 3"):
         Backbones([make(), make()], modalities=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "stages"),
+    [
+        ("resnet10t", OPTIONS, 3),
+        ("convnext_atto", {"dims": (8, 8, 16, 16), "depths": (1, 1, 1, 1)}, 3),
+        ("mobilenetv3_small_050", {}, 3),
+        ("mobilenetv2_035", {}, 3),
+        (
+            "swin_tiny_patch4_window7_224",
+            {
+                "img_size": 64,
+                "embed_dim": 8,
+                "depths": (1, 1, 1, 1),
+                "num_heads": (1, 1, 2, 2),
+                "strict_img_size": False,
+            },
+            3,
+        ),
+        ("vit_tiny_patch16_224", {"img_size": 64, "embed_dim": 24, "depth": 3, "num_heads": 2}, 1),
+    ],
+)
+def test_stages_make_the_maps_of_the_whole_network(
+    name: str, options: dict[str, Any], stages: int
+) -> None:
+    backbone = Backbone(name=name, scales=3, weights=None, options=options).eval()
+    image = torch.randn(2, 3, 64, 64)
+    feature, found = image, []
+    for stage in backbone.stages():
+        (feature,) = stage(feature)
+        found.append(feature)
+    assert len(found) == stages
+    for one, other in zip(found, backbone(image)[-stages:], strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_stages_that_hand_on_several_maps_are_refused() -> None:
+    first = Backbone(name="selecsls42", scales=3, weights=None, options={}).stages()[0]
+    with pytest.raises(ConfigError, match="several maps from stage to stage"):
+        first(torch.randn(1, 3, 64, 64))
+
+
+def test_views_in_step_exchange_after_each_stage() -> None:
+    pair = Backbones([make(), make()], modalities=2).eval()
+    images = [torch.randn(2, 3, 64, 64), torch.randn(2, 3, 96, 64)]
+    present = torch.ones(2, 2, dtype=torch.bool)
+    seen: list[tuple[int, tuple[int, ...]]] = []
+
+    def look(stage: int, maps: list[torch.Tensor]) -> list[torch.Tensor]:
+        seen.extend((stage, tuple(x.shape[1:])) for x in maps)
+        return maps
+
+    for alone, together in zip(
+        pair(images, present), pair.in_step(images, present, look), strict=True
+    ):
+        torch.testing.assert_close(alone[-1], together)
+    assert seen == [
+        (0, (16, 8, 8)),
+        (0, (16, 12, 8)),
+        (1, (24, 4, 4)),
+        (1, (24, 6, 4)),
+        (2, (32, 2, 2)),
+        (2, (32, 3, 2)),
+    ]
+    assert pair.stage_channels() == [(16, 16), (24, 24), (32, 32)]
+
+
+def test_blank_images_do_not_enter_the_batch_statistics_in_step() -> None:
+    present = torch.tensor([[True], [False], [True]])
+    images = torch.randn(3, 3, 64, 64)
+    whole, stepped = (Backbones([make()], modalities=1).train() for _ in range(2))
+    stepped.load_state_dict(whole.state_dict())
+    (maps,) = whole([images], present)
+    (last,) = stepped.in_step([images], present, lambda stage, maps: maps)
+    torch.testing.assert_close(maps[-1], last)
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(stepped.state_dict()[name], value)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import nn
 
-from agfnet.config import BackboneConfig, FusionConfig, ModelConfig
+from agfnet.config import BackboneConfig, FusionConfig, Method, ModelConfig
 from agfnet.errors import ConfigError
 from agfnet.models.build import METHODS, build
 
@@ -31,14 +31,24 @@ SWITCHES: list[dict[str, Any]] = [
     {"shared": True},
 ]
 
+PAIRS = ("metablock", "cross_attention", "hyper_branch", "adversarial")  # fuse two views or more
 every_method = pytest.mark.parametrize("method", METHODS)
 every_count = pytest.mark.parametrize("modalities", [1, 2, 3])
+every_method_and_count = pytest.mark.parametrize(
+    ("method", "modalities"),
+    [(x, m) for x in METHODS for m in (1, 2, 3) if m > 1 or x not in PAIRS],
+)
 
 
 def network(
-    method: str = "agfnet", modalities: int = 2, *, shared: bool = False, **fusion: Any
+    method: str = "agfnet",
+    modalities: int = 2,
+    *,
+    shared: bool = False,
+    seed: int = 0,
+    **fusion: Any,
 ) -> nn.Module:
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     config = ModelConfig(
         method=method,  # type: ignore[arg-type]
         backbone=replace(TINY, shared=shared),
@@ -56,8 +66,17 @@ def everything(batch: int, modalities: int) -> torch.Tensor:
     return torch.ones(batch, modalities, dtype=torch.bool)
 
 
-@every_method
-@every_count
+def test_every_method_has_a_name_in_the_settings() -> None:
+    assert get_args(Method) == tuple(METHODS)
+
+
+@pytest.mark.parametrize("method", PAIRS)
+def test_one_view_cannot_be_fused_with_others(method: str) -> None:
+    with pytest.raises(ConfigError, match=f"{method} needs 2 modalities .* take concatenation"):
+        network(method, 1)
+
+
+@every_method_and_count
 def test_one_prediction_does_not_depend_on_its_batch(method: str, modalities: int) -> None:
     model = network(method, modalities).eval()
     images = pictures(*[(64, 64)] * modalities, batch=4)
@@ -79,6 +98,14 @@ def test_any_image_size(method: str, sizes: tuple[tuple[int, int], ...]) -> None
     assert output.logits.isfinite().all()
 
 
+@every_method
+def test_views_may_share_a_backbone(method: str) -> None:
+    own, shared = network(method).eval(), network(method, shared=True).eval()
+    assert shared(pictures((64, 64), (96, 64)), everything(3, 2)).logits.isfinite().all()
+    assert len(own.backbones) == 2
+    assert len(shared.backbones) == 1
+
+
 def assert_learns(model: nn.Module, modalities: int, *, present: torch.Tensor) -> None:
     output = model.train()(pictures(*[(97, 131)] * modalities, batch=len(present)), present)
     loss = sum(logits.square().sum() for logits in (output.logits, *output.auxiliary))
@@ -91,8 +118,7 @@ def assert_learns(model: nn.Module, modalities: int, *, present: torch.Tensor) -
             assert parameter.grad.any(), name
 
 
-@every_method
-@every_count
+@every_method_and_count
 def test_every_parameter_learns_from_a_batch_of_one(method: str, modalities: int) -> None:
     assert_learns(network(method, modalities), modalities, present=everything(1, modalities))
 
@@ -131,7 +157,33 @@ def test_bf16_agrees_with_fp32(method: str) -> None:
 
 
 @every_method
-@pytest.mark.parametrize("rebuild", [False, True])
+def test_bf16_trains_with_finite_gradients(method: str) -> None:
+    model = network(method).train()
+    present = everything(3, 2)
+    present[0, 1] = present[1, 0] = False
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = model(pictures((64, 64), (97, 64)), present)
+    output.logits.float().square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is None or parameter.grad.isfinite().all(), name
+
+
+@every_method
+def test_its_state_makes_the_same_network(method: str) -> None:
+    model, other = network(method).eval(), network(method, seed=5).eval()
+    images = pictures((64, 64), (64, 64))
+    assert not torch.allclose(
+        model(images, everything(3, 2)).logits, other(images, everything(3, 2)).logits
+    )
+    other.load_state_dict(model.state_dict())
+    torch.testing.assert_close(
+        model(images, everything(3, 2)).logits, other(images, everything(3, 2)).logits
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "rebuild"), [*((method, False) for method in METHODS), ("agfnet", True)]
+)
 def test_exports_with_a_dynamic_batch(method: str, rebuild: bool) -> None:
     model = network(method, rebuild_missing=rebuild).eval()
     images = pictures((64, 64), (96, 64), batch=3)

@@ -114,10 +114,19 @@ def load(path: StrPath, *, size: int, modality: ModalityConfig) -> NDArray[np.ui
     Raises:
         ImageError: see `read_image` and `prepare_image`.
     """
+    image = read_for(path, size=size, modality=modality)
+    return prepare_image(image, name=str(path), size=size, modality=modality)
+
+
+def read_for(path: StrPath, *, size: int, modality: ModalityConfig) -> Image:
+    """Read an image file as its preparation needs it: large photographs may come reduced.
+
+    Raises:
+        ImageError: see `read_image`.
+    """
     # an image from which marks are to be removed must come as it is in the file
     reduced = None if modality.remove_marks or modality.crop_field else size
-    image = read_image(path, side=reduced, region=modality.region)
-    return prepare_image(image, name=str(path), size=size, modality=modality)
+    return read_image(path, side=reduced, region=modality.region)
 
 
 def prepare_image(

@@ -90,10 +90,13 @@ def patients_by_lot(cases: Iterable[Case], seed: int) -> list[Patient]:
         labels[case.patient_id][case.label] += 1
 
     def key(patient: Patient) -> tuple[int, bytes]:
-        lot = hashlib.blake2b(f"{seed}/{patient.id}".encode(), digest_size=16).digest()
-        return -patient.labels.total(), lot
+        return -patient.labels.total(), _lot(seed, patient.id)
 
     return sorted((Patient(name, count) for name, count in labels.items()), key=key)
+
+
+def _lot(seed: int, patient: str) -> bytes:
+    return hashlib.blake2b(f"{seed}/{patient}".encode(), digest_size=16).digest()
 
 
 class _Allocation:
@@ -143,6 +146,26 @@ class _Allocation:
 
     def _filled(self, split: int) -> float:
         return self._total_given[split] / self._total_target[split]
+
+
+def keep_fraction(cases: Iterable[Case], fraction: float, *, seed: int) -> tuple[Case, ...]:
+    """A share of the patients with all their cases, of every label alike, at least one of each.
+
+    A patient with several labels counts for the rarest of them. With the same seed, a smaller
+    share is part of a larger one.
+    """
+    cases = tuple(cases)
+    patients = patients_by_lot(cases, seed)
+    holders = Counter(label for patient in patients for label in patient.labels)
+    strata: defaultdict[str, list[str]] = defaultdict(list)
+    for patient in sorted(patients, key=lambda patient: _lot(seed, patient.id)):
+        strata[min(patient.labels, key=lambda label: (holders[label], label))].append(patient.id)
+    kept = {
+        name
+        for ids in strata.values()
+        for name in ids[: math.ceil(round(fraction * len(ids), 9))]  # 0.1 x 30 is not above 3
+    }
+    return tuple(case for case in cases if case.patient_id in kept)
 
 
 def require_split(table: CasesTable, split: str) -> tuple[Case, ...]:

@@ -1,4 +1,4 @@
-"""Cases worth looking at: right and confident, wrong and confident, unsure."""
+"""Cases worth looking at: right and confident, wrong and confident, unsure, left to a person."""
 
 from __future__ import annotations
 
@@ -10,19 +10,24 @@ from itertools import chain, zip_longest
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib import colormaps
 from PIL import Image
 
 from agfnet.inference.predictions import Predictions
 
 CONFIDENT = 0.6  # top probability from which an answer counts as confident
+LOW = 0.25  # share of the strongest evidence below which none is shown
+OPACITY = 0.8  # of the strongest
 THUMBNAIL = 320  # longest side in pixels; shown at half, so that it is sharp on dense screens
 
 KINDS = {
     "right": "Right and confident",
     "wrong": "Wrong and confident",
     "unsure": "Unsure",
+    "abstained": "Left to a person",
     "unlabelled": "Confident, truth unknown",
 }
+DOUBTFUL = {"unsure", "abstained"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,31 +39,34 @@ class Example:
     predicted: str
     probabilities: npt.NDArray[np.float64]  # (C,), in the order of the classes
     images: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)  # (H, W, 3) each
+    overlays: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)  # with evidence
+    prediction_set: tuple[str, ...] | None = None  # classes not ruled out, where known
+    abstained: bool = False
 
     @property
     def kind(self) -> str:
         """One of KINDS."""
-        return _kind(self.label, self.predicted, float(self.probabilities.max()))
+        confidence = float(self.probabilities.max())
+        return _kind(self.label, self.predicted, confidence, self.abstained)
 
 
 def choose_examples(predictions: Predictions, k: int = 12) -> list[int]:
     """Rows of up to k cases to show, by turns from each kind.
 
-    Of the right and the wrong the most confident come first, of the unsure those whose two most
-    probable classes are closest.
+    Of the right and the wrong the most confident come first, of the unsure and of those left to a
+    person the ones whose two most probable classes are closest.
     """
     ranked = np.sort(predictions.probabilities, axis=1)
     confidence, margin = ranked[:, -1], ranked[:, -1] - ranked[:, -2]
+    left = np.zeros(len(predictions), bool) if predictions.abstain is None else predictions.abstain
     kinds = [
-        _kind(label, predicted, top)
-        for label, predicted, top in zip(
-            predictions.label, predictions.predicted, confidence, strict=True
-        )
+        _kind(*row)
+        for row in zip(predictions.label, predictions.predicted, confidence, left, strict=True)
     ]
     queues = [
         sorted(
             (row for row, found in enumerate(kinds) if found == kind),
-            key=lambda row: margin[row] if kinds[row] == "unsure" else -confidence[row],
+            key=lambda row: margin[row] if kinds[row] in DOUBTFUL else -confidence[row],
         )
         for kind in KINDS
     ]
@@ -75,7 +83,28 @@ def thumbnail(pixels: npt.NDArray[np.uint8]) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _kind(label: str, predicted: str, confidence: float) -> str:
+def overlay(
+    pixels: npt.NDArray[np.uint8], evidence: npt.NDArray[np.float32]
+) -> npt.NDArray[np.uint8]:
+    """Evidence (h, w) laid over an image (H, W, 3): viridis, and nothing where it is low.
+
+    Viridis is perceptually uniform, and neither skin nor ultrasound has its colours.
+    """
+    top = float(evidence.max())
+    if not top > 0:
+        return pixels
+    height, width = pixels.shape[:2]
+    small = Image.fromarray((evidence / top).astype(np.float32))
+    share = np.clip(np.asarray(small.resize((width, height), Image.Resampling.BILINEAR)), 0, 1)
+    colour = colormaps["viridis"](share)[..., :3] * 255
+    cover = OPACITY * np.clip((share - LOW) / (1 - LOW), 0, 1)[..., None]
+    laid: npt.NDArray[np.uint8] = np.rint((1 - cover) * pixels + cover * colour).astype(np.uint8)
+    return laid
+
+
+def _kind(label: str, predicted: str, confidence: float, abstained: bool) -> str:
+    if abstained:
+        return "abstained"
     if confidence < CONFIDENT:
         return "unsure"
     if not label:

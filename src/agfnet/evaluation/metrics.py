@@ -9,7 +9,7 @@ hold, so that a resample that misses a rare class is still scored. Without cases
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import update_wrapper
 from typing import Any, NamedTuple
 
@@ -25,7 +25,14 @@ BINS = 15  # of the calibration error, as in Guo et al. 2017
 
 
 class Metric:
-    """A number for (probabilities, target), quickly recomputed under other case weights."""
+    """A number for (probabilities, target), quickly recomputed under other case weights.
+
+    Attributes:
+        centre: where resampling shifts the metric, the one whose value on the cases the resampled
+            values estimate (often itself); see `agfnet.evaluation.intervals`.
+    """
+
+    centre: Metric | None = None
 
     def __init__(self, prepare: Callable[[Floats, Integers], Weighted]) -> None:
         self._prepare = prepare
@@ -64,6 +71,34 @@ class Metric:
         return weighted(np.asarray(weights, dtype=np.float64))
 
 
+def entries(
+    names: Iterable[str],
+    prepare: Callable[[Floats, Integers], Callable[[Floats], Floats]],
+    shifted: Iterable[str] = (),
+) -> dict[str, Metric]:
+    """Metrics that are the entries of one vector, computed once per table and weights for all.
+
+    Args:
+        names: of the entries, in order.
+        prepare: as that of a `Metric`, but to a vector with as many entries as names. A bootstrap
+            must give every resample an array of its own: the last one is known by its identity.
+        shifted: names of the entries that are their own `centre`.
+    """
+    vector = _remember(lambda probabilities, target: _remember(prepare(probabilities, target)))
+
+    def entry(place: int) -> Metric:
+        def chosen(probabilities: Floats, target: Integers) -> Weighted:
+            weighted = vector(probabilities, target)
+            return lambda weights: float(weighted(weights)[place])
+
+        return Metric(chosen)
+
+    found = {name: entry(place) for place, name in enumerate(names)}
+    for name in shifted:
+        found[name].centre = found[name]
+    return found
+
+
 class Rates(NamedTuple):
     """Per class, each (C,); nan where nothing is there to be counted."""
 
@@ -71,12 +106,13 @@ class Rates(NamedTuple):
     sensitivity: Floats  # of the cases of the class, those called so
     specificity: Floats  # of the other cases, those not called so
     precision: Floats  # of the cases called so, those of the class (PPV)
+    npv: Floats  # of the cases not called so, those not of the class
     f1: Floats
 
 
 def confusion(probabilities: Floats, target: Integers) -> Floats:
     """How often each class (C, rows) was called each class (C, columns)."""
-    return _counts(probabilities, target)(np.ones(len(target)))
+    return count_answers(probabilities, target)(np.ones(len(target)))
 
 
 def rates(counts: Floats) -> Rates:
@@ -88,6 +124,7 @@ def rates(counts: Floats) -> Rates:
         sensitivity=_divide(right, true),
         specificity=_divide(rest - (called - right), rest),
         precision=_divide(right, called),
+        npv=_divide(rest - (called - right), counts.sum() - called),
         f1=_divide(2 * right, true + called),
     )
 
@@ -96,13 +133,13 @@ def class_auc(probabilities: Floats, target: Integers) -> Floats:
     """Area under the ROC curve of each class against the rest (C,); nan without both."""
     weights = np.ones(len(target))
     columns = range(probabilities.shape[1])
-    return np.array([_area(probabilities[:, c], target == c)(weights) for c in columns])
+    return np.array([area_under_roc(probabilities[:, c], target == c)(weights) for c in columns])
 
 
 @Metric
 def accuracy(probabilities: Floats, target: Integers) -> Weighted:
     """Share of cases whose most probable class is the true one."""
-    return _mean(probabilities.argmax(axis=1) == target)
+    return mean(probabilities.argmax(axis=1) == target)
 
 
 @Metric
@@ -123,10 +160,10 @@ def macro_auc(probabilities: Floats, target: Integers) -> Weighted:
 
     Classes without a positive or without a negative case are left out.
     """
-    areas = [_area(column, target == c) for c, column in enumerate(probabilities.T)]
+    areas = [area_under_roc(column, target == c) for c, column in enumerate(probabilities.T)]
 
     def weighted(weights: Floats) -> float:
-        return _mean_of_finite(np.array([area(weights) for area in areas]))
+        return mean_of_finite(np.array([area(weights) for area in areas]))
 
     return weighted
 
@@ -147,14 +184,14 @@ def macro_specificity(probabilities: Floats, target: Integers) -> Weighted:
 def nll(probabilities: Floats, target: Integers) -> Weighted:
     """Mean negative log-likelihood (natural log) of the true class; floored at 2.2e-16."""
     true = probabilities[np.arange(len(target)), target]
-    return _mean(-np.log(np.maximum(true, np.finfo(np.float64).eps)))
+    return mean(-np.log(np.maximum(true, np.finfo(np.float64).eps)))
 
 
 @Metric
 def brier(probabilities: Floats, target: Integers) -> Weighted:
     """Mean over cases of the squared error summed over all classes, from 0 to 2 (Brier 1950)."""
     truth = np.eye(probabilities.shape[1])[target]
-    return _mean(((probabilities - truth) ** 2).sum(axis=1))
+    return mean(((probabilities - truth) ** 2).sum(axis=1))
 
 
 @Metric
@@ -170,9 +207,12 @@ def ece(probabilities: Floats, target: Integers) -> Weighted:
     bins = confidence_bin(confidence, BINS)
 
     def weighted(weights: Floats) -> float:
-        return _ratio(np.abs(np.bincount(bins, weights * gap)).sum(), weights.sum())
+        return ratio(np.abs(np.bincount(bins, weights * gap)).sum(), weights.sum())
 
     return weighted
+
+
+ece.centre = ece
 
 
 @Metric
@@ -198,7 +238,7 @@ def aurc(probabilities: Floats, target: Integers) -> Weighted:
         harmonic = np.diff(digamma(cases + 1), prepend=digamma(1))
         rate = run_errors / np.where(run > 0, run, 1)
         area = run_errors + (errors - run_errors - rate * (cases - run)) * harmonic
-        return _ratio(area.sum(), weights.sum())
+        return ratio(area.sum(), weights.sum())
 
     return weighted
 
@@ -223,7 +263,8 @@ def confidence_bin(confidence: Floats, bins: int) -> Integers:
     return np.searchsorted(edges[1:-1], confidence, side="left")
 
 
-def _ratio(part: Any, whole: Any) -> float:
+def ratio(part: Any, whole: Any) -> float:
+    """A share; nan of nothing."""
     return float(part / whole) if whole > 0 else float("nan")
 
 
@@ -231,27 +272,30 @@ def _divide(part: Floats, whole: Floats) -> Floats:
     return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
 
 
-def _mean_of_finite(values: Floats) -> float:
+def mean_of_finite(values: Floats) -> float:
+    """Mean of the values that are defined."""
     kept = values[np.isfinite(values)]
-    return _ratio(kept.sum(), len(kept))
+    return ratio(kept.sum(), len(kept))
 
 
-def _mean(values: npt.NDArray[np.bool_] | Floats) -> Weighted:
+def mean(values: npt.NDArray[np.bool_] | Floats) -> Weighted:
+    """The mean of values (N,) under weights."""
     rows = values.astype(np.float64)
-    return lambda weights: _ratio(weights @ rows, weights.sum())
+    return lambda weights: ratio(weights @ rows, weights.sum())
 
 
 def _macro(probabilities: Floats, target: Integers, choose: Callable[[Rates], Floats]) -> Weighted:
-    counts = _counts(probabilities, target)
+    counts = count_answers(probabilities, target)
 
     def weighted(weights: Floats) -> float:
         found = rates(counts(weights))
-        return _mean_of_finite(choose(found)[found.cases > 0])
+        return mean_of_finite(choose(found)[found.cases > 0])
 
     return weighted
 
 
-def _counts(probabilities: Floats, target: Integers) -> Callable[[Floats], Floats]:
+def count_answers(probabilities: Floats, target: Integers) -> Callable[[Floats], Floats]:
+    """The confusion matrix (C, C), rows the truth, under weights."""
     classes = probabilities.shape[1]
     cell = target * classes + probabilities.argmax(axis=1)
 
@@ -262,7 +306,8 @@ def _counts(probabilities: Floats, target: Integers) -> Callable[[Floats], Float
     return weighted
 
 
-def _area(score: Floats, positive: npt.NDArray[np.bool_]) -> Weighted:
+def area_under_roc(score: Floats, positive: npt.NDArray[np.bool_]) -> Weighted:
+    """Area under the ROC curve of a score (N,); equal scores count half."""
     order = np.argsort(score)
     positives = np.flatnonzero(positive)
     first = np.searchsorted(score[order], score[positives], side="left")
@@ -274,6 +319,20 @@ def _area(score: Floats, positive: npt.NDArray[np.bool_]) -> Weighted:
         total = mine.sum()
         # Mid-ranks (Mann-Whitney); pairs of two positives add total**2 / 2 and are taken off.
         wins = mine @ (below[first] + below[last]) / 2 - total**2 / 2
-        return _ratio(wins, total * (below[-1] - total))
+        return ratio(wins, total * (below[-1] - total))
 
     return weighted
+
+
+def _remember(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Answers a repeated call with the very same arguments from memory; keeps one answer."""
+    last: tuple[tuple[object, ...], Any] | None = None
+
+    def remembering(*arguments: object) -> Any:
+        nonlocal last
+        found = last
+        if found is None or any(a is not b for a, b in zip(arguments, found[0], strict=True)):
+            last = found = arguments, function(*arguments)
+        return found[1]
+
+    return remembering

@@ -64,7 +64,7 @@ def confusion_matrix(predictions: Predictions) -> str:
             axes.text(
                 column + 0.5, row + 0.55, f"{share[row, column]:.0%}", va="top", size=7.5, **place
             )
-        names = [textwrap.fill(_short(name), 26) for name in cases.classes]
+        names = [textwrap.fill(short(name), 26) for name in cases.classes]
         middles = np.arange(size) + 0.5
         axes.set_xticks(middles, names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(middles, names)
@@ -74,7 +74,7 @@ def confusion_matrix(predictions: Predictions) -> str:
         axes.spines[:].set_visible(False)
         axes.set_xlabel("Answer of the network")
         axes.set_ylabel("Truth")
-        return _svg(figure, "Confusion matrix: how often each class was given each answer")
+        return to_svg(figure, "Confusion matrix: how often each class was given each answer")
 
 
 def roc_curves(predictions: Predictions) -> str:
@@ -103,7 +103,7 @@ def roc_curves(predictions: Predictions) -> str:
                 color=COLOURS[index % len(COLOURS)],
                 linestyle=DASHES[index // len(COLOURS) % len(DASHES)],
                 linewidth=1.4,
-                label=f"{_short(cases.classes[column])}: {area:.3f}",
+                label=f"{short(cases.classes[column])}: {area:.3f}",
             )
         if curves:
             mean = np.mean(curves, axis=0)
@@ -113,11 +113,11 @@ def roc_curves(predictions: Predictions) -> str:
             )
             title = "\nArea under the curve"
             figure.legend(loc="outside lower left", title=title, alignment="left")
-        _percent_axes(axes)
+        percent_axes(axes)
         axes.set_aspect("equal")
         axes.set_xlabel("False alarms (1 - specificity)")
         axes.set_ylabel("Cases found (sensitivity)")
-        return _svg(figure, "ROC curve of each class against the rest")
+        return to_svg(figure, "ROC curve of each class against the rest")
 
 
 def reliability_diagram(predictions: Predictions, bins: int = 10) -> str:
@@ -143,13 +143,13 @@ def reliability_diagram(predictions: Predictions, bins: int = 10) -> str:
         )
         upper.annotate("too cautious", (0.03, 0.95), color=GREY)
         upper.annotate("too confident", (0.97, 0.03), color=GREY, ha="right")
-        _percent_axes(upper)
+        percent_axes(upper)
         upper.set_ylabel("Share right")
         lower.bar((np.arange(bins) + 0.5) / bins, table.cases, 0.9 / bins, color=BLUE)
         lower.yaxis.set_major_locator(MaxNLocator(3, integer=True))
         lower.set_ylabel("Cases")
         lower.set_xlabel("Confidence of the network")
-        return _svg(
+        return to_svg(
             figure, "Reliability diagram: how often the network was right at each confidence"
         )
 
@@ -174,15 +174,16 @@ def risk_coverage(predictions: Predictions) -> str:
         axes.plot(coverage, best, color=ORANGE, linestyle="--", label="if doubt were perfect")
         marker = "o" if len(last) == 1 else None
         axes.plot(coverage[last], risk[last], color=BLUE, marker=marker, label="this network")
-        _percent_axes(axes)
+        percent_axes(axes)
         axes.set_ylim(0, max(0.05, float(risk[last].max()), float(wrong.mean())) * 1.08)
         axes.set_xlabel("Share of cases answered, most confident first")
         axes.set_ylabel("Wrong among those answered")
         figure.legend(loc="outside upper left", ncols=3)
-        return _svg(figure, "Risk-coverage curve: errors left when doubtful cases are set aside")
+        return to_svg(figure, "Risk-coverage curve: errors left when doubtful cases are set aside")
 
 
-def _percent_axes(axes: Axes) -> None:
+def percent_axes(axes: Axes) -> None:
+    """Both axes from 0 to 100 %, with a grid."""
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.01)
     axes.grid(linewidth=0.6)
@@ -191,11 +192,13 @@ def _percent_axes(axes: Axes) -> None:
         axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """A class name that fits into a figure."""
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
-def _svg(figure: Figure, label: str) -> str:
+def to_svg(figure: Figure, label: str) -> str:
+    """A figure as SVG text; `label` says in a sentence what it shows."""
     text = io.StringIO()
     with warnings.catch_warnings():
         # The reader's browser has the letters that the measuring font lacks, Chinese for instance.

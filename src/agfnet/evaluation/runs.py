@@ -6,33 +6,42 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from agfnet.bundle import Bundle, BundleConfig, Calibration, write_calibration
-from agfnet.config import EvaluateConfig, ModalityConfig
+from agfnet.bundle import BundleConfig, Calibration, write_calibration
+from agfnet.config import CalibrationConfig, EvaluateConfig
 from agfnet.data.cases import Case, CasesTable, map_labels, read_cases
 from agfnet.data.folds import read_split
-from agfnet.data.preprocess import load
 from agfnet.data.splits import require_split
 from agfnet.errors import ConfigError, DataError, RunError
-from agfnet.evaluation.calibration import fit_temperature
-from agfnet.evaluation.evaluate import evaluate
-from agfnet.evaluation.examples import Example, choose_examples
-from agfnet.evaluation.report import write_report
+from agfnet.evaluation.evaluate import FILES, result_files
+from agfnet.evaluation.facts import facts
+from agfnet.evaluation.fitting import apply_calibration, fit_calibration
+from agfnet.evaluation.focus_run import measure_focus
+from agfnet.evaluation.operating import check_group
+from agfnet.evaluation.report.write import write_report
+from agfnet.evaluation.robustness import complete, try_conditions
+from agfnet.evaluation.robustness_scores import score_conditions
+from agfnet.evaluation.showing import examples
+from agfnet.evaluation.subgroups import case_attributes
 from agfnet.files import write_json
 from agfnet.inference.frames import frames_table
-from agfnet.inference.predictions import Predictions, write_predictions
+from agfnet.inference.predictions import Predictions, read_predictions, write_predictions
 from agfnet.inference.predictor import Diagnosis, Predictor
 
 Progress = Callable[[int, int], None]  # cases done, cases in all
+VALIDATION = "validation.csv"
+ROBUSTNESS, FOCUS = "robustness.json", "focus.json"
 
 
 def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) -> Path:
     """Score a run on a table.
 
     Returns:
-        The folder with predictions.csv, frames.csv, metrics.json and report.html.
+        The folder with predictions.csv, frames.csv, report.html and the numbers (see
+        `result_files`).
 
     Raises:
         RunError: no such run.
@@ -44,6 +53,8 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
     name = config.name or (Path(config.cases).stem if config.cases else config.split or "test")
     if Path(name).name != name or name.startswith("."):
         raise ConfigError(f"name: {name!r} must be a plain name, not a path")
+    if config.malignant is not None:
+        check_group(bundle.config.classes, config.malignant)
     split = config.split or (None if config.cases else "test")
     table = run_table(config.run, config.cases, bundle.config)
     chosen = table.cases if split is None else require_split(table, split)
@@ -56,15 +67,31 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
         folder=table.path.parent,
     ) as write:
         predictions = predict(predictor, cases, progress, write)
-    metrics = evaluate(predictions, resamples=config.resamples, seed=config.seed)
+    validation = Path(config.run) / VALIDATION
+    results = result_files(
+        predictions,
+        attributes=case_attributes(cases),
+        malignant=config.malignant or (),
+        validation=read_predictions(validation) if validation.is_file() else None,
+        sensitivities=config.sensitivities,
+        resamples=config.resamples,
+        seed=config.seed,
+    )
+    results |= trials(config, predictor, cases, name, progress)
+    metrics = results["metrics.json"]
     limit = accuracy_limit(table.path, table.modalities, split)
     write_predictions(predictions, folder / "predictions.csv")
-    write_json(folder / "metrics.json", metrics)
+    for file in (*FILES, ROBUSTNESS, FOCUS):
+        if file in results:
+            write_json(folder / file, results[file])
+        else:  # of an earlier evaluation with other settings
+            (folder / file).unlink(missing_ok=True)
     write_report(
         folder / "report.html",
         title=f"{Path(config.run).name}: {name}",
         predictions=predictions,
         metrics=metrics,
+        results=results,
         limits={} if limit is None else {"accuracy": limit},
         context={
             "Network": bundle.config.model.method,
@@ -77,24 +104,101 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
             "Temperature": f"{bundle.calibration.temperature:.3g}",
             "agfnet": bundle.config.agfnet,
         },
-        examples=examples(predictions, cases, bundle),
+        facts=facts(
+            bundle=bundle.config,
+            calibration=bundle.calibration,
+            settings=run_settings(config.run),
+            environment=json.loads((Path(config.run) / "environment.json").read_text("utf-8")),
+            table=table,
+            own=config.cases is None,
+            split=split,
+            scored=metrics["n"],
+            left_out=left_out,
+            resamples=config.resamples,
+            results=results,
+        ),
+        examples=examples(predictions, cases, predictor),
     )
     return folder
 
 
-def calibrate_run(run: str | Path, *, progress: Progress | None = None) -> float:
-    """Fit the temperature of a run's bundle on the validation split and store it.
+def trials(
+    config: EvaluateConfig,
+    predictor: Predictor,
+    cases: Sequence[Case],
+    name: str,
+    progress: Progress | None,
+) -> dict[str, dict[str, Any]]:
+    """robustness.json and focus.json, as far as they are asked for and the table allows."""
+    options = {"resamples": config.resamples, "seed": config.seed}
+    found: dict[str, dict[str, Any]] = {}
+    if config.robustness:
+        other = None if config.reference is None else read_reference(config.reference, name)
+        whole = complete(cases, tuple(predictor.bundle.config.modalities))
+        answers = try_conditions(predictor, whole, seed=config.seed, progress=progress)
+        found[ROBUSTNESS] = score_conditions(answers, reference=other, **options)
+    if config.focus:
+        most = config.focus
+        focus = measure_focus(predictor, cases, most=most, progress=progress, **options)
+        found |= {} if focus is None else {FOCUS: focus}
+    return found
 
-    Temperature scaling (Guo et al., 2017, arXiv:1706.04599).
+
+def read_reference(run: str | Path, name: str) -> dict[str, Any]:
+    """The robustness of another run on the evaluation of the same name.
+
+    Raises:
+        DataError: it has none, or it is damaged.
     """
-    predictor = Predictor.load(run_folder(run))
+    path = Path(run) / "evaluation" / name / ROBUSTNESS
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not {"lesions", "clean", "conditions"} <= set(found):
+            raise ValueError("it holds no conditions")
+    except OSError as error:
+        raise DataError(
+            f"reference: {path}: cannot be read ({error.strerror}); run `agfnet evaluate {run} "
+            "--robustness` on the same table first"
+        ) from error
+    except ValueError as error:
+        raise DataError(f"reference: {path}: is damaged ({error}); evaluate {run} again") from error
+    return found
+
+
+def run_settings(run: str | Path) -> dict[str, Any]:
+    """Content of a run's config.yaml."""
+    found: dict[str, Any] = yaml.safe_load((Path(run) / "config.yaml").read_text("utf-8"))
+    return found
+
+
+def calibrate_run(
+    run: str | Path,
+    *,
+    config: CalibrationConfig | None = None,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Fit the calibration of a run's bundle on the validation split and store it.
+
+    Also writes `RUN/validation.csv`: how the calibrated bundle answers the validation split, from
+    which `evaluate_run` takes thresholds.
+
+    Args:
+        run: run folder.
+        config: what to fit; the run's own settings if unset.
+        progress: told how many cases are done.
+    """
+    folder = run_folder(run)
+    predictor = Predictor.load(folder)
     predictor.bundle = replace(predictor.bundle, calibration=Calibration())
     table = run_table(run, None, predictor.bundle.config)
     cases, _ = to_classes(require_split(table, "val"), predictor.bundle.config, table.path)
-    predictions = predict(predictor, cases, progress).labelled()
-    temperature = fit_temperature(predictions.probabilities, predictions.target)
-    write_calibration(predictor.bundle, Calibration(temperature=temperature))
-    return temperature
+    predictions = predict(predictor, cases, progress)
+    if config is None:
+        config = CalibrationConfig(**run_settings(folder).get("calibration", {}))
+    calibration = fit_calibration(predictions, config)
+    write_calibration(predictor.bundle, calibration)
+    write_predictions(apply_calibration(predictions, calibration), folder / VALIDATION)
+    return calibration
 
 
 def run_folder(run: str | Path) -> Path:
@@ -112,7 +216,7 @@ def run_table(run: str | Path, cases: str | None, config: BundleConfig) -> Cases
     modalities = tuple(config.modalities)
     if cases is not None:
         return read_cases(cases, modalities=modalities)
-    settings = yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8"))["data"]
+    settings = run_settings(run)["data"]
     return read_split(settings["cases"], modalities=modalities, fold=settings.get("fold"))
 
 
@@ -158,26 +262,3 @@ def accuracy_limit(cases: Path, modalities: Sequence[str], split: str | None) ->
     limits = truth["limits_by_split"].get(split, truth["limits"])
     value = limits.get("both" if len(modalities) > 1 else modalities[0])
     return None if value is None else float(value)
-
-
-def examples(predictions: Predictions, cases: Sequence[Case], bundle: Bundle) -> list[Example]:
-    """Cases for the gallery, with the first image of each modality as the network sees it."""
-
-    def side(modality: ModalityConfig) -> int:
-        """Finer than the network's, unless the side decides how many millimetres are seen."""
-        return bundle.config.size if modality.mm_per_pixel else 192
-
-    return [
-        Example(
-            lesion_id=predictions.lesion_id[row],
-            label=predictions.label[row],
-            predicted=predictions.predicted[row],
-            probabilities=predictions.probabilities[row],
-            images={
-                name: load(cases[row].images[name][0], size=side(modality), modality=modality)
-                for name, modality in bundle.config.modalities.items()
-                if cases[row].images[name]
-            },
-        )
-        for row in choose_examples(predictions)
-    ]

@@ -51,9 +51,8 @@ def patient_bootstrap(
     cases = predictions.labelled()
     target = cases.target
     weighted = [metric.prepare(cases.probabilities, target) for metric in metrics.values()]
-    drawn = np.array(
-        [[score(weights) for score in weighted] for weights in _draws(cases, resamples, seed)]
-    )
+    draws = patient_draws(cases, resamples, seed)
+    drawn = np.array([[score(weights) for score in weighted] for weights in draws])
     values = [score(np.ones(len(cases))) for score in weighted]
     return {
         name: Interval(value, *_percentiles(drawn[:, column], level))
@@ -79,10 +78,10 @@ def paired_bootstrap(
         DataError: lesions, patients, labels or classes of the two tables differ.
     """
     a, b = a.labelled(), b.labelled()
-    b = _aligned(a, b)
+    b = aligned(a, b)
     target = a.target
     first, second = (metric.prepare(table.probabilities, target) for table in (a, b))
-    drawn = np.array([first(w) - second(w) for w in _draws(a, resamples, seed)])
+    drawn = np.array([first(w) - second(w) for w in patient_draws(a, resamples, seed)])
     ones = np.ones(len(a))
     finite = drawn[np.isfinite(drawn)]
     tail = min((finite <= 0).sum(), (finite >= 0).sum())
@@ -102,7 +101,7 @@ def wilson(successes: Floats, trials: Floats, level: float = 0.95) -> tuple[Floa
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
-def _draws(cases: Predictions, resamples: int, seed: int) -> Iterator[Floats]:
+def patient_draws(cases: Predictions, resamples: int, seed: int) -> Iterator[Floats]:
     """Weights (N,) of each resample: how often the patient of each case was drawn."""
     rng = np.random.default_rng(seed)
     names, patient = np.unique(np.array(cases.patient_id, dtype=str), return_inverse=True)
@@ -119,8 +118,12 @@ def _percentiles(drawn: Floats, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _aligned(a: Predictions, b: Predictions) -> Predictions:
-    """The rows and columns of b in the order of a."""
+def aligned(a: Predictions, b: Predictions) -> Predictions:
+    """The rows and columns of b in the order of a.
+
+    Raises:
+        DataError: lesions, patients, labels or classes of the two tables differ.
+    """
     if set(a.classes) != set(b.classes):
         raise DataError(
             f"the two tables name different classes: {', '.join(a.classes)} and "

@@ -27,6 +27,20 @@ def sentence(classes: tuple[str, ...], diagnosis: Diagnosis) -> str:
     return f"{sure} {classes[best]} ({percent(p)}), then {classes[second]} ({percent(q)})."
 
 
+def doubts(classes: tuple[str, ...], diagnosis: Diagnosis) -> list[str]:
+    """What to know before relying on the answer, in sentences."""
+    found = []
+    if diagnosis.out_of_distribution:
+        found.append("These images are unlike those that the network was made for.")
+    if diagnosis.abstain:
+        found.append("Too unsure for an answer at the guaranteed risk: leave it to a person.")
+    if diagnosis.prediction_set is not None and diagnosis.prediction_set.sum() > 1:
+        order = np.argsort(-diagnosis.probabilities, kind="stable")
+        names = [classes[c] for c in order if diagnosis.prediction_set[c]]
+        found.append(f"Cannot be ruled out: {', '.join(names)}.")
+    return found
+
+
 def save_picture(
     path: str | Path,
     *,

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
 from agfnet.bundle import Bundle, read_bundle
 from agfnet.data.cases import Case
 from agfnet.data.frames import expand
 from agfnet.data.preprocess import load, normalise
 from agfnet.errors import DataError
-from agfnet.inference.predictions import Predictions
+from agfnet.inference.decision import calibrated, decide, energy
+from agfnet.inference.predictions import DECISIONS, Predictions
 
 Array = np.ndarray[Any, Any]
 
@@ -37,6 +38,10 @@ class Diagnosis:
     probabilities: Array  # (C,), calibrated, over all frames
     frames: Array  # (K, C), calibrated, one row per pass over the network
     images: tuple[Mapping[str, Path], ...]  # K, which image of each modality was in the pass
+    prediction_set: Array | None = None  # (C,) bool, classes that cannot be ruled out
+    abstain: bool | None = None  # whether to leave the answer to a person
+    ood_score: float | None = None  # energy: the higher, the less like the training cases
+    out_of_distribution: bool | None = None  # whether that is more than ordinary cases have
 
 
 class Predictor:
@@ -44,7 +49,9 @@ class Predictor:
 
     A case takes as many passes as the modality with the most frames has, over all its files; a
     modality with fewer frames repeats them in turn. Log-probabilities are averaged over the
-    passes, divided by the temperature and normalised again. A modality without images is missing,
+    passes, and the average is calibrated. What follows from it (the set of possible classes,
+    whether to abstain) is None where the bundle's calibration has no such part. A modality
+    without images is missing,
     which the network was built to handle. A case of a table without images of any modality that
     the network reads is answered by what it learned of the frequencies of the classes.
 
@@ -106,20 +113,22 @@ class Predictor:
         Raises:
             ImageError: a file that cannot be read.
         """
-        rows = []
+        answers: dict[str, list[Any]] = {name: [] for name in ("probabilities", *DECISIONS)}
         for case, diagnosis in zip(cases, self.stream(case.images for case in cases), strict=True):
-            rows.append(diagnosis.probabilities)
+            for name, said in answers.items():
+                said.append(getattr(diagnosis, name))
             if each is not None:
                 each(case, diagnosis)
             if progress is not None:
-                progress(len(rows))
+                progress(len(answers["probabilities"]))
         classes = self.bundle.config.classes
         return Predictions(
             classes=classes,
             lesion_id=tuple(case.lesion_id for case in cases),
             patient_id=tuple(case.patient_id for case in cases),
             label=tuple(case.label for case in cases),
-            probabilities=np.array(rows).reshape(-1, len(classes)),
+            probabilities=np.array(answers["probabilities"]).reshape(-1, len(classes)),
+            **{name: column(answers[name]) for name in DECISIONS},
         )
 
     def stream(self, cases: Iterable[Mapping[str, Sequence[Path]]]) -> Iterator[Diagnosis]:
@@ -155,12 +164,22 @@ class Predictor:
 
     def answer(self, images: Sequence[Mapping[str, Path]], logits: Array) -> Diagnosis:
         """The answer for one case from its logits (K, C)."""
-        frames = log_softmax(logits.astype(np.float64), axis=1)
-        temperature = self.bundle.calibration.temperature
+        logits = logits.astype(np.float64)
+        frames = log_softmax(logits, axis=1)
+        calibration = self.bundle.calibration
+        probabilities = calibrated(frames.mean(axis=0), calibration)
+        said = decide(probabilities[None], np.array([energy(logits)]), calibration)
+        mine: dict[str, Any] = {
+            name: None if values is None else values[0] for name, values in said.items()
+        }
         return Diagnosis(
-            probabilities=softmax(frames.mean(axis=0) / temperature),
-            frames=softmax(frames / temperature, axis=1),
+            probabilities=probabilities,
+            frames=calibrated(frames, calibration),
             images=tuple(images),
+            **{
+                name: one.item() if isinstance(one, np.generic) else one
+                for name, one in mine.items()
+            },
         )
 
     def prepare(self, item: tuple[str, Path]) -> Array:
@@ -182,6 +201,11 @@ class Predictor:
         ]
         present = np.array([[name in one for name in config.modalities] for one in passes])
         return self.backend.logits(images, present)
+
+
+def column(values: Sequence[Any]) -> Array | None:
+    """What was said of each case as one array; None where it was not said."""
+    return None if not values or values[0] is None else np.array(values)
 
 
 def frame_passes(

@@ -40,3 +40,16 @@ class TorchBackend:
         output = self.model(tensors, torch.from_numpy(present).to(self.device))
         logits: Array = output.logits.float().cpu().numpy()
         return logits
+
+    def evidence(self, images: Sequence[Array], present: Array, classes: Array) -> list[Array]:
+        """|gradient x input| of a class's logit (B,), per modality (B, H, W), over the channels."""
+        tensors = tuple(
+            torch.from_numpy(image).to(self.device).requires_grad_() for image in images
+        )
+        output = self.model(tensors, torch.from_numpy(present).to(self.device))
+        chosen = output.logits[torch.arange(len(classes)), torch.from_numpy(classes)].sum()
+        gradients = torch.autograd.grad(chosen, tensors, allow_unused=True, materialize_grads=True)
+        return [
+            (gradient * tensor).abs().sum(dim=1).detach().float().cpu().numpy()
+            for gradient, tensor in zip(gradients, tensors, strict=True)
+        ]

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import yaml
 from lightning.pytorch import seed_everything
+from torch.utils.data import DataLoader
 
 from agfnet import NOTICE, __version__
 from agfnet.bundle import Bundle, BundleConfig, write_bundle
@@ -22,14 +23,17 @@ from agfnet.data.cache import FOLDER, ImageCache
 from agfnet.data.cases import Case, cases_hash, map_labels
 from agfnet.data.dataset import CasesDataset, loader
 from agfnet.data.folds import read_split
-from agfnet.data.splits import require_split
+from agfnet.data.splits import keep_fraction, require_split
 from agfnet.errors import DataError, RunError
 from agfnet.files import write_json, write_text
+from agfnet.learning.adversarial import AdversarialTask
 from agfnet.learning.reconstruction import ReconstructionTask
 from agfnet.learning.supervised import SupervisedTask, balanced_weights
 from agfnet.learning.trainer import Task, run_trainer
+from agfnet.learning.tuning import tune
 from agfnet.models.agfnet import AGFNet
 from agfnet.models.build import build, build_decoder, image_statistics, untrained
+from agfnet.models.peers.adversarial import Adversarial
 
 
 def fit(config: TrainConfig, *, progress: bool = True) -> Path:
@@ -55,6 +59,8 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
         tuple(case for case in require_split(replace(table, cases=cases), split) if case.label)
         for split in ("train", "val")
     )
+    if config.data.train_fraction is not None:
+        train = keep_fraction(train, config.data.train_fraction, seed=config.seed)
     check_classes(train, val, classes, table.path)
     data_hash = cases_hash(table)
     seed_everything(config.seed, verbose=False)
@@ -103,6 +109,7 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
     write_best(
         folder,
         task,
+        loaders[1],
         BundleConfig(
             classes=classes,
             labels=config.data.labels,
@@ -213,6 +220,8 @@ def build_task(config: TrainConfig, labels: list[int], classes: int) -> Task:
         class_weights=balanced_weights(torch.tensor(labels), classes) if balanced else None,
         modality_dropout=config.optim.modality_dropout,
     )
+    if isinstance(model, Adversarial):
+        return AdversarialTask(supervised=supervised)
     if not (config.reconstruction.enabled and isinstance(model, AGFNet)):
         return supervised
     decoder = model.decoder or build_decoder(
@@ -221,11 +230,14 @@ def build_task(config: TrainConfig, labels: list[int], classes: int) -> Task:
     return ReconstructionTask(supervised=supervised, config=config.reconstruction, decoder=decoder)
 
 
-def write_best(folder: Path, task: Task, config: BundleConfig, data: str) -> Bundle:
+def write_best(
+    folder: Path, task: Task, val: DataLoader[Any], config: BundleConfig, data: str
+) -> Bundle:
     """Turn the best checkpoint into a bundle."""
     path = folder / "checkpoints" / "best.ckpt"
     state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     task.load_state_dict({name.removeprefix("task."): value for name, value in state.items()})
+    tune(task.model, val)
     weights: dict[str, np.ndarray[Any, Any]] = {
         name: value.detach().cpu().contiguous().numpy()
         for name, value in task.model.state_dict().items()

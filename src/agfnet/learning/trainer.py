@@ -24,12 +24,13 @@ from torch.utils.data import DataLoader
 from agfnet.config import OptimConfig
 from agfnet.errors import RunError
 from agfnet.files import write_text
+from agfnet.learning.adversarial import AdversarialTask
 from agfnet.learning.optim import build_optimizer, build_schedule
 from agfnet.learning.reconstruction import ReconstructionTask
 from agfnet.learning.supervised import SupervisedTask
 from agfnet.types import Batch
 
-Task = SupervisedTask | ReconstructionTask
+Task = SupervisedTask | ReconstructionTask | AdversarialTask
 
 
 class Learner(pl.LightningModule):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
 from safetensors import SafetensorError, safe_open
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.layers.format import Format
+from timm.models import FeatureDictNet
+from timm.models.efficientnet import EfficientNetFeatures
+from timm.models.mobilenetv3 import MobileNetV3Features
 from torch import Tensor, nn
 
 from agfnet.errors import ConfigError
@@ -71,6 +75,33 @@ class Backbone(nn.Module):
             maps = [feature.permute(0, 3, 1, 2) for feature in maps]
         return tuple(maps)
 
+    def stages(self) -> list[Callable[[Tensor], tuple[Tensor, ...]]]:
+        """The network in pieces: image to the first map, and each map to the next.
+
+        Each takes and gives one map (B, C_s, H_s, W_s), in a tuple. One piece, from the image to
+        the last map, if timm runs the network other than as a chain of modules. A piece raises
+        ConfigError if it finds more than one map to hand on.
+        """
+        parts = cut(self.net)
+        if not parts:
+            return [lambda image: self(image)[-1:]]
+        return [partial(self.run_part, part, first=s == 0) for s, part in enumerate(parts)]
+
+    def run_part(
+        self, part: Sequence[nn.Module], feature: Tensor, *, first: bool
+    ) -> tuple[Tensor, ...]:
+        """One map through some modules of the network; `first` if it is the image."""
+        if self.channels_last and not first:
+            feature = feature.permute(0, 2, 3, 1)
+        for module in part:
+            feature = module(feature)
+        if not isinstance(feature, Tensor):
+            raise ConfigError(
+                "model.backbone.name: this timm model hands several maps from stage to stage, so"
+                " views cannot exchange between its stages; choose another, for example resnet50"
+            )
+        return (feature.permute(0, 3, 1, 2) if self.channels_last else feature,)
+
 
 class Backbones(nn.ModuleList):
     """One backbone per modality, or one that all modalities share.
@@ -92,25 +123,88 @@ class Backbones(nn.ModuleList):
     def forward(self, images: Sequence[Tensor], present: Tensor) -> list[tuple[Tensor, ...]]:
         """Images per modality (B, 3, H, W), present (B, M) to maps per modality."""
         return [
-            run_present(self[m % len(self)], image, present[:, m]) for m, image in enumerate(images)
+            run_present(self.part(m), image, present[:, m], training=self.part(m).training)
+            for m, image in enumerate(images)
         ]
 
+    def part(self, m: int) -> Backbone:
+        """The backbone of modality m."""
+        return cast(Backbone, self[m % len(self)])
 
-def run_present(backbone: nn.Module, image: Tensor, present: Tensor) -> tuple[Tensor, ...]:
-    """Maps (B, C_s, H_s, W_s) of images (B, 3, H, W), where present (B,) is True.
+    def pooled(self, images: Sequence[Tensor], present: Tensor) -> list[Tensor]:
+        """Global average (B, C) of the last map per modality, zeros where the view is missing."""
+        return pool([maps[-1] for maps in self(images, present)], present)
+
+    def stage_channels(self) -> list[tuple[int, ...]]:
+        """Channels of each view's map after each stage of `in_step`."""
+        stages = len(self.part(0).stages())
+        return list(zip(*(channels[-stages:] for channels in self.channels), strict=True))
+
+    def in_step(
+        self,
+        images: Sequence[Tensor],
+        present: Tensor,
+        exchange: Callable[[int, list[Tensor]], list[Tensor]],
+    ) -> list[Tensor]:
+        """The last map per modality, where the views exchange what they found after each stage.
+
+        Args:
+            images: per modality (B, 3, H, W).
+            present: (B, M).
+            exchange: takes the number of the stage and the maps (B, C_s, H_s, W_s) per modality;
+                the maps that it returns enter the next stage.
+        """
+        stages = zip(*(self.part(m).stages() for m in range(len(images))), strict=True)
+        maps = list(images)
+        for s, runs in enumerate(stages):
+            found = [
+                run_present(run, maps[m], present[:, m], training=self.part(m).training)
+                for m, run in enumerate(runs)
+            ]
+            maps = exchange(s, [feature for (feature,) in found])
+        return maps
+
+
+def pool(maps: Sequence[Tensor], present: Tensor) -> list[Tensor]:
+    """Global average (B, C) of each modality's map (B, C, H, W), zeros where it is missing."""
+    return [feature.mean(dim=(2, 3)) * present[:, m, None] for m, feature in enumerate(maps)]
+
+
+def run_present(
+    run: Callable[[Tensor], tuple[Tensor, ...]], image: Tensor, present: Tensor, *, training: bool
+) -> tuple[Tensor, ...]:
+    """What a backbone makes of images (B, 3, H, W), where present (B,) is True.
 
     In training a missing view's blank image would enter the statistics of batch normalisation, so
     only images that are there pass the backbone, and the maps of the others are zero.
     """
-    if not backbone.training:
-        return backbone(image)
+    if not training:
+        return run(image)
     rows = present.nonzero().squeeze(1)
     if len(rows) in (0, len(image)):
-        return backbone(image)
+        return run(image)
     return tuple(
         feature.new_zeros(len(image), *feature.shape[1:]).index_copy(0, rows, feature)
-        for feature in backbone(image[rows])
+        for feature in run(image[rows])
     )
+
+
+def cut(net: Any) -> list[list[nn.Module]]:
+    """The modules of a timm feature network, cut after each map; empty if they are no chain."""
+    if isinstance(net, FeatureDictNet) and not net.concat:
+        modules, ends = list(net.items()), set(net.return_layers)
+    elif isinstance(net, EfficientNetFeatures | MobileNetV3Features) and not net.feature_hooks:
+        stem = [(name, part) for name, part in net.named_children() if name != "blocks"]
+        modules = [*stem, *((f"blocks.{i}", block) for i, block in enumerate(net.blocks))]
+        ends = set(net.feature_info.module_name())
+    else:
+        return []
+    parts: list[list[nn.Module]] = [[]]
+    for name, module in modules:
+        parts[-1].append(module)
+        if name in ends:
+            parts.append([])
+    return parts[:-1]
 
 
 def check_weights(path: Path, *, name: str, options: Mapping[str, Any]) -> None:

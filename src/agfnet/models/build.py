@@ -8,10 +8,23 @@ from dataclasses import replace
 from torch import nn
 
 from agfnet.config import FusionConfig, ModelConfig
+from agfnet.errors import ConfigError
 from agfnet.models.agfnet import AGFNet
 from agfnet.models.backbone import Backbone, normalisation
 from agfnet.models.decoder import Decoder
+from agfnet.models.peers.addition import Addition
+from agfnet.models.peers.adversarial import Adversarial
 from agfnet.models.peers.concatenation import Concatenation
+from agfnet.models.peers.cross_attention import TokenCrossAttention
+from agfnet.models.peers.fusionm4net import FusionM4Net
+from agfnet.models.peers.hyper_branch import HyperBranch
+from agfnet.models.peers.late_fusion import LateFusion
+from agfnet.models.peers.low_rank import LowRank
+from agfnet.models.peers.metablock import MetaBlocks
+from agfnet.models.peers.mmtm import MMTM
+from agfnet.models.peers.tformer import TFormer
+
+Builder = Callable[[ModelConfig, int, int], nn.Module]
 
 
 def build(config: ModelConfig, *, modalities: int, classes: int) -> nn.Module:
@@ -80,17 +93,48 @@ def build_decoder(fusion: FusionConfig, modalities: int, *, across: bool = True)
     )
 
 
-def build_concatenation(config: ModelConfig, modalities: int, classes: int) -> nn.Module:
-    """Concatenation as the settings describe it."""
-    return Concatenation(
-        backbones=build_backbones(config, modalities, scales=1),
-        modalities=modalities,
-        classes=classes,
-        dropout=config.dropout,
-    )
+def peer(
+    network: Callable[..., nn.Module], *settings: str, multiscale: bool = False, least: int = 1
+) -> Builder:
+    """How to build a peer of AGFnet.
+
+    Args:
+        network: the class; takes backbones, modalities, classes, dropout and the settings named.
+        settings: names of settings of `model.fusion`.
+        multiscale: it uses the last `fusion.scales` maps of the backbones, otherwise the last one.
+        least: fewest modalities that it can fuse.
+    """
+
+    def build_peer(config: ModelConfig, modalities: int, classes: int) -> nn.Module:
+        if modalities < least:
+            raise ConfigError(
+                f"model.method: {config.method} needs {least} modalities or more, but"
+                f" data.modalities has {modalities}; for one take concatenation"
+            )
+        return network(
+            backbones=build_backbones(
+                config, modalities, config.fusion.scales if multiscale else 1
+            ),
+            modalities=modalities,
+            classes=classes,
+            dropout=config.dropout,
+            **{name: getattr(config.fusion, name) for name in settings},
+        )
+
+    return build_peer
 
 
-METHODS: dict[str, Callable[[ModelConfig, int, int], nn.Module]] = {
+METHODS: dict[str, Builder] = {
     "agfnet": build_agfnet,
-    "concatenation": build_concatenation,
+    "concatenation": peer(Concatenation),
+    "late_fusion": peer(LateFusion),
+    "sum": peer(Addition, "dim"),
+    "low_rank": peer(LowRank, "dim"),
+    "mmtm": peer(MMTM, multiscale=True),
+    "metablock": peer(MetaBlocks, least=2),
+    "fusionm4net": peer(FusionM4Net, "dim"),
+    "tformer": peer(TFormer, "dim", "heads", "grid", multiscale=True),
+    "cross_attention": peer(TokenCrossAttention, "dim", "heads", "grid", least=2),
+    "hyper_branch": peer(HyperBranch, "dim", "heads", "grid", multiscale=True, least=2),
+    "adversarial": peer(Adversarial, "dim", least=2),
 }

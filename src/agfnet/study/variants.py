@@ -44,6 +44,7 @@ VARIANTS: dict[str, Variant] = {
     "without ALL": fusion(intra=False, inter=False),
     "without AGL": fusion(layers=0),
     "without FRL": reconstruction(enabled=False),
+    "without ALL and AGL": fusion(intra=False, inter=False, layers=0),
     "concatenation": concatenation,
     "without intra": fusion(intra=False),
     "without inter": fusion(inter=False),
@@ -66,5 +67,5 @@ VARIANTS: dict[str, Variant] = {
     "more modality dropout": modality_dropout(0.3),
     "missing view rebuilt": fusion(rebuild_missing=True),
 }
-"""Name to change of a base setting. The first is the base itself; the first four are the parts that
-the paper names; the rest are the choices inside them."""
+"""Name to change of a base setting. The first is the base itself; the next four take away the
+parts that the paper names; the rest are the choices inside them."""

@@ -31,8 +31,5 @@ class Concatenation(nn.Module):
 
     def forward(self, images: Sequence[Tensor], present: Tensor) -> Output:
         """Images per modality (B, 3, H, W) and present (B, M) to logits (B, C)."""
-        pooled = [
-            maps[-1].mean(dim=(2, 3)) * present[:, m, None]
-            for m, maps in enumerate(self.backbones(images, present))
-        ]
+        pooled = self.backbones.pooled(images, present)  # M x (B, C_m)
         return Output(logits=self.head(torch.cat(pooled, dim=1)))

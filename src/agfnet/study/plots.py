@@ -1,0 +1,180 @@
+"""Figures of a study as SVG text, drawn as those of `agfnet.evaluation.plots`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from agfnet.evaluation.plots import BLUE, COLOURS, DASHES, GREY, ORANGE, STYLE, short, to_svg
+from agfnet.evaluation.ranks import cliques, critical_difference
+from agfnet.study.collect import LOWER_IS_BETTER, Section
+from agfnet.study.tables import headed, title
+
+MARKS = {"better": (BLUE, "^"), "worse": (ORANGE, "v"), "within noise": (GREY, "o")}
+MARKERS = "os^vDP"
+
+
+def forest(section: Section) -> str:
+    """Difference of every method from the reference with its interval, a panel per metric."""
+    methods = [name for name in section.methods if name != section.reference]
+    size = (1.6 + 1.9 * len(section.metrics), 1.3 + 0.28 * len(methods))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(1, len(section.metrics), sharey=True, squeeze=False)[0]
+        for axes, metric in zip(panels, section.metrics, strict=True):
+            axes.axvline(0, color="black", linewidth=0.8)
+            for row, method in enumerate(methods):
+                cell = section.cells.get((method, metric))
+                if cell is None or not math.isfinite(cell.difference):
+                    continue
+                colour, marker = MARKS.get(cell.verdict, (GREY, "o"))
+                if math.isfinite(cell.difference_low):
+                    ends = [cell.difference_low, cell.difference_high]
+                    axes.plot(ends, [row, row], color=colour, linewidth=1.4)
+                axes.plot(cell.difference, row, color=colour, marker=marker, markersize=5)
+            axes.set_yticks(range(len(methods)), [short(name) for name in methods])
+            axes.set_ylim(len(methods) - 0.5, -0.5)
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.tick_params(axis="x", labelsize=7.5)
+            axes.tick_params(axis="y", length=0)
+            axes.grid(axis="x", linewidth=0.6)
+            axes.set_axisbelow(True)
+            lower = metric in LOWER_IS_BETTER
+            axes.set_title(_wrapped(title(metric)), fontsize=9)
+            axes.set_xlabel("← better" if lower else "better →", fontsize=7.5, color=GREY)
+        return to_svg(figure, f"Differences from {section.reference} with 95 % intervals")
+
+
+def critical_differences(section: Section) -> str | None:
+    """Average ranks on a line per metric, methods that Nemenyi's test joins under one bar."""
+    drawn = [
+        (metric, ranked)
+        for metric in section.metrics
+        if len(ranked := _ranked(section, metric)) > 2 and section.runs > 1
+    ]
+    if not drawn:
+        return None
+    count = len(drawn[0][1])
+    gap = critical_difference(count, section.runs)
+    lines = math.ceil(count / 2)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, len(drawn) * (0.75 + 0.2 * lines)), layout="constrained")
+        panels = figure.subplots(len(drawn), squeeze=False)[:, 0]
+        for axes, (metric, ranked) in zip(panels, drawn, strict=True):
+            _rank_line(axes, ranked, gap, lines)
+            axes.set_title(f"{title(metric)} (critical difference {gap:.2f})", fontsize=9)
+        return to_svg(figure, "Critical difference diagrams: average ranks of the methods")
+
+
+def _ranked(section: Section, metric: str) -> list[tuple[float, str]]:
+    cells = [section.cells.get((method, metric)) for method in section.methods]
+    return sorted((c.rank, c.method) for c in cells if c is not None and math.isfinite(c.rank))
+
+
+def _rank_line(axes: Axes, ranked: Sequence[tuple[float, str]], gap: float, lines: int) -> None:
+    ranks = np.array([rank for rank, _ in ranked])
+    count = len(ranks)
+    bars = cliques(ranks, gap)
+    top = -0.35 * len(bars)
+    axes.plot([1, count], [0, 0], color="black", linewidth=0.8)
+    for tick in range(1, count + 1):
+        axes.plot([tick, tick], [0, 0.15], color="black", linewidth=0.8)
+        axes.text(tick, 0.2, str(tick), ha="center", va="bottom", fontsize=7.5)
+    for place, (rank, method) in enumerate(ranked):
+        left = place < lines
+        line = place if left else count - 1 - place
+        height = top - 0.6 - 0.6 * line
+        end = 1 - 0.15 * count / 6 if left else count + 0.15 * count / 6
+        axes.plot([rank, rank, end], [0, height, height], color=GREY, linewidth=0.8)
+        axes.text(
+            end,
+            height,
+            f"{short(method)}  {rank:.2f} " if left else f" {rank:.2f}  {short(method)}",
+            ha="right" if left else "left",
+            va="center",
+            fontsize=8,
+        )
+    for number, (first, last) in enumerate(bars, start=1):
+        ends = [ranks[first] - 0.03, ranks[last] + 0.03]
+        axes.plot(ends, [-0.35 * number] * 2, color=BLUE, linewidth=3, solid_capstyle="butt")
+    axes.set_xlim(1 - 0.5 * count, count + 0.5 * count)
+    axes.set_ylim(top - 0.6 - 0.6 * lines, 0.9)
+    axes.axis("off")
+
+
+def learning_curves(fractions: Mapping[str, float], sections: Sequence[Section]) -> str:
+    """Every method against the share of training patients, with the intervals as bands.
+
+    Args:
+        fractions: setting to share of the training patients.
+        sections: one per setting, on the same table.
+    """
+    ordered = sorted(sections, key=lambda section: fractions[section.setting])
+    x = np.array([100 * fractions[section.setting] for section in ordered])
+    first = ordered[0]
+    columns = min(3, len(first.metrics))
+    rows = math.ceil(len(first.metrics) / columns)
+    with mpl.rc_context(STYLE):
+        legend = 0.2 * math.ceil(len(first.methods) / 3)
+        size = (3.1 * columns, 2.6 * rows + legend)
+        figure = Figure(figsize=size, layout="constrained")
+        panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+        for axes, metric in zip(panels, first.metrics, strict=False):
+            for number, method in enumerate(first.methods):
+                cells = [section.cells.get((method, metric)) for section in ordered]
+                y, low, high = (
+                    np.array([math.nan if c is None else getattr(c, name) for c in cells])
+                    for name in ("value", "low", "high")
+                )
+                colour = COLOURS[number % len(COLOURS)]
+                axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
+                axes.plot(
+                    x,
+                    y,
+                    color=colour,
+                    linestyle=DASHES[number // len(COLOURS) % len(DASHES)],
+                    marker=MARKERS[number % len(MARKERS)],
+                    markersize=4,
+                    label=short(method) if axes is panels[0] else None,
+                )
+            axes.set_xscale("log")
+            axes.set_xticks(x, [f"{value:g} %" for value in x], minor=False)
+            axes.minorticks_off()
+            axes.grid(linewidth=0.6)
+            axes.set_title(headed(metric), fontsize=9)
+            axes.set_xlabel("Training patients")
+        for axes in panels[len(first.metrics) :]:
+            axes.axis("off")
+        figure.legend(loc="outside lower center", ncols=3)
+        return to_svg(figure, "Learning curves: every metric by share of training patients")
+
+
+def search_history(values: Mapping[str, Sequence[float]], metric: str) -> str:
+    """The metric of every trial of each method, and the best so far."""
+    lower = metric in LOWER_IS_BETTER
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 3.6 + 0.2 * len(values)), layout="constrained")
+        axes = figure.subplots()
+        for number, (method, found) in enumerate(values.items()):
+            x = np.arange(1, len(found) + 1)
+            y = np.array(found)
+            best = (np.fmin if lower else np.fmax).accumulate(y)
+            colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+            axes.plot(x, y, marker, color=colour, markersize=4, label=short(method))
+            axes.plot(x, best, color=colour, drawstyle="steps-post", linewidth=1.2)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(linewidth=0.6)
+        axes.set_xlabel("Trial")
+        axes.set_ylabel(f"{headed(metric)}, validation cases")
+        figure.legend(loc="outside upper left", ncols=3, title="Dots: trials. Lines: best so far")
+        return to_svg(figure, "History of the search: every trial, and the best so far")
+
+
+def _wrapped(text: str) -> str:
+    return text.replace(" (", "\n(")

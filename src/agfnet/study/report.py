@@ -1,0 +1,130 @@
+"""Everything that a finished study leaves: tables, figures and a page to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from agfnet.evaluation.page import Section as Part
+from agfnet.evaluation.page import drawing, page, table
+from agfnet.files import write_text
+from agfnet.study import plots
+from agfnet.study.collect import Progress, Section, sections
+from agfnet.study.plan import Study
+from agfnet.study.tables import Grid, file_name, grids, seeds_note, verdicts, write_tables
+
+REPORT = "report.html"
+TABLES = "tables"
+
+
+def write_study(
+    study: Study, unfinished: Sequence[str], *, progress: Progress | None = None
+) -> Path:
+    """Write `tables/` and `report.html` in the study's folder, from the runs that are finished.
+
+    Args:
+        study: the study.
+        unfinished: names of the runs that are missing in the numbers.
+        progress: told how many tables are made.
+
+    Returns:
+        The page.
+    """
+    folder = study.out / TABLES
+    found = [section for section in sections(study, progress=progress) if section.cells]
+    parts = [_part(section, folder) for section in found]
+    for name, drawn in curves(study, found).items():
+        write_text(folder / f"{name}.svg", drawn)
+        caption = "Mean over seeds; bands are 95 % intervals over new patients and new seeds."
+        parts.insert(0, Part(name, "Learning curves", drawing(drawn, caption, wide=True)))
+    parts.append(_how(study))
+    path = study.out / REPORT
+    write_text(path, page(study.path.stem, _lead(study, found, unfinished), parts))
+    return path
+
+
+def curves(study: Study, found: Sequence[Section]) -> dict[str, str]:
+    """Learning curves by file name, where settings differ in the share of training patients."""
+    fractions = {
+        setting: float(change.get("data.train_fraction") or 1.0)
+        for setting, change in study.file.settings.items()
+        if set(change) <= {"data.train_fraction"}
+    }
+    drawn = {}
+    for name in dict.fromkeys(section.table for section in found):
+        chosen = [s for s in found if s.table == name and s.setting in fractions]
+        if len({fractions[section.setting] for section in chosen}) > 1:
+            drawn[f"learning-curves-{name}"] = plots.learning_curves(fractions, chosen)
+    return drawn
+
+
+def _lead(study: Study, found: Sequence[Section], unfinished: Sequence[str]) -> str:
+    if not found:
+        return '<p class="lead">No run is finished yet.</p>'
+    reference = escape(study.reference)
+    text = (
+        f'<p class="lead">{_count(len(study.methods), "method")}, all compared with {reference}.'
+        f"</p><p>{escape(seeds_note(found[0]))}</p>"
+    )
+    if unfinished:
+        text += (
+            f"<p><strong>{_count(len(unfinished), 'run')} of {len(study.runs)} not finished, and "
+            f"missing in these numbers:</strong> {escape(', '.join(unfinished))}</p>"
+        )
+    return text
+
+
+def _part(section: Section, folder: Path) -> Part:
+    values, *compared = map(_grid, grids(section))
+    name = file_name(section)
+    write_tables(section, folder)
+    parts = [f"<p>{escape(sentence)}</p>" for sentence in verdicts(section)]
+    parts.append(values)
+    if compared:
+        drawn = plots.forest(section)
+        write_text(folder / f"{name}-differences.svg", drawn)
+        parts.append(
+            drawing(
+                drawn,
+                f"Difference from {section.reference}, 95 % intervals. Triangles: better or worse "
+                "after Holm's correction; grey dots: within noise.",
+                wide=len(section.metrics) > 2,
+            )
+        )
+        parts += compared
+    if ranks := plots.critical_differences(section):
+        write_text(folder / f"{name}-ranks.svg", ranks)
+        parts.append(
+            drawing(
+                ranks,
+                "Average ranks, 1 is best. Methods under one bar are not told apart (Nemenyi's "
+                "test, which takes the runs as independent).",
+            )
+        )
+    return Part(name, section.title[:1].upper() + section.title[1:], "".join(parts))
+
+
+def _grid(grid: Grid) -> str:
+    return (
+        f"<h3>{escape(grid.title)}</h3>{table(grid.title, grid.head, grid.rows)}"
+        f'<p class="soft">{escape(grid.note)}</p>'
+    )
+
+
+def _how(study: Study) -> Part:
+    facts = {
+        "Study file": study.path.name,
+        "Runs": str(len(study.runs)),
+        "Seeds": ", ".join(map(str, study.file.seeds)),
+        "Cohorts": "one per seed" if study.file.cohort_per_seed else "the same for all seeds",
+        "Resamples": f"{study.file.resamples} bootstrap draws of patients",
+    }
+    if study.file.folds is not None:
+        facts["Folds"] = ", ".join(map(str, study.file.folds)) + " (pooled for each seed)"
+    listed = table("Study", ("Fact", "Value"), list(facts.items()), words=True)
+    return Part("how", "How it was made", listed)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,95 @@
+"""What a search leaves: all trials, the best settings as YAML, and a page with its history."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agfnet import NOTICE
+from agfnet.evaluation.page import Section, drawing, page, table
+from agfnet.files import write_json, write_text
+from agfnet.study.plan import Study
+from agfnet.study.plots import search_history
+from agfnet.study.report import REPORT, TABLES
+from agfnet.study.search import Trial, best
+from agfnet.study.tables import figure, title
+
+BEST = "best.yaml"
+HEADER = f"""# Best settings of each method on validation cases, {{metric}}. Add them to the changes
+# of the method in a study file. {NOTICE}
+"""
+
+
+def write_search(study: Study, trials: Sequence[Trial]) -> Path:
+    """Write `tables/search.{csv,json,svg}`, `best.yaml` and `report.html`; returns the page."""
+    assert study.file.search is not None
+    metric = study.file.search.metric
+    folder = study.out / TABLES
+    chosen = best(trials, metric)
+    write_text(folder / "search.csv", _csv(trials))
+    rows = [asdict(t) | {"value": t.value if math.isfinite(t.value) else None} for t in trials]
+    write_json(folder / "search.json", {"note": NOTICE, "metric": metric, "trials": rows})
+    settings = {method: trial.parameters for method, trial in chosen.items()}
+    text = HEADER.format(metric=metric) + yaml.safe_dump(settings, sort_keys=False)
+    write_text(study.out / BEST, text)
+    values = {
+        method: [trial.value for trial in trials if trial.method == method]
+        for method in study.methods
+    }
+    drawn = search_history(values, metric)
+    write_text(folder / "search.svg", drawn)
+    parts = [
+        Section("history", "History", drawing(drawn, "Every trial, and the best so far.")),
+        Section("trials", "All trials", _table(trials, metric)),
+    ]
+    lead = "".join(
+        f"<p>{escape(method)}: {escape(title(metric))} {figure(trial.value)} with "
+        f"{escape(described(trial.parameters))}</p>"
+        for method, trial in chosen.items()
+    )
+    lead += (
+        '<p class="soft">Judged on validation cases alone, which also chose the epoch: these '
+        "numbers are better than those of new cases will be.</p>"
+    )
+    path = study.out / REPORT
+    write_text(path, page(f"{study.path.stem}: search", lead, parts))
+    return path
+
+
+def described(parameters: dict[str, Any]) -> str:
+    """Settings in one line."""
+    return ", ".join(f"{name} {_short(value)}" for name, value in parameters.items())
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else json.dumps(value)
+
+
+def _table(trials: Sequence[Trial], metric: str) -> str:
+    rows = [
+        (trial.method, trial.state, figure(trial.value), described(trial.parameters), trial.error)
+        for trial in trials
+    ]
+    head = ("Method", "Outcome", title(metric), "Settings", "Error")
+    return table("Trials", head, rows, words=True)
+
+
+def _csv(trials: Sequence[Trial]) -> str:
+    text = io.StringIO()
+    names = list(dict.fromkeys(name for trial in trials for name in trial.parameters))
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", "state", "value", *names, "error"])
+    for trial in trials:
+        value = trial.value if math.isfinite(trial.value) else ""
+        cells = [trial.parameters.get(name, "") for name in names]
+        writer.writerow([trial.method, trial.state, value, *cells, trial.error])
+    return text.getvalue()

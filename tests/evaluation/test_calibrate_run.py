@@ -1,0 +1,79 @@
+"""What is fitted on the validation split, and what an evaluation then makes of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from agfnet.bundle import read_bundle
+from agfnet.config import CalibrationConfig, EvaluateConfig
+from agfnet.data.cases import read_cases
+from agfnet.errors import ConfigError
+from agfnet.evaluation.evaluate import FILES
+from agfnet.evaluation.operating import grouped, threshold_for_sensitivity
+from agfnet.evaluation.runs import VALIDATION, calibrate_run, evaluate_run
+from agfnet.inference.predictions import read_predictions
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+def test_training_leaves_a_calibration_and_its_cases(trained: Path, cohort: Path) -> None:
+    calibration = read_bundle(trained).calibration
+    held = read_predictions(trained / VALIDATION)
+    table = read_cases(cohort, modalities=("clinical", "ultrasound"))
+    assert list(held.lesion_id) == [case.lesion_id for case in table if case.split == "val"]
+    assert calibration.cases == len(held)
+    assert calibration.patients == len(set(held.patient_id))
+    assert calibration.sets is not None
+    assert held.prediction_set is not None
+
+
+def test_the_settings_are_those_of_the_run_unless_given(run: Path) -> None:
+    path = run / "config.yaml"
+    settings = yaml.safe_load(path.read_text())
+    assert settings["calibration"]["scaling"] == "temperature"
+    settings["calibration"]["scaling"] = "none"
+    path.write_text(yaml.safe_dump(settings))
+    assert calibrate_run(run).temperature == 1
+    del settings["calibration"]  # a run of an earlier version
+    path.write_text(yaml.safe_dump(settings))
+    assert calibrate_run(run).temperature != 1
+    found = calibrate_run(run, config=CalibrationConfig(scaling="vector", coverage=0.6))
+    assert found.scale is not None
+    assert read_bundle(run).calibration == found
+
+
+def test_calibrating_again_starts_from_the_network(run: Path) -> None:
+    once, twice = calibrate_run(run), calibrate_run(run)
+    assert once == twice
+
+
+def test_an_evaluation_writes_all_numbers_and_drops_old_ones(run: Path) -> None:
+    classes = list(read_bundle(run).config.classes)
+    config = EvaluateConfig(run=str(run), resamples=5, malignant=classes[:2], sensitivities=(0.5,))
+    folder = evaluate_run(config)
+    files = {name: json.loads((folder / name).read_text()) for name in FILES}
+    held = grouped(read_predictions(run / VALIDATION), classes[:2])
+    expected = threshold_for_sensitivity(held.probabilities[:, 1], held.target == 1, 0.5)
+    (point,) = files["malignant.json"]["operating_points"]
+    assert point["threshold"] == expected
+    assert list(files["classes.json"]) == classes
+    assert files["metrics.json"]["set_coverage"]["value"] is not None
+    table = read_predictions(folder / "predictions.csv")
+    assert table.ood_score is not None
+    assert np.isfinite(table.ood_score).all()
+    evaluate_run(EvaluateConfig(run=str(run), resamples=5))
+    assert not (folder / "malignant.json").exists()
+
+
+def test_a_group_of_no_class_is_a_mistake_of_the_user(run: Path) -> None:
+    with pytest.raises(ConfigError, match="'cancer' is no class of this network"):
+        evaluate_run(EvaluateConfig(run=str(run), resamples=5, malignant=["cancer"]))

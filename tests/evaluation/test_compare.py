@@ -1,0 +1,132 @@
+"""Two runs on the same lesions: pairing, numbers by hand, and the page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from agfnet.config import CompareConfig
+from agfnet.errors import DataError
+from agfnet.evaluation.compare import compare, paired
+from agfnet.evaluation.compare_run import compare_runs, disagreements
+from agfnet.inference.predictions import Predictions, write_predictions
+
+from .pages import EVIL, Page
+
+
+def answers(right: str, first: int = 0, classes: tuple[str, str] = ("a", "b")) -> Predictions:
+    """A lesion per letter, labels by turns: 1 right, 0 wrong, the earlier the surer."""
+    rows = np.arange(len(right))
+    names = tuple(f"L{first + row}" for row in rows)
+    target = (first + rows) % 2
+    said = np.where(np.array(list(right)) == "1", target, 1 - target)
+    sure = 0.9 - 0.01 * rows
+    probabilities = np.where(said[:, None] == [0, 1], sure[:, None], 1 - sure[:, None])
+    return Predictions(
+        classes=classes,
+        lesion_id=names,
+        patient_id=names,
+        label=tuple(classes[index] for index in target),
+        probabilities=probabilities,
+    )
+
+
+def shuffled(cases: Predictions) -> Predictions:
+    """The same rows and columns in another order."""
+    turned = cases.select(list(range(len(cases)))[::-1])
+    return replace(
+        turned, classes=turned.classes[::-1], probabilities=turned.probabilities[:, ::-1]
+    )
+
+
+A, B = answers("1111100011"), answers("1100011100")
+
+
+def test_numbers_by_hand() -> None:
+    found = compare(paired(A, B), resamples=50)
+    assert (found["n"], found["patients"], found["only_a"], found["only_b"]) == (10, 10, 0, 0)
+    accuracy = found["metrics"]["accuracy"]
+    assert (accuracy["a"]["value"], accuracy["b"]["value"]) == (0.7, 0.5)
+    assert accuracy["difference"]["value"] == pytest.approx(0.2)
+    assert accuracy["difference"]["low"] < 0.2 < accuracy["difference"]["high"]
+    right = found["right"]
+    counts = [right[key] for key in ("both", "only_a", "only_b", "neither")]
+    assert counts == [2, 5, 3, 0]
+    assert right["mcnemar"] == pytest.approx(binomtest(5, 8).pvalue)
+    assert right["permutation"] > 0.3
+    a = found["classes"]["a"]
+    assert a["n"] == 5
+    assert a["sensitivity"]["a"] == pytest.approx(4 / 5)
+    assert a["sensitivity"]["b"] == pytest.approx(2 / 5)
+    assert a["sensitivity"]["difference"]["value"] == pytest.approx(0.4)
+
+
+def test_order_of_rows_and_classes_does_not_matter() -> None:
+    one, other = (compare(paired(A, b), resamples=20) for b in (B, shuffled(B)))
+    assert json.dumps(one) == json.dumps(other)
+
+
+def test_against_itself_nothing_differs() -> None:
+    found = compare(paired(A, A), resamples=20)
+    assert all(row["difference"]["value"] == 0 for row in found["metrics"].values())
+    assert found["right"]["mcnemar"] == found["right"]["permutation"] == 1
+    assert found["metrics"]["accuracy"]["difference"]["p"] == 1
+
+
+def test_what_both_judged_is_compared_and_the_rest_counted() -> None:
+    pair = paired(A, answers("11111", first=8))
+    assert pair.a.lesion_id == pair.b.lesion_id == ("L8", "L9")
+    assert (pair.only_a, pair.only_b) == (8, 3)
+
+
+def test_disjoint_tables_are_an_error() -> None:
+    with pytest.raises(DataError, match=r"no labelled lesion in common \(10 and 3 lesions\)"):
+        paired(A, answers("111", first=10))
+    with pytest.raises(DataError, match="no labelled lesion in common"):
+        paired(A, replace(B, label=("",) * 10))
+
+
+def test_tables_that_contradict_each_other_are_an_error() -> None:
+    with pytest.raises(DataError, match="different classes"):
+        paired(A, answers("1111111111", classes=("a", "c")))
+    with pytest.raises(DataError, match="column label"):
+        paired(A, replace(B, label=("b", *B.label[1:])))
+
+
+def test_disagreements_by_turns_and_the_surest_first() -> None:
+    shown = disagreements(paired(A, B), most=4)
+    assert shown == [(0, 2), (0, 3), (1, 5), (1, 6)]
+    assert len(disagreements(paired(A, B), most=100)) == 8
+    assert disagreements(paired(A, A)) == []
+    few = disagreements(paired(answers("1111111111"), B), most=4)
+    assert few == [(0, row) for row in (2, 3, 4, 8)]
+
+
+def test_the_page_needs_no_images_and_runs_nothing(tmp_path: Path) -> None:
+    for name, cases in (("one", A), ("two", B)):
+        hostile = replace(cases, lesion_id=tuple(EVIL + lesion for lesion in cases.lesion_id))
+        path = tmp_path / name / "evaluation" / "test" / "predictions.csv"
+        path.parent.mkdir(parents=True)
+        write_predictions(hostile, path)
+    config = CompareConfig(run_a=str(tmp_path / "one"), run_b=str(tmp_path / "two"), resamples=20)
+    folder = compare_runs(config)
+    assert folder == tmp_path / "one" / "comparison" / "two"
+    page = Page((folder / "compare.html").read_text(encoding="utf-8"))
+    assert "Of 10 lesions, one named 70.0 % correctly and two 50.0 %" in page.text
+    assert "These lesions do not tell which of the two is better." in page.text
+    assert page.text.count(EVIL + "L") == 8
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert "script" not in dict(page.tags)
+    found = json.loads((folder / "compare.json").read_text())
+    assert found["right"]["only_a"] == 5
+
+
+def test_a_run_that_was_not_evaluated_is_an_error(tmp_path: Path) -> None:
+    config = CompareConfig(run_a=str(tmp_path / "one"), run_b=str(tmp_path / "two"))
+    with pytest.raises(DataError, match="run `agfnet evaluate"):
+        compare_runs(config)

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+from scipy.special import log_softmax, logsumexp, softmax
+
+from agfnet.bundle import Abstention, Calibration, PredictionSets
+from agfnet.inference.decision import (
+    abstains,
+    calibrated,
+    energy,
+    out_of_distribution,
+    prediction_set,
+)
+from agfnet.inference.picture import doubts
+from agfnet.inference.predictor import Diagnosis
+
+LOGITS = np.random.default_rng(0).normal(size=(6, 3))
+
+
+def _sets(*quantiles, score="lac"):
+    return PredictionSets(score=score, coverage=0.9, by_class=True, quantiles=quantiles)
+
+
+def test_temperature_divides_and_vector_scaling_is_affine():
+    np.testing.assert_allclose(
+        calibrated(LOGITS, Calibration(temperature=2.5)), softmax(LOGITS / 2.5, axis=1)
+    )
+    scale, bias = (0.5, 1.0, 2.0), (1.0, 0.0, -1.0)
+    expected = softmax(log_softmax(LOGITS, axis=1) * scale + bias, axis=1)
+    found = calibrated(LOGITS, Calibration(scale=scale, bias=bias))
+    np.testing.assert_allclose(found, expected)
+    np.testing.assert_allclose(calibrated(LOGITS[0], Calibration(scale=scale, bias=bias)), found[0])
+
+
+def test_a_shift_of_all_logits_changes_nothing():
+    for calibration in (Calibration(2.0), Calibration(scale=(1.0, 2.0, 3.0), bias=(0.0, 0.0, 1.0))):
+        np.testing.assert_allclose(
+            calibrated(LOGITS + 7, calibration), calibrated(LOGITS, calibration)
+        )
+
+
+def test_sets_hold_what_is_within_the_quantile_of_its_class():
+    p = np.array([[0.6, 0.3, 0.1], [0.2, 0.2, 0.6]])
+    found = prediction_set(p, _sets(0.4, 0.7, None))
+    assert found.tolist() == [[True, True, True], [False, False, True]]
+    assert prediction_set(p, None) is None
+
+
+@pytest.mark.parametrize("score", ["lac", "aps", "raps"])
+def test_no_set_is_empty_and_infinite_quantiles_hold_all(score):
+    p = softmax(LOGITS, axis=1)
+    never = prediction_set(p, _sets(-1.0, -1.0, -1.0, score=score))
+    assert never.sum(axis=1).tolist() == [1] * 6
+    np.testing.assert_array_equal(never.argmax(axis=1), p.argmax(axis=1))
+    assert prediction_set(p, _sets(None, None, None, score=score)).all()
+
+
+def test_a_score_that_is_the_quantile_but_for_rounding_is_within_it():
+    p = np.array([[0.1 + 0.2, 0.7]])
+    assert prediction_set(p, _sets(1 - 0.3, 0.0)).tolist() == [[True, True]]
+
+
+def test_energy_is_low_for_strong_answers_and_averages_frames():
+    assert energy(np.array([[10.0, 0.0]])) < energy(np.array([[1.0, 0.0]]))
+    assert energy(LOGITS) == pytest.approx(-logsumexp(LOGITS, axis=1).mean())
+    assert energy(LOGITS + 3) == pytest.approx(energy(LOGITS) - 3)
+
+
+def test_without_calibration_nothing_is_said():
+    assert abstains(np.array([[0.5, 0.5]]), None) is None
+    assert out_of_distribution(np.ones(1), None) is None
+
+
+def test_thresholds_are_on_the_giving_side():
+    abstention = Abstention(threshold=0.6, risk=0.1, delta=0.05, bound=0.09, coverage=0.5)
+    answers = np.array([[0.6, 0.4], [0.41, 0.59]])
+    assert abstains(answers, abstention).tolist() == [False, True]
+    assert out_of_distribution(np.array([1.0, 1.1]), 1.0).tolist() == [False, True]
+
+
+def test_doubts_are_told_in_words():
+    fields = {
+        "probabilities": np.array([0.3, 0.5, 0.2]),
+        "frames": np.empty((0, 3)),
+        "images": (),
+    }
+    known = Diagnosis(
+        **fields,
+        prediction_set=np.array([True, True, False]),
+        abstain=True,
+        out_of_distribution=True,
+    )
+    strange, unsure, sets = doubts(("a", "b", "c"), known)
+    assert strange.startswith("These images are unlike")
+    assert unsure.endswith("leave it to a person.")
+    assert sets == "Cannot be ruled out: b, a."
+    assert doubts(("a", "b", "c"), Diagnosis(**fields)) == []
+    sure = Diagnosis(**fields, prediction_set=np.eye(3, dtype=bool)[1], abstain=False)
+    assert doubts(("a", "b", "c"), sure) == []

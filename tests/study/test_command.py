@@ -1,0 +1,177 @@
+"""The whole command, with runs that only write their answers; `test_resume.py` trains."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agfnet.cli import main
+from agfnet.config import StudyConfig
+from agfnet.errors import ConfigError, RunError
+from agfnet.study.command import run_study
+from agfnet.study.locks import locked
+
+OWN = {"cohort": None, "base": {"data.cases": "cases.csv"}}
+
+
+CHANGED = {"lesions": 41, "size": 32, "frames": 1, "entities": ["naevus", "melanoma"]}
+
+
+def tables(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted((path / "tables").iterdir())}
+
+
+def test_a_study_ends_with_tables_and_a_page(study_file, quick, tmp_path):
+    run_study(StudyConfig(file=str(study_file(**OWN, seeds=list(range(6))))))
+    assert len(quick) == 12
+    names = set(tables(tmp_path / "study"))
+    assert {"test.md", "test.tex", "test.csv", "test.json", "test-differences.svg"} <= names
+    found = json.loads((tmp_path / "study" / "tables" / "test.json").read_text())
+    rows = {(row["method"], row["metric"]): row for row in found["rows"]}
+    assert rows["concatenation", "nll"]["verdict"] == "worse"
+    assert rows["AGFnet", "nll"]["p"] is None
+    assert rows["AGFnet", "accuracy"]["seeds"] == 6
+    page = (tmp_path / "study" / "report.html").read_text()
+    assert "Research use only" in page
+    assert "worse than AGFnet: concatenation" in page
+
+
+def test_a_finished_study_only_makes_its_tables_again(study_file, quick, tmp_path):
+    path = str(study_file(**OWN))
+    run_study(StudyConfig(file=path))
+    before = tables(tmp_path / "study")
+    (tmp_path / "study" / "tables" / "test.md").unlink()
+    run_study(StudyConfig(file=path))
+    assert len(quick) == 4
+    assert tables(tmp_path / "study") == before
+
+
+def test_a_failed_run_is_reported_and_stops_no_other(study_file, quick, tmp_path, capsys):
+    methods = {"AGFnet": {}, "bad": {"model.dropout": 0.9}, "peer": "concatenation"}
+    assert main(["study", str(study_file(**OWN, methods=methods))]) == 1
+    assert sorted(quick) == ["agfnet-seed0", "agfnet-seed1", "peer-seed0", "peer-seed1"]
+    errors = capsys.readouterr().err
+    assert "2 of 6 runs failed" in errors
+    assert "bad-seed1: no such luck" in errors
+    assert "Traceback" not in errors
+    log = (tmp_path / "study" / "runs" / "bad-seed0" / "error.log").read_text()
+    assert "ValueError" in log
+    page = (tmp_path / "study" / "report.html").read_text()
+    assert "2 runs of 6 not finished" in page
+    assert "bad-seed0" in page
+
+
+def test_ctrl_c_stops_and_says_how_to_go_on(study_file, quick, capsys):
+    methods = {"AGFnet": {}, "stopped": {"model.dropout": 0.8}}
+    assert main(["study", str(study_file(**OWN, methods=methods))]) == 1
+    assert "the same command goes on" in capsys.readouterr().err
+    assert quick == ["agfnet-seed0"]
+
+
+def test_dry_run_lists_and_runs_nothing(study_file, quick, tmp_path, capsys):
+    path = str(study_file(**OWN))
+    assert main(["study", path, "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "concatenation-seed1" in shown
+    assert "4 runs, 0 of them finished" in shown
+    assert not (tmp_path / "study").exists()
+    run_study(StudyConfig(file=path, only="1/4"))
+    capsys.readouterr()
+    main(["study", path, "--dry-run"])
+    assert "4 runs, 1 of them finished" in capsys.readouterr().out
+
+
+def test_shares_are_all_of_the_study(study_file, quick, tmp_path):
+    path = str(study_file(**OWN))
+    for share in ("1/3", "2/3", "3/3"):
+        run_study(StudyConfig(file=path, only=share))
+    assert len(quick) == len(set(quick)) == 4
+    assert not (tmp_path / "study" / "tables").exists()
+    run_study(StudyConfig(file=path))
+    assert len(quick) == 4
+    assert (tmp_path / "study" / "tables" / "test.md").is_file()
+
+
+@pytest.mark.parametrize("only", ["0/3", "4/3", "1", "a/b", "1/0"])
+def test_a_share_that_is_none_is_refused(study_file, only):
+    with pytest.raises(ConfigError, match="expected i/n"):
+        run_study(StudyConfig(file=str(study_file(**OWN)), only=only))
+
+
+def test_a_run_with_other_settings_is_an_error(study_file, quick):
+    run_study(StudyConfig(file=str(study_file(**OWN))))
+    changed = study_file(**OWN | {"base": {"data.cases": "cases.csv", "optim.epochs": 7}})
+    with pytest.raises(RunError, match=r"other settings \(optim.epochs\)"):
+        run_study(StudyConfig(file=str(changed)))
+
+
+def test_two_studies_on_one_folder_are_refused(study_file, quick, tmp_path):
+    path = str(study_file(**OWN))
+    with (
+        locked(tmp_path / "study" / "locks", ["agfnet-seed1"]),
+        pytest.raises(RunError, match=f"another study is at work here .process {os.getpid()} on"),
+    ):
+        run_study(StudyConfig(file=path))
+    assert quick == []
+    run_study(StudyConfig(file=path))
+
+
+def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
+    code = (
+        "import os, signal, sys; from pathlib import Path; from agfnet.study.locks import locked\n"
+        "with locked(Path(sys.argv[1]), ['x']): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert done.returncode == -9
+    assert (tmp_path / "x.lock").exists()
+    with locked(tmp_path, ["x"]):
+        pass
+
+
+def test_a_cohort_is_made_once_and_never_silently_another(study_file, quick, tmp_path):
+    run_study(StudyConfig(file=str(study_file())))
+    table = tmp_path / "study" / "cohorts" / "cohort" / "cases.csv"
+    before = table.stat().st_mtime_ns
+    run_study(StudyConfig(file=str(study_file())))
+    assert table.stat().st_mtime_ns == before
+    with pytest.raises(RunError, match=r"other settings \(lesions\)"):
+        run_study(StudyConfig(file=str(study_file(cohort=CHANGED))))
+
+
+def test_folds_are_pooled_and_settings_have_tables_and_a_learning_curve(
+    study_file, quick, tmp_path
+):
+    settings = {"half": {"data.train_fraction": 0.5}, "all": {}}
+    run_study(StudyConfig(file=str(study_file(**OWN, folds=[0, 1], settings=settings))))
+    assert len(quick) == 16
+    found = json.loads((tmp_path / "study" / "tables" / "half-test.json").read_text())
+    assert (found["cases"], found["patients"], found["ranked_runs"]) == (120, 80, 4)
+    assert "learning-curves-test.svg" in tables(tmp_path / "study")
+
+
+def test_networks_scored_on_other_cases_are_not_compared(study_file, quick, tmp_path):
+    path = str(study_file(**OWN))
+    run_study(StudyConfig(file=path))
+    file = tmp_path / "study/runs/concatenation-seed1/evaluation/test/predictions.csv"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    assert main(["study", path]) == 1
+
+
+def test_failures_in_processes_of_their_own_are_reported(study_file, capsys):
+    path = str(study_file(**OWN, seeds=[0], methods=["concatenation"]))
+    assert main(["study", path, "--workers", "2", "--cpus", "1"]) == 1
+    errors = capsys.readouterr().err
+    assert "1 of 1 runs failed" in errors
+    assert "cases.csv" in errors
+
+
+def test_settings_that_contradict_each_other(study_file):
+    with pytest.raises(ConfigError, match="goes with --executor ray"):
+        StudyConfig(file="x", gpus=1)
+    with pytest.raises(ConfigError, match="goes with --executor ray"):
+        StudyConfig(file="x", address="auto")

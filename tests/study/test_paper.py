@@ -1,0 +1,42 @@
+"""Every study of the paper is valid and headed by the command that runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agfnet.config import StudyFile
+from agfnet.phantom.presets import resolve
+from agfnet.study.plan import NETWORKS, read_study
+from agfnet.study.variants import VARIANTS
+
+PAPER = Path(__file__).parents[2] / "paper"
+STUDIES = sorted(PAPER.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_study(path: Path) -> None:
+    assert f"#   agfnet study paper/{path.name}" in path.read_text().split("\n\n")[0]
+    study = read_study(path)
+    assert study.reference == "AGFnet"
+    assert study.out == Path("runs/paper") / path.stem
+    for cohort in study.cohorts:
+        resolve(cohort)
+
+
+def test_every_study_has_a_gpu_size_with_the_same_methods() -> None:
+    names = [path.stem for path in STUDIES if not path.stem.endswith("_gpu")]
+    assert len(names) >= 4
+    for name in names:
+        small, large = (read_study(PAPER / f"{name}{end}.yaml") for end in ("", "_gpu"))
+        assert (small.methods, small.settings) == (large.methods, large.settings)
+        assert name in (PAPER / "README.md").read_text()
+
+
+def test_the_docs_name_every_key_and_variant() -> None:
+    text = (PAPER.parent / "docs" / "study.md").read_text()
+    for name in StudyFile.__dataclass_fields__:
+        assert f"| `{name}` |" in text, name
+    for name in VARIANTS:
+        assert name in (*NETWORKS, "AGFnet") or f"`{name}`" in text, name

@@ -1,0 +1,91 @@
+import pytest
+
+from agfnet.errors import ConfigError
+from agfnet.study.plan import read_study, slug
+
+
+def test_every_method_fold_seed_and_setting_is_a_run(study_file):
+    study = read_study(
+        study_file(
+            cohort=None,
+            base={"data.cases": "x.csv"},
+            methods={"AGFnet": None, "photo only": {"data.modalities": ["clinical"]}},
+            folds=[0, 2],
+            settings={"all": {}, "half": {"data.train_fraction": 0.5}},
+        )
+    )
+    assert len(study.runs) == len({run.name for run in study.runs}) == 16
+    last = study.runs[-1]
+    assert last.name == "photo-only-fold2-seed1-half"
+    assert last.config.data.fold == 2
+    assert last.config.seed == 1
+    assert last.config.data.train_fraction == 0.5
+    assert list(last.config.data.modalities) == ["clinical"]
+    assert study.reference == "AGFnet"
+
+
+def test_a_list_names_networks_and_variants(study_file):
+    study = read_study(
+        study_file(methods=["concatenation", "without FRL"], reference="without FRL")
+    )
+    first, second = study.runs[:2]
+    assert first.config.model.method == "concatenation"
+    assert not second.config.reconstruction.enabled
+    assert study.reference == "without FRL"
+
+
+def test_cohorts_are_shared_or_one_per_seed(study_file):
+    study = read_study(study_file(evaluate={"exchanged": {"shortcut_test": -0.9}}))
+    assert len(study.cohorts) == 2
+    assert {run.config.data.cases for run in study.runs} == {f"{study.cohorts[0].out}/cases.csv"}
+    assert study.runs[0].evaluate == {"exchanged": f"{study.cohorts[1].out}/cases.csv"}
+    assert study.cohorts[1].shortcut_test == -0.9
+    study = read_study(study_file(cohort_per_seed=True))
+    assert [cohort.seed for cohort in study.cohorts] == [0, 1]
+    assert len({run.config.data.cases for run in study.runs}) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methods": ["AGFnt"]}, r"methods.AGFnt: .*did you mean 'AGFnet'"),
+        ({"methods": {"mine": None}}, "is no network and no variant"),
+        ({"methods": {"mine": {"optim.lrr": 1}}}, "methods.mine: optim.lrr: .*did you mean 'lr'"),
+        ({"methods": {"mine": {"model.fusion.dim": 15}}}, "dim: 15"),
+        ({"methods": []}, "methods: expected one or more"),
+        ({"methods": {"a b": {}, "a-b": {}}}, "would share the folder"),
+        ({"reference": "concat"}, "reference: no 'concat'; did you mean 'concatenation'"),
+        ({"metrics": ["auc"]}, "metrics: no 'auc'"),
+        ({"seeds": [1, 1]}, "seeds: expected one or more, none of them twice"),
+        ({"seed": [1]}, "did you mean 'seeds'"),
+        ({"base": {"seed": 3}}, "base.seed: the study decides it"),
+        ({"base": {"data.cases": "x.csv"}}, "either base.data.cases, or a phantom cohort"),
+        ({"cohort": None}, "either base.data.cases, or a phantom cohort"),
+        ({"cohort": {"lesion": 3}}, "did you mean 'lesions'"),
+        ({"cohort": {"seed": 3}, "cohort_per_seed": True}, "cohort.seed: the study decides it"),
+        ({"folds": [0]}, "a phantom cohort has a split"),
+        ({"evaluate": {"x": {"presett": "easy"}}}, "evaluate.x: .*did you mean 'preset'"),
+        ({"settings": {"x": {"optim": {"lrr": 1}}}}, "settings.x: .*did you mean 'lr'"),
+        ({"search": {"parameters": {"optim.lrr": [1]}}}, "search.parameters: .*did you mean 'lr'"),
+        ({"search": {"parameters": {"optim.lr": []}}}, "no choices"),
+        ({"search": {"parameters": {"optim.lr": {"low": 2, "high": 1}}}}, "must be below high"),
+        ({"search": {"parameters": {}}}, "name at least one"),
+        ({"search": {"parameters": {"seed": [1]}, "metric": "x"}}, "search.metric: no 'x'"),
+    ],
+)
+def test_mistakes_are_refused_with_file_key_and_mend(study_file, changes, message):
+    path = study_file(**changes)
+    with pytest.raises(ConfigError, match=message) as error:
+        read_study(path)
+    assert str(error.value).startswith(str(path))
+
+
+def test_changes_of_a_cohort_need_one(study_file):
+    path = study_file(cohort=None, base={"data.cases": "x"}, evaluate={"x": {"preset": "easy"}})
+    with pytest.raises(ConfigError, match=r"evaluate.x: .*no cohort"):
+        read_study(path)
+
+
+def test_slug():
+    assert slug("Without ALL (d=2)") == "without-all-d-2"
+    assert slug("../..") == ""

@@ -1,0 +1,94 @@
+"""A study that is killed, and the same study undisturbed: real training, as small as it gets."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from agfnet.config import StudyConfig
+from agfnet.data.cases import read_cases
+from agfnet.data.splits import keep_fraction
+from agfnet.evaluation import runs
+from agfnet.study.command import run_study
+
+
+@pytest.fixture(autouse=True)
+def little_for_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run's own intervals and pictures, which take longer here than its training."""
+    monkeypatch.setattr(runs, "result_files", lambda *_, **__: {"metrics.json": {"n": 0}})
+    monkeypatch.setattr(runs, "write_report", lambda *_, **__: None)
+
+
+def test_a_killed_study_goes_on_to_the_same_tables(study_file, tmp_path: Path) -> None:
+    path = study_file("killed")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agfnet", "study", str(path), "--cpus", "1"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    first = tmp_path / "killed" / "runs" / "agfnet-seed0"
+    deadline = time.monotonic() + 300
+    while not (first / "history.csv").exists():  # an epoch is over, and another one is not
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (first / "bundle" / "config.json").exists()
+    assert list((tmp_path / "killed" / "locks").iterdir())
+
+    whole = study_file("whole")
+    shutil.copytree(tmp_path / "killed" / "cohorts", tmp_path / "whole" / "cohorts")
+    settings = tmp_path / "whole" / "cohorts" / "cohort.yaml"
+    content = yaml.safe_load(settings.read_text()) | {"out": str(settings.with_suffix(""))}
+    settings.write_text(yaml.safe_dump(content))
+    for file in (path, whole):
+        run_study(StudyConfig(file=str(file), cpus=1))
+    for table in ("test.csv", "test.json", "test.md", "test.tex", "test-differences.svg"):
+        killed, undisturbed = (
+            (tmp_path / name / "tables" / table).read_bytes() for name in ("killed", "whole")
+        )
+        assert killed == undisturbed, table
+    rows = (tmp_path / "killed" / "tables" / "test.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2 * 3
+
+
+def test_ray_gives_the_same_tables(
+    study_file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    small = {
+        "methods": ["concatenation"],
+        "seeds": [0],
+        "metrics": ["nll"],
+        "settings": {"half": {"data.train_fraction": 0.5}},
+    }
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    run_study(StudyConfig(file=str(study_file("plain", **small)), cpus=1))
+    before = children()
+    run_study(StudyConfig(file=str(study_file("ray", **small)), executor="ray", workers=2))
+    assert children() <= before
+    plain, ray = (tmp_path / name / "tables" / "half-test.csv" for name in ("plain", "ray"))
+    assert plain.read_bytes() == ray.read_bytes()
+    card = tmp_path / "plain" / "runs" / "concatenation-seed0-half" / "bundle" / "card.md"
+    cases = read_cases(tmp_path / "plain/cohorts/cohort/cases.csv", modalities=("clinical",))
+    train = [case for case in cases if case.split == "train"]
+    half = len(keep_fraction(train, 0.5, seed=0))
+    assert half < len(train)
+    assert f"Trained on: {half} training" in card.read_text()
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def children() -> set[str]:
+    found = set()
+    for task in Path("/proc/self/task").glob("*/children"):
+        found |= set(task.read_text().split())
+    return found

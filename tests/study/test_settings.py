@@ -1,0 +1,94 @@
+import pytest
+
+from agfnet.config import DataConfig, StudyFile, TrainConfig
+from agfnet.errors import ConfigError
+from agfnet.study.plan import plain
+from agfnet.study.settings import build, lay_over, read_yaml
+
+BASE = plain(TrainConfig(data=DataConfig(cases="cases.csv")))
+
+
+def _laid(changes):
+    return lay_over(BASE, changes, TrainConfig, "file.yaml: base")
+
+
+def test_dotted_names_and_groups_say_the_same():
+    dotted = _laid({"optim.epochs": 3, "model.fusion.dim": 32})
+    grouped = _laid({"optim": {"epochs": 3}, "model": {"fusion": {"dim": 32}}})
+    assert dotted == grouped
+    assert dotted["optim"]["lr"] == BASE["optim"]["lr"]
+    assert BASE["optim"]["epochs"] == 50
+
+
+def test_modalities_are_chosen_by_a_list_or_replaced_by_a_mapping():
+    assert list(_laid({"data.modalities": ["ultrasound"]})["data"]["modalities"]) == ["ultrasound"]
+    replaced = _laid({"data.modalities": {"dermoscopic": {"kind": "photo"}}})
+    assert build(TrainConfig, replaced, "x").data.modalities.keys() == {"dermoscopic"}
+    cropped = _laid({"data.modalities.ultrasound.crop_field": True})
+    assert build(TrainConfig, cropped, "x").data.modalities["ultrasound"].crop_field
+    assert cropped["data"]["modalities"]["ultrasound"]["resize"] == "pad"
+
+
+def test_free_mappings_take_any_name():
+    laid = _laid({"model.backbone.options.pad_type": "same"})
+    assert laid["model"]["backbone"]["options"] == {"pad_type": "same"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optim.epoch": 3}, r"optim.epoch: no setting 'epoch'; did you mean 'epochs'\?"),
+        ({"optim": {"epoch": 3}}, "did you mean 'epochs'"),
+        ({"otpim.epochs": 3}, "did you mean 'optim'"),
+        ({"seed.x": 3}, "seed has no settings of its own"),
+        ({"data.modalities": ["clincal"]}, "did you mean 'clinical'"),
+        ({"data.modalities": {"us": {"kin": "photo"}}}, "us: kin: no setting 'kin'"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_nearest(changes, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        _laid(changes)
+    assert str(error.value).startswith("file.yaml: base")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optim.epochs": "many"}, "optim.epochs: .*not 'many'"),
+        ({"optim.epochs": 0}, "epochs: 0 is out of range"),
+        ({"model.method": "resnet"}, "model.method"),
+        ({"optim": 3}, "optim"),
+    ],
+)
+def test_wrong_values_are_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        build(TrainConfig, _laid(changes), "file.yaml")
+
+
+def test_numbers_that_yaml_reads_as_text_are_numbers():
+    assert build(TrainConfig, _laid({"optim.lr": "1e-3"}), "x").optim.lr == 0.001
+
+
+def test_an_optional_group_is_checked_too():
+    with pytest.raises(ConfigError, match="did you mean 'trials'"):
+        lay_over({}, {"search": {"trails": 3}}, StudyFile, "x")
+    with pytest.raises(ConfigError, match="did you mean 'high'"):
+        lay_over({}, {"search": {"parameters": {"a": {"hihg": 3}}}}, StudyFile, "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\na: 2", "'a' occurs twice"),
+        ("a: [", "YAML"),
+        ("- a", "no mapping"),
+        ("", "no mapping"),
+    ],
+)
+def test_files_that_hold_no_mapping(tmp_path, text, message):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_yaml(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_yaml(tmp_path / "missing.yaml")
