@@ -192,6 +192,7 @@ def predict(config: PredictConfig) -> None:
 
 def predict_table(table: str, out: str, predictor: Any) -> None:
     from agfnet.data.cases import read_cases
+    from agfnet.inference.decisions import write_decisions
     from agfnet.inference.frames import frames_path, frames_table
     from agfnet.inference.predictions import write_predictions
 
@@ -208,6 +209,7 @@ def predict_table(table: str, out: str, predictor: Any) -> None:
             read.cases, progress=lambda done: progress(done, len(read)), each=write
         )
     write_predictions(predictions, out)
+    write_decisions(predictions, out)
     say(f"Wrote {out}: {len(predictions)} lesions, and {frames}: their frames. {NOTICE}")
 
 

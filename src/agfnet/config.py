@@ -432,8 +432,8 @@ class PredictConfig:
     cases: str | None = None
     """Many lesions: a cases table, labelled or not."""
     out: str = "predictions.csv"
-    """Where the predictions of a table go; those of each frame go to `frames.csv` beside it
-    (`x_frames.csv` beside `x.csv`)."""
+    """Where the predictions of a table go; beside it, `frames.csv` has those of each frame, and
+    `decisions.csv` what follows from them (`x_frames.csv` and `x_decisions.csv` beside `x.csv`)."""
     picture: str | None = None
     """Where a picture of the answer for one lesion goes (PNG, PDF or SVG)."""
 

@@ -35,7 +35,7 @@ def test_without_strange_cases_nothing_is_defined(table):
 
 
 def test_a_table_without_scores_is_refused(table):
-    with pytest.raises(DataError, match="outside: no column ood_score"):
+    with pytest.raises(DataError, match="outside: has no ood_score"):
         separation(_scored(table, [1.0]), table(3))
 
 

@@ -57,38 +57,6 @@ def test_the_file_is_that_of_the_contract(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-DECIDED = {
-    "prediction_set": np.array([[True, False], [True, True], [False, True]]),
-    "ood_score": np.array([-1.5, 0.1, 1 / 3]),
-    "abstain": np.array([False, True, False]),
-    "out_of_distribution": np.array([False, False, True]),
-}
-
-
-def test_decisions_come_after_the_probabilities(tmp_path):
-    path = tmp_path / "predictions.csv"
-    write_predictions(_predictions(**DECIDED), path)
-    header, first, *_ = path.read_text().splitlines()
-    assert header == HEADER.strip() + ",set_a,set_b,ood_score,abstain,out_of_distribution"
-    assert first == "L1,P1,a,a,0.9,0.1,1,0,-1.5,0,0"
-    read = read_predictions(path)
-    assert read.classes == ("a", "b")
-    for name, values in DECIDED.items():
-        np.testing.assert_array_equal(getattr(read, name), values)
-        assert getattr(read, name).dtype == values.dtype
-
-
-@pytest.mark.parametrize("name", DECIDED)
-def test_each_decision_may_be_there_alone_and_stays_with_its_row(tmp_path, name):
-    path = tmp_path / "predictions.csv"
-    alone = _predictions(**{name: DECIDED[name]})
-    write_predictions(alone.select([2, 0]), path)
-    read = read_predictions(path)
-    np.testing.assert_array_equal(getattr(read, name), DECIDED[name][[2, 0]])
-    assert all(getattr(read, other) is None for other in DECIDED if other != name)
-    assert len(getattr(alone.labelled(), name)) == 2
-
-
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), min_size=1)
 
 
@@ -139,17 +107,6 @@ def test_a_table_from_a_spreadsheet_is_read(tmp_path):
         (HEADER + "L1,P1,a,a,nan,0.1\n", "row 2, column p_a: 'nan'"),
         (HEADER + "L1,P1,a,a,1.2,-0.2\n", "row 2, column p_b: '-0.2'"),
         (HEADER + "L1,P1,a,a,0.9,0.2\n", "row 2: the probabilities sum to 1.1"),
-        (HEADER.strip() + ",set_a\n", "row 1: no column set_b; give one for every class"),
-        (HEADER.strip() + ",set_a,set_c\n", "row 1, column 'set_c': expected set_<class>"),
-        (HEADER.strip() + ",abstain,note\n", "row 1, column 'note': expected set_<class>"),
-        (HEADER.strip() + ",abstain,abstain\n", "column 'abstain': appears more than once"),
-        (HEADER.strip() + ",abstain,p_c\n", "row 1, column 'p_c': expected set_<class>"),
-        (
-            HEADER.strip() + ",abstain\nL1,P1,a,a,0.9,0.1,x\n",
-            "row 2, column abstain: 'x'; expected 1",
-        ),
-        (HEADER.strip() + ",ood_score\nL1,P1,a,a,0.9,0.1,\n", "row 2, column ood_score: ''"),
-        (HEADER.strip() + ",ood_score\nL1,P1,a,a,0.9,0.1,inf\n", "column ood_score: 'inf'"),
         (HEADER + "L1,P1,a,b,0.9,0.1\n", "row 2, column predicted: 'b'; expected .* 'a'"),
     ],
 )

@@ -35,9 +35,7 @@ def compare_runs(config: CompareConfig) -> Path:
     found = compare(pair, resamples=config.resamples, seed=config.seed)
     names = (runs[0].resolve().name, runs[1].resolve().name)
     if names[0] == names[1]:
-        names = tuple(
-            f"{place} {name}" for place, name in zip(("first", "second"), names, strict=True)
-        )
+        names = (f"first {names[0]}", f"second {names[1]}")
     folder = Path(config.out) if config.out else runs[0] / "comparison" / runs[1].resolve().name
     write_json(folder / "compare.json", {"a": str(runs[0]), "b": str(runs[1])} | found)
     write_comparison(

@@ -42,7 +42,7 @@ def separation(
     scores, patients = [], []
     for name, table in (("inside", inside), ("outside", outside)):
         if table.ood_score is None:
-            raise DataError(f"{name}: no column ood_score; predict the table again with agfnet")
+            raise DataError(f"{name}: has no ood_score; predict its cases again with agfnet")
         scores.append(table.ood_score)
         patients += [f"{name} {patient}" for patient in table.patient_id]
     joined = np.concatenate(scores)

@@ -27,6 +27,7 @@ from agfnet.evaluation.robustness_scores import score_conditions
 from agfnet.evaluation.showing import examples
 from agfnet.evaluation.subgroups import case_attributes
 from agfnet.files import write_json
+from agfnet.inference.decisions import write_decisions
 from agfnet.inference.frames import frames_table
 from agfnet.inference.predictions import Predictions, read_predictions, write_predictions
 from agfnet.inference.predictor import Diagnosis, Predictor
@@ -81,6 +82,7 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
     metrics = results["metrics.json"]
     limit = accuracy_limit(table.path, table.modalities, split)
     write_predictions(predictions, folder / "predictions.csv")
+    write_decisions(predictions, folder / "predictions.csv")
     for file in (*FILES, ROBUSTNESS, FOCUS):
         if file in results:
             write_json(folder / file, results[file])

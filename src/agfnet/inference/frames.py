@@ -16,9 +16,15 @@ from agfnet.inference.predictor import Diagnosis
 
 def frames_path(predictions: str | Path) -> Path:
     """Where the frames go: `frames.csv` beside `predictions.csv`, `x_frames.csv` beside `x.csv`."""
+    return beside(predictions, "frames")
+
+
+def beside(predictions: str | Path, name: str) -> Path:
+    """A table that belongs to a predictions table, in the same folder."""
     path = Path(predictions)
-    stem = "frames" if path.stem == "predictions" else f"{path.stem}_frames"
-    return path.with_name(f"{stem}.csv")
+    return path.with_name(
+        f"{name}.csv" if path.stem == "predictions" else f"{path.stem}_{name}.csv"
+    )
 
 
 @contextmanager

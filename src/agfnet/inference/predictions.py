@@ -6,7 +6,6 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +15,8 @@ from agfnet.files import replacing
 
 COLUMNS = ("lesion_id", "patient_id", "label", "predicted")
 PREFIX = "p_"
-SET_PREFIX = "set_"
-FLAGS = ("abstain", "out_of_distribution")  # 1 or 0
-SCORE = "ood_score"
-DECISIONS = ("prediction_set", SCORE, *FLAGS)
-"""Fields of the table that follow from the bundle's calibration, each there or not."""
+DECISIONS = ("prediction_set", "ood_score", "abstain", "out_of_distribution")
+"""Fields that follow from the bundle's calibration, each there or not; `decisions.csv` has them."""
 TOLERANCE = 1e-3  # rows written with few decimals still sum to one within this
 SHOWN = 20  # problems listed before the rest is only counted
 
@@ -95,44 +91,24 @@ class Predictions:
 
 
 def write_predictions(predictions: Predictions, path: str | Path) -> None:
-    """Write the table as CSV; reading it back gives the same numbers to the last bit.
-
-    After the probabilities come, where known: `set_<class>` (1: not ruled out), `ood_score`,
-    `abstain` and `out_of_distribution` (1 or 0).
-    """
-    extra = _decision_columns(predictions)
+    """Write the table as CSV; reading it back gives the same numbers to the last bit."""
     with (
         replacing(Path(path)) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*COLUMNS, *(PREFIX + name for name in predictions.classes), *extra])
+        writer.writerow([*COLUMNS, *(PREFIX + name for name in predictions.classes)])
         writer.writerows(
-            [*row, *values, *more]
-            for *row, values, more in zip(
+            [*row, *values]
+            for *row, values in zip(
                 predictions.lesion_id,
                 predictions.patient_id,
                 predictions.label,
                 predictions.predicted,
                 predictions.probabilities.astype(np.float64).tolist(),
-                zip(*extra.values(), strict=True) if extra else [()] * len(predictions),
                 strict=True,
             )
         )
-
-
-def _decision_columns(predictions: Predictions) -> dict[str, list[int] | list[float]]:
-    """Name to cells of the columns after the probabilities."""
-    columns: dict[str, list[int] | list[float]] = {}
-    if predictions.prediction_set is not None:
-        for name, chosen in zip(predictions.classes, predictions.prediction_set.T, strict=True):
-            columns[SET_PREFIX + name] = chosen.astype(int).tolist()
-    if predictions.ood_score is not None:
-        columns[SCORE] = predictions.ood_score.astype(np.float64).tolist()
-    for name in FLAGS:
-        if (values := getattr(predictions, name)) is not None:
-            columns[name] = values.astype(int).tolist()
-    return columns
 
 
 def read_predictions(path: str | Path) -> Predictions:
@@ -149,32 +125,18 @@ def read_predictions(path: str | Path) -> Predictions:
         raise DataError(f"{path}: cannot be read ({error.strerror}); name a CSV file") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: is not a UTF-8 CSV table ({error}); save it as one") from error
-    end = next((place for place, name in enumerate(header) if _is_decision(name)), len(header))
-    classes = tuple(name.removeprefix(PREFIX) for name in header[len(COLUMNS) : end])
+    classes = tuple(name.removeprefix(PREFIX) for name in header[len(COLUMNS) :])
     _raise(path, _header_problems(header, classes))
     _raise(path, _row_problems(header, classes, rows))
-    cells = {name: [row[place] for row in rows] for place, name in enumerate(header)}
-
-    def numbers(names: Sequence[str], kind: type) -> npt.NDArray[Any]:
-        columns = [np.array(cells[name], dtype=np.float64) for name in names]
-        return np.stack(columns, axis=1).astype(kind)
-
-    chosen = [SET_PREFIX + name for name in classes]
     return Predictions(
         classes=classes,
-        lesion_id=tuple(cells["lesion_id"]),
-        patient_id=tuple(cells["patient_id"]),
-        label=tuple(cells["label"]),
-        probabilities=numbers([PREFIX + name for name in classes], np.float64),
-        prediction_set=numbers(chosen, np.bool_) if chosen[0] in cells else None,
-        **{name: numbers([name], np.bool_)[:, 0] if name in cells else None for name in FLAGS},
-        ood_score=numbers([SCORE], np.float64)[:, 0] if SCORE in cells else None,
+        lesion_id=tuple(row[0] for row in rows),
+        patient_id=tuple(row[1] for row in rows),
+        label=tuple(row[2] for row in rows),
+        probabilities=np.array([row[len(COLUMNS) :] for row in rows], dtype=np.float64).reshape(
+            len(rows), len(classes)
+        ),
     )
-
-
-def _is_decision(name: str) -> bool:
-    """Whether a column comes after the probabilities."""
-    return name.startswith(SET_PREFIX) or name in (SCORE, *FLAGS)
 
 
 def _raise(path: Path, problems: Iterator[str]) -> None:
@@ -188,24 +150,16 @@ def _raise(path: Path, problems: Iterator[str]) -> None:
 
 def _header_problems(header: list[str], classes: tuple[str, ...]) -> Iterator[str]:
     columns = header[len(COLUMNS) :]
-    sets = [SET_PREFIX + name for name in classes]
     if tuple(header[: len(COLUMNS)]) != COLUMNS:
         yield (
             f"row 1: the columns begin {', '.join(header[: len(COLUMNS)]) or 'with nothing'}; "
             f"expected {', '.join(COLUMNS)}; rename or reorder them"
         )
-    for place, name in enumerate(columns):
-        if place < len(classes) and (not name.startswith(PREFIX) or name == PREFIX):
+    for name in columns:
+        if not name.startswith(PREFIX) or name == PREFIX:
             yield f"row 1, column {name!r}: expected {PREFIX}<class>; remove or rename it"
         elif columns.count(name) > 1:
             yield f"row 1, column {name!r}: appears more than once; keep one"
-        elif place >= len(classes) and name not in (*sets, SCORE, *FLAGS):
-            yield (
-                f"row 1, column {name!r}: expected {SET_PREFIX}<class>, {SCORE} or one of "
-                f"{', '.join(FLAGS)} after the probabilities; remove or rename it"
-            )
-    if 0 < len(absent := [name for name in sets if name not in columns]) < len(sets):
-        yield f"row 1: no column {', '.join(absent)}; give one for every class or for none"
     if len(classes) < 2:
         yield f"row 1: {len(classes)} probability columns ({PREFIX}<class>); expected two or more"
 
@@ -231,18 +185,14 @@ def _row_problems(
                 f"row {number}, column label: {label!r} has no probability column; "
                 f"expected {', '.join(classes)} or nothing"
             )
-        end = len(COLUMNS) + len(classes)
-        values = [_number(cell) for cell in row[len(COLUMNS) : end]]
-        for name, cell, value in zip(
-            header[len(COLUMNS) : end], row[len(COLUMNS) : end], values, strict=True
-        ):
-            if not 0 <= value <= 1:
+        values = []
+        for name, cell in zip(header[len(COLUMNS) :], row[len(COLUMNS) :], strict=True):
+            try:
+                values.append(float(cell))
+            except ValueError:
+                values.append(np.nan)
+            if not 0 <= values[-1] <= 1:
                 yield f"row {number}, column {name}: {cell!r}; expected a number from 0 to 1"
-        for name, cell in zip(header[end:], row[end:], strict=True):
-            if name == SCORE and not np.isfinite(_number(cell)):
-                yield f"row {number}, column {name}: {cell!r}; expected a number"
-            elif name != SCORE and cell not in ("0", "1"):
-                yield f"row {number}, column {name}: {cell!r}; expected 1 (yes) or 0 (no)"
         total = sum(values)
         if abs(total - 1) > TOLERANCE:
             yield f"row {number}: the probabilities sum to {total:.6g}; divide them by their sum"
@@ -251,11 +201,3 @@ def _row_problems(
                 f"row {number}, column predicted: {predicted!r}; expected the most probable "
                 f"class, {classes[values.index(max(values))]!r}"
             )
-
-
-def _number(cell: str) -> float:
-    """The number that a cell holds; nan if none."""
-    try:
-        return float(cell)
-    except ValueError:
-        return float("nan")

@@ -1,0 +1,53 @@
+"""The decisions table: what follows from the probabilities of each lesion, by the calibration."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from agfnet.files import replacing
+from agfnet.inference.frames import beside
+from agfnet.inference.predictions import Predictions
+
+SET_PREFIX = "set_"
+
+
+def write_decisions(predictions: Predictions, path: str | Path) -> Path | None:
+    """Write `decisions.csv` beside `predictions.csv` (`x_decisions.csv` beside `x.csv`).
+
+    Columns: `lesion_id`, then, where known, `set_<class>` (1: cannot be ruled out), `ood_score`
+    (the higher, the less like the training cases), `abstain` and `out_of_distribution` (1 or 0).
+
+    Args:
+        predictions: the answers.
+        path: of the predictions table.
+
+    Returns:
+        The file; None where nothing is known, and then an older file is removed.
+    """
+    target = beside(path, "decisions")
+    columns = decision_columns(predictions)
+    if not columns:
+        target.unlink(missing_ok=True)
+        return None
+    with replacing(target) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["lesion_id", *columns])
+        writer.writerows(zip(predictions.lesion_id, *columns.values(), strict=True))
+    return target
+
+
+def decision_columns(predictions: Predictions) -> dict[str, list[int] | list[float]]:
+    """Name to cells."""
+    columns: dict[str, list[int] | list[float]] = {}
+    if predictions.prediction_set is not None:
+        for name, chosen in zip(predictions.classes, predictions.prediction_set.T, strict=True):
+            columns[SET_PREFIX + name] = chosen.astype(int).tolist()
+    if predictions.ood_score is not None:
+        columns["ood_score"] = predictions.ood_score.astype(np.float64).tolist()
+    for name in ("abstain", "out_of_distribution"):
+        if (values := getattr(predictions, name)) is not None:
+            columns[name] = values.astype(int).tolist()
+    return columns
