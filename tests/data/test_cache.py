@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import numpy as np
@@ -209,6 +210,7 @@ def test_a_disk_that_is_nearly_full_is_left_alone(
 FULL = """
 import resource, sys
 from pathlib import Path
+from threading import Thread
 import numpy as np
 from agfnet.data.cache import ImageCache
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -327,6 +329,7 @@ def test_forked_processes_share_it_and_inherit_no_connection(cache: ImageCache, 
 WRITER = """
 import sys
 from pathlib import Path
+from threading import Thread
 import numpy as np
 from agfnet.data.cache import ImageCache
 cache = ImageCache(folder=Path(sys.argv[1]), most=2**21)
@@ -360,3 +363,20 @@ def test_killed_writers_leave_no_wrong_image(folder: Path, tmp_path: Path, touch
         assert cache._open().execute("PRAGMA integrity_check").fetchone() == ("ok",)
         shutil.rmtree(folder)
     assert right
+
+
+def test_the_collector_may_close_it_from_another_thread(tmp_path: Path) -> None:
+    cache = ImageCache(folder=tmp_path / "cache", most=2**24)
+    cache._open()
+    failed: list[BaseException] = []
+
+    def close() -> None:
+        try:
+            cache.__del__()
+        except BaseException as error:
+            failed.append(error)
+
+    thread = Thread(target=close)
+    thread.start()
+    thread.join()
+    assert not failed

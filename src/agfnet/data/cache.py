@@ -156,7 +156,10 @@ class ImageCache:
             if not tag.exists():
                 tag.write_text(_TAG, encoding="utf-8")
             # autocommit: an image is there as a whole or not at all, whenever a process dies
-            connection = sqlite3.connect(self._file, timeout=WAIT, isolation_level=None)
+            # the collector may close it from any thread
+            connection = sqlite3.connect(
+                self._file, timeout=WAIT, isolation_level=None, check_same_thread=False
+            )
             try:
                 connection.execute(f"PRAGMA page_size = {PAGE}")
                 connection.execute(f"PRAGMA max_page_count = {max(1, self._most // PAGE)}")
