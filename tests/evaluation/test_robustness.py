@@ -180,6 +180,15 @@ def test_scores_by_hand() -> None:
     assert "mce" not in scored["means"]
 
 
+def test_the_score_that_notices_a_change_by_hand() -> None:
+    clean = replace(answers([1, 1, 1, 1]), ood_score=np.array([0.0, 1.0, 2.0, 3.0]))
+    changed = replace(answers([1, 1, 1, 1]), ood_score=np.array([2.5, 2.5, 2.5, 2.0]))
+    scored = score_conditions({**OURS, CLEAN: clean, Condition("x", "blur", 1): changed})
+    rows = {(row["corruption"], row["severity"]): row for row in scored["conditions"]}
+    assert rows["blur", 1]["ood_auroc"]["value"] == (9 + 2 + 0.5) / 16  # a tie counts half
+    assert "ood_auroc" not in rows["blur", 2]  # without a score
+
+
 def test_mean_corruption_error_by_hand() -> None:
     errors = np.array([[0.1, 0.2, 0.3, 0.4, 0.5], [0.2] * 5])
     reference = np.array([[0.2, 0.2, 0.3, 0.5, 0.8], [0.4] * 5])

@@ -115,18 +115,21 @@ def try_conditions(
             ]
     if progress is not None:
         progress(len(cases), len(cases))
+    answers = {
+        condition: [predictor.answer([], np.stack(each)) for each in rows]
+        for condition, rows in logits.items()
+        if all(rows)  # nobody could lend an image to a lesion whose patient is the only one
+    }
     return {
         condition: Predictions(
             classes=config.classes,
             lesion_id=tuple(case.lesion_id for case in cases),
             patient_id=tuple(case.patient_id for case in cases),
             label=tuple(case.label for case in cases),
-            probabilities=np.array(
-                [predictor.answer([], np.stack(each)).probabilities for each in rows]
-            ),
+            probabilities=np.array([each.probabilities for each in found]),
+            ood_score=np.array([each.ood_score for each in found]),
         )
-        for condition, rows in logits.items()
-        if all(rows)  # nobody could lend an image to a lesion whose patient is the only one
+        for condition, found in answers.items()
     }
 
 

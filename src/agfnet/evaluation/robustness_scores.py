@@ -10,7 +10,7 @@ import numpy as np
 
 from agfnet.errors import DataError
 from agfnet.evaluation.evaluate import plain
-from agfnet.evaluation.metrics import METRICS, Floats, Integers, Metric
+from agfnet.evaluation.metrics import METRICS, Floats, Integers, Metric, area_under_roc
 from agfnet.evaluation.robustness import CLEAN, FRAMES_LOST, Condition
 from agfnet.evaluation.statistics import patient_bootstrap
 from agfnet.inference.predictions import Predictions
@@ -29,7 +29,9 @@ def score_conditions(
     """What robustness.json holds: every measure of every condition, and their means.
 
     Every number comes with its 95 % interval from one patient bootstrap, in which all conditions
-    see the same draws; `drop` is the accuracy lost against the same lesions as they are.
+    see the same draws; `drop` is the accuracy lost against the same lesions as they are, and
+    `ood_auroc` the chance that a lesion under the condition has a higher out-of-distribution score
+    than a lesion as it is (0.5: the score does not see it).
 
     Args:
         found: the answer of `try_conditions`.
@@ -49,6 +51,10 @@ def score_conditions(
             measures[(*_words(condition), name)] = _fixed(METRICS[name], answers.probabilities)
         if condition != CLEAN:
             measures[(*_words(condition), "drop")] = _drop(clean, answers)
+            if clean.ood_score is not None and answers.ood_score is not None:
+                measures[(*_words(condition), "ood_auroc")] = _told_apart(
+                    clean.ood_score, answers.ood_score
+                )
     lesions = _digest(clean)
     named = {"/".join(words): metric for words, metric in measures.items()}
     wrong = {c: answers.probabilities.argmax(axis=1) != target for c, answers in found.items()}
@@ -56,7 +62,7 @@ def score_conditions(
     scored = plain(patient_bootstrap(clean, named | means, resamples=resamples, seed=seed))
 
     def numbers(condition: Condition) -> dict[str, Any]:
-        names = (*MEASURES, "drop")
+        names = (*MEASURES, "drop", "ood_auroc")
         keys = {name: "/".join((*_words(condition), name)) for name in names}
         return {name: scored[key] for name, key in keys.items() if key in scored}
 
@@ -165,6 +171,14 @@ def _drop(clean: Predictions, answers: Predictions) -> Metric:
         return lambda weights: before(weights) - after(weights)
 
     return Metric(prepare)
+
+
+def _told_apart(clean: Floats, strange: Floats) -> Metric:
+    """Area under the ROC curve between scores (N,) of the same lesions as they are and changed."""
+    area = area_under_roc(
+        np.concatenate([clean, strange]), np.repeat([False, True], [len(clean), len(strange)])
+    )
+    return Metric(lambda *_: lambda weights: area(np.concatenate([weights, weights])))
 
 
 def _digest(cases: Predictions) -> str:

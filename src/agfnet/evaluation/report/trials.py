@@ -55,11 +55,12 @@ def robustness(found: Mapping[str, Any] | None) -> Section | None:
                 "intervals." + (" The other views stay as they are." if modality else ""),
                 wide=len(panels) > 1,
             )
-    rows = [("As they are", *_cells(found["clean"]), "")]
+    rows = [("As they are", *_cells(found["clean"]), "", "")]
     for (modality, corruption), conditions in steps.items():
         worst = conditions[-1]
         name = f"{modality or 'all views'}: {TITLES[corruption]}"
-        rows.append((name, *_cells(worst), cell(worst["drop"], percent=True)))
+        seen = cell(worst["ood_auroc"], percent=False) if "ood_auroc" in worst else "—"
+        rows.append((name, *_cells(worst), cell(worst["drop"], percent=True), seen))
     return Section(
         "robustness",
         "How it bears poor images",
@@ -68,9 +69,16 @@ def robustness(found: Mapping[str, Any] | None) -> Section | None:
         + "<h3>At the worst</h3>"
         + table(
             "Robustness",
-            ("Condition, at severity 5", *(t for t, _ in MEASURES.values()), "Accuracy lost"),
+            (
+                "Condition, at severity 5",
+                *(t for t, _ in MEASURES.values()),
+                "Accuracy lost",
+                "Noticed (AUROC)",
+            ),
             rows,
-        ),
+        )
+        + '<p class="soft">Noticed: the chance that such a lesion has a higher out-of-distribution '
+        "score than one as it is. 0.5: the score does not see the change; 1: always.</p>",
     )
 
 
