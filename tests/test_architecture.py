@@ -17,7 +17,7 @@ GROUND = {"", "types", "config", "errors", "files"}  # "" is agfnet/__init__.py
 # room -> rooms it may import; what those may import, it may import too
 ARROWS = {
     "__main__": {"cli"},
-    "cli": {"demo", "hub", "terminal"},
+    "cli": {"demo", "export", "hub", "terminal"},
     "demo": {"study", "phantom", "terminal"},
     "study": {"learning", "evaluation", "phantom", "terminal"},
     "evaluation": {"inference"},
@@ -27,6 +27,7 @@ ARROWS = {
     "models": set(),
     "data": set(),
     "bundle": set(),
+    "export": {"models", "evaluation"},
     "hub": {"bundle"},
     "terminal": set(),
 }

@@ -25,6 +25,8 @@ SCHEMA = 2
 WEIGHTS = "model.safetensors"
 NEEDED = ("config.json", "calibration.json", WEIGHTS)
 SUMS = "SHA256SUMS"
+EXPORT = "export.json"
+"""What the exported graphs were found to be worth (see `agfnet.export`)."""
 SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_-][A-Za-z0-9._-]*)")
 
 
@@ -130,6 +132,7 @@ def write_bundle(
 ) -> Bundle:
     """Write a new bundle with a neutral calibration."""
     folder.mkdir(parents=True, exist_ok=True)
+    drop_exports(folder)
     with replacing(folder / WEIGHTS) as temporary:
         save_file(dict(weights), temporary)
     write_text(folder / "card.md", card)
@@ -140,10 +143,17 @@ def write_bundle(
 
 
 def write_calibration(bundle: Bundle, calibration: Calibration) -> Bundle:
-    """Replace the calibration of a bundle."""
+    """Replace the calibration of a bundle; exported graphs, which hold the old one, go."""
+    drop_exports(bundle.folder)
     write_json(bundle.folder / "calibration.json", asdict(calibration))
     seal(bundle.folder)
     return read_bundle(bundle.folder)
+
+
+def drop_exports(folder: Path) -> None:
+    """Remove what was exported from weights or a calibration that are about to be replaced."""
+    for path in (*folder.glob("*.onnx"), folder / EXPORT):
+        path.unlink(missing_ok=True)
 
 
 def seal(folder: Path) -> None:

@@ -23,6 +23,7 @@ from agfnet.config import (
     DeidentifyConfig,
     DemoConfig,
     EvaluateConfig,
+    ExportConfig,
     ImportConfig,
     PhantomConfig,
     PredictConfig,
@@ -183,7 +184,7 @@ def predict(config: PredictConfig) -> None:
         raise ConfigError("--picture goes with --images.MODALITY, not with --cases")
     from agfnet.inference.predictor import Predictor
 
-    predictor = Predictor.load(config.model)
+    predictor = Predictor.load(config.model, backend=config.backend)
     if config.cases is not None:
         predict_table(config.cases, config.out, predictor)
     else:
@@ -249,6 +250,24 @@ def study(config: StudyConfig) -> None:
     run_study(config)
 
 
+def export(config: ExportConfig) -> None:
+    from agfnet.export.run import export_run
+
+    with bar("measuring int8") as progress:
+        folder, report = export_run(config, progress=progress)
+    fp32 = report["fp32"]
+    say(
+        f"Wrote {folder / 'model.onnx'}: probabilities differ from torch by at most"
+        f" {fp32['probabilities']:.1e} on {fp32['rows']} rows."
+    )
+    if int8 := report.get("int8"):
+        say(
+            f"Wrote {folder / 'model_int8.onnx'}: balanced accuracy {int8['balanced_accuracy']:.3f}"
+            f" (fp32 {int8['balanced_accuracy_fp32']:.3f}), the same answer in"
+            f" {100 * int8['agreement']:.1f} % of {int8['cases']} validation cases."
+        )
+
+
 def bundle(config: BundleActionConfig) -> None:
     from agfnet.bundle import describe, read_bundle
     from agfnet.hub import pull, push
@@ -287,6 +306,7 @@ COMMANDS = {
     "evaluate": Command(EvaluateConfig, evaluate),
     "compare": Command(CompareConfig, compare),
     "predict": Command(PredictConfig, predict),
+    "export": Command(ExportConfig, export),
     "bundle": Command(BundleActionConfig, bundle),
     "study": Command(StudyConfig, study),
 }

@@ -15,6 +15,7 @@ Resize = Literal["crop", "pad", "stretch"]
 Kind = Literal["photo", "ultrasound"]
 Frames = Literal["random", "first", "middle"]
 Skin = Literal["keep", "shift", "flatten"]
+Backend = Literal["auto", "torch", "onnx", "int8"]
 Method = Literal[
     "agfnet",
     "concatenation",
@@ -436,6 +437,27 @@ class PredictConfig:
     `decisions.csv` what follows from them (`x_frames.csv` and `x_decisions.csv` beside `x.csv`)."""
     picture: str | None = None
     """Where a picture of the answer for one lesion goes (PNG, PDF or SVG)."""
+    backend: Backend = "auto"
+    """What runs the network: `torch`, or a graph that `agfnet export` has made, `onnx` or `int8`.
+    `auto` is `onnx` where the bundle has it, and torch elsewhere."""
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Add an ONNX graph to a run's bundle: predicts without torch, and faster on a CPU."""
+
+    run: str
+    """Run folder."""
+    cases: str | None = None
+    """Cases table with a train and a val split; the run's own table if unset."""
+    int8: bool = False
+    """Add an int8 copy as well, calibrated on training cases and measured on the val split."""
+    max_loss: float = 0.005
+    """Most balanced accuracy that int8 may cost (0.005 is half a point); it is not kept if it costs
+    more."""
+
+    def __post_init__(self) -> None:
+        check(self, 0, 1, "max_loss")
 
 
 @dataclass(frozen=True)

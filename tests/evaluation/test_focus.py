@@ -37,12 +37,12 @@ def test_shapes_must_agree() -> None:
         with pytest.raises(ValueError, match=r"\(2, 3\)"):
             measure(np.ones((2, 3)), MASK)
     with pytest.raises(ValueError, match="steps"):
-        deletion(np.ones((3, 2, 2)), MASK, lambda images: images.mean(axis=(1, 2, 3)), steps=0)
+        deletion(np.ones((2, 2, 3)), MASK, lambda images: images.mean(axis=(1, 2, 3)), steps=0)
 
 
 def test_deletion_and_insertion_by_hand() -> None:
-    image = np.zeros((3, 2, 2))
-    image[:, 0, 0] = 4  # mean colour 1
+    image = np.zeros((2, 2, 3), dtype=np.uint8)
+    image[0, 0] = 4  # mean colour 1
 
     def score(images: np.ndarray) -> np.ndarray:
         return images[:, 0, 0, 0] / 4  # knows that one pixel alone
@@ -58,7 +58,7 @@ def test_deletion_and_insertion_by_hand() -> None:
 
 
 def test_more_steps_than_pixels() -> None:
-    curve = deletion(np.ones((3, 1, 1)), np.ones((1, 1)), lambda x: x.mean(axis=(1, 2, 3)), steps=5)
+    curve = deletion(np.ones((1, 1, 3)), np.ones((1, 1)), lambda x: x.mean(axis=(1, 2, 3)), steps=5)
     assert curve.shape == (6,)
 
 
@@ -83,14 +83,14 @@ def test_accuracy_lost_with_the_shortcut_flipped() -> None:
 
 def brightness(images: list[np.ndarray], present: np.ndarray) -> np.ndarray:
     """Class 1 is the brightness of the upper left quarter of the first view, where it is there."""
-    shown = images[0][:, :, :7, :7].mean(axis=(1, 2, 3)) * present[:, 0]
+    shown = images[0][:, :7, :7].mean(axis=(1, 2, 3)) * present[:, 0]
     return np.stack([np.zeros(len(shown)), shown], axis=1)
 
 
 def test_occlusion_finds_what_the_answer_rests_on() -> None:
-    images = [np.zeros((2, 3, 14, 21), dtype=np.float32) for _ in range(2)]
+    images = [np.zeros((2, 14, 21, 3), dtype=np.uint8) for _ in range(2)]
     for image in images:
-        image[:, :, :7, :7] = 8.0
+        image[:, :7, :7] = 8
     present = np.array([[True, True], [False, True]])
     first, second = occlusion(brightness, images, present, np.array([1, 1]), cells=2)
     assert first.shape == (2, 14, 21)

@@ -32,7 +32,7 @@ def occlusion(
 
     Args:
         logits: of a backend.
-        images: per modality (B, 3, H, W), prepared.
+        images: per modality (B, H, W, 3) uint8, prepared.
         present: (B, M).
         classes: (B,), whose evidence is asked for.
         cells: of the grid, per side.
@@ -59,19 +59,19 @@ def occlusion(
         for (m, row, cell), answer in zip(batch, answers, strict=True):
             maps[m][(row, *cell)] = max(0.0, whole[row] - answer[classes[row]])
     return [
-        np.stack([_enlarged(one, image.shape[2:]) for one in part])
+        np.stack([_enlarged(one, image.shape[1:3]) for one in part])
         for part, image in zip(maps, images, strict=True)
     ]
 
 
 def _cover(image: Array, cell: tuple[int, ...], cells: int) -> None:
-    """Fill one cell of an image (3, H, W) with its mean colour, in place."""
+    """Fill one cell of an image (H, W, 3) with its mean colour, in place."""
     top, bottom, left, right = (
         round((place + more) * side / cells)
-        for place, side in zip(cell, image.shape[1:], strict=True)
+        for place, side in zip(cell, image.shape[:2], strict=True)
         for more in (0, 1)
     )
-    image[:, top:bottom, left:right] = image.mean(axis=(1, 2), keepdims=True)
+    image[top:bottom, left:right] = image.mean(axis=(0, 1)).round()
 
 
 def _enlarged(cells: Array, shape: tuple[int, int]) -> Array:

@@ -16,7 +16,7 @@ from agfnet.evaluation.statistics import Comparison, paired_bootstrap
 from agfnet.inference.predictions import Predictions
 
 Array = np.ndarray[Any, Any]
-Score = Callable[[Array], Array]  # images (B, 3, H, W) to the probability of their class (B,)
+Score = Callable[[Array], Array]  # images (B, H, W, 3) to the probability of their class (B,)
 
 STEPS = 10
 
@@ -50,7 +50,7 @@ def deletion(image: Array, evidence: Array, score: Score, *, steps: int = STEPS)
     al., "RISE: randomized input sampling for explanation of black-box models", BMVC 2018.
 
     Args:
-        image: (3, H, W), prepared.
+        image: (H, W, 3) uint8, prepared.
         evidence: (H, W).
         score: probability of the class that the evidence speaks for.
         steps: equal shares of the pixels.
@@ -95,11 +95,11 @@ def _curve(start: Array, end: Array, evidence: Array, score: Score, steps: int) 
     """Scores on the way from one image to the other, pixel by pixel in the order of evidence."""
     if steps < 1:
         raise ValueError(f"steps is {steps}, expected at least 1")
-    _same_shape(evidence, start[0])
+    _same_shape(evidence, start[..., 0])
     order = np.argsort(-evidence.ravel(), kind="stable")
     rank = np.empty(order.size, dtype=np.int64)
     rank[order] = np.arange(order.size)
-    rank = rank.reshape(evidence.shape)
+    rank = rank.reshape(*evidence.shape, 1)
     shares = np.rint(np.linspace(0, order.size, steps + 1))
     images = np.stack([np.where(rank < count, end, start) for count in shares])
     return np.asarray(score(images), dtype=np.float64)
@@ -107,7 +107,7 @@ def _curve(start: Array, end: Array, evidence: Array, score: Score, steps: int) 
 
 def _blank(image: Array) -> Array:
     """The mean colour of an image everywhere."""
-    return np.broadcast_to(image.mean(axis=(1, 2), keepdims=True), image.shape).astype(image.dtype)
+    return np.broadcast_to(image.mean(axis=(0, 1)).round(), image.shape).astype(image.dtype)
 
 
 def _same_shape(evidence: Array, other: Array) -> None:

@@ -13,7 +13,7 @@ from scipy.special import softmax
 from agfnet.config import ModalityConfig
 from agfnet.data.cases import Case
 from agfnet.data.frames import expand
-from agfnet.data.preprocess import normalise, prepare_image, read_for
+from agfnet.data.preprocess import prepare_image, read_for
 from agfnet.data.readers import Image, read_image
 from agfnet.evaluation.evaluate import plain
 from agfnet.evaluation.evidence import occlusion
@@ -115,10 +115,10 @@ def _has_mask(case: Case, name: str) -> bool:
 def _load(
     predictor: Predictor, cases: Sequence[Case], usable: Sequence[str]
 ) -> tuple[list[Array], dict[tuple[int, str], Array], Array, int]:
-    """Images per modality (B, 3, H, W), masks (H, W) by row and modality, present, misfits."""
+    """Images per modality (B, H, W, 3), masks (H, W) by row and modality, present, misfits."""
     config = predictor.bundle.config
     size, modalities = config.size, config.modalities
-    images = [np.zeros((len(cases), 3, size, size), dtype=np.float32) for _ in modalities]
+    images = [np.zeros((len(cases), size, size, 3), dtype=np.uint8) for _ in modalities]
     masks: dict[tuple[int, str], Array] = {}
     misfits = 0
     for row, case in enumerate(cases):
@@ -128,7 +128,7 @@ def _load(
             path = expand(case.images[name][:1])[0]
             image = read_for(path, size=size, modality=modality)
             pixels = prepare_image(image, name=str(path), size=size, modality=modality)
-            images[m][row] = normalise(pixels, mean=config.mean, std=config.std)
+            images[m][row] = pixels
             if name not in usable or not case.masks.get(name):
                 continue
             outline = read_image(expand(case.masks[name][:1])[0])

@@ -19,7 +19,7 @@ import numpy as np
 
 from agfnet.data.cases import Case
 from agfnet.data.frames import expand
-from agfnet.data.preprocess import normalise, prepare_image, read_for
+from agfnet.data.preprocess import prepare_image, read_for
 from agfnet.data.readers import Image
 from agfnet.errors import DataError
 from agfnet.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt, generator
@@ -197,8 +197,7 @@ def _read(predictor: Predictor, name: str, path: Path) -> Image:
 def _prepared(predictor: Predictor, name: str, path: Path, image: Image) -> Array:
     config = predictor.bundle.config
     modality = config.modalities[name]
-    pixels = prepare_image(image, name=str(path), size=config.size, modality=modality)
-    return normalise(pixels, mean=config.mean, std=config.std)
+    return prepare_image(image, name=str(path), size=config.size, modality=modality)
 
 
 def _load(predictor: Predictor, name: str, path: Path) -> Array:

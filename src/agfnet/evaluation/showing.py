@@ -8,7 +8,7 @@ import numpy as np
 
 from agfnet.config import ModalityConfig
 from agfnet.data.cases import Case
-from agfnet.data.preprocess import load, normalise
+from agfnet.data.preprocess import load
 from agfnet.evaluation.evidence import occlusion
 from agfnet.evaluation.examples import Example, choose_examples, overlay
 from agfnet.inference.predictions import Predictions
@@ -51,7 +51,7 @@ def example(predictions: Predictions, row: int, case: Case, predictor: Predictor
     ]
     maps = occlusion(
         predictor.backend.logits,
-        [normalise(pixels, mean=config.mean, std=config.std)[None] for pixels in seen],
+        [pixels[None] for pixels in seen],
         np.array([[name in shown for name in config.modalities]]),
         predictions.probabilities[[row]].argmax(axis=1),
     )

@@ -13,11 +13,13 @@ import numpy as np
 from scipy.special import log_softmax
 
 from agfnet.bundle import Bundle, read_bundle
+from agfnet.config import Backend as BackendName
 from agfnet.data.cases import Case
 from agfnet.data.frames import expand
-from agfnet.data.preprocess import load, normalise
+from agfnet.data.preprocess import load
 from agfnet.errors import DataError
 from agfnet.inference.decision import calibrated, decide, energy
+from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend
 from agfnet.inference.predictions import DECISIONS, Predictions
 
 Array = np.ndarray[Any, Any]
@@ -27,7 +29,7 @@ class Backend(Protocol):
     """What runs the network."""
 
     def logits(self, images: Sequence[Array], present: Array) -> Array:
-        """Images per modality (B, 3, H, W) float32 and present (B, M) bool to logits (B, C)."""
+        """Images per modality (B, H, W, 3) uint8 and present (B, M) bool to logits (B, C)."""
         ...
 
 
@@ -71,16 +73,22 @@ class Predictor:
         self.threads = threads
 
     @classmethod
-    def load(cls, folder: str | Path, *, batch_size: int = 16) -> Predictor:
-        """Open a bundle, or the bundle of a run folder, with the torch backend.
+    def load(
+        cls, folder: str | Path, *, backend: BackendName = "auto", batch_size: int = 16
+    ) -> Predictor:
+        """Open a bundle, or the bundle of a run folder.
+
+        Args:
+            folder: the bundle.
+            backend: `torch`, or a graph of the bundle in ONNX Runtime; `auto` takes the fp32 graph
+                where there is one.
+            batch_size: passes per run of the network.
 
         Raises:
-            BundleError: not a bundle, or damaged.
+            BundleError: not a bundle, damaged, or without the graph.
         """
-        from agfnet.inference.torch_backend import TorchBackend
-
         bundle = read_bundle(folder)
-        return cls(bundle=bundle, backend=TorchBackend(bundle=bundle), batch_size=batch_size)
+        return cls(bundle=bundle, backend=open_backend(bundle, backend), batch_size=batch_size)
 
     def diagnose(self, images: Mapping[str, Sequence[Path]]) -> Diagnosis:
         """Diagnose one case from its image files per modality.
@@ -183,24 +191,34 @@ class Predictor:
         )
 
     def prepare(self, item: tuple[str, Path]) -> Array:
-        """One frame of one modality to (3, size, size) float32."""
+        """One frame of one modality to (size, size, 3) uint8."""
         name, path = item
         config = self.bundle.config
-        pixels = load(path, size=config.size, modality=config.modalities[name])
-        return normalise(pixels, mean=config.mean, std=config.std)
+        return load(path, size=config.size, modality=config.modalities[name])
 
     def run(
         self, passes: Sequence[Mapping[str, Path]], prepared: Mapping[tuple[str, Path], Array]
     ) -> Array:
         """Logits (B, C) of some passes."""
         config = self.bundle.config
-        blank = np.zeros((3, config.size, config.size), dtype=np.float32)
+        blank = np.zeros((config.size, config.size, 3), dtype=np.uint8)
         images = [
             np.stack([prepared[name, one[name]] if name in one else blank for one in passes])
             for name in config.modalities
         ]
         present = np.array([[name in one for name in config.modalities] for one in passes])
         return self.backend.logits(images, present)
+
+
+def open_backend(bundle: Bundle, name: BackendName) -> Backend:
+    """What runs a bundle's network; imports only what that needs."""
+    if name == "auto":
+        name = "onnx" if ONNX in bundle.files else "torch"
+    if name == "torch":
+        from agfnet.inference.torch_backend import TorchBackend
+
+        return TorchBackend(bundle=bundle)
+    return OnnxBackend(bundle=bundle, file=ONNX if name == "onnx" else INT8)
 
 
 def column(values: Sequence[Any]) -> Array | None:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from agfnet.bundle import Bundle
+from agfnet.data.preprocess import normalise
 from agfnet.errors import BundleError
 from agfnet.models.build import build
 
@@ -25,6 +27,7 @@ class TorchBackend:
 
     def __init__(self, *, bundle: Bundle) -> None:
         config = bundle.config
+        self.mean, self.std = config.mean, config.std
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = build(config.model, modalities=len(config.modalities), classes=len(config.classes))
         try:
@@ -35,17 +38,22 @@ class TorchBackend:
 
     @torch.inference_mode()
     def logits(self, images: Sequence[Array], present: Array) -> Array:
-        """Images per modality (B, 3, H, W) float32 and present (B, M) bool to logits (B, C)."""
-        tensors = tuple(torch.from_numpy(image).to(self.device) for image in images)
+        """Images per modality (B, H, W, 3) uint8 and present (B, M) bool to logits (B, C)."""
+        tensors = self.tensors(images)
         output = self.model(tensors, torch.from_numpy(present).to(self.device))
         logits: Array = output.logits.float().cpu().numpy()
         return logits
 
+    def tensors(self, images: Sequence[Array]) -> tuple[Tensor, ...]:
+        """Images (B, H, W, 3) uint8 as the network reads them, (B, 3, H, W)."""
+        return tuple(
+            torch.from_numpy(normalise(image, mean=self.mean, std=self.std)).to(self.device)
+            for image in images
+        )
+
     def evidence(self, images: Sequence[Array], present: Array, classes: Array) -> list[Array]:
         """|gradient x input| of a class's logit (B,), per modality (B, H, W), over the channels."""
-        tensors = tuple(
-            torch.from_numpy(image).to(self.device).requires_grad_() for image in images
-        )
+        tensors = tuple(image.requires_grad_() for image in self.tensors(images))
         output = self.model(tensors, torch.from_numpy(present).to(self.device))
         chosen = output.logits[torch.arange(len(classes)), torch.from_numpy(classes)].sum()
         gradients = torch.autograd.grad(chosen, tensors, allow_unused=True, materialize_grads=True)

@@ -1,0 +1,189 @@
+"""How fast a bundle answers: torch, torch.compile, ONNX fp32 and int8, interleaved in one run.
+
+    python bench/inference.py --json bench/results/inference.json
+
+Random weights and random pixels: times do not depend on them. Every round runs each candidate once
+on the same prepared pixels; a ratio is taken within each round, and the median over the rounds is
+reported. The floor is the ONNX time of the two bare backbones (their last map, nothing else).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnxruntime
+import torch
+from model import CLASSES, compared, interleaved, settings
+from torch import Tensor, nn
+
+from agfnet.bundle import Bundle, BundleConfig, write_bundle
+from agfnet.config import ModelConfig, default_modalities
+from agfnet.export.graph import deployed, export_graph
+from agfnet.export.int8 import quantise
+from agfnet.files import write_json
+from agfnet.models.build import build, image_statistics
+from agfnet.terminal import show_table
+
+Work = Callable[[], object]
+
+
+class Floor(nn.Module):
+    """The bare backbones as a network that can be exported."""
+
+    def __init__(self, backbones: nn.Module) -> None:
+        super().__init__()
+        self.backbones = backbones
+
+    def forward(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        """Two images (B, 3, H, W) to the means of their last maps."""
+        present = torch.ones(len(left), 2, dtype=torch.bool)
+        maps = self.backbones([left, right], present)
+        return maps[0][-1].mean(dim=(2, 3)), maps[1][-1].mean(dim=(2, 3))
+
+
+def main() -> None:
+    """Measure and show."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--backbones", nargs="*", default=["resnet18", "resnet50"])
+    parser.add_argument("--peers", nargs="*", default=["concatenation"])
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--batches", nargs="*", type=int, default=[1, 16])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--compile", action="store_true", help="torch.compile too (slow to start)")
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    rows: list[dict[str, object]] = []
+    for backbone in chosen.backbones:
+        with TemporaryDirectory() as folder:
+            rows += measured(chosen, backbone, Path(folder))
+    show_table(
+        ["what", "seconds", "of", "ratio"],
+        [
+            [row["name"], f"{row['value']:.4f}", f"{row['baseline']:.4f}", f"{row['ratio']:.3f}"]
+            for row in rows
+        ],
+    )
+    if chosen.json:
+        write_json(chosen.json, rows)
+
+
+def measured(chosen: argparse.Namespace, backbone: str, folder: Path) -> list[dict[str, object]]:
+    """All candidates on one backbone."""
+    models = {
+        "AGFnet": settings(backbone),
+        **{name: replace(settings(backbone), method=name) for name in chosen.peers},
+    }
+    eager: dict[str, nn.Module] = {}
+    sessions: dict[str, onnxruntime.InferenceSession] = {}
+    for name, config in models.items():
+        bundle = random_bundle(config, chosen.size, folder / name)
+        eager[name] = deployed(bundle)
+        export_graph(bundle, folder / name / "fp32.onnx")
+        sessions[f"{name}, ONNX fp32"] = session(folder / name / "fp32.onnx", chosen.threads)
+        if name == "AGFnet":
+            feeds = (pixels(8, chosen.size, seed) for seed in range(4))
+            quantise(folder / name / "fp32.onnx", folder / name / "int8.onnx", feeds)
+            sessions[f"{name}, ONNX int8"] = session(folder / name / "int8.onnx", chosen.threads)
+    bare = floor_session(eager["AGFnet"], folder, chosen)
+    rows = []
+    for count in chosen.batches:
+        given = pixels(count, chosen.size, 0)
+        floats = {
+            name: np.random.default_rng(0).random((count, 3, chosen.size, chosen.size), np.float32)
+            for name in ("left", "right")
+        }
+        works: dict[str, Work] = {
+            **{f"{name}, torch": eager_work(net, given) for name, net in eager.items()},
+            **{name: partial(run.run, ["probabilities"], given) for name, run in sessions.items()},
+            "bare backbones, ONNX fp32": partial(bare.run, None, floats),
+        }
+        if chosen.compile:
+            compiled = torch.compile(eager["AGFnet"])
+            works["AGFnet, torch.compile"] = eager_work(compiled, given)
+        times = interleaved(works, chosen.rounds)
+        title = f"{backbone}, batch {count}"
+        rows += compared(times, "AGFnet, torch", title, "seconds, of torch eager")
+        graphs = {name: seconds for name, seconds in times.items() if "ONNX fp32" in name}
+        rows += compared(graphs, "bare backbones, ONNX fp32", title, "seconds, of bare backbones")
+    return rows
+
+
+def random_bundle(config: ModelConfig, size: int, folder: Path) -> Bundle:
+    """A bundle with random weights."""
+    network = build(config, modalities=2, classes=CLASSES)
+    mean, std = image_statistics(config)
+    return write_bundle(
+        folder,
+        {name: value.contiguous().numpy() for name, value in network.state_dict().items()},
+        BundleConfig(
+            classes=tuple(f"class {c}" for c in range(CLASSES)),
+            labels=None,
+            modalities=default_modalities(),
+            size=size,
+            mean=mean,
+            std=std,
+            model=config,
+            data_hash="",
+        ),
+        "",
+    )
+
+
+def pixels(count: int, size: int, seed: int) -> dict[str, np.ndarray]:
+    """Inputs of the graph."""
+    rng = np.random.default_rng(seed)
+    images = {
+        name: rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+        for name in default_modalities()
+    }
+    return images | {"present": np.ones((count, 2), dtype=bool), "case": np.arange(count)}
+
+
+def eager_work(network: Callable[..., object], given: dict[str, np.ndarray]) -> Work:
+    """One pass of a torch network."""
+    *images, present, case = (torch.from_numpy(value) for value in given.values())
+
+    def work() -> object:
+        with torch.inference_mode():
+            return network(images, present, case)
+
+    return work
+
+
+def session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """A graph on so many threads."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def floor_session(
+    network: nn.Module, folder: Path, chosen: argparse.Namespace
+) -> onnxruntime.InferenceSession:
+    """The bare backbones in ONNX Runtime."""
+    side = chosen.size
+    images = (torch.zeros(2, 3, side, side), torch.zeros(2, 3, side, side))
+    free = {0: torch.export.Dim.DYNAMIC}
+    program = torch.onnx.export(
+        Floor(network.model.backbones).eval(),
+        images,
+        dynamo=True,
+        dynamic_shapes=(free, free),
+        input_names=["left", "right"],
+        verbose=False,
+    )
+    assert program is not None
+    program.save(folder / "floor.onnx", external_data=False)
+    return session(folder / "floor.onnx", chosen.threads)
+
+
+if __name__ == "__main__":
+    main()

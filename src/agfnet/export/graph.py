@@ -1,0 +1,149 @@
+"""A bundle's network as one ONNX graph: prepared pixels in, calibrated probabilities out.
+
+Inputs (R rows, one per pass over the network, any number):
+    <modality>: (R, size, size, 3) uint8, prepared by `agfnet.data.preprocess`, one per modality;
+    present: (R, M) bool, False where the row has no image of that modality (pixels are ignored);
+    case: (R,) int64, equal for the rows (frames) of one case.
+
+Outputs:
+    probabilities: (R, C), calibrated; averaged over the rows of a case, which all carry the result;
+    logits: (R, C), of each row by itself;
+    features: (R, d), what the classification head reads, for networks that have one;
+    guide_<modality>: (R, h, w), where the network sees evidence, 0 to 1, for AGFnet.
+
+Reading files, cropping and resizing stay outside: resampling with antialiasing has no ONNX
+operator that gives the same pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from agfnet.bundle import Bundle, Calibration
+from agfnet.files import replacing
+from agfnet.inference.torch_backend import TorchBackend
+from agfnet.models.agfnet import AGFNet
+from agfnet.models.attention import split_scales
+
+OPSET = 20
+
+
+class Deployed(nn.Module):
+    """A network between what surrounds it in `agfnet.inference.predictor`.
+
+    Args:
+        model: the network, in evaluation mode.
+        mean: per RGB channel, on a 0 to 1 scale.
+        std: likewise.
+        calibration: what turns mean log-probabilities into probabilities.
+    """
+
+    gain: Tensor
+    offset: Tensor
+    scale: Tensor
+    bias: Tensor
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        mean: Sequence[float],
+        std: Sequence[float],
+        calibration: Calibration,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        deviation = torch.tensor(std).view(3, 1, 1)
+        self.register_buffer("gain", 1 / (255 * deviation))
+        self.register_buffer("offset", torch.tensor(mean).view(3, 1, 1) / deviation)
+        scale = calibration.scale or (1 / calibration.temperature,)
+        self.register_buffer("scale", torch.tensor(scale))
+        self.register_buffer("bias", torch.tensor(calibration.bias or (0.0,)))
+
+    def forward(self, pixels: Sequence[Tensor], present: Tensor, case: Tensor) -> dict[str, Tensor]:
+        """See the module's docstring; guides are numbered by modality."""
+        images = [image.permute(0, 3, 1, 2) * self.gain - self.offset for image in pixels]
+        found: dict[str, Tensor] = {}
+        head = getattr(self.model, "head", None)
+        watch = head and head.register_forward_pre_hook(
+            lambda _, arguments: found.update(features=arguments[0])
+        )
+        if isinstance(self.model, AGFNet):
+            features = self.model.encode(images, present)
+            logits = self.model.decide(features).logits
+            for m, (guide, shapes) in enumerate(zip(features.guides, features.shapes, strict=True)):
+                maps = split_scales(guide.unsqueeze(-1), shapes)  # S x (R, 1, H_s, W_s)
+                finest = [F.interpolate(part, size=shapes[0], mode="bilinear") for part in maps]
+                found[f"guide_{m}"] = torch.cat(finest, dim=1).mean(dim=1)  # (R, H_0, W_0)
+        else:
+            logits = self.model(images, present).logits
+        if watch:
+            watch.remove()
+        together = (case[:, None] == case).to(logits.dtype)  # (R, R), rows of one case
+        together = together / together.sum(dim=1, keepdim=True)
+        mean = together @ logits.log_softmax(dim=1)
+        probabilities = (mean * self.scale + self.bias).softmax(dim=1)
+        return {"probabilities": probabilities, "logits": logits, **found}
+
+
+def deployed(bundle: Bundle) -> Deployed:
+    """A bundle's network in torch, as its graph will be.
+
+    Raises:
+        BundleError: the weights do not fit the settings.
+    """
+    config = bundle.config
+    return Deployed(
+        model=TorchBackend(bundle=bundle).model.cpu(),
+        mean=config.mean,
+        std=config.std,
+        calibration=bundle.calibration,
+    ).eval()
+
+
+def export_graph(bundle: Bundle, path: Path) -> None:
+    """Write a bundle's network, weights inside, as one ONNX file (opset 20).
+
+    Raises:
+        BundleError: the weights do not fit the settings.
+    """
+    config = bundle.config
+    modalities = list(config.modalities)
+    network = deployed(bundle)
+    rows = 2  # 1 would be taken for a constant
+    pixels = torch.zeros(rows, config.size, config.size, 3, dtype=torch.uint8)
+    arguments = (
+        [pixels.clone() for _ in modalities],
+        torch.ones(rows, len(modalities), dtype=torch.bool),
+        torch.arange(rows),
+    )
+    with torch.no_grad():
+        outputs = list(network(*arguments))
+    names = [
+        f"guide_{modalities[int(name.removeprefix('guide_'))]}"
+        if name.startswith("guide_")
+        else name
+        for name in outputs
+    ]
+    free = {0: torch.export.Dim.DYNAMIC}
+    # the fused attention kernels leave their tensors in another order than their decomposition
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        program = torch.onnx.export(
+            network,
+            arguments,
+            dynamo=True,
+            dynamic_shapes=([free] * len(modalities), free, free),
+            input_names=[*modalities, "present", "case"],
+            output_names=names,
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None  # it is when the exporter writes the file itself
+    with replacing(path) as temporary:
+        program.save(temporary, external_data=False)

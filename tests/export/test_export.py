@@ -1,0 +1,174 @@
+"""The exported graph answers as the network does, and a damaged one is never run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+
+from agfnet.bundle import read_bundle, seal, write_calibration
+from agfnet.config import ExportConfig
+from agfnet.data.cases import read_cases
+from agfnet.errors import BundleError
+from agfnet.export.parity import edge_rows
+from agfnet.export.run import TOLERANCE, export_run
+from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend
+from agfnet.inference.predictor import Predictor
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose bundle has both graphs."""
+    run = Path(shutil.copytree(trained, tmp_path_factory.mktemp("export") / "run"))
+    export_run(ExportConfig(run=str(run), int8=True, max_loss=1.0))
+    return run
+
+
+@pytest.fixture
+def bundle(exported: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported / "bundle", tmp_path / "bundle"))
+
+
+def test_what_was_measured_is_in_the_bundle(exported: Path) -> None:
+    report = json.loads((exported / "bundle" / "export.json").read_text())
+    assert report["fp32"]["probabilities"] <= TOLERANCE
+    assert report["fp32"]["rows"] > 20
+    assert 0 <= report["int8"]["agreement"] <= 1
+    assert {ONNX, INT8, "export.json"} <= set(read_bundle(exported).files)
+
+
+def test_predictions_agree_with_torch_frame_by_frame(exported: Path) -> None:
+    bundle = read_bundle(exported)
+    cases = read_cases(table_of(exported), modalities=tuple(bundle.config.modalities)).cases[:6]
+    graph = Predictor(bundle=bundle, backend=OnnxBackend(bundle=bundle, file=ONNX))
+    torch_answers = Predictor.load(exported, backend="torch").predict(cases)
+    np.testing.assert_allclose(
+        graph.predict(cases).probabilities, torch_answers.probabilities, atol=1e-5
+    )
+
+
+def test_the_graph_answers_without_torch(exported: Path) -> None:
+    code = (
+        "import sys\n"
+        "from agfnet.cli import main\n"
+        f"code = main(['predict', {str(exported)!r}, '--cases', {table_of(exported)!r},"
+        f" '--out', {str(exported / 'predictions.csv')!r}])\n"
+        "print(code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 False"
+
+
+def table_of(run: Path) -> str:
+    """The table that a run was trained on."""
+    return str(yaml.safe_load((run / "config.yaml").read_text())["data"]["cases"])
+
+
+def test_rows_of_one_case_share_its_probabilities(bundle: Path) -> None:
+    read = read_bundle(bundle)
+    rows = edge_rows(read.config)
+    graph = OnnxBackend(bundle=read, file=ONNX)
+    case = np.array([5, 5, 2, *range(10, 10 + len(rows.case) - 3)])
+    probabilities, logits = graph.run(["probabilities", "logits"], rows.images, rows.present, case)
+    np.testing.assert_allclose(probabilities[0], probabilities[1], atol=1e-7)
+    assert np.abs(probabilities[1] - probabilities[2]).max() > 1e-6
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert logits.shape == probabilities.shape
+
+
+def test_guides_lie_between_0_and_1(bundle: Path) -> None:
+    read = read_bundle(bundle)
+    rows = edge_rows(read.config)
+    names = [f"guide_{name}" for name in read.config.modalities]
+    for guide in OnnxBackend(bundle=read, file=ONNX).run(
+        names, rows.images, rows.present, rows.case
+    ):
+        assert guide.ndim == 3
+        assert ((guide >= 0) & (guide <= 1)).all()
+
+
+def test_a_missing_view_is_ignored(bundle: Path) -> None:
+    read = read_bundle(bundle)
+    rows = edge_rows(read.config)
+    graph = OnnxBackend(bundle=read, file=ONNX)
+    present = np.zeros_like(rows.present)
+    present[:, 0] = True
+    other = (rows.images[0], 255 - rows.images[1])
+    np.testing.assert_allclose(
+        graph.logits(rows.images, present), graph.logits(other, present), atol=1e-5
+    )
+
+
+def test_int8_that_costs_too_much_is_not_kept(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    monkeypatch.setattr("agfnet.export.int8.quantise", ruin)
+    with pytest.raises(BundleError, match="int8 loses"):
+        export_run(ExportConfig(run=str(run), int8=True, max_loss=0.0))
+    assert not (run / "bundle" / INT8).exists()
+    assert ONNX in read_bundle(run).files
+
+
+def ruin(source: Path, target: Path, feeds: object) -> None:
+    """A graph that always gives the same answer."""
+    model = onnx.load(source)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) == 4:
+            tensor.raw_data = np.zeros(tensor.dims, dtype=np.float32).tobytes()
+    onnx.save(model, target)
+
+
+def test_a_new_calibration_drops_the_graphs_that_hold_the_old_one(bundle: Path) -> None:
+    read = read_bundle(bundle)
+    write_calibration(read, read.calibration)
+    assert not {ONNX, INT8, "export.json"} & set(read_bundle(bundle).files)
+    assert not list(bundle.glob("*.onnx"))
+
+
+def test_one_flipped_bit_is_found(bundle: Path) -> None:
+    content = bytearray((bundle / ONNX).read_bytes())
+    content[len(content) // 2] ^= 1
+    (bundle / ONNX).write_bytes(content)
+    with pytest.raises(BundleError, match=r"model\.onnx: is not the file"):
+        read_bundle(bundle)
+
+
+def test_tensors_outside_the_file_are_refused(bundle: Path, tmp_path: Path) -> None:
+    model = onnx.load(bundle / ONNX)
+    (tmp_path / "elsewhere").mkdir()
+    onnx.save(
+        model,
+        tmp_path / "elsewhere" / "m.onnx",
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
+    (bundle / ONNX).write_bytes((tmp_path / "elsewhere" / "m.onnx").read_bytes())
+    seal(bundle)
+    with pytest.raises(BundleError, match=r"model\.onnx: not a usable ONNX file") as error:
+        OnnxBackend(bundle=read_bundle(bundle), file=ONNX)
+    assert "\n" not in str(error.value)
+
+
+def test_a_graph_of_another_bundle_is_refused(bundle: Path) -> None:
+    model = onnx.load(bundle / ONNX)
+    model.graph.input[0].name = "dermoscopic"
+    for node in model.graph.node:
+        node.input[:] = ["dermoscopic" if name == "clinical" else name for name in node.input]
+    onnx.save(model, bundle / ONNX)
+    seal(bundle)
+    with pytest.raises(BundleError, match="not of this bundle"):
+        OnnxBackend(bundle=read_bundle(bundle), file=ONNX)
+
+
+def test_a_bundle_without_a_graph_says_how_to_make_one(trained: Path) -> None:
+    with pytest.raises(BundleError, match="agfnet export"):
+        OnnxBackend(bundle=read_bundle(trained), file=ONNX)
