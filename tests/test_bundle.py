@@ -93,6 +93,11 @@ def test_damaged_weights_are_refused(bundle: Path) -> None:
         Predictor.load(bundle)
 
 
+def test_whoever_reads_the_settings_reads_the_weights(trained: Path) -> None:
+    settings, weights = (trained / "bundle" / name for name in ("config.json", "model.safetensors"))
+    assert weights.stat().st_mode == settings.stat().st_mode
+
+
 def test_sums_are_those_of_sha256sum(bundle: Path) -> None:
     for line in (bundle / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split("  ")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from agfnet import __version__
 from agfnet.config import ModalityConfig, ModelConfig, SetScore
@@ -134,7 +134,7 @@ def write_bundle(
     folder.mkdir(parents=True, exist_ok=True)
     drop_exports(folder)
     with replacing(folder / WEIGHTS) as temporary:
-        save_file(dict(weights), temporary)
+        temporary.write_bytes(save(dict(weights)))  # save_file hides it from other users
     write_text(folder / "card.md", card)
     write_json(folder / "calibration.json", asdict(Calibration()))
     write_json(folder / "config.json", asdict(config))
