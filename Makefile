@@ -9,7 +9,7 @@ demo: $(READY) ## train four networks on a phantom cohort and diagnose a new les
 	$(BIN)/agfnet demo
 
 test: lint ## lint, types and tests
-	$(BIN)/pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto # a process per core, and no threads within
 
 lint: $(READY) ## style and types
 	$(BIN)/ruff check .
