@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -34,6 +35,18 @@ class Reader(CalibrationDataReader):  # type: ignore[misc]
         return next(self.feeds, None)
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the advice that the quantiser logs to the root logger."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+
+
 def quantise(source: Path, target: Path, feeds: Iterator[Feed]) -> None:
     """Write an int8 copy of a graph.
 
@@ -45,8 +58,7 @@ def quantise(source: Path, target: Path, feeds: Iterator[Feed]) -> None:
         target: the int8 graph.
         feeds: inputs of the graph, a few hundred cases.
     """
-    logging.getLogger().setLevel(logging.ERROR)
-    with TemporaryDirectory() as folder, replacing(target) as temporary:
+    with TemporaryDirectory() as folder, replacing(target) as temporary, quiet():
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
         quantize_static(
