@@ -47,7 +47,7 @@ from agfnet.data.cases import Case, read_cases
 from agfnet.data.preprocess import load, normalise
 from agfnet.data.splits import require_split
 from agfnet.demo import PHOTO, ULTRASOUND
-from agfnet.evaluation.metrics import METRICS
+from agfnet.evaluation.metrics import LOWER_IS_BETTER, METRICS
 from agfnet.evaluation.runs import accuracy_limit
 from agfnet.files import write_json
 from agfnet.inference.torch_backend import TorchBackend
@@ -74,7 +74,6 @@ CLAIMS = {
 }
 PLAIN = ("accuracy", "macro_auc", "nll", "ece", "aurc")
 SHOWN = [metric for metrics in CLAIMS.values() for metric in metrics]
-LOWER_IS_BETTER = {"nll", "ece", "aurc"}
 Pixels = np.ndarray  # (N, H, W, 3) uint8
 
 

@@ -34,7 +34,7 @@ from agfnet.data.folds import draw_folds, fold_split
 from agfnet.data.importers.milk10k import import_milk10k
 from agfnet.data.preprocess import load, normalise
 from agfnet.data.transforms import augment
-from agfnet.evaluation.metrics import METRICS
+from agfnet.evaluation.metrics import LOWER_IS_BETTER, METRICS
 from agfnet.files import replacing, write_json
 from agfnet.learning.fit import build_task
 from agfnet.learning.trainer import run_trainer
@@ -50,7 +50,6 @@ FOLDS = 2
 RESAMPLES = 400
 PLAIN = ("balanced_accuracy", "macro_auc", "nll", "ece", "aurc")
 SHOWN = (*PLAIN, "corrupted", "missing")
-LOWER_IS_BETTER = {"nll", "ece", "aurc"}
 SETS = ("clean", *CORRUPTIONS, *(f"without {view}" for view in VIEWS))
 Scores = dict[str, list[float]]  # measure to its value in every resample, all cases first
 

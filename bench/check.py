@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import json
 import re
 import tempfile
 import time
@@ -30,6 +29,7 @@ from agfnet.data.check.images import THUMB, Role, look
 from agfnet.data.check.pairs import same_images
 from agfnet.data.check.run import Checked, check_cases
 from agfnet.data.readers import read_image
+from agfnet.files import write_json
 from agfnet.phantom.cohort import make_cohort
 
 CLEAN = ("easy", "hard", "imbalanced")
@@ -148,7 +148,7 @@ def main() -> None:
             alone = speed(files, read_image)
             report(view, "files_per_second", speed(files, lambda p, r=role: look(p, r)), alone)
     if settings.json:
-        settings.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        write_json(settings.json, rows)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ trials of what was promised. Baseline: what it should be. Ratio: value / baselin
 from __future__ import annotations
 
 import argparse
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from agfnet.evaluation.evaluate import evaluate
 from agfnet.evaluation.fitting import apply_calibration, fit_calibration
 from agfnet.evaluation.metrics import METRICS, accuracy
 from agfnet.evaluation.statistics import patient_bootstrap
+from agfnet.files import write_json
 from agfnet.inference.predictions import Predictions
 
 CLASSES = ("a", "b", "c", "d")
@@ -178,7 +178,7 @@ def main() -> None:
                 }
             )
     if settings.json:
-        settings.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        write_json(settings.json, rows)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ Ratio: baseline / value.
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from agfnet.evaluation.metrics import METRICS
 from agfnet.evaluation.operating import evaluate_group
 from agfnet.evaluation.statistics import patient_bootstrap
 from agfnet.evaluation.subgroups import subgroups
+from agfnet.files import write_json
 from agfnet.inference.predictions import Predictions
 
 SAMPLED = 3  # resamples of the baseline that are really timed
@@ -131,7 +131,7 @@ def main() -> None:
             }
         )
     if settings.json:
-        settings.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        write_json(settings.json, results)
 
 
 if __name__ == "__main__":

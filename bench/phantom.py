@@ -11,7 +11,6 @@ writes many lesions, in MB; baseline: 100 lesions. Ratio: value / baseline.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import time
 from pathlib import Path
 
 from agfnet.config import PhantomConfig
+from agfnet.files import write_json
 from agfnet.phantom import make_cohort
 
 PROMISED = 8.0  # lesions per second at 224 pixels
@@ -74,7 +74,7 @@ def main() -> None:
         few, many = peak(folder, 100), peak(folder, settings.many)
         report(f"{settings.many} lesions", "peak_mb", many, few)
     if settings.json:
-        settings.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        write_json(settings.json, rows)
 
 
 if __name__ == "__main__":

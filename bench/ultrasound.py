@@ -13,7 +13,6 @@ that is left. `time`: milliseconds for one image.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,6 +27,7 @@ from agfnet.config import ModalityConfig, PhantomConfig
 from agfnet.data.preprocess import prepare_image
 from agfnet.data.readers import Image
 from agfnet.data.ultrasound import align_skin, crop_field, find_field, remove_marks, skin_line
+from agfnet.files import write_json
 from agfnet.phantom.bmode import Grid
 from agfnet.phantom.plan import Stream, centre, chance, plans
 from agfnet.phantom.presets import resolve
@@ -204,7 +204,7 @@ def main() -> None:
 
     measure(report, settings.scans)
     if settings.json:
-        settings.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        write_json(settings.json, rows)
     if settings.pictures:
         pictures(settings.pictures)
 

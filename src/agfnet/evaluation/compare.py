@@ -16,7 +16,6 @@ from agfnet.evaluation.statistics import aligned, paired_bootstrap, patient_boot
 from agfnet.inference.predictions import Predictions
 
 COMPARED = [name for name in METRICS if name != "macro_sensitivity"]  # the balanced accuracy again
-LOWER_IS_BETTER = {"nll", "brier", "ece", "aurc"}
 
 
 class Pair(NamedTuple):

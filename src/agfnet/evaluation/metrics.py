@@ -257,6 +257,10 @@ METRICS: dict[str, Metric] = {
 }
 
 
+LOWER_IS_BETTER = frozenset({"nll", "brier", "ece", "aurc"})
+"""Names in METRICS; of all others more is better."""
+
+
 def confidence_bin(confidence: Floats, bins: int) -> Integers:
     """Bin (N,) of each confidence: bin b holds those in (b / bins, (b + 1) / bins]."""
     edges = np.linspace(0, 1, bins + 1)

@@ -10,12 +10,11 @@ import numpy.typing as npt
 
 from agfnet.data.cases import Case
 from agfnet.evaluation.intervals import intervals
-from agfnet.evaluation.metrics import METRICS
+from agfnet.evaluation.metrics import LOWER_IS_BETTER, METRICS
 from agfnet.evaluation.statistics import Interval
 from agfnet.inference.predictions import Predictions
 
 REPORTED = ("accuracy", "balanced_accuracy", "macro_auc", "nll", "ece")
-LOWER_IS_BETTER = {"nll", "ece"}
 FEW = 30  # patients, below which a group is shown but cannot be called the worst
 MOST = 20  # groups of a column
 PARTS = 4  # groups of a column of numbers

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agfnet.evaluation.metrics import METRICS, Floats, Integers
+from agfnet.evaluation.metrics import LOWER_IS_BETTER, METRICS, Floats, Integers
 from agfnet.evaluation.paired import (
     CASEWISE,
     area_parts,
@@ -29,7 +29,6 @@ from agfnet.inference.predictions import Predictions
 from agfnet.study.answers import Answers, read_answers
 from agfnet.study.plan import TEST, Study
 
-LOWER_IS_BETTER = frozenset({"nll", "brier", "ece", "aurc"})
 HIGHEST = {"nll": math.inf, "brier": 2.0}
 Progress = Callable[[int, int], None]
 

@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from agfnet.evaluation.metrics import LOWER_IS_BETTER
 from agfnet.evaluation.plots import BLUE, COLOURS, DASHES, GREY, ORANGE, STYLE, short, to_svg
 from agfnet.evaluation.ranks import cliques, critical_difference
-from agfnet.study.collect import LOWER_IS_BETTER, Section
+from agfnet.study.collect import Section
 from agfnet.study.tables import headed, title
 
 MARKS = {"better": (BLUE, "^"), "worse": (ORANGE, "v"), "within noise": (GREY, "o")}

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from agfnet.config import RangeConfig, SearchConfig, StudyConfig, TrainConfig
 from agfnet.errors import AgfnetError, ConfigError, RunError
-from agfnet.evaluation.metrics import METRICS
+from agfnet.evaluation.metrics import LOWER_IS_BETTER, METRICS
 from agfnet.inference.predictions import read_predictions
-from agfnet.study.collect import LOWER_IS_BETTER, Progress
+from agfnet.study.collect import Progress
 from agfnet.study.execute import execute
 from agfnet.study.plan import Run, Study, plain, slug
 from agfnet.study.settings import build, lay_over

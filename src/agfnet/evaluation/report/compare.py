@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agfnet.evaluation.compare import LOWER_IS_BETTER
 from agfnet.evaluation.examples import thumbnail
+from agfnet.evaluation.metrics import LOWER_IS_BETTER
 from agfnet.evaluation.page import Section, drawing, key_figures, page, table
 from agfnet.evaluation.plots import short
 from agfnet.evaluation.plots_more import Panel, forest
