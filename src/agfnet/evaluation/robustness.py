@@ -24,7 +24,7 @@ from agfnet.data.readers import Image
 from agfnet.errors import DataError
 from agfnet.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt, generator
 from agfnet.inference.predictions import Predictions
-from agfnet.inference.predictor import Predictor, frame_passes
+from agfnet.inference.predictor import Predictor, frame_passes, stacked
 
 MISSING, MISMATCHED, FRAMES_LOST = "missing", "mismatched", "frames_lost"
 LOST = (0.2, 0.4, 0.6, 0.8, 0.9)  # share of the frames at each severity; one always stays
@@ -92,17 +92,8 @@ def try_conditions(
     with ThreadPoolExecutor(predictor.threads) as pool:
         while batch := list(islice(work, predictor.batch_size)):
             made = list(pool.map(_make, batch))
-            images = [
-                np.stack(
-                    [
-                        one[name] if name in one else np.zeros_like(next(iter(one.values())))
-                        for one in made
-                    ]
-                )
-                for name in config.modalities
-            ]
-            present = np.array([[name in one for name in config.modalities] for one in made])
-            for each, row in zip(batch, predictor.backend.logits(images, present), strict=True):
+            found = predictor.backend.logits(*stacked(made, config))
+            for each, row in zip(batch, found, strict=True):
                 rows = logits.setdefault(each.condition, [[] for _ in cases])
                 rows[each.row].append(row)
             if progress is not None:
@@ -126,10 +117,10 @@ def try_conditions(
             lesion_id=tuple(case.lesion_id for case in cases),
             patient_id=tuple(case.patient_id for case in cases),
             label=tuple(case.label for case in cases),
-            probabilities=np.array([each.probabilities for each in found]),
-            ood_score=np.array([each.ood_score for each in found]),
+            probabilities=np.array([each.probabilities for each in said]),
+            ood_score=np.array([each.ood_score for each in said]),
         )
-        for condition, found in answers.items()
+        for condition, said in answers.items()
     }
 
 

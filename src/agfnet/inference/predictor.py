@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.special import log_softmax
 
-from agfnet.bundle import Bundle, read_bundle
+from agfnet.bundle import Bundle, BundleConfig, read_bundle
 from agfnet.config import Backend as BackendName
 from agfnet.data.cases import Case
 from agfnet.data.frames import expand
@@ -53,9 +53,9 @@ class Predictor:
     modality with fewer frames repeats them in turn. Log-probabilities are averaged over the
     passes, and the average is calibrated. What follows from it (the set of possible classes,
     whether to abstain) is None where the bundle's calibration has no such part. A modality
-    without images is missing,
-    which the network was built to handle. A case of a table without images of any modality that
-    the network reads is answered by what it learned of the frequencies of the classes.
+    without images is missing, which the network was built to handle. A case of a table without
+    images of any modality that the network reads is answered by what it learned of the frequencies
+    of the classes.
 
     Args:
         bundle: the bundle.
@@ -200,14 +200,8 @@ class Predictor:
         self, passes: Sequence[Mapping[str, Path]], prepared: Mapping[tuple[str, Path], Array]
     ) -> Array:
         """Logits (B, C) of some passes."""
-        config = self.bundle.config
-        blank = np.zeros((config.size, config.size, 3), dtype=np.uint8)
-        images = [
-            np.stack([prepared[name, one[name]] if name in one else blank for one in passes])
-            for name in config.modalities
-        ]
-        present = np.array([[name in one for name in config.modalities] for one in passes])
-        return self.backend.logits(images, present)
+        made = [{name: prepared[name, path] for name, path in one.items()} for one in passes]
+        return self.backend.logits(*stacked(made, self.bundle.config))
 
 
 def open_backend(bundle: Bundle, name: BackendName) -> Backend:
@@ -219,6 +213,15 @@ def open_backend(bundle: Bundle, name: BackendName) -> Backend:
 
         return TorchBackend(bundle=bundle)
     return OnnxBackend(bundle=bundle, file=ONNX if name == "onnx" else INT8)
+
+
+def stacked(
+    passes: Sequence[Mapping[str, Array]], config: BundleConfig
+) -> tuple[list[Array], Array]:
+    """Prepared images of some passes, by modality, as a backend reads them: images and present."""
+    blank = np.zeros((config.size, config.size, 3), dtype=np.uint8)
+    images = [np.stack([one.get(name, blank) for one in passes]) for name in config.modalities]
+    return images, np.array([[name in one for name in config.modalities] for one in passes])
 
 
 def column(values: Sequence[Any]) -> Array | None:
