@@ -112,10 +112,13 @@ def test_int8_that_costs_too_much_is_not_kept(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Path(shutil.copytree(trained, tmp_path / "run"))
+    (run / "bundle" / "export.json").write_text("{}")  # of an earlier export
+    seal(run / "bundle")
     monkeypatch.setattr("agfnet.export.int8.quantise", ruin)
     with pytest.raises(BundleError, match="int8 loses"):
         export_run(ExportConfig(run=str(run), int8=True, max_loss=0.0))
     assert not (run / "bundle" / INT8).exists()
+    assert not (run / "bundle" / "export.json").exists()
     assert ONNX in read_bundle(run).files
 
 

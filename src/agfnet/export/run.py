@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from agfnet.bundle import EXPORT, BundleConfig, read_bundle, seal
+from agfnet.bundle import EXPORT, Bundle, BundleConfig, drop_exports, read_bundle, seal
 from agfnet.config import ExportConfig
 from agfnet.data.cases import Case
 from agfnet.data.frames import expand
@@ -24,7 +24,7 @@ from agfnet.export.parity import Parity, Rows, compare, edge_rows
 from agfnet.files import write_json
 from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend
 from agfnet.inference.predictions import Predictions
-from agfnet.inference.predictor import Predictor, frame_passes
+from agfnet.inference.predictor import Predictor, frame_passes, stacked
 
 Progress = Callable[[int, int], None]
 TOLERANCE = 1e-4
@@ -72,7 +72,7 @@ def export_run(
         for name in ("train", "val")
     }
     report: dict[str, Any] = {}
-    (folder / INT8).unlink(missing_ok=True)
+    drop_exports(folder)
     export_graph(bundle, folder / ONNX)
     seal(folder)
     parity = check_parity(folder, splits["val"])
@@ -108,11 +108,11 @@ def make_int8(
     """Quantise with training cases and measure on the validation split."""
     from agfnet.export.int8 import quantise
 
-    bundle = read_bundle(folder)
     chosen = spread(splits["train"], CALIBRATION_CASES)
-    quantise(folder / ONNX, folder / INT8, feeds(chosen, bundle.config))
+    quantise(folder / ONNX, folder / INT8, feeds(chosen, read_bundle(folder).config))
     seal(folder)
-    answers = {file: answer(folder, file, splits["val"], progress) for file in (ONNX, INT8)}
+    bundle = read_bundle(folder)
+    answers = {file: answer(bundle, file, splits["val"], progress) for file in (ONNX, INT8)}
     fp32, int8 = (answers[file].probabilities for file in (ONNX, INT8))
     labelled = {file: answers[file].labelled() for file in answers}
     scores = {
@@ -142,10 +142,9 @@ def make_int8(
 
 
 def answer(
-    folder: Path, file: str, cases: Sequence[Case], progress: Progress | None
+    bundle: Bundle, file: str, cases: Sequence[Case], progress: Progress | None
 ) -> Predictions:
     """What one of the graphs says about cases."""
-    bundle = read_bundle(folder)
     predictor = Predictor(bundle=bundle, backend=OnnxBackend(bundle=bundle, file=file))
     return predictor.predict(cases, progress=progress and (lambda done: progress(done, len(cases))))
 
@@ -158,26 +157,19 @@ def spread(cases: Sequence[Case], count: int) -> Sequence[Case]:
 def rows_of(cases: Sequence[Case], config: BundleConfig) -> Rows:
     """The first pass of each case."""
     views = list(config.modalities)
-    blank = np.zeros((config.size, config.size, 3), dtype=np.uint8)
     passes = [
         frame_passes({name: expand(case.images.get(name, ())) for name in views}, views)[0]
         for case in cases
     ]
-    return Rows(
-        images=tuple(
-            np.stack(
-                [
-                    load(one[name], size=config.size, modality=config.modalities[name])
-                    if name in one
-                    else blank
-                    for one in passes
-                ]
-            )
-            for name in views
-        ),
-        present=np.array([[name in one for name in views] for one in passes]),
-        case=np.arange(len(passes)),
-    )
+    made = [
+        {
+            name: load(path, size=config.size, modality=config.modalities[name])
+            for name, path in one.items()
+        }
+        for one in passes
+    ]
+    images, present = stacked(made, config)
+    return Rows(images=tuple(images), present=present, case=np.arange(len(passes)))
 
 
 def feeds(cases: Sequence[Case], config: BundleConfig) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
