@@ -34,12 +34,26 @@ class CrossAttention(nn.Module):
         k, v = (self.split(x) for x in self.key_value(context).chunk(2, dim=-1))  # (B, h, K, d/h)
         if bias is not None:
             bias = bias.unsqueeze(1).to(q.dtype)  # (B, 1, Q or 1, K), the same for every head
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        return self.out(attended.transpose(1, 2).flatten(2))
+        return self.out(attend(q, k, v, bias).transpose(1, 2).flatten(2))
 
     def split(self, x: Tensor) -> Tensor:
         """(B, N, d) to (B, heads, N, d/heads)."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    """(B, h, Q, e) and (B, h, K, e) to (B, h, Q, e); `bias` (B, 1, Q or 1, K) adds to the scores.
+
+    A bias that all queries share goes in as one more channel of the keys, which each query reads
+    with weight 1: a mask that learns would put PyTorch on a path that holds all scores (B, h, Q, K)
+    in memory and takes twice the time.
+    """
+    if bias is None or bias.shape[2] > 1:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    width = q.shape[-1]
+    q = torch.cat([q * width**-0.5, torch.ones_like(q[..., :1])], dim=-1)
+    k = torch.cat([k, bias.mT.expand(-1, k.shape[1], -1, -1)], dim=-1)
+    return F.scaled_dot_product_attention(q, k, F.pad(v, (0, 1)), scale=1.0)[..., :width]
 
 
 class FeedForward(nn.Sequential):

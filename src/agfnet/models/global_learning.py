@@ -15,7 +15,12 @@ from agfnet.types import Features
 
 
 class GlobalLayer(nn.Module):
-    """Queries read the tokens that they may see, exchange by self-attention, and digest."""
+    """Queries read the tokens that they may see, exchange by self-attention, and digest.
+
+    What is read begins small (see `small_gain`): attention over all tokens is noise as long as it
+    is untrained. The exchange and the feed-forward enter in full: they alone can tell what neither
+    view tells without the other.
+    """
 
     def __init__(self, *, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -25,17 +30,15 @@ class GlobalLayer(nn.Module):
         self.gain_read = small_gain(dim)
         self.norm_exchange = nn.LayerNorm(dim)
         self.exchange = CrossAttention(dim=dim, heads=heads)
-        self.gain_exchange = small_gain(dim)
         self.feed_forward = FeedForward(dim=dim)
-        self.gain_feed_forward = small_gain(dim)
 
     def forward(self, queries: Tensor, tokens: Tensor, bias: Tensor) -> Tensor:
         """Queries (B, M+1, d), tokens (B, sum N, d), bias (B, M+1, sum N) to (B, M+1, d)."""
         read = self.read(self.norm_read(queries), tokens, bias)
         queries = queries + self.gain_read * self.dropout(read)
         normed = self.norm_exchange(queries)
-        queries = queries + self.gain_exchange * self.dropout(self.exchange(normed, normed))
-        return queries + self.gain_feed_forward * self.dropout(self.feed_forward(queries))
+        queries = queries + self.dropout(self.exchange(normed, normed))
+        return queries + self.dropout(self.feed_forward(queries))
 
 
 class GlobalLearning(nn.Module):
