@@ -18,6 +18,7 @@ from agfnet.bundle import read_bundle, seal, write_calibration
 from agfnet.config import ExportConfig
 from agfnet.data.cases import read_cases
 from agfnet.errors import BundleError
+from agfnet.evaluation.metrics import METRICS
 from agfnet.export.parity import edge_rows
 from agfnet.export.run import TOLERANCE, export_run
 from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend
@@ -56,16 +57,56 @@ def test_predictions_agree_with_torch_frame_by_frame(exported: Path) -> None:
     )
 
 
-def test_the_graph_answers_without_torch(exported: Path) -> None:
-    code = (
-        "import sys\n"
-        "from agfnet.cli import main\n"
-        f"code = main(['predict', {str(exported)!r}, '--cases', {table_of(exported)!r},"
-        f" '--out', {str(exported / 'predictions.csv')!r}])\n"
-        "print(code, 'torch' in sys.modules)"
-    )
+BLOCKED = ("torch", "torchvision", "timm", "lightning", "sklearn", "matplotlib", "huggingface_hub")
+WITHOUT = """
+import sys
+for name in {blocked!r}:
+    sys.modules[name] = None
+from agfnet.cli import main
+for arguments in {commands!r}:
+    try:
+        print("exit code", main(arguments))
+    except SystemExit as stop:
+        print("exit code", stop.code)
+slow = {{"scipy", "onnx", "pandas"}} & sys.modules.keys()
+print("also loaded:", *slow)
+"""
+
+
+def test_what_an_installation_without_torch_can_do(exported: Path, tmp_path: Path) -> None:
+    table = Path(table_of(exported))
+    case = read_cases(table, modalities=("clinical", "ultrasound")).cases[0]
+    images = [f"--images.{name}={paths[0]}" for name, paths in case.images.items() if paths]
+    out = tmp_path / "predictions.csv"
+    commands = [
+        ["--help"],
+        ["bundle", "show", str(exported)],
+        ["bundle", "verify", str(exported)],
+        ["predict", str(exported), *images],
+        ["predict", str(exported), "--cases", str(table), "--out", str(out)],
+        ["train", "--data.cases", str(table)],
+        ["predict", str(exported), *images, "--backend", "torch"],
+    ]
+    code = WITHOUT.format(blocked=BLOCKED, commands=commands)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "0 False"
+    codes = [line for line in done.stdout.splitlines() if line.startswith("exit code")]
+    assert codes == ["exit code 0"] * 5 + ["exit code 1"] * 2
+    assert done.stdout.splitlines()[-1] == "also loaded:"
+    errors = done.stderr.splitlines()
+    assert [error.split(";")[0] for error in errors] == [
+        "agfnet train: needs the package torch",
+        "agfnet predict: needs the package torch",
+    ]
+    assert len(out.read_text().splitlines()) == len(table.read_text().splitlines())
+
+
+def test_its_requirements_are_those_that_were_tested() -> None:
+    root = Path(__file__).parents[2]
+    tested = set((root / "constraints.txt").read_text().splitlines())
+    lines = (root / "requirements-onnx.txt").read_text().splitlines()
+    pins = {line for line in lines if not line.startswith("#")}
+    assert pins <= tested
+    assert not {pin.partition("==")[0] for pin in pins} & set(BLOCKED)
 
 
 def table_of(run: Path) -> str:
@@ -114,21 +155,16 @@ def test_int8_that_costs_too_much_is_not_kept(
     run = Path(shutil.copytree(trained, tmp_path / "run"))
     (run / "bundle" / "export.json").write_text("{}")  # of an earlier export
     seal(run / "bundle")
-    monkeypatch.setattr("agfnet.export.int8.quantise", ruin)
-    with pytest.raises(BundleError, match="int8 loses"):
-        export_run(ExportConfig(run=str(run), int8=True, max_loss=0.0))
+    monkeypatch.setattr(
+        "agfnet.export.int8.quantise", lambda source, target, _: shutil.copy(source, target)
+    )
+    found = iter((0.9, 0.8))  # of fp32, of int8
+    monkeypatch.setitem(METRICS, "balanced_accuracy", lambda *_: next(found))
+    with pytest.raises(BundleError, match=r"int8 loses 10\.0 points"):
+        export_run(ExportConfig(run=str(run), int8=True, max_loss=0.09))
     assert not (run / "bundle" / INT8).exists()
     assert not (run / "bundle" / "export.json").exists()
     assert ONNX in read_bundle(run).files
-
-
-def ruin(source: Path, target: Path, feeds: object) -> None:
-    """A graph that always gives the same answer."""
-    model = onnx.load(source)
-    for tensor in model.graph.initializer:
-        if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) == 4:
-            tensor.raw_data = np.zeros(tensor.dims, dtype=np.float32).tobytes()
-    onnx.save(model, target)
 
 
 def test_a_new_calibration_drops_the_graphs_that_hold_the_old_one(bundle: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from agfnet.models.global_learning import GlobalLearning
 from agfnet.types import Features
@@ -64,3 +65,29 @@ def test_without_layers_it_is_the_mean_of_the_coarsest_tokens() -> None:
     means = [norm(x[:, 4:]).mean(dim=1) for norm, x in zip(model.norms, found.tokens, strict=True)]
     expected = torch.stack([*means, (means[0] + means[1]) / 2], dim=1) + model.queries
     torch.testing.assert_close(model(found), expected)
+
+
+def test_learns_what_only_both_views_tell() -> None:
+    """Whether two views agree: no sum of what each says can tell, and a mean of tokens cannot."""
+
+    def accuracy(layers: int) -> float:
+        model, head = learning(layers), nn.Linear(8, 2)
+        parameters = [*model.parameters(), *head.parameters()]
+        optimizer = torch.optim.AdamW(parameters, lr=3e-3)
+        generator = torch.Generator().manual_seed(0)
+        right = []
+        for _ in range(100):
+            told = torch.randint(2, (32, 2), generator=generator)
+            tokens = torch.randn(2, 32, 5, 8, generator=generator)
+            tokens[..., 0] += 4 * (2 * told.T[..., None] - 1)
+            found = Features(tokens=tuple(tokens), guides=(torch.ones(32, 5),) * 2, shapes=SHAPES)
+            logits = head(model(found)[:, -1])
+            agree = (told[:, 0] == told[:, 1]).long()
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(logits, agree).backward()
+            optimizer.step()
+            right.append((logits.argmax(dim=1) == agree).float().mean().item())
+        return sum(right[-20:]) / 20
+
+    assert accuracy(layers=2) > 0.95
+    assert accuracy(layers=0) < 0.8

@@ -19,11 +19,18 @@ class Context(NamedTuple):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of queries over a context, through `scaled_dot_product_attention`."""
+    """Multi-head attention of queries over a context, through `scaled_dot_product_attention`.
 
-    def __init__(self, *, dim: int, heads: int) -> None:
+    Args:
+        dim: width d of queries and context.
+        heads: attention heads; divides `dim`.
+        few: the queries are few and the context is long (see `gather`); the result is the same.
+    """
+
+    def __init__(self, *, dim: int, heads: int, few: bool = False) -> None:
         super().__init__()
         self.heads = heads
+        self.few = few
         self.query = nn.Linear(dim, dim)
         self.key_value = nn.Linear(dim, 2 * dim)
         self.out = nn.Linear(dim, dim)
@@ -31,10 +38,31 @@ class CrossAttention(nn.Module):
     def forward(self, queries: Tensor, context: Tensor, bias: Tensor | None = None) -> Tensor:
         """(B, Q, d) and (B, K, d) to (B, Q, d); `bias` (B, Q or 1, K) is added to the scores."""
         q = self.split(self.query(queries))  # (B, h, Q, d/h)
+        if self.few:
+            return self.out(self.gather(q, context, bias).transpose(1, 2).flatten(2))
         k, v = (self.split(x) for x in self.key_value(context).chunk(2, dim=-1))  # (B, h, K, d/h)
         if bias is not None:
             bias = bias.unsqueeze(1).to(q.dtype)  # (B, 1, Q or 1, K), the same for every head
         return self.out(attend(q, k, v, bias).transpose(1, 2).flatten(2))
+
+    def gather(self, q: Tensor, context: Tensor, bias: Tensor | None) -> Tensor:
+        """Queries (B, h, Q, e) read the context (B, K, d) without keys and values for its tokens.
+
+        Each head's query is carried into the space of the tokens instead, and what it gathers there
+        back into the head. The bias of the keys would add the same to all scores of a query.
+        """
+        key, value = (w.unflatten(0, (self.heads, -1)) for w in self.key_value.weight.chunk(2))
+        asked = (q @ key).flatten(1, 2).unsqueeze(1)  # (B, 1, h Q, d)
+        tokens = context.unsqueeze(1)  # (B, 1, K, d), keys and values of all heads
+        if bias is not None:
+            bias = bias.expand(-1, q.shape[2], -1).repeat(1, self.heads, 1)
+            bias = bias.unsqueeze(1).to(q.dtype)  # (B, 1, h Q, K)
+        found = F.scaled_dot_product_attention(
+            asked, tokens, tokens, attn_mask=bias, scale=q.shape[-1] ** -0.5
+        )
+        found = found.squeeze(1).unflatten(1, (self.heads, -1))  # (B, h, Q, d)
+        offset = self.key_value.bias.chunk(2)[1].unflatten(0, (self.heads, 1, -1))
+        return found @ value.mT + offset
 
     def split(self, x: Tensor) -> Tensor:
         """(B, N, d) to (B, heads, N, d/heads)."""

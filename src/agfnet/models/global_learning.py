@@ -26,7 +26,7 @@ class GlobalLayer(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.norm_read = nn.LayerNorm(dim)
-        self.read = CrossAttention(dim=dim, heads=heads)
+        self.read = CrossAttention(dim=dim, heads=heads, few=True)
         self.gain_read = small_gain(dim)
         self.norm_exchange = nn.LayerNorm(dim)
         self.exchange = CrossAttention(dim=dim, heads=heads)
