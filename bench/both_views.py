@@ -52,8 +52,13 @@ BASE = TrainConfig(
     ),
     optim=OptimConfig(lr=3e-3),
 )
-PARTS = ("AGFnet", "without ALL", "without AGL", "without ALL and AGL", "without FRL")
-NETWORKS = {name: VARIANTS[name](BASE) for name in PARTS} | {
+PARTS = ("without ALL", "without AGL", "without FRL")
+FULL = VARIANTS["exchange in full"](BASE)
+NETWORKS = {
+    "AGFnet": BASE,
+    "AGFnet, exchange in full": FULL,
+    **{f"{name}, exchange in full": VARIANTS[name](FULL) for name in PARTS},
+} | {
     name: replace(BASE, model=replace(BASE.model, method=name))
     for name in METHODS
     if name != "agfnet"

@@ -181,6 +181,9 @@ class FusionConfig:
     otherwise all count alike."""
     layers: int = 2
     """Layers of global learning; 0 averages the tokens instead."""
+    exchange: float = 0.1
+    """How much the exchange between the views in global learning counts at the start. With 1, what
+    neither view tells without the other is learned sooner, and more is learned by heart."""
     rebuild_missing: bool = False
     """The tokens of a missing view are rebuilt from the other views by the decoder of feature
     reconstruction, which then is part of the network; otherwise one learned token stands in."""
@@ -188,6 +191,7 @@ class FusionConfig:
     def __post_init__(self) -> None:
         check(self, 1, 4096, "dim", "heads", "grid", "scales")
         check(self, 0, 64, "layers")
+        check(self, 0, 10, "exchange")
         if self.dim % self.heads:
             raise ConfigError(f"dim: {self.dim} is no multiple of heads ({self.heads})")
 

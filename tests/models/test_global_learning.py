@@ -13,7 +13,7 @@ SHAPES = (((2, 2), (1, 1)), ((2, 2), (1, 1)))
 
 def learning(layers: int) -> GlobalLearning:
     torch.manual_seed(0)
-    return GlobalLearning(modalities=2, dim=8, heads=2, layers=layers, dropout=0.0)
+    return GlobalLearning(modalities=2, dim=8, heads=2, layers=layers, dropout=0.0, exchange=1.0)
 
 
 def features() -> Features:

@@ -33,6 +33,7 @@ class AGFNet(nn.Module):
         guided: a guide says which tokens count; otherwise all count alike.
         layers: layers of global learning; 0 averages the tokens.
         dropout: before each classification head, and of what global learning adds.
+        exchange: how much the exchange between views in global learning counts at the start.
         decoder: rebuilds the tokens of a missing view from the others; without it they stay the
             learned token of an absent view, made aware of the other views by local learning.
     """
@@ -51,6 +52,7 @@ class AGFNet(nn.Module):
         guided: bool,
         layers: int,
         dropout: float,
+        exchange: float,
         decoder: Decoder | None,
     ) -> None:
         super().__init__()
@@ -66,7 +68,12 @@ class AGFNet(nn.Module):
         )
         self.decoder = decoder
         self.global_learning = GlobalLearning(
-            modalities=modalities, dim=dim, heads=heads, layers=layers, dropout=dropout
+            modalities=modalities,
+            dim=dim,
+            heads=heads,
+            layers=layers,
+            dropout=dropout,
+            exchange=exchange,
         )
         self.head = Head(dim=dim, classes=classes, dropout=dropout)
         self.auxiliary = nn.ModuleList(

@@ -93,12 +93,12 @@ class FeedForward(nn.Sequential):
         )
 
 
-def small_gain(dim: int) -> nn.Parameter:
+def gain(dim: int, start: float = 0.1) -> nn.Parameter:
     """A weight (d,) for each channel of a residual branch: little of it at the start.
 
     LayerScale (Touvron et al., 2021, arXiv:2103.17239), with 0.1.
     """
-    return nn.Parameter(torch.full((dim,), 0.1))
+    return nn.Parameter(torch.full((dim,), start))
 
 
 class PositionEmbedding(nn.Module):

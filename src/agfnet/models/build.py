@@ -76,6 +76,7 @@ def build_agfnet(config: ModelConfig, modalities: int, classes: int) -> nn.Modul
         inter=fusion.inter,
         guided=fusion.guide,
         layers=fusion.layers,
+        exchange=fusion.exchange,
         dropout=config.dropout,
         decoder=build_decoder(fusion, modalities) if fusion.rebuild_missing else None,
     )

@@ -10,35 +10,32 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from agfnet.models.attention import CrossAttention, FeedForward, small_gain
+from agfnet.models.attention import CrossAttention, FeedForward, gain
 from agfnet.types import Features
 
 
 class GlobalLayer(nn.Module):
-    """Queries read the tokens that they may see, exchange by self-attention, and digest.
+    """Queries read the tokens that they may see, exchange by self-attention, and digest."""
 
-    What is read begins small (see `small_gain`): attention over all tokens is noise as long as it
-    is untrained. The exchange and the feed-forward enter in full: they alone can tell what neither
-    view tells without the other.
-    """
-
-    def __init__(self, *, dim: int, heads: int, dropout: float) -> None:
+    def __init__(self, *, dim: int, heads: int, dropout: float, exchange: float) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.norm_read = nn.LayerNorm(dim)
         self.read = CrossAttention(dim=dim, heads=heads, few=True)
-        self.gain_read = small_gain(dim)
+        self.gain_read = gain(dim)
         self.norm_exchange = nn.LayerNorm(dim)
         self.exchange = CrossAttention(dim=dim, heads=heads)
+        self.gain_exchange = gain(dim, exchange)
         self.feed_forward = FeedForward(dim=dim)
+        self.gain_feed_forward = gain(dim, exchange)
 
     def forward(self, queries: Tensor, tokens: Tensor, bias: Tensor) -> Tensor:
         """Queries (B, M+1, d), tokens (B, sum N, d), bias (B, M+1, sum N) to (B, M+1, d)."""
         read = self.read(self.norm_read(queries), tokens, bias)
         queries = queries + self.gain_read * self.dropout(read)
         normed = self.norm_exchange(queries)
-        queries = queries + self.dropout(self.exchange(normed, normed))
-        return queries + self.dropout(self.feed_forward(queries))
+        queries = queries + self.gain_exchange * self.dropout(self.exchange(normed, normed))
+        return queries + self.gain_feed_forward * self.dropout(self.feed_forward(queries))
 
 
 class GlobalLearning(nn.Module):
@@ -46,16 +43,32 @@ class GlobalLearning(nn.Module):
 
     A token counts by its guide. Without layers the queries stay what they start from: the mean of
     each view's coarsest tokens, and the mean of these means.
+
+    Args:
+        modalities: number M of views.
+        dim: token width d.
+        heads: attention heads; divides `dim`.
+        layers: of reading and exchange.
+        dropout: of what they add.
+        exchange: how much the exchange and the feed-forward after it count at the start.
     """
 
     def __init__(
-        self, *, modalities: int, dim: int, heads: int, layers: int, dropout: float
+        self,
+        *,
+        modalities: int,
+        dim: int,
+        heads: int,
+        layers: int,
+        dropout: float,
+        exchange: float,
     ) -> None:
         super().__init__()
         self.queries = nn.Parameter(0.02 * torch.randn(modalities + 1, dim))
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(modalities))
         self.layers = nn.ModuleList(
-            GlobalLayer(dim=dim, heads=heads, dropout=dropout) for _ in range(layers)
+            GlobalLayer(dim=dim, heads=heads, dropout=dropout, exchange=exchange)
+            for _ in range(layers)
         )
 
     def forward(self, features: Features) -> Tensor:

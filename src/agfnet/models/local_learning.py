@@ -18,8 +18,8 @@ from agfnet.models.attention import (
     FeedForward,
     PositionEmbedding,
     Shapes,
+    gain,
     pool_context,
-    small_gain,
 )
 
 
@@ -77,11 +77,11 @@ class LocalLearning(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(dim) if intra or inter else None
         self.intra = CrossAttention(dim=dim, heads=heads) if intra else None
-        self.gain_intra = small_gain(dim) if intra else None
+        self.gain_intra = gain(dim) if intra else None
         self.inter = CrossAttention(dim=dim, heads=heads) if inter else None
-        self.gain_inter = small_gain(dim) if inter else None
+        self.gain_inter = gain(dim) if inter else None
         self.feed_forward = FeedForward(dim=dim)
-        self.gain_feed_forward = small_gain(dim)
+        self.gain_feed_forward = gain(dim)
 
     def forward(self, tokens: Tensor, own: Context, others: Sequence[Context]) -> Tensor:
         """Tokens (B, N, d) and the contexts to tokens (B, N, d)."""

@@ -53,6 +53,7 @@ VARIANTS: dict[str, Variant] = {
     "without guide": fusion(guide=False),
     "AGL of one layer": fusion(layers=1),
     "AGL of three layers": fusion(layers=3),
+    "exchange in full": fusion(exchange=1.0),
     "d doubled": lambda base: fusion(dim=2 * base.model.fusion.dim)(base),
     "g halved": lambda base: fusion(grid=max(1, base.model.fusion.grid // 2))(base),
     "shared backbones": shared,

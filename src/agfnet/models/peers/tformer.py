@@ -24,7 +24,7 @@ from agfnet.models.attention import (
     CrossAttention,
     FeedForward,
     PositionEmbedding,
-    small_gain,
+    gain,
 )
 from agfnet.models.backbone import Backbone, Backbones, pool
 from agfnet.models.heads import Head
@@ -128,7 +128,7 @@ class Stage(nn.Module):
             for shift in (0, side // 2)
         )
         self.out = nn.ModuleList(nn.Conv2d(dim, c, kernel_size=1) for c in channels)
-        self.gain = nn.ParameterList(small_gain(c) for c in channels)
+        self.gain = nn.ParameterList(gain(c) for c in channels)
 
     def forward(self, maps: Sequence[Tensor], present: Tensor) -> list[Tensor]:
         """Maps (B, C_m, H_m, W_m) and present (B, M) to maps of the same shapes."""
