@@ -17,22 +17,25 @@ GROUND = {"", "types", "config", "errors", "files"}  # "" is agfnet/__init__.py
 # room -> rooms it may import; what those may import, it may import too
 ARROWS = {
     "__main__": {"cli"},
-    "cli": {"demo", "export", "hub", "terminal"},
+    "cli": {"demo", "export", "hub", "serve", "terminal"},
     "demo": {"study", "phantom", "terminal"},
     "study": {"learning", "evaluation", "phantom", "terminal"},
-    "evaluation": {"inference"},
-    "learning": {"models", "data", "bundle"},
+    "evaluation": {"explain", "card"},
+    "explain": {"inference"},
+    "learning": {"models", "data", "bundle", "card"},
+    "serve": {"explain", "terminal"},
     "inference": {"data", "bundle"},
     "phantom": {"data"},
     "models": set(),
     "data": set(),
     "bundle": set(),
+    "card": {"bundle"},
     "export": {"models", "evaluation"},
     "hub": {"bundle"},
     "terminal": set(),
 }
 # file -> a room that only this file of its room may import
-EXCEPTIONS = {"inference/torch_backend.py": {"models"}}
+EXCEPTIONS = {"inference/torch_backend.py": {"models"}, "explain/recording.py": {"models"}}
 FILES = sorted(ROOT.rglob("*.py"))
 
 
@@ -106,6 +109,8 @@ def test_help_loads_nothing_heavy() -> None:
         "agfnet.evaluation.runs",
         "agfnet.phantom.cohort",
         "agfnet.bundle",
+        "agfnet.serve.app",
+        "agfnet.serve.worker",
     ],
 )
 def test_rooms_that_need_no_torch_load_none(module: str) -> None:
@@ -121,6 +126,7 @@ PUBLIC = {
     "agfnet.models.build": {"build"},
     "agfnet.models.agfnet": {"AGFNet"},
     "agfnet.learning.fit": {"fit"},
+    "agfnet.explain.run": {"explain"},
     "agfnet.study.run": {"run"},
     "agfnet.evaluation.runs": {"calibrate_run", "evaluate_run"},
     "agfnet.phantom.cohort": {"make_cohort"},

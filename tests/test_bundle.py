@@ -6,7 +6,9 @@ import pickle
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from agfnet.bundle import (
     Abstention,
@@ -16,6 +18,7 @@ from agfnet.bundle import (
     seal,
     write_calibration,
 )
+from agfnet.cli import main
 from agfnet.errors import BundleError
 from agfnet.inference.predictor import Predictor
 
@@ -137,8 +140,43 @@ def test_a_link_is_refused(bundle: Path, tmp_path: Path) -> None:
 def test_a_pickle_that_calls_itself_safetensors_is_not_opened(bundle: Path) -> None:
     (bundle / "model.safetensors").write_bytes(pickle.dumps({"weight": [1.0]}))
     seal(bundle)
-    with pytest.raises(BundleError, match=r"model\.safetensors: does not fit"):
+    for use in (read_bundle, Predictor.load):
+        with pytest.raises(BundleError, match="is not a safetensors file") as error:
+            use(bundle)
+        assert "\n" not in str(error.value)
+
+
+def test_weights_of_another_network_are_one_line(bundle: Path) -> None:
+    (bundle / "model.safetensors").write_bytes(save({"weight": np.ones(3, dtype=np.float32)}))
+    seal(bundle)
+    with pytest.raises(BundleError, match=r"model\.safetensors: does not fit") as error:
         Predictor.load(bundle)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value).split("config.json: ")[1]) <= 200
+
+
+@pytest.mark.parametrize("fault", ["bit", "missing", "schema", "path", "pickle"])
+def test_verify_refuses_each_with_one_line(
+    bundle: Path, fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights, config = bundle / "model.safetensors", bundle / "config.json"
+    if fault == "bit":
+        weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    elif fault == "missing":
+        (bundle / "card.md").unlink()
+    elif fault == "schema":
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"schema": 3}))
+        seal(bundle)
+    elif fault == "path":
+        with (bundle / "SHA256SUMS").open("a") as file:
+            file.write(f"{'0' * 64}  ../secret\n")
+    else:
+        weights.write_bytes(pickle.dumps({"weight": [1.0]}))
+        seal(bundle)
+    assert main(["bundle", "verify", str(bundle)]) == 1
+    out, error = capsys.readouterr()
+    assert not out
+    assert len(error.strip().splitlines()) == 1
 
 
 def test_sums_cannot_be_left_out(bundle: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from agfnet import __version__
@@ -50,6 +51,8 @@ class BundleConfig:
     """The network, without its starting weights."""
     data_hash: str
     """SHA-256 of the training table (see `environment.json` of the run)."""
+    cases: dict[str, dict[str, int]] | None = None
+    """Labelled cases that it was trained (`train`) and calibrated (`val`) on, by class."""
     agfnet: str = __version__
     """Version that wrote the bundle."""
     schema: int = SCHEMA
@@ -150,6 +153,21 @@ def write_calibration(bundle: Bundle, calibration: Calibration) -> Bundle:
     return read_bundle(bundle.folder)
 
 
+def replace_card(bundle: Bundle, card: str) -> None:
+    """Replace the card of a bundle that has been verified."""
+    path, sums = bundle.folder / "card.md", bundle.folder / SUMS
+    if sums.is_file():
+        lines = sums.read_text(encoding="utf-8").splitlines()
+        others = [line for line in lines if not line.endswith("  card.md")]
+        mine = f"{hashlib.sha256(card.encode()).hexdigest()}  card.md"
+        listed = "".join(f"{line}\n" for line in sorted([*others, mine], key=lambda x: x[66:]))
+        # one right after the other: between them the bundle is not sound
+        write_text(path, card)
+        write_text(sums, listed)
+    else:
+        write_text(path, card)
+
+
 def drop_exports(folder: Path) -> None:
     """Remove what was exported from weights or a calibration that are about to be replaced."""
     for path in (*folder.glob("*.onnx"), folder / EXPORT):
@@ -224,8 +242,25 @@ def read_bundle(folder: str | Path) -> Bundle:
     files = verify(folder) if (folder / SUMS).exists() or config.schema > 1 else NEEDED
     if absent := ", ".join(sorted(set(NEEDED) - set(files))):
         raise BundleError(f"{folder / SUMS}: does not list {absent}; copy the whole folder again")
+    check_weights(folder / WEIGHTS)
     calibration = read_json(folder / "calibration.json", Calibration)
     return Bundle(folder, config, calibration, files)
+
+
+def check_weights(path: Path) -> None:
+    """Look that the weights are what their name says, without reading them.
+
+    Raises:
+        BundleError: they are a pickle, which could run code, or anything else.
+    """
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise BundleError(
+            f"{path}: is not a safetensors file ({error}); take the bundle from where it was made,"
+            " and never load it by other means"
+        ) from error
 
 
 def read_config(path: Path) -> BundleConfig:

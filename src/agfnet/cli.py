@@ -23,10 +23,12 @@ from agfnet.config import (
     DeidentifyConfig,
     DemoConfig,
     EvaluateConfig,
+    ExplainConfig,
     ExportConfig,
     ImportConfig,
     PhantomConfig,
     PredictConfig,
+    ServeConfig,
     SplitConfig,
     StudyConfig,
     TrainConfig,
@@ -178,40 +180,29 @@ def compare(config: CompareConfig) -> None:
 
 
 def predict(config: PredictConfig) -> None:
-    if (config.images is None) == (config.cases is None):
-        raise ConfigError("give either --images.MODALITY FILE for one lesion, or --cases TABLE")
-    if config.cases is not None and config.picture is not None:
-        raise ConfigError("--picture goes with --images.MODALITY, not with --cases")
     from agfnet.inference.predictor import Predictor
 
     predictor = Predictor.load(config.model, backend=config.backend)
     if config.cases is not None:
-        predict_table(config.cases, config.out, predictor)
+        predict_table(config, predictor)
     else:
         predict_lesion(config, predictor)
 
 
-def predict_table(table: str, out: str, predictor: Any) -> None:
-    from agfnet.data.cases import read_cases
-    from agfnet.inference.decisions import write_decisions
-    from agfnet.inference.frames import frames_path, frames_table
-    from agfnet.inference.predictions import write_predictions
+def predict_table(config: PredictConfig, predictor: Any) -> None:
+    from agfnet.inference.table import answer_table
 
-    modalities = tuple(predictor.bundle.config.modalities)
-    read = read_cases(table, modalities=modalities)
-    frames, classes = frames_path(out), predictor.bundle.config.classes
-    with (
-        bar("predicting") as progress,
-        frames_table(
-            frames, classes=classes, modalities=modalities, folder=read.path.parent
-        ) as write,
-    ):
-        predictions = predictor.predict(
-            read.cases, progress=lambda done: progress(done, len(read)), each=write
+    with bar("predicting") as progress:
+        answered = answer_table(config, predictor, progress=progress)
+    files, answers = answered.files, answered.lesions - answered.skipped
+    if answered.resumed:
+        say(f"Went on after {answered.resumed} lesions that were dealt with before.")
+    say(f"Wrote {files.predictions}: {answers} lesions, and {files.frames}: their frames. {NOTICE}")
+    if answered.skipped:
+        raise DataError(
+            f"{files.problems}: names {answered.skipped} lesions that were left out, with their"
+            " images; mend these, and predict these lesions again"
         )
-    write_predictions(predictions, out)
-    write_decisions(predictions, out)
-    say(f"Wrote {out}: {len(predictions)} lesions, and {frames}: their frames. {NOTICE}")
 
 
 def predict_lesion(config: PredictConfig, predictor: Any) -> None:
@@ -244,6 +235,24 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     say(NOTICE)
 
 
+def explain(config: ExplainConfig) -> None:
+    from agfnet.explain.methods import CHECKS, METHODS
+    from agfnet.explain.run import explain as explain_model
+
+    with bar("explaining") as progress:
+        found = explain_model(config, progress=progress)
+    for line in found.missing:
+        say(f"Not drawn: {line}.")
+    if found.failed is None:
+        say("The maps were not put to the test on this network: see --sanity.")
+    for method, checks in (found.failed or {}).items():
+        if checks:
+            texts = "; ".join(CHECKS[check].text for check in checks)
+            say(f"Do not rely on {METHODS[method].title} on this network: {texts}.")
+    lesions = "1 lesion" if found.cases == 1 else f"{found.cases} lesions"
+    say(f"Wrote {found.folder}: {lesions}. {NOTICE}")
+
+
 def study(config: StudyConfig) -> None:
     from agfnet.study.command import run_study
 
@@ -268,16 +277,25 @@ def export(config: ExportConfig) -> None:
         )
 
 
+def serve(config: ServeConfig) -> None:
+    from agfnet.serve.run import serve as serve_bundle
+
+    serve_bundle(config)
+
+
 def bundle(config: BundleActionConfig) -> None:
     from agfnet.bundle import describe, read_bundle
-    from agfnet.hub import pull, push
 
     if config.action in ("push", "pull") and config.repo is None:
         raise ConfigError(f"repo: {config.action} needs --repo owner/name")
     if config.action == "push":
+        from agfnet.hub import push
+
         say(f"Pushed to {push(config.folder, str(config.repo), private=config.private)}")
         return
     if config.action == "pull":
+        from agfnet.hub import pull
+
         pull(str(config.repo), config.folder)
     read = read_bundle(config.folder)
     if config.action == "show":
@@ -306,7 +324,9 @@ COMMANDS = {
     "evaluate": Command(EvaluateConfig, evaluate),
     "compare": Command(CompareConfig, compare),
     "predict": Command(PredictConfig, predict),
+    "explain": Command(ExplainConfig, explain),
     "export": Command(ExportConfig, export),
+    "serve": Command(ServeConfig, serve),
     "bundle": Command(BundleActionConfig, bundle),
     "study": Command(StudyConfig, study),
 }
@@ -316,8 +336,11 @@ class Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
     """Leaves the lines of the description as they are."""
 
 
-def build_parser() -> ArgumentParser:
-    """The parser of all commands; every text in its help comes from `agfnet.config`."""
+def build_parser(chosen: Sequence[str] = tuple(COMMANDS)) -> ArgumentParser:
+    """The parser; every text in its help comes from `agfnet.config`.
+
+    Only the chosen commands have their settings: to make those of all takes longer than to predict.
+    """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = ArgumentParser(
         prog="agfnet", description=DESCRIPTION, formatter_class=Formatter, allow_abbrev=False
@@ -327,13 +350,15 @@ def build_parser() -> ArgumentParser:
     for name, command in COMMANDS.items():
         summary = (command.settings.__doc__ or "").strip().splitlines()[0]
         sub = ArgumentParser(description=f"{summary} {NOTICE}", allow_abbrev=False)
+        commands.add_subcommand(name, sub, help=summary)
+        if name not in chosen:
+            continue
         sub.add_argument("--config", action="config", help="YAML file with settings.")
         sub.add_argument("--debug", type=bool, default=False, help="Show an error's traceback.")
         sub.add_class_arguments(command.settings, as_positional=True)
         for action in sub._actions:
             if getattr(action, "_typehint", None) is bool:
                 action.nargs, action.const = "?", True  # `--resume` means `--resume true`
-        commands.add_subcommand(name, sub, help=summary)
     return parser
 
 
@@ -347,8 +372,8 @@ def underscored(argument: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
-    parser = build_parser()
     given = sys.argv[1:] if arguments is None else arguments
+    parser = build_parser(given)
     chosen = parser.parse_args([underscored(argument) for argument in given])
     name: str = chosen.command
     debug: bool = chosen[name].debug
@@ -362,6 +387,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         say(f"agfnet {name}: {error}", error=True)
         return 2 if isinstance(error, ConfigError) else 1
+    except ModuleNotFoundError as error:
+        if debug:
+            raise
+        mend = "pip install agfnet brings all that it needs"
+        say(f"agfnet {name}: needs the package {error.name}; {mend}", error=True)
+        return 1
     except OSError as error:
         if debug:
             raise

@@ -6,6 +6,7 @@ commands share. A field without a default is a positional argument of its comman
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -30,6 +31,18 @@ Method = Literal[
     "hyper_branch",
     "adversarial",
 ]
+MapMethod = Literal[
+    "guide",
+    "query",
+    "own_query",
+    "layercam",
+    "gradcam",
+    "gradient",
+    "integrated",
+    "occlusion",
+    "attention",
+    "modalities",
+]
 SetScore = Literal["lac", "aps", "raps"]
 HOLDOUT = (0.7, 0.1, 0.2)
 """Shares of train, val and test, unless the user says otherwise."""
@@ -41,6 +54,15 @@ def check(settings: object, low: float, high: float, *names: str) -> None:
         value = getattr(settings, name)
         if value is not None and not low <= value <= high:
             raise ConfigError(f"{name}: {value} is out of range; expected {low:g} to {high:g}")
+
+
+def place(text: str, name: str) -> tuple[int, int]:
+    """The i and n of a setting that says i/n, from 1/1 on."""
+    found = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
+    i, n = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= i <= n:
+        raise ConfigError(f"{name}: {text!r}; expected i/n with i from 1 to n, as in 2/8")
+    return i, n
 
 
 @dataclass(frozen=True)
@@ -435,15 +457,72 @@ class PredictConfig:
     --images.ultrasound scan.dcm`; several files of one modality are joined by `|`, and `scan.dcm#3`
     is one frame of a file, counted from 0."""
     cases: str | None = None
-    """Many lesions: a cases table, labelled or not."""
+    """Many lesions: a cases table, labelled or not, of any length. The same command goes on where
+    an earlier one was stopped."""
     out: str = "predictions.csv"
     """Where the predictions of a table go; beside it, `frames.csv` has those of each frame, and
     `decisions.csv` what follows from them (`x_frames.csv` and `x_decisions.csv` beside `x.csv`)."""
+    shard: str | None = None
+    """Answer the i-th of n shares of the table, as in `2/8`, into files with that in their names
+    (`predictions_2-of-8.csv`): for the tasks of a job array."""
+    on_error: Literal["stop", "skip"] = "stop"
+    """At an image that cannot be read: `stop`, or `skip` its lesion, list it in `problems.csv` (or
+    `x_problems.csv`) and end with exit code 1."""
     picture: str | None = None
     """Where a picture of the answer for one lesion goes (PNG, PDF or SVG)."""
     backend: Backend = "auto"
     """What runs the network: `torch`, or a graph that `agfnet export` has made, `onnx` or `int8`.
     `auto` is `onnx` where the bundle has it, and torch elsewhere."""
+
+    def __post_init__(self) -> None:
+        if (self.images is None) == (self.cases is None):
+            raise ConfigError("give either --images.MODALITY FILE for one lesion, or --cases TABLE")
+        if self.cases is not None and self.picture is not None:
+            raise ConfigError("--picture goes with --images.MODALITY, not with --cases")
+        if self.shard is not None:
+            place(self.shard, "shard")
+            if self.cases is None:
+                raise ConfigError("shard: goes with --cases TABLE")
+
+
+@dataclass(frozen=True)
+class ExplainConfig:
+    """Show where a network looks: maps, attention, what each view contributed."""
+
+    model: str
+    """Bundle, or run folder that has one."""
+    images: dict[str, str] | None = None
+    """One lesion: image file of each modality, as for `predict`; of several frames the first."""
+    cases: str | None = None
+    """Many lesions: a cases table, labelled or not."""
+    out: str = "explanation"
+    """Folder to write; of a table, a folder for each lesion in it."""
+    most: int = 20
+    """Most lesions of a table to explain, drawn at random."""
+    methods: list[MapMethod] | None = None
+    """What is shown; all that the network allows if unset. `guide`, `query`, `own_query`: maps that
+    AGFnet makes itself. `layercam`, `gradcam`, `gradient`, `integrated` (needs agfnet[explain]),
+    `occlusion`: maps of every network. `attention`: which place consulted which. `modalities`: what
+    each view contributed. docs/explain.md says what each can and cannot tell."""
+    classes: list[str] | None = None
+    """Classes whose evidence is shown, or `[all]`; the answer of each lesion if unset."""
+    hide: dict[str, tuple[float, float, float, float]] | None = None
+    """What would the answer be without this region: left, top, right, bottom as shares of the
+    image, as in `--hide.clinical '[0.2, 0.3, 0.5, 0.6]'`."""
+    sanity: bool = False
+    """First put the methods to the test on these lesions (sanity.json, kept in the run as well);
+    those that fail are marked in every picture of this network from then on."""
+    seed: int = 0
+    """Seed of everything drawn."""
+
+    def __post_init__(self) -> None:
+        check(self, 1, 1e6, "most")
+        if (self.images is None) == (self.cases is None):
+            raise ConfigError("give either --images.MODALITY FILE for one lesion, or --cases TABLE")
+        if self.sanity and self.cases is None:
+            raise ConfigError("sanity: needs several lesions; give --cases TABLE")
+        if self.methods is not None and not self.methods:
+            raise ConfigError("methods: name at least one, or leave it out for all")
 
 
 @dataclass(frozen=True)
@@ -462,6 +541,85 @@ class ExportConfig:
 
     def __post_init__(self) -> None:
         check(self, 0, 1, "max_loss")
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """Serve a bundle: a page for people and an API for programs."""
+
+    bundle: str
+    """Bundle, or run folder that has one."""
+    host: str = "127.0.0.1"
+    """Address to listen on: this machine only unless set, as to `0.0.0.0` in a container."""
+    port: int = 8000
+    """Port to listen on; 0 takes a free one."""
+    hosts: list[str] = field(default_factory=lambda: ["localhost", "127.0.0.1", "[::1]"])
+    """Names under which the server may be asked for, without port; others are refused, so that no
+    foreign web page reaches it by a name of its own. `[*]` allows all."""
+    token_file: str | None = None
+    """File with the token (16 characters or more) that a request must carry; what the environment
+    variable AGFNET_TOKEN holds if unset, and none is needed if that is not set either."""
+    backend: Backend = "auto"
+    """What runs the network, as in `predict`."""
+    spool: str | None = None
+    """Folder for uploads while they are worked on; memory (/dev/shm) if unset and there is such,
+    else the folder for temporary files."""
+    workers: int | None = None
+    """Processes that read images and run the network, each at one lesion; one per core, up to
+    four, if unset."""
+    worker_mb: int = 4096
+    """Megabytes of memory that a worker may take, against files that unpack to more."""
+    queue: int | None = None
+    """Requests that may wait beside those at work; more are told to come back. As many as
+    workers if unset."""
+    wait_s: float = 10
+    """Longest wait for a worker, seconds."""
+    work_s: float = 60
+    """Longest work on a request, seconds; then its worker is ended and started anew."""
+    upload_s: float = 60
+    """Longest time that a request may take to arrive, seconds."""
+    shutdown_s: int = 60
+    """Seconds that requests in hand get to finish when the server is told to stop."""
+    request_mb: int = 64
+    """Megabytes of a request with one lesion."""
+    files: int = 32
+    """Image files of a lesion."""
+    megapixels: float = 50
+    """Size of an image, or of a frame, in millions of pixels."""
+    frames: int = 256
+    """Frames of a lesion, over all its files."""
+    preview_frames: int = 48
+    """Frames of a file that a preview shows, evenly chosen."""
+    batch_mb: int = 512
+    """Megabytes of a batch as it is sent."""
+    batch_upload_s: float = 600
+    """Longest time that a batch may take to arrive, seconds."""
+    batch_unpacked_mb: int = 2048
+    """Megabytes of its files."""
+    batch_files: int = 20000
+    """Files in its zip."""
+    batch_ratio: float = 200
+    """Times that a file in a zip may grow when it is unpacked."""
+    batch_nesting: int = 0
+    """Zips within zips to unpack: 0 refuses them."""
+    batches: int = 4
+    """Batches that are kept at the same time."""
+    batch_keep_s: float = 3600
+    """Seconds that the tables of a finished batch are kept, in memory."""
+
+    def __post_init__(self) -> None:
+        check(self, 0, 65535, "port")
+        check(self, 1, 256, "workers")
+        check(self, 256, 1e6, "worker_mb")
+        check(self, 0, 1e4, "queue")
+        check(self, 0.1, 3600, "wait_s", "work_s", "upload_s", "batch_upload_s")
+        check(self, 0, 3600, "shutdown_s")
+        check(self, 1, 1e6, "request_mb", "batch_mb", "batch_unpacked_mb", "batch_files")
+        check(self, 1, 1e4, "files", "frames", "preview_frames", "batch_ratio")
+        check(self, 0.01, 150, "megapixels")  # more is refused wherever an image is read
+        check(self, 0, 8, "batch_nesting")
+        check(self, 0, 1e3, "batches")
+        check(self, 1, 1e6, "batch_keep_s")
 
 
 @dataclass(frozen=True)

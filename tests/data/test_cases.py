@@ -4,6 +4,7 @@ import gc
 import string
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import given, settings
@@ -195,10 +196,10 @@ def test_text_under_a_nameless_column(table: Path):
 def test_unreadable_file(table: Path, monkeypatch: pytest.MonkeyPatch):
     table.write_text("x")
 
-    def refuse(_: Path) -> bytes:
+    def refuse(_: Path, mode: str) -> BinaryIO:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     assert "cannot be read: Permission denied" in fault(table)
 
 

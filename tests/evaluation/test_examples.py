@@ -1,12 +1,9 @@
-import base64
-import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from agfnet.evaluation.examples import KINDS, Example, choose_examples, overlay, thumbnail
+from agfnet.evaluation.examples import KINDS, Example, choose_examples
 from agfnet.inference.predictions import Predictions
 
 
@@ -48,26 +45,6 @@ def test_kind(label, probability, kind):
 def test_nothing_to_choose_from():
     assert choose_examples(_predictions([]), 5) == []
     assert choose_examples(_predictions([("a", 0.9)]), 0) == []
-
-
-def test_thumbnail_is_a_small_jpeg_of_the_same_shape():
-    pixels = np.zeros((600, 1200, 3), dtype=np.uint8)
-    head, data = thumbnail(pixels).split(",")
-    assert head == "data:image/jpeg;base64"
-    image = Image.open(io.BytesIO(base64.b64decode(data)))
-    assert (image.format, image.size) == ("JPEG", (320, 160))
-
-
-def test_an_overlay_shows_strong_evidence_and_nothing_else():
-    pixels = np.full((40, 60, 3), 200, dtype=np.uint8)
-    evidence = np.zeros((4, 6), dtype=np.float32)
-    assert (overlay(pixels, evidence) == pixels).all()
-    evidence[0, 0] = 5
-    laid = overlay(pixels, evidence)
-    assert laid.shape == pixels.shape
-    assert (laid[0, 0] != 200).any()
-    assert (laid[20:] == 200).all()
-    assert (pixels == 200).all()
 
 
 def test_cases_left_to_a_person_are_a_kind_of_their_own(table):

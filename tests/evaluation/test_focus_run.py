@@ -62,26 +62,30 @@ def test_without_masks_there_is_nothing(predictor: Predictor, cases: tuple[Case,
     assert measure_focus(predictor, [replace(case, masks={}) for case in cases], most=9) is None
 
 
-def test_masks_that_cannot_follow_are_left_out_and_said(
+def test_masks_follow_their_images_and_misfits_are_said(
     predictor: Predictor, cases: tuple[Case, ...], tmp_path: Path
 ) -> None:
     odd = tmp_path / "odd.png"
     Image.new("L", (64, 20)).save(odd)
     wrong = [replace(cases[0], masks={**cases[0].masks, "clinical": (odd,)}), *cases[1:]]
     config = predictor.bundle.config
-    moved = replace(config.modalities["ultrasound"], skin="shift")
+    moved = replace(config.modalities["ultrasound"], skin="shift", skin_depth=0.9)
     bundle = replace(
         predictor.bundle,
         config=replace(config, modalities={**config.modalities, "ultrasound": moved}),
     )
-    found = measure_focus(
-        Predictor(bundle=bundle, backend=predictor.backend), wrong, most=9, resamples=5
+    found, plain = (
+        measure_focus(Predictor(bundle=one, backend=predictor.backend), wrong, most=9, resamples=5)
+        for one in (bundle, predictor.bundle)
     )
     assert found is not None
-    assert list(found["modalities"]) == ["clinical"]
+    assert plain is not None
     assert found["modalities"]["clinical"]["n"] == 4
-    assert "skin line" in found["left_out"][0]
-    assert found["left_out"][1].startswith("1 masks")
+    assert found["modalities"]["ultrasound"]["n"] == 5
+    assert found["left_out"] == ["1 masks that do not have the proportions of their image"]
+    # moved to the bottom, most of a lesion leaves the image
+    shares = [x["modalities"]["ultrasound"]["lesion"]["value"] for x in (found, plain)]
+    assert 0 < shares[0] < shares[1]
 
 
 def test_a_shown_case_has_its_images_and_evidence(

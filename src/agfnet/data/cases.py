@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from agfnet.data.problems import Problems, StrPath, near
@@ -81,17 +82,46 @@ def read_cases(
         DataError: up to 20 problems of the table, one line each; with `problems`, only what
             leaves no rows to read.
     """
-    _check_modalities(modalities)
     found = Problems(path) if problems is None else problems
-    path = Path(path).absolute()
-    rows = read_rows(path, found)
-    _check_columns(rows.columns, modalities, Problems(found.path))
-    reader = _CaseReader(path.parent, modalities, found, check_files=check_files)
     with _without_collector():
-        cases = tuple(reader.read(row) for row in rows.rows)
+        cases = tuple(iterate_cases(path, found, modalities=modalities, check_files=check_files))
     if problems is None:
         found.check()
-    return CasesTable(path=path, modalities=tuple(modalities), cases=cases)
+    return CasesTable(path=Path(path).absolute(), modalities=tuple(modalities), cases=cases)
+
+
+def iterate_cases(
+    path: StrPath,
+    problems: Problems,
+    *,
+    modalities: Sequence[str],
+    check_files: bool,
+    compare: bool = True,
+    start: int = 0,
+    stop: int | None = None,
+) -> Iterator[Case]:
+    """The cases of a table as `read_cases` reads them, one at a time.
+
+    Args:
+        path: the CSV file.
+        problems: where to note what is wrong with the rows; the caller raises them.
+        modalities: names of the image columns.
+        check_files: also look at every image and mask file.
+        compare: also note what contradicts an earlier row, for which the ids of all are held.
+        start: cases to leave out at the beginning, unseen.
+        stop: the case to end before, counted from 0; None reads to the end.
+
+    Raises:
+        ConfigError, DataError: as `read_cases`; while cases are taken, what leaves no rows to read.
+    """
+    _check_modalities(modalities)
+    path = Path(path).absolute()
+    rows = read_rows(path, problems)
+    _check_columns(rows.columns, modalities, Problems(problems.path))
+    reader = _CaseReader(
+        path.parent, modalities, problems, check_files=check_files, compare=compare
+    )
+    return map(reader.read, islice(rows.rows, start, stop))
 
 
 def find_modalities(path: StrPath) -> tuple[str, ...]:
@@ -167,13 +197,20 @@ class _CaseReader:
     """Turns rows into cases, and notes what contradicts an earlier row."""
 
     def __init__(
-        self, folder: Path, modalities: Sequence[str], problems: Problems, *, check_files: bool
+        self,
+        folder: Path,
+        modalities: Sequence[str],
+        problems: Problems,
+        *,
+        check_files: bool,
+        compare: bool,
     ) -> None:
         self._folder = folder
         self._modalities = tuple(modalities)
         self._own = {*_OWN, *modalities, *map(mask_column, modalities)}
         self._problems = problems
         self._check_files = check_files
+        self._compare = compare
         self._lesions: dict[str, int] = {}
         self._labels: dict[str, tuple[str, int]] = {}
         self._patients: dict[str, tuple[str, int]] = {}
@@ -210,7 +247,7 @@ class _CaseReader:
         )
 
     def _check_lesion(self, lesion: str, line: int) -> None:
-        first = self._lesions.setdefault(lesion, line)
+        first = self._lesions.setdefault(lesion, line) if self._compare else line
         if not lesion:
             kind, message = "lesion_empty", "is empty; expected a name that no other row has"
         elif first != line:
@@ -234,7 +271,7 @@ class _CaseReader:
 
     def _check_split(self, split: str, patient: str, line: int) -> None:
         known, first = split, line
-        if split in SPLITS:
+        if split in SPLITS and self._compare:
             known, first = self._patients.setdefault(patient, (split, line))
         if split not in ("", *SPLITS):
             kind = "split_unknown"

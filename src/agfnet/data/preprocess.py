@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from PIL import Image as Pillow
 
 from agfnet.config import ModalityConfig, Resize
 from agfnet.data.dicom import Spacing
+from agfnet.data.geometry import Geometry
 from agfnet.data.readers import Image, StrPath, read_image
 from agfnet.errors import ImageError
 
@@ -33,20 +36,31 @@ def prepare(pixels: NDArray[np.uint8], *, size: int, resize: Resize) -> NDArray[
         raise ValueError(f"pixels are {pixels.shape} {pixels.dtype}, expected (H, W, 3) uint8")
     if size < 1:
         raise ValueError(f"size is {size}, expected at least 1")
-    height, width = pixels.shape[:2]
+    return _lay(pixels, _squared(pixels.shape, size, resize))
+
+
+class _Fit(NamedTuple):
+    """Which part of an image goes where in a canvas, all in pixels."""
+
+    box: tuple[float, float, float, float]  # left, top, right, bottom
+    place: tuple[int, int, int, int]  # likewise
+    canvas: tuple[int, int]  # height, width
+
+
+def _squared(shape: tuple[int, ...], size: int, resize: Resize) -> _Fit:
+    """How an image (H, W, ...) is made square: see `prepare`."""
+    height, width = shape[:2]
     long, short = max(height, width), min(height, width)
+    whole, square = (0, 0, size, size), (size, size)
     if resize == "crop":
         left, top = (width - short) / 2, (height - short) / 2
-        return _resample(pixels, (size, size), box=(left, top, left + short, top + short))
+        return _Fit((left, top, left + short, top + short), whole, square)
     if resize == "stretch":
-        return _resample(pixels, (size, size), box=(0, 0, width, height))
+        return _Fit((0, 0, width, height), whole, square)
     if resize == "pad":
         inner = max(1, round(size * width / long)), max(1, round(size * height / long))
-        left, top = (size - inner[0]) // 2, (size - inner[1]) // 2
-        square = np.zeros((size, size, 3), dtype=np.uint8)
-        image = _resample(pixels, inner, box=(0, 0, width, height))
-        square[top : top + inner[1], left : left + inner[0]] = image
-        return square
+        x, y = (size - inner[0]) // 2, (size - inner[1]) // 2
+        return _Fit((0, 0, width, height), (x, y, x + inner[0], y + inner[1]), square)
     raise ValueError(f"resize is {resize!r}, expected crop, pad or stretch")
 
 
@@ -65,17 +79,32 @@ def at_scale(
         (size to 2 size, size, 3): the middle of the image and its upper part, with black where it
         ends. The rows beyond `size` are what an image that is moved up needs from below.
     """
-    height, width = pixels.shape[:2]
+    return _lay(pixels, _scaled(pixels.shape, spacing, size, mm_per_pixel))
+
+
+def _scaled(shape: tuple[int, ...], spacing: Spacing, size: int, mm_per_pixel: float) -> _Fit:
+    """How an image (H, W, ...) comes to a common scale: see `at_scale`."""
+    height, width = shape[:2]
     row, column = mm_per_pixel / spacing[0], mm_per_pixel / spacing[1]  # source pixels
     wide, high = min(width, size * column), min(height, 2 * size * row)
     inner = max(1, round(wide / column)), max(1, round(high / row))
-    left = (width - wide) / 2
-    square = np.zeros((max(size, inner[1]), size, 3), dtype=np.uint8)
-    start = (size - inner[0]) // 2
-    square[: inner[1], start : start + inner[0]] = _resample(
-        pixels, inner, box=(left, 0, left + wide, high)
+    left, start = (width - wide) / 2, (size - inner[0]) // 2
+    return _Fit(
+        (left, 0, left + wide, high),
+        (start, 0, start + inner[0], inner[1]),
+        (max(size, inner[1]), size),
     )
-    return square
+
+
+def _lay(pixels: NDArray[np.uint8], fit: _Fit) -> NDArray[np.uint8]:
+    """An image (H, W, 3) on its canvas, black around it."""
+    left, top, right, bottom = fit.place
+    part = _resample(pixels, (right - left, bottom - top), box=fit.box)
+    if part.shape[:2] == fit.canvas:
+        return part
+    canvas = np.zeros((*fit.canvas, 3), dtype=np.uint8)
+    canvas[top:bottom, left:right] = part
+    return canvas
 
 
 def _resample(
@@ -146,24 +175,76 @@ def prepare_image(
     Raises:
         ImageError: a common scale is asked for, and the image states none.
     """
-    from agfnet.data.ultrasound import align_skin, crop_field, remove_marks  # loads scipy
-
+    # loading scipy takes as long as reading a model: only where it is needed
     pixels = image.pixels
     if modality.crop_field:
+        from agfnet.data.ultrasound import crop_field
+
         pixels = crop_field(pixels)
     if modality.remove_marks:
+        from agfnet.data.ultrasound import remove_marks
+
         pixels = remove_marks(pixels)
+    square = _lay(pixels, _fit(pixels.shape, image, name=name, size=size, modality=modality))
+    if modality.skin != "keep":
+        from agfnet.data.ultrasound import align_skin
+
+        depth = modality.skin_depth * size
+        square = align_skin(square, depth=depth, flatten=modality.skin == "flatten")
+    return square[:size]
+
+
+def _fit(
+    shape: tuple[int, ...], image: Image, *, name: str, size: int, modality: ModalityConfig
+) -> _Fit:
+    """How pixels (H, W, ...) of an image become square, or come to a common scale."""
     if modality.mm_per_pixel is None:
-        square = prepare(pixels, size=size, resize=modality.resize)
-    elif image.spacing is None:
+        return _squared(shape, size, modality.resize)
+    if image.spacing is None:
         raise ImageError(
             f"{name}: does not state its scale, which mm_per_pixel needs; give DICOM with a pixel "
             "spacing, or leave mm_per_pixel out"
         )
-    else:
-        scale = modality.mm_per_pixel
-        square = at_scale(pixels, image.spacing, size=size, mm_per_pixel=scale)
+    return _scaled(shape, image.spacing, size, modality.mm_per_pixel)
+
+
+def locate(image: Image, *, name: str, size: int, modality: ModalityConfig) -> Geometry:
+    """Where `prepare_image` takes its pixels from; arguments and errors as there."""
+    from agfnet.data.ultrasound import align_skin, crop_field, remove_marks  # loads scipy
+
+    pixels = image.pixels
+    height, width = pixels.shape[:2]
+    top = left = 0
+    if modality.crop_field:
+        rows, columns = _sources(crop_field, pixels)
+        top, left = int(rows[rows >= 0].min()), int(columns[columns >= 0].min())
+        pixels = crop_field(pixels)
+    fit = _fit(pixels.shape, image, name=name, size=size, modality=modality)
+    moves = np.zeros(size, dtype=np.int_)
     if modality.skin != "keep":
-        depth = modality.skin_depth * size
-        square = align_skin(square, depth=depth, flatten=modality.skin == "flatten")
-    return square[:size]
+        clean = remove_marks(pixels) if modality.remove_marks else pixels
+        depth, flatten = modality.skin_depth * size, modality.skin == "flatten"
+        rows, _ = _sources(partial(align_skin, depth=depth, flatten=flatten), _lay(clean, fit))
+        moved = np.arange(len(rows))[:, None] - rows
+        # all rows of a column move alike, and at least one of them stays in the image
+        moves = np.where(rows >= 0, moved, -len(rows)).max(axis=0)
+    x0, y0, x1, y1 = fit.box
+    return Geometry(
+        size=size,
+        box=((left + x0) / width, (top + y0) / height, (left + x1) / width, (top + y1) / height),
+        place=fit.place,
+        moves=moves,
+    )
+
+
+def _sources(
+    step: Callable[[NDArray[Any]], NDArray[Any]], pixels: NDArray[np.uint8]
+) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Row and column, (H', W') each, that a step took its pixels from; -1 where it put black.
+
+    They ride along as two channels below 0: the step, which looks at the brightest channel of a
+    pixel, decides as it does without them.
+    """
+    rows, columns = np.indices(pixels.shape[:2])
+    ridden = step(np.dstack([pixels, -1 - rows, -1 - columns]).astype(np.float32))
+    return -1 - ridden[..., 3].astype(np.int_), -1 - ridden[..., 4].astype(np.int_)

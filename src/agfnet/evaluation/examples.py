@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import colormaps
-from PIL import Image
 
 from agfnet.inference.predictions import Predictions
 
 CONFIDENT = 0.6  # top probability from which an answer counts as confident
-LOW = 0.25  # share of the strongest evidence below which none is shown
-OPACITY = 0.8  # of the strongest
-THUMBNAIL = 320  # longest side in pixels; shown at half, so that it is sharp on dense screens
 
 KINDS = {
     "right": "Right and confident",
@@ -72,34 +65,6 @@ def choose_examples(predictions: Predictions, k: int = 12) -> list[int]:
     ]
     turns = chain.from_iterable(zip_longest(*queues))
     return [row for row in turns if row is not None][:k]
-
-
-def thumbnail(pixels: npt.NDArray[np.uint8]) -> str:
-    """A small JPEG of an image (H, W, 3) as a data URI."""
-    image = Image.fromarray(pixels).convert("RGB")
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
-
-
-def overlay(
-    pixels: npt.NDArray[np.uint8], evidence: npt.NDArray[np.float32]
-) -> npt.NDArray[np.uint8]:
-    """Evidence (h, w) laid over an image (H, W, 3): viridis, and nothing where it is low.
-
-    Viridis is perceptually uniform, and neither skin nor ultrasound has its colours.
-    """
-    top = float(evidence.max())
-    if not top > 0:
-        return pixels
-    height, width = pixels.shape[:2]
-    small = Image.fromarray((evidence / top).astype(np.float32))
-    share = np.clip(np.asarray(small.resize((width, height), Image.Resampling.BILINEAR)), 0, 1)
-    colour = colormaps["viridis"](share)[..., :3] * 255
-    cover = OPACITY * np.clip((share - LOW) / (1 - LOW), 0, 1)[..., None]
-    laid: npt.NDArray[np.uint8] = np.rint((1 - cover) * pixels + cover * colour).astype(np.uint8)
-    return laid
 
 
 def _kind(label: str, predicted: str, confidence: float, abstained: bool) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agfnet.bundle import BundleConfig, Calibration
-from agfnet.config import ModalityConfig
+from agfnet.card import preparation
 from agfnet.data.cases import SPLITS, CasesTable
 
 
@@ -52,7 +52,7 @@ def facts(
         "data": f"{table.path.name}: {len(table):,} lesions of {patients:,} patients. Where and "
         "when they were gathered is for the authors to say.",
         "preparation": "; ".join(
-            f"{name}: {_preparation(modality, bundle.size)}"
+            f"{name}: {preparation(modality, bundle.size)}"
             for name, modality in bundle.modalities.items()
         )
         + ".",
@@ -124,19 +124,6 @@ def facts(
     if "focus.json" in results:
         found["explanation"] = "Evidence against lesion masks; overlays of single cases."
     return found
-
-
-def _preparation(modality: ModalityConfig, size: int) -> str:
-    steps = [f"{modality.resize} to {size} pixels"]
-    if modality.mm_per_pixel is not None:
-        steps = [f"brought to {modality.mm_per_pixel:g} mm per pixel"]
-    if modality.crop_field:
-        steps.insert(0, "cropped to the field")
-    if modality.remove_marks:
-        steps.insert(0, "marks removed")
-    if modality.skin != "keep":
-        steps.append(f"skin line aligned ({modality.skin})")
-    return ", ".join(steps)
 
 
 def _sample(table: CasesTable) -> str:

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 
-from agfnet.config import ModalityConfig
 from agfnet.data.cases import Case
-from agfnet.data.frames import expand
-from agfnet.data.preprocess import prepare_image, read_for
-from agfnet.data.readers import Image, read_image
 from agfnet.evaluation.evaluate import plain
-from agfnet.evaluation.evidence import occlusion
-from agfnet.evaluation.focus import area, deletion, insertion, inside, pointing
 from agfnet.evaluation.metrics import Floats, Metric
 from agfnet.evaluation.statistics import patient_bootstrap
+from agfnet.explain.loading import load_views, stacked_views
+from agfnet.explain.measures import area, deletion, insertion, inside, pointing, scorer
+from agfnet.explain.occlusion import occlusion
 from agfnet.inference.predictions import Predictions
 from agfnet.inference.predictor import Predictor
 
@@ -53,36 +48,41 @@ def measure_focus(
     Returns:
         `evidence` (its method), `n`, and per modality in `modalities` its `n` and the measures
         `inside`, `lesion` (the share of the image that the mask covers: what chance would give),
-        `pointing`, `deletion`, `insertion`; and `left_out`, why modalities or lesions are not
-        there. None where no lesion has a mask.
+        `pointing`, `deletion`, `insertion`; and `left_out`, why masks are not there. None where no
+        lesion has a mask.
 
     Raises:
         ImageError: a file that cannot be read.
     """
     config = predictor.bundle.config
-    moved = {m: why for m, modality in config.modalities.items() if (why := _moves(modality))}
-    usable = [m for m in config.modalities if m not in moved]
-    masked = [case for case in cases if any(_has_mask(case, m) for m in usable)]
+    masked = [case for case in cases if any(_has_mask(case, m) for m in config.modalities)]
     if not masked:
         return None
     rng = np.random.default_rng(seed)
     drawn = sorted(rng.permutation(len(masked))[:most].tolist())
     chosen = [masked[row] for row in drawn]
-    values = {name: {measure: [math.nan] * len(chosen) for measure in MEASURES} for name in usable}
+    values = {
+        name: {measure: [math.nan] * len(chosen) for measure in MEASURES}
+        for name in config.modalities
+    }
     misfits = 0
     for start in range(0, len(chosen), BATCH):
         part = chosen[start : start + BATCH]
-        images, masks, present, unfit = _load(predictor, part, usable)
-        misfits += unfit
+        loaded = [load_views(case.images, case.masks, config) for case in part]
+        misfits += sum(view.misfit for views in loaded for view in views.values())
+        images, present = stacked_views(loaded, config)
+        masks = {
+            (row, name): view.mask
+            for row, views in enumerate(loaded)
+            for name, view in views.items()
+            if view.mask is not None
+        }
         for row, name, found in _measure(predictor, images, masks, present):
             for measure, value in found.items():
                 values[name][measure][start + row] = value
         if progress is not None:
             progress(start + len(part), len(chosen))
     table = _table(chosen, config.classes)
-    left_out = [f"{name}: {why}" for name, why in moved.items()]
-    if misfits:
-        left_out.append(f"{misfits} masks that do not have the proportions of their image")
     return {
         "evidence": _method(predictor),
         "n": len(chosen),
@@ -91,7 +91,9 @@ def measure_focus(
             | _intervals(found, table, resamples, seed)
             for name, found in values.items()
         },
-        "left_out": left_out,
+        "left_out": [f"{misfits} masks that do not have the proportions of their image"]
+        if misfits
+        else [],
     }
 
 
@@ -99,53 +101,8 @@ def _method(predictor: Predictor) -> str:
     return "gradient x input" if hasattr(predictor.backend, "evidence") else "occlusion"
 
 
-def _moves(modality: ModalityConfig) -> str:
-    """Why a mask cannot follow its image through the preparation; empty if it can."""
-    if modality.crop_field:
-        return "crop_field finds the field in the image, and a mask cannot follow"
-    if modality.skin != "keep":
-        return "the skin line is moved, and a mask cannot follow"
-    return ""
-
-
 def _has_mask(case: Case, name: str) -> bool:
     return bool(case.images[name] and case.masks.get(name))
-
-
-def _load(
-    predictor: Predictor, cases: Sequence[Case], usable: Sequence[str]
-) -> tuple[list[Array], dict[tuple[int, str], Array], Array, int]:
-    """Images per modality (B, H, W, 3), masks (H, W) by row and modality, present, misfits."""
-    config = predictor.bundle.config
-    size, modalities = config.size, config.modalities
-    images = [np.zeros((len(cases), size, size, 3), dtype=np.uint8) for _ in modalities]
-    masks: dict[tuple[int, str], Array] = {}
-    misfits = 0
-    for row, case in enumerate(cases):
-        for m, (name, modality) in enumerate(modalities.items()):
-            if not case.images[name]:
-                continue
-            path = expand(case.images[name][:1])[0]
-            image = read_for(path, size=size, modality=modality)
-            pixels = prepare_image(image, name=str(path), size=size, modality=modality)
-            images[m][row] = pixels
-            if name not in usable or not case.masks.get(name):
-                continue
-            outline = read_image(expand(case.masks[name][:1])[0])
-            if _fits(outline, image):
-                plain = replace(modality, remove_marks=False)
-                same = replace(image, pixels=outline.pixels)
-                mask = prepare_image(same, name=str(path), size=size, modality=plain)
-                masks[row, name] = mask[..., 0] / 255
-            else:
-                misfits += 1
-    present = np.array([[bool(case.images[name]) for name in modalities] for case in cases])
-    return images, masks, present, misfits
-
-
-def _fits(mask: Image, image: Image) -> bool:
-    (height, width), (rows, columns) = mask.pixels.shape[:2], image.pixels.shape[:2]
-    return abs(height * columns - width * rows) <= 0.02 * width * rows
 
 
 def _measure(
@@ -165,15 +122,7 @@ def _measure(
     for (row, name), mask in masks.items():
         m = names.index(name)
 
-        def score(changed: Array, row: int = row, m: int = m) -> Array:
-            others = [np.repeat(part[row : row + 1], len(changed), axis=0) for part in images]
-            logits = backend.logits(
-                [*others[:m], changed, *others[m + 1 :]],
-                np.repeat(present[row : row + 1], len(changed), axis=0),
-            )
-            shares: Array = softmax(logits.astype(np.float64), axis=1)[:, answers[row]]
-            return shares
-
+        score = scorer(backend.logits, images, present, row, m, int(answers[row]))
         evidence, image = maps[m][row], images[m][row]
         yield (
             row,

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from agfnet.bundle import BundleConfig, Calibration, write_calibration
+from agfnet.card import refresh_card
 from agfnet.config import CalibrationConfig, EvaluateConfig
 from agfnet.data.cases import Case, CasesTable, map_labels, read_cases
 from agfnet.data.folds import read_split
@@ -26,6 +27,7 @@ from agfnet.evaluation.robustness import complete, try_conditions
 from agfnet.evaluation.robustness_scores import score_conditions
 from agfnet.evaluation.showing import examples
 from agfnet.evaluation.subgroups import case_attributes
+from agfnet.explain.tested import SANITY, read_sanity
 from agfnet.files import write_json
 from agfnet.inference.decisions import write_decisions
 from agfnet.inference.frames import frames_table
@@ -79,6 +81,8 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
         seed=config.seed,
     )
     results |= trials(config, predictor, cases, name, progress)
+    if checked := read_sanity(config.run, bundle):
+        results[SANITY] = checked
     metrics = results["metrics.json"]
     limit = accuracy_limit(table.path, table.modalities, split)
     write_predictions(predictions, folder / "predictions.csv")
@@ -121,6 +125,7 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
         ),
         examples=examples(predictions, cases, predictor),
     )
+    refresh_card(config.run)
     return folder
 
 
@@ -200,6 +205,7 @@ def calibrate_run(
     calibration = fit_calibration(predictions, config)
     write_calibration(predictor.bundle, calibration)
     write_predictions(apply_calibration(predictions, calibration), folder / VALIDATION)
+    refresh_card(folder)
     return calibration
 
 

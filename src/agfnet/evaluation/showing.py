@@ -9,8 +9,9 @@ import numpy as np
 from agfnet.config import ModalityConfig
 from agfnet.data.cases import Case
 from agfnet.data.preprocess import load
-from agfnet.evaluation.evidence import occlusion
-from agfnet.evaluation.examples import Example, choose_examples, overlay
+from agfnet.evaluation.examples import Example, choose_examples
+from agfnet.explain.occlusion import occlusion
+from agfnet.explain.overlay import overlay
 from agfnet.inference.predictions import Predictions
 from agfnet.inference.predictor import Predictor
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from agfnet.bundle import EXPORT, Bundle, BundleConfig, drop_exports, read_bundle, seal
+from agfnet.card import refresh_card
 from agfnet.config import ExportConfig
 from agfnet.data.cases import Case
 from agfnet.data.frames import expand
@@ -88,6 +89,7 @@ def export_run(
         report["int8"] = asdict(make_int8(config, folder, splits, progress))
     write_json(folder / EXPORT, report)
     seal(folder)
+    refresh_card(config.run)
     return folder, report
 
 

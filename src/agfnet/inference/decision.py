@@ -1,7 +1,8 @@
 """From log-probabilities to what a person is told: probability, possible classes, doubt.
 
 Each function applies what `agfnet.evaluation` fitted on the validation split and the bundle keeps
-in its `Calibration`; without it the answer is None.
+in its `Calibration`; without it the answer is None. Three lines of numpy stand for `scipy.special`,
+which takes as long to load as all else that a prediction needs.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp, softmax
 
 from agfnet.bundle import Abstention, Calibration, PredictionSets
 
@@ -27,9 +27,26 @@ def calibrated(log_probabilities: Array, calibration: Calibration) -> Array:
     if calibration.scale is None or calibration.bias is None:
         scaled = log_probabilities / calibration.temperature
     else:
-        normalised = log_softmax(log_probabilities, axis=-1)
+        normalised = log_softmax(log_probabilities)
         scaled = normalised * np.array(calibration.scale) + np.array(calibration.bias)
-    probabilities: Array = softmax(scaled, axis=-1)
+    return softmax(scaled)
+
+
+def log_sum(values: Array) -> Array:
+    """Logarithm of the sum of exponentials (..., C), kept as (..., 1)."""
+    top = values.max(axis=-1, keepdims=True)
+    total: Array = top + np.log(np.exp(values - top).sum(axis=-1, keepdims=True))
+    return total
+
+
+def log_softmax(values: Array) -> Array:
+    """Normalised log-probabilities (..., C)."""
+    return values - log_sum(values)
+
+
+def softmax(values: Array) -> Array:
+    """Probabilities (..., C)."""
+    probabilities: Array = np.exp(log_softmax(values))
     return probabilities
 
 
@@ -88,7 +105,7 @@ def energy(logits: Array) -> float:
     network answers any class strongly. Before calibration, as in Liu et al., "Energy-based
     out-of-distribution detection", NeurIPS 2020.
     """
-    return -float(np.mean(logsumexp(logits, axis=1)))
+    return -float(np.mean(log_sum(logits)))
 
 
 def out_of_distribution(scores: Array, threshold: float | None) -> Array | None:

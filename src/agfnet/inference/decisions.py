@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,13 @@ def write_decisions(predictions: Predictions, path: str | Path) -> Path | None:
     with replacing(target) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["lesion_id", *columns])
-        writer.writerows(zip(predictions.lesion_id, *columns.values(), strict=True))
+        writer.writerows(decision_rows(predictions))
     return target
+
+
+def decision_rows(predictions: Predictions) -> Iterator[tuple[object, ...]]:
+    """Rows of the table: lesion and cells."""
+    return zip(predictions.lesion_id, *decision_columns(predictions).values(), strict=True)
 
 
 def decision_columns(predictions: Predictions) -> dict[str, list[int] | list[float]]:

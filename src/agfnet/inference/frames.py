@@ -33,29 +33,39 @@ def frames_table(
 ) -> Iterator[Callable[[Case, Diagnosis], None]]:
     """Write the table, whole or not at all; gives what writes the rows of one case.
 
-    Columns: `lesion_id`, `frame` (counted from 0), a column per modality with the image that went
-    through the network (empty if it is missing), and `p_<class>`. A modality with fewer frames
-    repeats them in turn.
-
     Args:
         path: the CSV file.
         classes: in the order of the probabilities.
         modalities: names of the image columns.
         folder: that paths are written relative to: the folder of the cases table.
     """
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(frame_header(classes, modalities))
+
+        def write(case: Case, diagnosis: Diagnosis) -> None:
+            writer.writerows(frame_rows(case, diagnosis, modalities=modalities, folder=folder))
+
+        yield write
+
+
+def frame_header(classes: Sequence[str], modalities: Sequence[str]) -> list[str]:
+    """Columns: `lesion_id`, `frame` (counted from 0), one per modality, and `p_<class>`."""
+    return ["lesion_id", "frame", *modalities, *(PREFIX + name for name in classes)]
+
+
+def frame_rows(
+    case: Case, diagnosis: Diagnosis, *, modalities: Sequence[str], folder: Path
+) -> Iterator[list[object]]:
+    """Rows of one case, each with the images that went through the network (empty if missing).
+
+    A modality with fewer frames repeats them in turn.
+    """
 
     def cell(image: Path | None) -> str:
         return "" if image is None else os.path.relpath(image, folder).replace(os.sep, "/")
 
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["lesion_id", "frame", *modalities, *(PREFIX + name for name in classes)])
-
-        def write(case: Case, diagnosis: Diagnosis) -> None:
-            for number, (images, row) in enumerate(
-                zip(diagnosis.images, diagnosis.frames.tolist(), strict=True)
-            ):
-                cells = [cell(images.get(name)) for name in modalities]
-                writer.writerow([case.lesion_id, number, *cells, *row])
-
-        yield write
+    for number, (images, row) in enumerate(
+        zip(diagnosis.images, diagnosis.frames.tolist(), strict=True)
+    ):
+        yield [case.lesion_id, number, *(cell(images.get(name)) for name in modalities), *row]

@@ -97,18 +97,26 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*COLUMNS, *(PREFIX + name for name in predictions.classes)])
-        writer.writerows(
-            [*row, *values]
-            for *row, values in zip(
-                predictions.lesion_id,
-                predictions.patient_id,
-                predictions.label,
-                predictions.predicted,
-                predictions.probabilities.astype(np.float64).tolist(),
-                strict=True,
-            )
-        )
+        writer.writerow(prediction_header(predictions.classes))
+        writer.writerows(prediction_rows(predictions))
+
+
+def prediction_header(classes: Sequence[str]) -> list[str]:
+    """Columns of the table."""
+    return [*COLUMNS, *(PREFIX + name for name in classes)]
+
+
+def prediction_rows(predictions: Predictions) -> Iterator[list[object]]:
+    """Its rows."""
+    for *row, values in zip(
+        predictions.lesion_id,
+        predictions.patient_id,
+        predictions.label,
+        predictions.predicted,
+        predictions.probabilities.astype(np.float64).tolist(),
+        strict=True,
+    ):
+        yield [*row, *values]
 
 
 def read_predictions(path: str | Path) -> Predictions:

@@ -33,7 +33,8 @@ class TorchBackend:
         try:
             model.load_state_dict(load_file(bundle.weights))
         except Exception as error:
-            raise BundleError(f"{bundle.weights}: does not fit config.json: {error}") from error
+            reason = " ".join(str(error).split())[:200]  # torch lists every tensor
+            raise BundleError(f"{bundle.weights}: does not fit config.json: {reason}") from error
         self.model = model.eval().to(self.device)
 
     @torch.inference_mode()

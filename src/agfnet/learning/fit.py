@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+from collections import Counter
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,8 +17,9 @@ import yaml
 from lightning.pytorch import seed_everything
 from torch.utils.data import DataLoader
 
-from agfnet import NOTICE, __version__
+from agfnet import __version__
 from agfnet.bundle import Bundle, BundleConfig, write_bundle
+from agfnet.card import card
 from agfnet.config import DataConfig, TrainConfig
 from agfnet.data.cache import FOLDER, ImageCache
 from agfnet.data.cases import Case, cases_hash, map_labels
@@ -54,7 +56,7 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
     table = read_split(
         config.data.cases, modalities=tuple(config.data.modalities), fold=config.data.fold
     )
-    cases, classes, left_out = map_labels(table, config.data.labels)
+    cases, classes, _ = map_labels(table, config.data.labels)
     train, val = (
         tuple(case for case in require_split(replace(table, cases=cases), split) if case.label)
         for split in ("train", "val")
@@ -119,9 +121,11 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
             std=std,
             model=untrained(config.model),
             data_hash=data_hash,
+            cases={
+                split: dict(Counter(case.label for case in part))
+                for split, part in (("train", train), ("val", val))
+            },
         ),
-        f"{len(train)} training and {len(val)} validation cases"
-        + (f", {left_out} with other labels left out" if left_out else ""),
     )
     return folder
 
@@ -230,9 +234,7 @@ def build_task(config: TrainConfig, labels: list[int], classes: int) -> Task:
     return ReconstructionTask(supervised=supervised, config=config.reconstruction, decoder=decoder)
 
 
-def write_best(
-    folder: Path, task: Task, val: DataLoader[Any], config: BundleConfig, data: str
-) -> Bundle:
+def write_best(folder: Path, task: Task, val: DataLoader[Any], config: BundleConfig) -> Bundle:
     """Turn the best checkpoint into a bundle."""
     path = folder / "checkpoints" / "best.ckpt"
     state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
@@ -242,25 +244,4 @@ def write_best(
         name: value.detach().cpu().contiguous().numpy()
         for name, value in task.model.state_dict().items()
     }
-    return write_bundle(folder / "bundle", weights, config, card(config, data))
-
-
-def card(config: BundleConfig, data: str) -> str:
-    """The model card."""
-    return f"""---
-library_name: agfnet
-license: other
-tags: [dermatology, multimodal, research-only]
----
-
-# {config.model.method} on {" and ".join(config.modalities)}
-
-**{NOTICE}**
-
-- Network: {config.model.method}, backbone {config.model.backbone.name}, input {config.size} px
-- Classes: {", ".join(config.classes)}
-- Trained on: {data}; table SHA-256 `{config.data_hash}`
-- Written by agfnet {config.agfnet}
-
-Use with `agfnet predict` or `agfnet.inference.predictor.Predictor`.
-"""
+    return write_bundle(folder / "bundle", weights, config, card(config))

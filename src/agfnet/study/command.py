@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from agfnet import NOTICE
-from agfnet.config import PhantomConfig, StudyConfig
+from agfnet.config import PhantomConfig, StudyConfig, place
 from agfnet.errors import ConfigError, RunError
 from agfnet.files import write_text
 from agfnet.learning.fit import differences
@@ -57,13 +56,10 @@ def share(study: Study, only: str | None) -> Study:
     """The study with the runs of one share; all of them if None."""
     if only is None:
         return study
-    found = re.fullmatch(r"(\d+)/(\d+)", only)
-    place, shares = map(int, found.groups()) if found else (0, 0)
-    if not 1 <= place <= shares:
-        raise ConfigError(f"only: {only!r}; expected i/n with i from 1 to n, as in 2/8")
+    i, n = place(only, "only")
     if study.file.search is not None:
         raise ConfigError("only: a search cannot be shared; use workers or Ray")
-    return replace(study, runs=study.runs[place - 1 :: shares])
+    return replace(study, runs=study.runs[i - 1 :: n])
 
 
 def compare(study: Study, chosen: Study, config: StudyConfig) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agfnet.evaluation.examples import thumbnail
 from agfnet.evaluation.metrics import LOWER_IS_BETTER
 from agfnet.evaluation.page import Section, drawing, key_figures, page, table
 from agfnet.evaluation.plots import short
 from agfnet.evaluation.plots_more import Panel, forest
 from agfnet.evaluation.wording import FEW_LESIONS, MEANINGS, number, span
+from agfnet.explain.overlay import thumbnail
 from agfnet.files import write_text
 from agfnet.inference import picture
 

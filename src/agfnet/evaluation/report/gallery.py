@@ -7,8 +7,9 @@ from html import escape
 
 import numpy as np
 
-from agfnet.evaluation.examples import KINDS, Example, thumbnail
+from agfnet.evaluation.examples import KINDS, Example
 from agfnet.evaluation.page import Section
+from agfnet.explain.overlay import thumbnail
 from agfnet.inference import picture
 
 

@@ -12,6 +12,7 @@ from agfnet.evaluation.plots_more import severity_curves
 from agfnet.evaluation.report.discrimination import cell
 from agfnet.evaluation.robustness import FRAMES_LOST, MISMATCHED, MISSING
 from agfnet.evaluation.wording import number, span
+from agfnet.explain.methods import CHECKS, METHODS
 
 TITLES = {
     name: corruption.title for found in CORRUPTIONS.values() for name, corruption in found.items()
@@ -157,4 +158,37 @@ def focus(found: Mapping[str, Any] | None) -> Section | None:
         "skin around it that a dermatologist looks at too: see the cases below.</p>"
         + table("Focus", ("Measure", *names), rows)
         + left_out,
+    )
+
+
+def sanity(found: Mapping[str, Any] | None) -> Section | None:
+    """Which maps of `agfnet explain` can be relied on for this network."""
+    if not found:
+        return None
+    columns = [name for name in CHECKS if name != "order"]
+    rows = [
+        (
+            METHODS[name].title + ("\nDo not rely on it" if row["failed"] else ""),
+            *(f"{row[check]:.2f}" + " (fails)" * (check in row["failed"]) for check in columns),
+            span(row["order"]["low"], row["order"]["high"], percent=False)
+            + " (fails)" * ("order" in row["failed"]),
+        )
+        for name, row in found["methods"].items()
+        if name in METHODS
+    ]
+    texts = "".join(
+        f"<li>{escape(check.title)}: {escape(check.text)}.</li>" for check in CHECKS.values()
+    )
+    return Section(
+        "sanity",
+        "Which maps can be relied on",
+        f"<p>Maps of <code>agfnet explain</code>, put to the test on {found['cases']:,} lesions. "
+        f"A method fails if</p><ul>{texts}</ul>"
+        + table(
+            "Sanity checks",
+            ("Method", *(CHECKS[c].title for c in columns), "Gain over chance\n95 % interval"),
+            rows,
+        )
+        + '<p class="soft">The first three are rank correlations: the first two should be below '
+        f"{found['limits']['same']:g}, the third above it.</p>",
     )

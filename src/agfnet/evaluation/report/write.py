@@ -15,7 +15,7 @@ from agfnet.evaluation.report.checklists import checklists
 from agfnet.evaluation.report.discrimination import classes, confusions, group
 from agfnet.evaluation.report.gallery import gallery
 from agfnet.evaluation.report.subgroups import subgroups
-from agfnet.evaluation.report.trials import focus, robustness
+from agfnet.evaluation.report.trials import focus, robustness, sanity
 from agfnet.evaluation.wording import (
     MEANINGS,
     UNLISTED,
@@ -51,7 +51,7 @@ def write_report(
         predictions: the table, labelled or not; unlabelled rows are shown but not scored.
         metrics: the content of metrics.json for the same table.
         results: the content of the other files beside it, by file name, as far as they were made:
-            classes.json, subgroups.json, malignant.json, robustness.json, focus.json.
+            classes.json, subgroups.json, malignant.json, robustness.json, focus.json, sanity.json.
         context: facts about run and data, name to value, listed near the end.
         facts: what is known for the reporting checklists (see `evaluation.facts`).
         limits: best reachable value of a metric where known, by its name in `metrics`.
@@ -76,6 +76,7 @@ def write_report(
             subgroups(results.get("subgroups.json")),
             robustness(results.get("robustness.json")),
             focus(results.get("focus.json")),
+            sanity(results.get("sanity.json")),
         ]
     else:
         sections.append(_answers(predictions))

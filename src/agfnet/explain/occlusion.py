@@ -1,7 +1,7 @@
 """Where the evidence for an answer lies, found from the answers alone: by covering parts.
 
 This works with every network and every backend. A backend that knows its gradients offers a finer
-map at the price of one pass (`evidence` of `agfnet.inference.torch_backend`).
+map at the price of one pass (`agfnet.explain.maps`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def occlusion(
         chosen = [row for _, row, _ in batch]
         covered = [image[chosen] for image in images]  # copies
         for place, (m, _, cell) in enumerate(batch):
-            _cover(covered[m][place], cell, cells)
+            image = covered[m][place]
+            image[_cell(cell, image.shape, cells)] = blank(image)
         answers = log_softmax(logits(covered, present[chosen]), axis=1)
         for (m, row, cell), answer in zip(batch, answers, strict=True):
             maps[m][(row, *cell)] = max(0.0, whole[row] - answer[classes[row]])
@@ -64,14 +65,18 @@ def occlusion(
     ]
 
 
-def _cover(image: Array, cell: tuple[int, ...], cells: int) -> None:
-    """Fill one cell of an image (H, W, 3) with its mean colour, in place."""
-    top, bottom, left, right = (
-        round((place + more) * side / cells)
-        for place, side in zip(cell, image.shape[:2], strict=True)
-        for more in (0, 1)
+def blank(image: Array) -> Array:
+    """The mean colour (3,) of an image (H, W, 3): what covers a part of it."""
+    colour: Array = image.mean(axis=(0, 1)).round().astype(image.dtype)
+    return colour
+
+
+def _cell(cell: tuple[int, ...], shape: tuple[int, ...], cells: int) -> tuple[slice, ...]:
+    """Rows and columns of one cell of an image (H, W, 3)."""
+    return tuple(
+        slice(round(place * side / cells), round((place + 1) * side / cells))
+        for place, side in zip(cell, shape, strict=False)
     )
-    image[top:bottom, left:right] = image.mean(axis=(0, 1)).round()
 
 
 def _enlarged(cells: Array, shape: tuple[int, int]) -> Array:

@@ -1,0 +1,258 @@
+"""The model card of a bundle, as model hubs read it: YAML on top, Markdown below."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agfnet import NOTICE
+from agfnet.bundle import EXPORT, BundleConfig, Calibration, read_bundle, replace_card
+from agfnet.config import ModalityConfig
+
+HUB_NAMES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced_accuracy",
+    "macro_f1": "f1",
+    "macro_auc": "roc_auc",
+    "brier": "brier_score",
+    "ece": "expected_calibration_error",
+}
+"""What hubs call the metrics that they know."""
+SHOWN = (*HUB_NAMES, "macro_sensitivity", "macro_specificity", "nll", "aurc")
+FEW = 30  # training cases of a class below which its figures are not to be relied on
+
+Evaluations = Mapping[str, Mapping[str, Any]]
+"""Content of metrics.json by the name of the evaluation."""
+
+
+def refresh_card(run: str | Path) -> None:
+    """Write the card of a run's bundle anew, with its calibration, evaluations and export.
+
+    Raises:
+        BundleError: the bundle is not sound.
+    """
+    bundle = read_bundle(run)
+    files = sorted(Path(run).glob("evaluation/*/metrics.json"))
+    found = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in files}
+    exported = json.loads((bundle.folder / EXPORT).read_bytes()) if EXPORT in bundle.files else {}
+    text = card(
+        bundle.config,
+        calibration=bundle.calibration,
+        evaluations={name: metrics for name, metrics in found.items() if metrics["n"]},
+        exported=exported,
+    )
+    replace_card(bundle, text)
+
+
+def card(
+    config: BundleConfig,
+    *,
+    calibration: Calibration | None = None,
+    evaluations: Evaluations | None = None,
+    exported: Mapping[str, Any] | None = None,
+) -> str:
+    """The card.
+
+    Args:
+        config: settings of the network.
+        calibration: what was fitted after training; nothing yet if None.
+        evaluations: labelled ones, by name.
+        exported: content of export.json.
+    """
+    evaluations = evaluations or {}
+    front = yaml.safe_dump(front_matter(config, evaluations), sort_keys=False, allow_unicode=True)
+    sections = {
+        "Intended use": INTENDED,
+        "Not for": NOT_FOR,
+        "How to use": USE,
+        "Input": "\n".join(inputs(config)),
+        "Training data": "\n".join(training(config)),
+        "Evaluation": "\n".join(results(evaluations)),
+        "Calibration": "\n".join(doubts(calibration)),
+        "Exported graphs": "\n".join(graphs(exported or {})),
+        "Limits": "\n".join(limits(config, evaluations)),
+    }
+    body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
+    method, views = config.model.method, " and ".join(config.modalities)
+    return (
+        f"---\n{front}---\n\n# {method} on {views}\n\n**{NOTICE}**\n\n"
+        f"Diagnoses a skin lesion as one of {len(config.classes)} classes: "
+        f"{', '.join(config.classes)}. Network: {method}, backbone "
+        f"{config.model.backbone.name}. Written by agfnet {config.agfnet}.\n\n{body}\n"
+    )
+
+
+def front_matter(config: BundleConfig, evaluations: Evaluations) -> dict[str, Any]:
+    """What hubs index. The licence of the weights is for those who trained them to name."""
+    found: dict[str, Any] = {
+        "license": "other",
+        "library_name": "agfnet",
+        "pipeline_tag": "image-classification",
+        "tags": ["dermatology", "skin-lesion", "medical", "multimodal", *config.modalities],
+        "metrics": list(dict.fromkeys(HUB_NAMES.values())),
+    }
+    if evaluations:
+        task = {"type": "image-classification", "name": "Skin lesion diagnosis"}
+        results = [
+            {
+                "task": task.copy(),  # YAML would write the same object as a reference
+                "dataset": {"type": "private", "name": name},
+                "metrics": [
+                    {"type": hub, "name": own, "value": metrics[own]["value"]}
+                    for own, hub in HUB_NAMES.items()
+                    if metrics.get(own, {}).get("value") is not None
+                ],
+            }
+            for name, metrics in evaluations.items()
+        ]
+        name = f"{config.model.method}-{config.model.backbone.name}"
+        found["model-index"] = [{"name": name, "results": results}]
+    return found
+
+
+INTENDED = """Research on the diagnosis of skin lesions from paired images: comparison with other \
+methods, studies of calibration and abstention, retrospective evaluation on a labelled cohort of \
+one's own before any conclusion is drawn from it."""
+
+NOT_FOR = """Diagnosis, triage or treatment of patients: it is not a medical device and no \
+authority has assessed it. Images of other kinds than those below, lesions of other classes than \
+those above (it always names one of them), people unlike those of the training data."""
+
+USE = """```sh
+agfnet bundle verify BUNDLE
+agfnet predict BUNDLE --cases cases.csv
+```
+
+or `agfnet.inference.predictor.Predictor.load("BUNDLE")` in Python."""
+
+
+def inputs(config: BundleConfig) -> Iterator[str]:
+    """What images are read and how they are prepared."""
+    for name, modality in config.modalities.items():
+        yield f"- {name} ({modality.kind}): {preparation(modality, config.size)}"
+    yield (
+        "\nA missing view is replaced by what the network has learned; several frames of a lesion "
+        "are averaged."
+    )
+
+
+def preparation(modality: ModalityConfig, size: int) -> str:
+    """How the images of a modality are prepared, in words."""
+    steps = [f"{modality.resize} to {size} pixels"]
+    if modality.mm_per_pixel is not None:
+        steps = [f"brought to {modality.mm_per_pixel:g} mm per pixel"]
+    if modality.crop_field:
+        steps.insert(0, "cropped to the field")
+    if modality.remove_marks:
+        steps.insert(0, "marks removed")
+    if modality.skin != "keep":
+        steps.append(f"skin line aligned ({modality.skin})")
+    return ", ".join(steps)
+
+
+def training(config: BundleConfig) -> Iterator[str]:
+    """How many cases of each class it learned from, and which table that was."""
+    if config.cases is not None:
+        splits = list(config.cases)
+        yield table(["class", *splits])
+        for name in config.classes:
+            yield row(name, *(config.cases[split].get(name, 0) for split in splits))
+        yield row("all", *(sum(config.cases[split].values()) for split in splits)) + "\n"
+    yield (
+        f"Table: SHA-256 `{config.data_hash}`. Where, when and of whom the images were taken, and "
+        "how the labels were found, is for those who trained the network to add."
+    )
+
+
+def results(evaluations: Evaluations) -> Iterator[str]:
+    """Every evaluation with its 95 % intervals."""
+    if not evaluations:
+        yield "Not evaluated yet: `agfnet evaluate RUN`."
+        return
+    cases = ", ".join(f"{name} {metrics['n']}" for name, metrics in evaluations.items())
+    yield f"Labelled lesions: {cases}. In brackets: 95 % interval, bootstrap over patients.\n"
+    yield table(["metric", *evaluations])
+    for name in SHOWN:
+        yield row(name, *(interval(metrics.get(name, {})) for metrics in evaluations.values()))
+
+
+def interval(metric: Mapping[str, float | None]) -> str:
+    """A value with its interval."""
+    value, low, high = (metric.get(key) for key in ("value", "low", "high"))
+    if value is None:
+        return "n/a"
+    ends = "" if low is None or high is None else f" ({low:.3f} to {high:.3f})"
+    return f"{value:.3f}{ends}"
+
+
+def doubts(calibration: Calibration | None) -> Iterator[str]:
+    """What was fitted on the validation split."""
+    if calibration is None or calibration.cases is None:
+        yield "Not calibrated: take probabilities for scores."
+        return
+    how = "vector scaling" if calibration.scale else f"temperature {calibration.temperature:.3g}"
+    yield f"- Probabilities: {how}, fitted on {calibration.cases} validation cases"
+    if (sets := calibration.sets) is not None:
+        each = "of every class" if sets.by_class else "over all classes"
+        yield (
+            f"- Prediction sets ({sets.score}): hold the true class in {sets.coverage:.0%} of new "
+            f"lesions, {each}, if they are like those of the validation split"
+        )
+    if (abstention := calibration.abstention) is not None:
+        yield (
+            f"- Leaves an answer below confidence {abstention.threshold:.3f} to a person: at most "
+            f"{abstention.risk:.0%} of the others are wrong, with probability "
+            f"{1 - abstention.delta:.0%}"
+        )
+    else:
+        yield "- No confidence is known above which few answers are wrong: it never abstains"
+    if calibration.ood_threshold is not None:
+        yield f"- Calls images unfamiliar above an energy of {calibration.ood_threshold:.3g}"
+
+
+def graphs(exported: Mapping[str, Any]) -> Iterator[str]:
+    """What the ONNX graphs were found to be worth."""
+    if not exported:
+        yield "None: `agfnet export RUN` adds one."
+        return
+    fp32 = exported["fp32"]
+    yield (
+        f"- `model.onnx`: probabilities differ from torch by at most {fp32['probabilities']:.1e} "
+        f"on {fp32['rows']} rows"
+    )
+    if int8 := exported.get("int8"):
+        yield (
+            f"- `model_int8.onnx`: balanced accuracy {int8['balanced_accuracy']:.3f} (fp32 "
+            f"{int8['balanced_accuracy_fp32']:.3f}), ECE {int8['ece']:.3f} (fp32 "
+            f"{int8['ece_fp32']:.3f}), same answer in {int8['agreement']:.1%} of {int8['cases']} "
+            "validation cases"
+        )
+
+
+def limits(config: BundleConfig, evaluations: Evaluations) -> Iterator[str]:
+    """What the run itself knows to be weak."""
+    yield (
+        "- Probabilities follow the frequencies of the training cases; elsewhere other diagnoses "
+        "may be more common"
+    )
+    if config.cases is not None:
+        learned = config.cases["train"]
+        if few := [name for name in config.classes if learned.get(name, 0) < FEW]:
+            yield f"- Fewer than {FEW} training cases: {', '.join(few)}"
+    if len(evaluations) < 2:
+        yield "- No evaluation on lesions from elsewhere is recorded here"
+    yield "- Subgroups (age, sex, skin tone, device) count only as far as the report compares them"
+
+
+def table(columns: list[str]) -> str:
+    """Head of a Markdown table."""
+    return row(*columns) + "\n" + row(*["---"] * len(columns))
+
+
+def row(*cells: object) -> str:
+    """Row of a Markdown table."""
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,1 @@
+"""Where a network looks, and how far what the maps say can be relied on."""

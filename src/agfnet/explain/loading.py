@@ -1,0 +1,77 @@
+"""The images of a case as the network sees them, with the way back to the images as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agfnet.bundle import BundleConfig
+from agfnet.data.frames import expand
+from agfnet.data.geometry import Geometry
+from agfnet.data.preprocess import locate, prepare_image, read_for
+from agfnet.data.readers import Image, read_image
+
+Array = np.ndarray[Any, Any]
+Files = Mapping[str, Sequence[Path]]  # by modality
+TOLERANCE = 0.02  # of the proportions of a mask
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The image of one modality."""
+
+    path: Path
+    frames: int  # of the case, of which this is the first
+    square: Array  # (size, size, 3) uint8, prepared
+    geometry: Geometry
+    mask: Array | None  # (size, size), 0 to 1, where the lesion lies in the square
+    misfit: bool  # a mask is there, but it does not have the proportions of the image
+
+
+def load_views(images: Files, masks: Files, config: BundleConfig) -> dict[str, View]:
+    """The first frame of every modality that a case has, with the first mask.
+
+    Raises:
+        ImageError: a file that cannot be read.
+    """
+    found = {}
+    for name, modality in config.modalities.items():
+        if not images.get(name):
+            continue
+        frames = expand(images[name])
+        path = frames[0]
+        image = read_for(path, size=config.size, modality=modality)
+        about: dict[str, Any] = {"name": str(path), "size": config.size, "modality": modality}
+        geometry = locate(image, **about)
+        outline = read_image(expand(masks[name][:1])[0]) if masks.get(name) else None
+        fits = outline is not None and _fits(outline, image)
+        found[name] = View(
+            path=path,
+            frames=len(frames),
+            square=prepare_image(image, **about),
+            geometry=geometry,
+            mask=geometry.to_square(outline.pixels[..., 0]) / 255 if outline and fits else None,
+            misfit=outline is not None and not fits,
+        )
+    return found
+
+
+def stacked_views(
+    cases: Sequence[Mapping[str, View]], config: BundleConfig
+) -> tuple[list[Array], Array]:
+    """Images per modality (B, size, size, 3), black where missing, and present (B, M)."""
+    blank = np.zeros((config.size, config.size, 3), dtype=np.uint8)
+    images = [
+        np.stack([views[name].square if name in views else blank for views in cases])
+        for name in config.modalities
+    ]
+    return images, np.array([[name in views for name in config.modalities] for views in cases])
+
+
+def _fits(mask: Image, image: Image) -> bool:
+    (height, width), (rows, columns) = mask.pixels.shape[:2], image.pixels.shape[:2]
+    return abs(height * columns - width * rows) <= TOLERANCE * width * rows

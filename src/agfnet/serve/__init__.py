@@ -1,0 +1,1 @@
+"""A bundle as a page and an API. The server decodes no image: its workers do."""

@@ -1,0 +1,108 @@
+"""What a worker says about a lesion, as the API tells it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agfnet.data.cases import Case
+from agfnet.inference.decisions import decision_rows
+from agfnet.inference.frames import frame_rows
+from agfnet.inference.picture import doubts, sentence
+from agfnet.inference.predictions import prediction_rows
+from agfnet.inference.predictor import Diagnosis, Predictor, together
+from agfnet.serve.intake import Lesion, Limits, naming, take_in
+
+Array = np.ndarray[Any, Any]
+
+
+def files_of(job: Mapping[str, Any]) -> dict[str, list[Path]]:
+    """The files of a job, by modality."""
+    return {name: [Path(path) for path in paths] for name, paths in job["files"].items()}
+
+
+def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dict[str, Any]:
+    """The answer for one lesion: `Prediction` without what the server adds."""
+    started = time.perf_counter()
+    files = files_of(job)
+    config = predictor.bundle.config
+    with naming(files):
+        lesion = take_in(files, job["frames"], limits=limits, modalities=list(config.modalities))
+        answer = predictor.diagnose(lesion.images)
+    classes, probabilities = config.classes, answer.probabilities
+    order = np.argsort(-probabilities, kind="stable")
+    possible = answer.prediction_set
+    return {
+        "sentence": sentence(classes, answer),
+        "doubts": doubts(classes, answer),
+        "refer": bool(answer.abstain or answer.out_of_distribution),
+        "predicted": classes[order[0]],
+        "probabilities": [
+            {
+                "name": classes[c],
+                "probability": float(probabilities[c]),
+                "possible": None if possible is None else bool(possible[c]),
+            }
+            for c in order
+        ],
+        "prediction_set": None if possible is None else [classes[c] for c in order if possible[c]],
+        "abstain": answer.abstain,
+        "out_of_distribution": answer.out_of_distribution,
+        "ood_score": answer.ood_score,
+        "missing": [name for name, paths in lesion.images.items() if not paths],
+        "frames": [
+            frame(lesion, images, row, classes)
+            for images, row in zip(answer.images, answer.frames, strict=True)
+        ],
+        "images": {name: list(map(asdict, found)) for name, found in lesion.files.items()},
+        "seconds": time.perf_counter() - started,
+        "outcome": outcome(answer),
+    }
+
+
+def outcome(answer: Diagnosis) -> str:
+    """What kind of answer it is: for counting."""
+    if answer.out_of_distribution:
+        return "unfamiliar"
+    return "abstained" if answer.abstain else "given"
+
+
+def frame(
+    lesion: Lesion, images: Mapping[str, Path], row: Array, classes: Sequence[str]
+) -> dict[str, Any]:
+    """One pass over the network, with its probabilities (C,)."""
+    sources = {name: lesion.source[path] for name, path in images.items()}
+    return {
+        "images": {name: {"file": i, "frame": k} for name, (i, k) in sources.items()},
+        "predicted": classes[int(row.argmax())],
+        "probabilities": by_class(row, classes),
+    }
+
+
+def by_class(row: Array, classes: Sequence[str]) -> dict[str, float]:
+    """Numbers (C,) with the names of the classes."""
+    return dict(zip(classes, row.astype(np.float64).tolist(), strict=True))
+
+
+def answer_case(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dict[str, Any]:
+    """The rows of one lesion of a batch, by table."""
+    files, config = files_of(job), predictor.bundle.config
+    modalities = list(config.modalities)
+    with naming(files):
+        lesion = take_in(files, {}, limits=limits, modalities=modalities)
+        answer = predictor.diagnose(lesion.images)
+    images = {name: tuple(paths) for name, paths in files.items()}
+    case = Case(job["lesion_id"], job["patient_id"], job["label"], images, {}, "", {}, 0)
+    made = together([case], [answer], config.classes)
+    rows = frame_rows(case, answer, modalities=modalities, folder=Path(job["folder"]))
+    return {
+        "predictions.csv": list(prediction_rows(made)),
+        "decisions.csv": [list(row) for row in decision_rows(made)],
+        "frames.csv": list(rows),
+        "outcome": outcome(answer),
+    }

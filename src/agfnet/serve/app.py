@@ -1,0 +1,248 @@
+"""The paths of the server and what stands behind each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+)
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp
+
+from agfnet import NOTICE, __version__
+from agfnet.serve.guard import FAILED, GONE, Exchange, Guard
+from agfnet.serve.reference import ERROR, describe, lesion_body, page, zip_body
+from agfnet.serve.refusal import Refused
+from agfnet.serve.schemas import (
+    BatchStatus,
+    ExplainOptions,
+    Explanation,
+    ModelInfo,
+    Options,
+    Prediction,
+    Preview,
+    State,
+)
+from agfnet.serve.security import Gatekeeper
+from agfnet.serve.service import Service
+
+STATIC = Path(__file__).with_name("static")
+CODES = {404: "not_found", 405: "method_not_allowed"}
+TITLE = "agfnet"
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """These statuses, and those that any request may get, for the description of the API."""
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": ERROR}
+        for status in (400, 401, 403, 422, 500, *statuses)
+    }
+
+
+def create_app(service: Service, token: bytes | None) -> ASGIApp:
+    """The server as an ASGI application; its workers start and stop with its lifespan.
+
+    Args:
+        service: what answers.
+        token: that requests must carry; None lets all in.
+    """
+    config = service.config
+    app = FastAPI(
+        title=TITLE,
+        version=__version__,
+        description=f"Skin lesion diagnosis from several images of a lesion. {NOTICE}",
+        lifespan=lifespan_of(service),
+        docs_url=None,
+        redoc_url=None,
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.service = service
+    app.add_exception_handler(Refused, refusal)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(Exception, internal)
+    add_lesions(app, service)
+    add_batches(app, service)
+    add_state(app, service)
+    add_pages(app)
+    app.openapi_schema = describe(app)
+    return Guard(
+        app=app,
+        gatekeeper=Gatekeeper(token=token, hosts=config.hosts),
+        metrics=service.metrics,
+        linger_mb=max(4 * config.request_mb, config.batch_mb),
+        linger_s=config.upload_s,
+    )
+
+
+def lifespan_of(service: Service) -> Any:
+    """Workers start before the first request and stop after the last."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            await service.start()
+            yield
+        finally:
+            await service.stop()
+
+    return lifespan
+
+
+def exchange_of(request: Request) -> Exchange:
+    """What the guard knows about a request."""
+    exchange: Exchange = request.state.exchange
+    return exchange
+
+
+async def refusal(request: Request, error: Exception) -> JSONResponse:
+    """The reply to a request that is not answered."""
+    assert isinstance(error, Refused)
+    return exchange_of(request).refusal(error)
+
+
+async def http_error(request: Request, error: Exception) -> JSONResponse:
+    """The reply to a path or method that there is not."""
+    assert isinstance(error, HTTPException)
+    code = CODES.get(error.status_code, "bad_request")
+    refused = Refused(error.status_code, code, str(error.detail))
+    response = exchange_of(request).refusal(refused)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def internal(request: Request, error: Exception) -> Response:
+    """The reply to a request at which the server itself fails; the guard logs it."""
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=GONE)
+    return exchange_of(request).refusal(Refused(500, "internal", FAILED))
+
+
+def add_lesions(app: FastAPI, service: Service) -> None:
+    """What is asked about one lesion."""
+    failures = errors(408, 413, 415, 429, 503)
+    modalities = list(service.bundle.config.modalities)
+
+    @app.post(
+        "/v1/preview",
+        response_model=Preview,
+        responses=failures,
+        openapi_extra=lesion_body(modalities, Options),
+    )
+    async def preview(request: Request) -> Any:
+        """What the files show: frames as thumbnails, hints on their quality."""
+        return await service.answer(request, "preview", Options)
+
+    @app.post(
+        "/v1/predict",
+        response_model=Prediction,
+        responses=failures,
+        openapi_extra=lesion_body(modalities, Options),
+    )
+    async def predict(request: Request) -> Any:
+        """The answer for one lesion."""
+        return await service.answer(request, "predict", Options)
+
+    @app.post(
+        "/v1/explain",
+        response_model=Explanation,
+        responses=failures,
+        openapi_extra=lesion_body(modalities, ExplainOptions),
+    )
+    async def explain(request: Request) -> Any:
+        """Where the evidence lies, and what each modality contributed."""
+        return await service.answer(request, "explain", ExplainOptions, rank=1, long=True)
+
+
+def add_batches(app: FastAPI, service: Service) -> None:
+    """What is asked about many lesions."""
+    batches = service.batches
+
+    @app.post(
+        "/v1/batches",
+        status_code=202,
+        response_model=BatchStatus,
+        responses=errors(408, 413, 415, 429, 503),
+        openapi_extra=zip_body(),
+    )
+    async def create(request: Request) -> Any:
+        """Send a zip of images with a cases table."""
+        return service.signed(request, (await batches.create(request)).status())
+
+    @app.get("/v1/batches/{batch_id}", response_model=BatchStatus, responses=errors(404))
+    async def status(request: Request, batch_id: str) -> Any:
+        """How far a batch is."""
+        return service.signed(request, batches.get(batch_id).status())
+
+    @app.delete("/v1/batches/{batch_id}", status_code=204, responses=errors(404))
+    async def forget(batch_id: str) -> None:
+        """Stop work on a batch and drop all of it."""
+        await batches.forget(batch_id)
+
+    @app.get(
+        "/v1/batches/{batch_id}/{table}",
+        response_class=PlainTextResponse,
+        responses=errors(404) | {200: {"content": {"text/csv": {}}}},
+    )
+    async def table(batch_id: str, table: str) -> Any:
+        """A table of a batch that is done."""
+        tables = batches.get(batch_id).tables
+        if table not in tables:
+            raise Refused(404, "not_found", "there is no such table, or not yet")
+        return PlainTextResponse(
+            tables[table],
+            media_type="text/csv",
+            headers={"content-disposition": f'attachment; filename="{table}"'},
+        )
+
+
+def add_state(app: FastAPI, service: Service) -> None:
+    """The model, health, metrics."""
+
+    @app.get("/v1/model", response_model=ModelInfo, responses=errors())
+    async def model(request: Request) -> Any:
+        """What the model reads and answers, and the limits of this server."""
+        return service.signed(request, service.model)
+
+    @app.get("/healthz", response_model=State)
+    async def health() -> Any:
+        """Whether the server lives."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", response_model=State, responses=errors(503))
+    async def ready() -> Any:
+        """Whether it can answer: some worker lives."""
+        if not service.ready or not service.pool.alive:
+            raise Refused(503, "not_ready", "no worker is ready", retry_after=5)
+        return {"status": "ok"}
+
+    @app.get("/metrics", response_class=PlainTextResponse, responses=errors())
+    async def metrics() -> Any:
+        """For Prometheus."""
+        return PlainTextResponse(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def add_pages(app: FastAPI) -> None:
+    """The page for people and the description of the API."""
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> Any:
+        return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Any:
+        return HTMLResponse(page(app.openapi()))
+
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")

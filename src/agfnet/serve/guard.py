@@ -1,0 +1,171 @@
+"""Around the application: request ids, who may ask, headers, log and metrics; no error escapes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from contextlib import suppress
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from agfnet.serve.refusal import Refused
+from agfnet.serve.security import HEADERS, Gatekeeper
+from agfnet.serve.watch import Metrics, log
+
+REQUEST_ID = "X-Request-ID"
+FAILED = "this request failed; the log names its fault"
+GONE = 499
+"""What is logged as the status when the client has gone."""
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""What is logged as a method; others could be any text."""
+
+
+def request_id_of(headers: Headers) -> str:
+    """The id that the client gave if it is a UUID (any other could be a name), or a new one."""
+    with suppress(ValueError):
+        return uuid.UUID(headers.get(REQUEST_ID, "")).hex
+    return uuid.uuid4().hex
+
+
+class Guard:
+    """ASGI application around another.
+
+    Args:
+        app: what answers.
+        gatekeeper: who may ask.
+        metrics: what to count in.
+        linger_mb: megabytes of a body that are read and thrown away once the answer is known: a
+            client that still sends would not hear it.
+        linger_s: longest time for that, seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        app: ASGIApp,
+        gatekeeper: Gatekeeper,
+        metrics: Metrics,
+        linger_mb: int,
+        linger_s: float,
+    ) -> None:
+        self.app = app
+        self._gatekeeper = gatekeeper
+        self._metrics = metrics
+        self._linger = linger_mb << 20, linger_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        exchange = Exchange(receive, send, headers, linger=self._linger)
+        scope.setdefault("state", {})["exchange"] = exchange
+        started = time.perf_counter()
+        try:
+            self._gatekeeper.check(scope["path"], headers)
+            await self.app(scope, exchange.receive, exchange.send)
+        except Refused as refused:
+            await self._refuse(scope, exchange, refused)
+        except ClientDisconnect:
+            exchange.status = GONE
+        except Exception as error:
+            log(
+                "fault",
+                level=logging.ERROR,
+                request_id=exchange.request_id,
+                fault=type(error).__name__,
+            )
+            if exchange.status is None:
+                await self._refuse(scope, exchange, Refused(500, "internal", FAILED))
+        finally:
+            self._note(scope, exchange, time.perf_counter() - started)
+
+    async def _refuse(self, scope: Scope, exchange: Exchange, refused: Refused) -> None:
+        response = exchange.refusal(refused)
+        await response(scope, exchange.receive, exchange.send)
+
+    def _note(self, scope: Scope, exchange: Exchange, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "-")
+        status = 500 if exchange.status is None else exchange.status
+        self._metrics.requests.labels(route, str(status)).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        if exchange.code:
+            self._metrics.refused.labels(exchange.code).inc()
+        log(
+            "request",
+            request_id=exchange.request_id,
+            method=scope["method"] if scope["method"] in METHODS else "-",
+            route=route,
+            status=status,
+            seconds=round(seconds, 4),
+            bytes=exchange.received,
+            code=exchange.code,
+        )
+
+
+class Exchange:
+    """One request and its reply, watched as they pass."""
+
+    def __init__(
+        self, receive: Receive, send: Send, headers: Headers, *, linger: tuple[int, float]
+    ) -> None:
+        self.request_id = request_id_of(headers)
+        self.waits = headers.get("expect", "").lower() == "100-continue"
+        self.status: int | None = None
+        self.code = ""
+        self.received = 0
+        self.ended = False
+        self._receive = receive
+        self._send = send
+        self._linger = linger
+
+    def refusal(self, refused: Refused) -> JSONResponse:
+        """An error as every client gets it."""
+        self.code = refused.code
+        response = JSONResponse(
+            {"request_id": self.request_id, "error": refused.reply()}, status_code=refused.status
+        )
+        if refused.retry_after is not None:
+            response.headers["Retry-After"] = str(refused.retry_after)
+        if refused.status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+
+    async def receive(self) -> Message:
+        """What the client sends next."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self.received += len(message.get("body", b""))
+            self.ended = not message.get("more_body", False)
+        else:
+            self.ended = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass a part of the reply on."""
+        if message["type"] == "http.response.start":
+            await self._read_rest()
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("cache-control", "no-store")
+            headers[REQUEST_ID] = self.request_id
+        await self._send(message)
+
+    async def _read_rest(self) -> None:
+        """Read what is left of a body, unless the client waits to be told to send it."""
+        if self.waits and not self.received:
+            return
+        size, seconds = self._linger
+        limit = self.received + size
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self.ended and self.received < limit:
+                    await self.receive()

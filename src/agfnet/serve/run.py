@@ -1,0 +1,88 @@
+"""`agfnet serve`: the server until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import sys
+
+from agfnet import NOTICE
+from agfnet.config import ServeConfig
+from agfnet.errors import ConfigError
+from agfnet.terminal import say
+
+CONNECTIONS = 512
+"""Most connections at the same time; a proxy in front holds slow ones off."""
+
+
+def serve(config: ServeConfig) -> None:
+    """Serve a bundle until SIGTERM or SIGINT; requests in hand are finished first.
+
+    Raises:
+        BundleError: not a usable bundle.
+        ConfigError: a setting that does not work here, or a package is missing.
+    """
+    try:
+        import uvicorn
+
+        from agfnet.serve.app import create_app
+        from agfnet.serve.security import read_token
+        from agfnet.serve.service import Service
+        from agfnet.serve.watch import set_up_log
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"serve: {error.name} is missing; pip install 'agfnet[serve]'") from error
+    token = read_token(config.token_file)
+    with bound(config) as listener:
+        host, port = listener.getsockname()[:2]
+        service = Service(config=config)
+        say(f"Serving {config.bundle} at http://{host}:{port} (Ctrl+C stops). {NOTICE}", error=True)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # uploads must not end in a core dump
+        set_up_log()
+        settings = uvicorn.Config(
+            create_app(service, token),
+            http="h11",
+            ws="none",
+            loop="asyncio",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=CONNECTIONS,
+            timeout_graceful_shutdown=config.shutdown_s,
+        )
+        # uvicorn, done with the requests in hand, raises again the signal that stopped it
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        try:
+            uvicorn.Server(settings).run(sockets=[listener])
+        except KeyboardInterrupt:
+            pass
+        except SystemExit:
+            if service.failure is not None:
+                raise service.failure from None
+            raise
+        finally:
+            service.spool.close()
+            signal.signal(signal.SIGTERM, before)
+
+
+def bound(config: ServeConfig) -> socket.socket:
+    """The socket to listen on.
+
+    Raises:
+        ConfigError: the address is taken or not of this machine.
+    """
+    try:
+        return socket.create_server((config.host, config.port), family=family(config.host))
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise ConfigError(
+            f"host, port: cannot listen on {config.host}:{config.port} ({reason}); choose others"
+        ) from error
+
+
+def family(host: str) -> socket.AddressFamily:
+    """Of an address."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

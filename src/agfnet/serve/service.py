@@ -1,0 +1,220 @@
+"""The parts of a running server, and a request's way through them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from starlette.requests import Request
+
+from agfnet import NOTICE, __version__
+from agfnet.bundle import Bundle, describe, read_bundle
+from agfnet.config import ServeConfig
+from agfnet.errors import BundleError
+from agfnet.inference.predictor import network_file
+from agfnet.inference.table import model_hash
+from agfnet.serve.batch import Batches
+from agfnet.serve.guard import Exchange
+from agfnet.serve.kinds import IMAGES
+from agfnet.serve.pool import Pool
+from agfnet.serve.refusal import Refused
+from agfnet.serve.schemas import Options
+from agfnet.serve.spool import Spool
+from agfnet.serve.uploads import Rules, receive
+from agfnet.serve.watch import Metrics, log
+
+MOST_WORKERS = 4
+O = TypeVar("O", bound=Options)  # noqa: E741
+
+
+class Service:
+    """What answers: the bundle, the workers, the folder for uploads, the batches.
+
+    Args:
+        config: all settings.
+
+    Raises:
+        BundleError: not a usable bundle.
+        ConfigError: the folder for uploads cannot be written.
+    """
+
+    def __init__(self, *, config: ServeConfig) -> None:
+        self.config = config
+        self.bundle: Bundle = read_bundle(config.bundle)
+        self.network = network_file(self.bundle, config.backend)
+        self.metrics = Metrics()
+        self.spool = Spool(folder=config.spool)
+        cores = len(os.sched_getaffinity(0))
+        count = config.workers or min(MOST_WORKERS, cores)
+        self.pool = Pool(
+            settings=self._settings(),
+            count=count,
+            threads=max(1, cores // count),
+            work_s=config.work_s,
+            event=self._event,
+        )
+        self.batches = Batches(config=config, bundle=self.bundle, pool=self.pool, spool=self.spool)
+        self.model: dict[str, Any] = {}
+        """`ModelInfo` without what every reply has."""
+        self.ready = False
+        self.failure: BundleError | None = None
+        """Why the workers did not start."""
+        self._admitted = 0
+        self._most = count + (count if config.queue is None else config.queue)
+        self.metrics.waiting.set_function(lambda: self.pool.waiting)
+        self.metrics.working.set_function(lambda: self.pool.working)
+        self.metrics.workers.set_function(lambda: self.pool.alive)
+        self.metrics.batches.set_function(lambda: len(self.batches))
+
+    async def start(self) -> None:
+        """Start the workers.
+
+        Raises:
+            BundleError: they cannot use the bundle.
+        """
+        try:
+            told = await self.pool.start()
+        except BundleError as error:
+            self.failure = error
+            raise
+        self.model = self._model(told["methods"])
+        self.ready = True
+        log("ready", workers=self.pool.count, in_memory=self.spool.in_memory)
+
+    async def stop(self) -> None:
+        """End everything, and remove what was uploaded."""
+        self.ready = False
+        await self.batches.stop()
+        await self.pool.stop()
+        self.spool.close()
+        log("stopped")
+
+    def _model(self, methods: list[str]) -> dict[str, Any]:
+        """See `model`; once, since it reads the whole bundle."""
+        config, calibration = self.bundle.config, self.bundle.calibration
+        card = self.bundle.folder / "card.md"
+        limits = self.config
+        return {
+            "agfnet": __version__,
+            "network": describe(self.bundle)["network"],
+            "backend": {"model.onnx": "onnx", "model_int8.onnx": "int8"}.get(self.network, "torch"),
+            "sha256": model_hash(self.bundle, self.network),
+            "classes": list(config.classes),
+            "modalities": [
+                {"name": name, "kind": modality.kind}
+                for name, modality in config.modalities.items()
+            ],
+            "size": config.size,
+            "methods": methods,
+            "coverage": calibration.sets and calibration.sets.coverage,
+            "risk": calibration.abstention and calibration.abstention.risk,
+            "unfamiliar": calibration.ood_threshold is not None,
+            "card": card.read_text(encoding="utf-8") if "card.md" in self.bundle.files else "",
+            "limits": {
+                "request_mb": limits.request_mb,
+                "files": limits.files,
+                "megapixels": limits.megapixels,
+                "frames": limits.frames,
+                "preview_frames": limits.preview_frames,
+                "batch_mb": limits.batch_mb,
+                "batch_files": limits.batch_files,
+            },
+        }
+
+    @asynccontextmanager
+    async def admitted(self) -> AsyncIterator[Path]:
+        """A place among the requests in hand, with a folder; before the body is read.
+
+        Raises:
+            Refused: there are as many as there may be, or no worker lives.
+        """
+        if not self.ready:
+            raise Refused(503, "not_ready", "the server is starting or stopping", retry_after=5)
+        if self._admitted >= self._most:
+            raise self.pool.busy()
+        self._admitted += 1
+        try:
+            with self.spool.room() as folder:
+                yield folder
+        finally:
+            self._admitted -= 1
+
+    async def lesion(
+        self, request: Request, folder: Path, options: type[O]
+    ) -> tuple[dict[str, list[str]], O]:
+        """The files of a request, by modality, and its options.
+
+        Raises:
+            Refused: the request is not as it should be.
+        """
+        rules = Rules(
+            kinds=dict.fromkeys(self.bundle.config.modalities, IMAGES),
+            files=self.config.files,
+            megabytes=self.config.request_mb,
+            seconds=self.config.upload_s,
+        )
+        received = await receive(request, folder, rules)
+        files = {name: [str(path) for path in paths] for name, paths in received.files.items()}
+        return files, parsed(options, received.texts.get("options", "{}"))
+
+    async def answer(
+        self, request: Request, kind: str, options: type[O], *, rank: int = 0, long: bool = False
+    ) -> dict[str, Any]:
+        """What a worker says about the lesion of a request, with what every reply has.
+
+        Raises:
+            Refused: there is no answer.
+        """
+        async with self.admitted() as folder:
+            files, wanted = await self.lesion(request, folder, options)
+            job = {"kind": kind, "files": files, **wanted.model_dump(by_alias=True)}
+            found = await self.pool.run(job, rank=rank, wait_s=self.config.wait_s, long=long)
+        return self.signed(request, found)
+
+    def signed(self, request: Request, found: Mapping[str, Any]) -> dict[str, Any]:
+        """A reply with what every reply has."""
+        exchange: Exchange = request.state.exchange
+        return {"request_id": exchange.request_id, "notice": NOTICE, **found}
+
+    def _settings(self) -> dict[str, Any]:
+        config = self.config
+        return {
+            "bundle": str(self.bundle.folder),
+            "backend": config.backend,
+            "worker_mb": config.worker_mb,
+            "limits": {
+                "megapixels": config.megapixels,
+                "frames": config.frames,
+                "preview_frames": config.preview_frames,
+            },
+        }
+
+    def _event(self, name: str, fields: dict[str, Any]) -> None:
+        """Note what happens in the pool."""
+        if name == "work":
+            self.metrics.work.labels(fields["kind"]).observe(fields["seconds"])
+        elif name == "answer":
+            self.metrics.answers.labels(fields["outcome"]).inc()
+        else:
+            log(name, level=logging.WARNING, **fields)
+            if name == "restart":
+                self.metrics.restarts.inc()
+
+
+def parsed(options: type[O], text: str) -> O:
+    """The text field `options`.
+
+    Raises:
+        Refused: it is not what is expected.
+    """
+    try:
+        return options.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(["options", *map(str, first["loc"])])
+        raise Refused(422, "invalid", f"{place[:120]}: {first['msg']}") from None

@@ -1,0 +1,221 @@
+"""A multipart body as files in a private folder, with every limit kept while it arrives.
+
+The parser of the web framework would write large parts to the folder for temporary files, and
+apply limits when all is there. File names and types that a client states are never looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
+
+from agfnet.serve.kinds import HEAD, kind_of
+from agfnet.serve.refusal import Refused
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+MEGABYTE = 1 << 20
+TEXT = 64 << 10
+"""Most bytes of a text field."""
+
+
+@dataclass
+class Received:
+    """What a body held."""
+
+    files: dict[str, list[Path]] = field(default_factory=dict)
+    """By field, in the order of the body."""
+    texts: dict[str, str] = field(default_factory=dict)
+    size: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What a body may hold."""
+
+    kinds: Mapping[str, Collection[str | None]]
+    """What the files of each field may be, as `kind_of` tells; None is text."""
+    files: int
+    megabytes: int
+    seconds: float
+
+
+async def receive(request: Request, folder: Path, rules: Rules) -> Received:
+    """Write the files of a request into a folder, under names of our own.
+
+    Raises:
+        Refused: the body breaks a rule, cannot be parsed, or takes too long.
+        ClientDisconnect: the client is gone.
+    """
+    parts = _Parts(folder, rules)
+    try:
+        async with asyncio.timeout(rules.seconds):
+            try:
+                _check_length(request, rules)
+                parser = MultipartParser(_boundary(request), parts.callbacks())
+                async for chunk in request.stream():
+                    parts.take(len(chunk))
+                    parser.write(chunk)
+                parts.finish()
+            except FormParserError:
+                raise Refused(400, "bad_request", "the multipart body cannot be parsed") from None
+            except OSError as error:
+                raise Refused(
+                    503, "no_room", f"no room for the upload ({error.strerror})", retry_after=5
+                ) from None
+    except TimeoutError:
+        raise Refused(
+            408,
+            "upload_too_slow",
+            f"the request did not arrive within {rules.seconds:g} seconds",
+        ) from None
+    finally:
+        parts.close()
+    return parts.received
+
+
+def _boundary(request: Request) -> bytes:
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+        raise Refused(415, "not_multipart", "expected multipart/form-data with a boundary")
+    return options[b"boundary"]
+
+
+def _check_length(request: Request, rules: Rules) -> None:
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > rules.megabytes * MEGABYTE:
+        raise _too_large(rules)
+
+
+def _too_large(rules: Rules) -> Refused:
+    return Refused(413, "too_large", f"the request has more than {rules.megabytes} MB")
+
+
+class _Parts:
+    """Takes a body part by part."""
+
+    def __init__(self, folder: Path, rules: Rules) -> None:
+        self.received = Received()
+        self._folder = folder
+        self._rules = rules
+        self._ended = False
+        self._count = 0
+        self._header = b""
+        self._value = b""
+        self._disposition = b""
+        self._name = ""
+        self._text: bytearray | None = None
+        self._file: BinaryIO | None = None
+        self._head = b""
+
+    def callbacks(self) -> MultipartCallbacks:
+        """What the parser calls."""
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._header_field,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers_finished,
+            "on_part_data": self._data,
+            "on_part_end": self._end,
+            "on_end": self._finished,
+        }
+
+    def take(self, size: int) -> None:
+        """So many bytes have arrived."""
+        self.received.size += size
+        if self.received.size > self._rules.megabytes * MEGABYTE:
+            raise _too_large(self._rules)
+
+    def finish(self) -> None:
+        """The body is at its end."""
+        if not self._ended:
+            raise Refused(400, "bad_request", "the multipart body ends before its last boundary")
+
+    def close(self) -> None:
+        """Close a file that is still open."""
+        if self._file is not None:
+            self._file.close()
+
+    def _begin(self) -> None:
+        self._disposition = self._header = self._value = b""
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._header = self._value = b""
+
+    def _headers_finished(self) -> None:
+        kind, options = parse_options_header(self._disposition)
+        name = options.get(b"name", b"").decode("utf-8", "replace")
+        if kind != b"form-data" or not name:
+            raise Refused(400, "bad_request", "a part of the body has no name")
+        self._name, self._head, self._text = name, b"", None
+        if b"filename" in options:
+            self._begin_file()
+        elif name != "options" or name in self.received.texts:
+            raise Refused(
+                422, "invalid", "the one text field is 'options', once; files need a file name"
+            )
+        else:
+            self._text = bytearray()
+
+    def _begin_file(self) -> None:
+        rules = self._rules
+        if self._name not in rules.kinds:
+            known = ", ".join(rules.kinds)
+            raise Refused(422, "invalid", f"unknown field of a file; there are {known}")
+        self._count += 1
+        if self._count > rules.files:
+            raise Refused(413, "too_many_files", f"there are more than {rules.files} files")
+        place = self.received.files.setdefault(self._name, [])
+        place.append(self._folder / f"{self._count:05d}")
+        self._file = place[-1].open("xb")
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        part = data[start:end]
+        if self._text is not None:
+            self._text += part
+            if len(self._text) > TEXT:
+                raise Refused(413, "too_large", f"a text field has more than {TEXT >> 10} KB")
+        elif self._file is not None:
+            if len(self._head) < HEAD:
+                self._head += part[: HEAD - len(self._head)]
+            self._file.write(part)
+
+    def _end(self) -> None:
+        if self._text is not None:
+            self.received.texts[self._name] = self._text.decode("utf-8", "replace")
+        elif self._file is not None:
+            self._file.close()
+            self._file = None
+            self._check_kind()
+
+    def _check_kind(self) -> None:
+        number = len(self.received.files[self._name]) - 1
+        kinds = self._rules.kinds[self._name]
+        wanted = ", ".join(kind or "text" for kind in kinds)
+        status, code, what = 415, "unsupported_type", f"is not {wanted}"
+        if not self._head:
+            status, code, what = 422, "unreadable_image", "is empty"
+        elif kind_of(self._head) in kinds:
+            return
+        message = f"{self._name}, file {number}: {what}"
+        raise Refused(status, code, message, modality=self._name, file=number)
+
+    def _finished(self) -> None:
+        self._ended = True

@@ -1,0 +1,91 @@
+"""What the server tells about itself: metrics and a log without names, images or answers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+LOG = logging.getLogger("agfnet.serve")
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """Numbers for Prometheus, of one server."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.requests = self._counter("requests", "Requests.", "route", "status")
+        self.seconds = self._histogram("request_seconds", "Time of requests.", "route")
+        self.refused = self._counter("refused", "Requests refused.", "code")
+        self.work = self._histogram("work_seconds", "Time of workers' jobs.", "kind")
+        self.answers = self._counter("answers", "Answers to lesions.", "outcome")
+        self.restarts = self._counter("worker_restarts", "Workers started anew.")
+        self.waiting = self._gauge("waiting", "Jobs that wait for a worker.")
+        self.working = self._gauge("working", "Jobs that a worker is at.")
+        self.workers = self._gauge("workers", "Workers that are ready or at work.")
+        self.batches = self._gauge("batches", "Batches that are kept.")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"agfnet_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"agfnet_{name}", text, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(f"agfnet_{name}", text, labels, buckets=SECONDS, registry=self.registry)
+
+    def text(self) -> bytes:
+        """As Prometheus reads it."""
+        return generate_latest(self.registry)
+
+
+def log(event: str, *, level: int = logging.INFO, **fields: Any) -> None:
+    """Write one line. No field may come from a client but the request id."""
+    LOG.log(level, event, extra={"fields": fields})
+
+
+class Lines(logging.Formatter):
+    """A record as one JSON object.
+
+    Texts of other libraries could hold anything: of those only the source is told, and of an
+    exception only its class. The server's own lines have their fields.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+        }
+        if record.name == LOG.name:
+            line |= {"event": record.getMessage(), **getattr(record, "fields", {})}
+        else:
+            line |= {"event": "library", "library": record.name}
+        if record.exc_info and record.exc_info[0]:
+            line["exception"] = record.exc_info[0].__name__
+        return json.dumps(line)
+
+
+def set_up_log() -> None:
+    """All that is logged goes to the standard output, as JSON."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(Lines())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    LOG.setLevel(logging.INFO)

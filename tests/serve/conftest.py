@@ -1,0 +1,89 @@
+"""A bundle with a graph made by hand, real files of every kind, and a server."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from agfnet.bundle import (
+    Abstention,
+    BundleConfig,
+    Calibration,
+    PredictionSets,
+    seal,
+    write_bundle,
+    write_calibration,
+)
+from agfnet.config import ModelConfig, default_modalities
+from agfnet.phantom.dicom import write_sweep
+
+from .live import CLASSES, LIMITS, NAME, SIZE, Live, encoded, graph, noise
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A calibrated bundle with an ONNX graph, made without torch."""
+    folder = tmp_path_factory.mktemp("serve") / "bundle"
+    config = BundleConfig(
+        classes=CLASSES,
+        labels=None,
+        modalities=default_modalities(),
+        size=SIZE,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        model=ModelConfig(),
+        data_hash="none",
+    )
+    made = write_bundle(folder, {"w": np.zeros(1, np.float32)}, config, "# By colour\n")
+    write_calibration(
+        made,
+        Calibration(
+            temperature=0.7,
+            sets=PredictionSets("lac", 0.9, False, (0.75,) * 3),
+            abstention=Abstention(0.45, 0.1, 0.05, 0.1, 0.8),
+            ood_threshold=-0.5,
+        ),
+    )
+    onnx.save(graph(), folder / "model.onnx")
+    seal(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Real files by kind."""
+    photo, scan = noise(90, 120, (200, 120, 100)), noise(80, 60, (70, 70, 70))
+    clip = tmp_path_factory.mktemp("clip") / "clip.dcm"
+    write_sweep(
+        clip,
+        [noise(48, 64, (60 + 20 * k,) * 3, k)[..., 0] for k in range(4)],
+        lesion_id="L1",
+        patient_id=f"{NAME}^Anna",
+        station="probe",
+        spacing=0.1,
+        frequency=20.0,
+        burned_in=False,
+    )
+    pages = [Image.fromarray(noise(40, 40, (90, 90, 90), k)) for k in range(3)]
+    tiff = io.BytesIO()
+    pages[0].save(tiff, format="TIFF", save_all=True, append_images=pages[1:])
+    return {
+        "JPEG": encoded(photo, "JPEG"),
+        "PNG": encoded(scan, "PNG"),
+        "TIFF": tiff.getvalue(),
+        "DICOM": clip.read_bytes(),
+    }
+
+
+@pytest.fixture(scope="session")
+def live(bundle: Path) -> Iterator[Live]:
+    """A server with narrow limits, for all tests that leave it as it was."""
+    server = Live(bundle, *LIMITS)
+    yield server
+    server.close()

@@ -1,0 +1,157 @@
+"""A server that runs, a network by hand, and images."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+SIZE = 32
+CLASSES = ("mole", "melanoma", "wart")
+MODALITIES = ("clinical", "ultrasound")
+NAME = "Mueller"
+"""Of a patient: it is in file names and in metadata, and must come out nowhere."""
+
+
+def graph() -> onnx.ModelProto:
+    """A network as `agfnet export` makes them: classes go by the mean colours of both images."""
+    weights = np.array([[3, 0, -1], [0, 3, 0], [-2, 0, 3], [1, 0, 0], [0, 1, 0], [0, 0, 2]])
+    constants = {"w": weights, "scale": np.array(1 / 255), "b": np.array([0.1, 0, -0.1])}
+    nodes, means = [], []
+    for m, name in enumerate(MODALITIES):
+        nodes += [
+            helper.make_node("Cast", [name], [f"{name}_f"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [f"{name}_f", "scale"], [f"{name}_s"]),
+            helper.make_node("ReduceMean", [f"{name}_s", "hw"], [f"{name}_m"], keepdims=0),
+            helper.make_node("ReduceMean", [f"{name}_s", "c"], [f"guide_{name}"], keepdims=0),
+            helper.make_node("Gather", ["there", f"m{m}"], [f"there_{name}"], axis=1),
+            helper.make_node("Mul", [f"{name}_m", f"there_{name}"], [f"{name}_p"]),
+        ]
+        means.append(f"{name}_p")
+    nodes = [
+        helper.make_node("Cast", ["present"], ["there"], to=TensorProto.FLOAT),
+        *nodes,
+        helper.make_node("Concat", means, ["features"], axis=1),
+        helper.make_node("MatMul", ["features", "w"], ["raw"]),
+        helper.make_node("Add", ["raw", "b"], ["logits"]),
+        helper.make_node("Identity", ["case"], ["case_out"]),
+    ]
+    lists = {"hw": [1, 2], "c": [3], "m0": [0], "m1": [1]}
+    start = [numpy_helper.from_array(v.astype(np.float32), k) for k, v in constants.items()]
+    start += [numpy_helper.from_array(np.array(v, np.int64), k) for k, v in lists.items()]
+    image = ("R", SIZE, SIZE, 3)
+    inputs = [helper.make_tensor_value_info(n, TensorProto.UINT8, image) for n in MODALITIES]
+    inputs += [
+        helper.make_tensor_value_info("present", TensorProto.BOOL, ("R", 2)),
+        helper.make_tensor_value_info("case", TensorProto.INT64, ("R",)),
+    ]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ("R", 3))]
+    outputs += [
+        helper.make_tensor_value_info(f"guide_{n}", TensorProto.FLOAT, ("R", SIZE, SIZE))
+        for n in MODALITIES
+    ]
+    outputs.append(helper.make_tensor_value_info("case_out", TensorProto.INT64, ("R",)))
+    made = helper.make_graph(nodes, "by colour", inputs, outputs, start)
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+def encoded(pixels: np.ndarray[Any, Any], form: str, **options: Any) -> bytes:
+    target = io.BytesIO()
+    Image.fromarray(pixels).save(target, format=form, **options)
+    return target.getvalue()
+
+
+def noise(height: int, width: int, colour: Sequence[int], seed: int = 0) -> np.ndarray[Any, Any]:
+    """A texture around a colour."""
+    rough = np.random.default_rng(seed).integers(-40, 40, (height, width, 1))
+    return np.clip(np.array(colour) + rough, 0, 255).astype(np.uint8)
+
+
+class Live:
+    """A server as a user starts it."""
+
+    def __init__(self, bundle: Path, *options: str, env: dict[str, str] | None = None) -> None:
+        arguments = ["serve", str(bundle), "--port", "0", *options]
+        code = "import sys; from agfnet.cli import main; sys.exit(main(sys.argv[1:]))"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"} | (env or {}),
+        )
+        self.lines: list[str] = []
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        assert self._ready.wait(120), self.lines
+        self.url = self.lines[0].split(" at ")[1].split(" ")[0]
+        self.client = httpx2.Client(base_url=self.url, timeout=60)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if '"event": "ready"' in line:
+                self._ready.set()
+        self._ready.set()
+
+    @property
+    def workers(self) -> list[int]:
+        """Process ids."""
+        pid = self.process.pid
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    @contextmanager
+    def stopped(self) -> Iterator[list[int]]:
+        """All workers stand still: what they are at takes as long as the test wants."""
+        workers = self.workers
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield workers
+        finally:
+            for pid in workers:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def predict(self, photo: bytes, **more: Any) -> httpx2.Response:
+        """Ask about one photograph."""
+        return self.client.post("/v1/predict", files={"clinical": ("x", photo)}, **more)
+
+    def metric(self, name: str) -> float:
+        """A number without labels."""
+        for line in self.client.get("/metrics").text.splitlines():
+            if line.split(" ")[0] == name:
+                return float(line.split(" ")[1])
+        raise KeyError(name)
+
+    def close(self) -> int:
+        """Ask it to stop; its exit code."""
+        self.client.close()
+        self.process.terminate()
+        code = self.process.wait(30)
+        self._reader.join(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+
+LIMITS = (
+    *("--workers", "2", "--queue", "4", "--request_mb", "1", "--files", "4", "--megapixels", "0.2"),
+    *("--frames", "6", "--preview_frames", "3", "--batch_mb", "1", "--batch_unpacked_mb", "2"),
+    *("--batch_files", "20", "--batches", "2", "--batch_ratio", "50"),
+)

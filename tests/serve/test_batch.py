@@ -1,0 +1,231 @@
+"""Batches: the same tables as `agfnet predict`, and zips that are not what they seem."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agfnet.cli import main
+from agfnet.serve.archive import Allowance, unpack
+from agfnet.serve.refusal import Refused
+
+from .live import Live
+
+Files = dict[str, bytes]
+TABLE = (
+    "lesion_id,patient_id,label,clinical,ultrasound\n"
+    "L1,P1,mole,a/1.jpg,a/2.dcm\nL2,P2,,a/1.jpg|a/3.png,\nL3,P2,wart,,a/3.png\n"
+)
+
+
+def packed(members: dict[str, bytes | str], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return target.getvalue()
+
+
+def images(files: Files) -> dict[str, bytes | str]:
+    return {"a/1.jpg": files["JPEG"], "a/2.dcm": files["DICOM"], "a/3.png": files["PNG"]}
+
+
+def finished(live: Live, **parts: bytes | str) -> dict[str, Any]:
+    """Send a batch and wait for its end."""
+    reply = live.client.post("/v1/batches", files={n: ("x", c) for n, c in parts.items()})
+    assert reply.status_code == 202, reply.text
+    said: dict[str, Any] = reply.json()
+    end = time.monotonic() + 60
+    while said["state"] in ("reading", "running"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+        said = live.client.get(f"/v1/batches/{said['id']}").json()
+    return said
+
+
+def forget(live: Live, said: dict[str, Any]) -> None:
+    assert live.client.delete(f"/v1/batches/{said['id']}").status_code == 204
+    assert live.client.get(f"/v1/batches/{said['id']}").status_code == 404
+
+
+def test_the_tables_are_those_of_predict(
+    live: Live, files: Files, bundle: Path, tmp_path: Path
+) -> None:
+    said = finished(live, archive=packed(images(files)), cases=TABLE)
+    assert (said["state"], said["done"], said["total"], said["problems"]) == ("done", 3, 3, 0)
+    assert said["tables"] == ["predictions.csv", "frames.csv", "decisions.csv"]
+    for name, content in images(files).items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    (tmp_path / "cases.csv").write_text(TABLE)
+    out = tmp_path / "predictions.csv"
+    assert (
+        main(["predict", str(bundle), "--cases", str(tmp_path / "cases.csv"), "--out", str(out)])
+        == 0
+    )
+    for name in said["tables"]:
+        reply = live.client.get(f"/v1/batches/{said['id']}/{name}")
+        assert reply.headers["content-type"].startswith("text/csv")
+        ours, theirs = (
+            list(csv.reader(io.StringIO(t))) for t in (reply.text, (tmp_path / name).read_text())
+        )
+        assert ours[0] == theirs[0]
+        for mine, other in zip(ours[1:], theirs[1:], strict=True):
+            assert [rounded(cell) for cell in mine] == [rounded(cell) for cell in other]
+    assert live.client.get(f"/v1/batches/{said['id']}/cases.csv").status_code == 404
+    forget(live, said)
+
+
+def rounded(cell: str) -> str:
+    try:
+        return f"{float(cell):.4f}"
+    except ValueError:
+        return cell
+
+
+def test_a_table_in_the_zip_and_a_lesion_that_cannot_be_read(live: Live, files: Files) -> None:
+    members = {f"cohort/{name}": content for name, content in images(files).items()}
+    members |= {"cohort/cases.csv": TABLE, "cohort/a/3.png": files["PNG"][:200]}
+    members |= {"__MACOSX/cohort/._cases.csv": b"x", "cohort/notes.txt": b"x"}
+    said = finished(live, archive=packed(members))
+    assert (said["state"], said["done"], said["problems"]) == ("done", 3, 2)
+    text = live.client.get(f"/v1/batches/{said['id']}/problems.csv").text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [(row["lesion_id"], row["row"]) for row in rows] == [("L2", "3"), ("L3", "4")]
+    assert "ultrasound, file 0" in rows[1]["problem"]
+    assert "/dev/shm" not in text
+    forget(live, said)
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../../../etc/passwd", "a/../../x.png", "a/1.jpg|/etc/hostname"]
+)
+def test_a_table_that_leads_elsewhere(path: str, live: Live, files: Files) -> None:
+    said = finished(live, archive=packed(images(files)), cases=TABLE.replace("a/1.jpg", path))
+    assert said["state"] == "failed"
+    assert "cases.csv:2 column clinical: leads out of the zip" in said["error"]
+    assert "/dev/shm" not in said["error"]
+    forget(live, said)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("lesion_id,clinical,ultrasound\nL1,a/9.jpg,\n", "'a/9.jpg' cannot be found"),
+        ("lesion,clinical,ultrasound\nL1,a/1.jpg,\n", "lesion_id"),
+        ("lesion_id,clinical,ultrasound\n", "rows"),
+        ("\xff\xfe", ""),
+    ],
+)
+def test_a_table_with_problems(table: str, message: str, live: Live, files: Files) -> None:
+    said = finished(live, archive=packed(images(files)), cases=table)
+    assert said["state"] == "failed"
+    assert message in said["error"]
+    assert "/dev/shm" not in said["error"]
+    forget(live, said)
+
+
+def test_what_is_not_a_batch(live: Live, files: Files) -> None:
+    archive = ("archive", ("x", packed(images(files))))
+    for parts, status in (
+        ([("archive", ("x", files["PNG"]))], 415),
+        ([("cases", ("x", TABLE.encode()))], 422),
+        ([archive, archive], 422),
+        ([archive, ("cases", ("x", files["PNG"]))], 415),
+        ([archive, ("more", ("x", b"x"))], 422),
+        ([archive, ("cases", ("x", b"x")), ("cases", ("x", b"x"))], 413),
+        ([("archive", ("x", b"PK\3\4" + bytes(2_000_000)))], 413),
+    ):
+        reply = live.client.post("/v1/batches", files=parts)
+        assert reply.status_code == status, reply.text
+    assert live.metric("agfnet_batches") == 0
+
+
+def test_no_more_batches_than_are_kept(live: Live, files: Files) -> None:
+    kept = [finished(live, archive=packed(images(files)), cases=TABLE) for _ in range(2)]
+    reply = live.client.post("/v1/batches", files={"archive": ("x", packed({}))})
+    assert reply.status_code == 429
+    assert reply.headers["Retry-After"]
+    for said in kept:
+        forget(live, said)
+
+
+def test_a_batch_under_way_can_be_dropped(live: Live, files: Files) -> None:
+    with live.stopped():
+        parts = {"archive": ("x", packed(images(files))), "cases": ("x", TABLE)}
+        said = live.client.post("/v1/batches", files=parts).json()
+        end = time.monotonic() + 30
+        while said["state"] == "reading" and time.monotonic() < end:
+            said = live.client.get(f"/v1/batches/{said['id']}").json()
+        forget(live, said)
+    assert live.predict(files["JPEG"]).status_code == 200
+
+
+def left(**changes: Any) -> Allowance:
+    return Allowance(**{"files": 10, "bytes": 5 << 20, "ratio": 50, "nesting": 0, **changes})
+
+
+def refusal(data: bytes, folder: Path, **changes: Any) -> str:
+    archive = folder / "archive.zip"
+    archive.write_bytes(data)
+    target = folder / "files"
+    target.mkdir(exist_ok=True)
+    try:
+        unpack(archive, target, left(**changes))
+    except Refused as refused:
+        return refused.code
+    return "unpacked"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/x.png", "../x.png", "a/../../x.png", "..\\x.png", "C:/x.png", "a\nb", "a/" * 20 + "x"],
+)
+def test_a_zip_that_leads_out(name: str, tmp_path: Path) -> None:
+    assert refusal(packed({name: b"x"}), tmp_path) == "invalid"
+    assert not list((tmp_path / "files").rglob("*.png"))
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_zips_that_grow(tmp_path: Path) -> None:
+    assert refusal(packed({"a": bytes(4 << 20)}), tmp_path) == "too_large"  # by its ratio
+    stored = packed({"a": bytes(6 << 20)}, zipfile.ZIP_STORED)
+    assert refusal(stored, tmp_path / "..", ratio=1e9) == "too_large"  # by its size
+
+
+def test_a_zip_that_says_less_than_it_holds(tmp_path: Path) -> None:
+    data = packed({"a": bytes(3 << 20)}, zipfile.ZIP_DEFLATED)
+    small = (100).to_bytes(4, "little")
+    lying = data.replace((3 << 20).to_bytes(4, "little"), small)
+    assert lying != data
+    assert refusal(lying, tmp_path) in ("bad_request", "too_large")
+
+
+def test_other_odd_zips(tmp_path: Path) -> None:
+    many = packed({str(number): b"x" for number in range(11)})
+    assert refusal(many, tmp_path) == "too_many_files"
+    assert refusal(packed({"a": b"x"}, zipfile.ZIP_BZIP2), tmp_path) == "invalid"
+    assert refusal(packed({"a": b"x"})[:-9], tmp_path) == "bad_request"
+    link = io.BytesIO()
+    with zipfile.ZipFile(link, "w") as archive:
+        info = zipfile.ZipInfo("link")
+        info.external_attr = 0o120777 << 16
+        archive.writestr(info, "/etc/passwd")
+    assert refusal(link.getvalue(), tmp_path) == "unpacked"
+    assert not (tmp_path / "files" / "link").is_symlink()
+
+
+def test_zips_within_zips(tmp_path: Path) -> None:
+    inner = packed({"x.png": b"x"})
+    outer = packed({"in.zip": packed({"deep.zip": inner})})
+    assert refusal(outer, tmp_path, nesting=1) == "too_many_files"
+    (tmp_path / "again").mkdir()
+    assert refusal(outer, tmp_path / "again", nesting=2) == "unpacked"
+    assert (tmp_path / "again" / "files" / "in" / "deep" / "x.png").read_bytes() == b"x"
