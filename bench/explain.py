@@ -7,12 +7,13 @@ training, and in the test they say nothing. AGFnet is trained with and without f
 reconstruction, and three peers as they are; one seed each.
 
 - Share of the evidence for the answer that lies on the mark, in test lesions that have one, beside
-  the share that the mark has of the image. Where the mark lies is known from the same cohort drawn
-  without marks. Intervals: 95 %, bootstrap over lesions; the difference is taken lesion by lesion.
+  the share that the mark has of the image, and that of a network with shuffled weights: what the
+  look of a mark does by itself. Where the mark lies is known from the same cohort drawn without
+  marks. Intervals: 95 %, bootstrap over lesions; the difference is taken lesion by lesion.
 - Every method put to the sanity checks of `agfnet explain --sanity`, for every network.
 - What guide and LayerCAM of 100 pairs cost, in passes and in times of predicting them.
 
-Contact sheets of each network lie in `--out`. Finished runs are not made again.
+Contact sheets of each network lie in `--out`. Finished runs and measurements are not made again.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -48,8 +50,8 @@ from agfnet.explain.maps import Explainer
 from agfnet.explain.measures import inside
 from agfnet.explain.methods import METHODS
 from agfnet.explain.run import explain
-from agfnet.explain.sanity import SAME
-from agfnet.explain.tested import SANITY
+from agfnet.explain.sanity import SAME, shuffled
+from agfnet.explain.tested import SANITY, read_sanity
 from agfnet.explain.write import SHEET
 from agfnet.files import write_json
 from agfnet.inference.torch_backend import TorchBackend
@@ -97,8 +99,7 @@ def main() -> None:
         for view in VIEWS
     }
     rows = [*mark_rows(shares), *difference_rows(shares)]
-    cases = chosen.out / "marked.csv"
-    write_cases([mark.case for mark in marks["clinical"]], cases, modalities=VIEWS)
+    cases = subset(chosen.out / "marked.csv", [mark.case for mark in marks["clinical"]])
     for name in chosen.networks:
         run = chosen.out / folder_of(name)
         sheet = ExplainConfig(
@@ -116,6 +117,13 @@ def main() -> None:
         pictures(chosen.out, cases, chosen.pictures)
     if chosen.json:
         write_json(chosen.json, rows)
+
+
+def subset(path: Path, cases: Sequence[Case]) -> Path:
+    """A table of some cases, made anew."""
+    path.unlink(missing_ok=True)
+    write_cases(cases, path, modalities=VIEWS)
+    return path
 
 
 def folder_of(name: str) -> str:
@@ -215,31 +223,43 @@ def callipers(change: np.ndarray) -> np.ndarray:
 def on_mark(run: Path, marks: list[Mark], view: str) -> dict[str, list[float]]:
     """By method, the share of the view's evidence for the answer that lies on each mark.
 
-    Also `area`, the share that the mark has of the image, and `answer`, what the answer loses of
-    its probability when the mark was never there.
+    Also `area`, the share that the mark has of the image; `answer`, what the answer loses of its
+    probability when the mark was never there; and, of rulers, `shuffled METHOD`, the share of a
+    network with shuffled weights: what the look of the ruler does by itself.
     """
+    kept = run / f"marks-{view}-{len(marks)}.json"
+    if kept.is_file():
+        read = json.loads(kept.read_text(encoding="utf-8"))
+        return {name: [math.nan if x is None else x for x in row] for name, row in read.items()}
     bundle = read_bundle(run)
-    explainer = Explainer(backend=TorchBackend(bundle=bundle))
+    backend = TorchBackend(bundle=bundle)
     m = VIEWS.index(view)
-    found: dict[str, list[float]] = {"area": [float(mark.place.mean()) for mark in marks]}
     images, present = loaded([mark.case for mark in marks], bundle)
-    logits = explainer.backend.logits(images, present)
+    logits = backend.logits(images, present)
     answers = logits.argmax(axis=1)
     plain = images.copy()
     plain[m] = loaded([mark.twin for mark in marks], bundle)[0][m]
     rows = np.arange(len(marks))
     before, after = (
-        softmax(x, axis=1)[rows, answers]
-        for x in (logits, explainer.backend.logits(plain, present))
+        softmax(x, axis=1)[rows, answers] for x in (logits, backend.logits(plain, present))
     )
-    found["answer"] = (before - after).tolist()
-    for i in range(0, len(marks), 20):
-        part = slice(i, i + 20)
-        maps = explainer.maps(METHODS, [x[part] for x in images], present[part], answers[part])
+    found: dict[str, list[float]] = {
+        "area": [float(mark.place.mean()) for mark in marks],
+        "answer": (before - after).tolist(),
+    }
+    networks = {"": backend}
+    if view == "clinical":
+        networks["shuffled "] = shuffled(backend, 0)
+    for prefix, network in networks.items():
+        maps = Explainer(backend=network).maps(METHODS, images, present, answers)
         for method, parts in maps.items():
-            found.setdefault(method, []).extend(
-                inside(one, mark.place) for one, mark in zip(parts[m], marks[part], strict=True)
-            )
+            found[prefix + method] = [
+                inside(one, mark.place) for one, mark in zip(parts[m], marks, strict=True)
+            ]
+    # a map without evidence has no share
+    write_json(
+        kept, {n: [x if math.isfinite(x) else None for x in row] for n, row in found.items()}
+    )
     return found
 
 
@@ -283,7 +303,7 @@ def difference_rows(shares: dict[tuple[str, str], dict[str, list[float]]]) -> li
         if with_frl is None or without is None:
             continue
         for method in with_frl:
-            if method != "area":
+            if method != "area" and not method.startswith("shuffled"):
                 change = np.subtract(with_frl[method], without[method])
                 metric = f"{view}: FRL less without"
                 rows.append(row(f"AGFnet, {method}", metric, change, float("nan")))
@@ -298,6 +318,8 @@ def difference_rows(shares: dict[tuple[str, str], dict[str, list[float]]]) -> li
 def row(name: str, metric: str, values: np.ndarray, baseline: float) -> dict[str, Any]:
     """Mean over lesions with its bootstrap interval; lesions without evidence are left out."""
     known = values[np.isfinite(values)]
+    if not len(known):  # no map shows any evidence
+        known = np.zeros(1)
     draws = np.random.default_rng(0).integers(len(known), size=(1000, len(known)))
     low, high = np.quantile(known[draws].mean(axis=1), [0.025, 0.975])
     value = float(known.mean())
@@ -309,14 +331,14 @@ def row(name: str, metric: str, values: np.ndarray, baseline: float) -> dict[str
         "ratio": value / baseline if baseline else None,
         "low": float(low),
         "high": float(high),
-        "lesions": len(known),
+        "lesions": int(np.isfinite(values).sum()),
     }
 
 
 def sanity_rows(name: str, run: Path, table: Path, checked: int) -> list[dict[str, Any]]:
     """Every method through every check."""
-    test = run.parent / "test.csv"
-    write_cases(require_split(read_cases(table, modalities=VIEWS), "test"), test, modalities=VIEWS)
+    cases = require_split(read_cases(table, modalities=VIEWS), "test")
+    test = subset(run.parent / "test.csv", cases)
     config = ExplainConfig(
         model=str(run),
         cases=str(test),
@@ -325,8 +347,11 @@ def sanity_rows(name: str, run: Path, table: Path, checked: int) -> list[dict[st
         methods=list(METHODS),
         sanity=True,
     )
-    explain(config)
-    found = json.loads((run / SANITY).read_text(encoding="utf-8"))["methods"]
+    kept = read_sanity(run, read_bundle(run))
+    if kept is None or kept["cases"] != checked:
+        explain(config)
+        kept = json.loads((run / SANITY).read_text(encoding="utf-8"))
+    found = kept["methods"]
     rows = []
     for method, result in found.items():
         values = {

@@ -139,7 +139,7 @@ def sentences(found: Description, c: int, config: BundleConfig) -> list[str]:
     if found.modalities is not None:
         names = list(config.modalities)
         parts = [
-            f"{name} {100 * found.modalities.shapley[names.index(name), c]:+.0f}"
+            f"{name} {round(100 * found.modalities.shapley[names.index(name), c]):+d}"
             for name in found.views
         ]
         none = found.modalities.answers[frozenset()][c]
