@@ -1,0 +1,401 @@
+"""The page in a browser: the whole path, both languages, what goes wrong, and who can use it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import shutil
+import socket
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import agfnet
+from agfnet.serve.pictures import HINTS
+
+from .live import LIMITS, MODALITIES, NAME, Live, encoded, noise
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe_playwright = pytest.importorskip(
+    "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
+)
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+STATIC = Path(agfnet.__file__).parent / "serve" / "static"
+SERVE = Path(__file__).parents[2] / "docs" / "serve.md"
+OUR_OWN = {"offline", "details"}
+SECRET = "a-long-secret-token"
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One browser; for this module only, since its event loop would be in others' way."""
+    with sync_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def visit(browser: Any, live: Live) -> Iterator[Open]:
+    """Opens the page; in the end it must not have failed, nor asked anybody else."""
+    contexts, faults = [], []
+
+    def opened(url: str = live.url, *, width: int = 1280, **settings: Any) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": 800}, **{"locale": "en-GB"} | settings
+        )
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: faults.append(message.text) if own(message) else None)
+        page.on("request", lambda request: faults.append(request.url) if away(request) else None)
+        page.goto(url)
+        return page
+
+    def own(message: Any) -> bool:
+        return message.type == "error" and not message.text.startswith("Failed to load resource")
+
+    def away(request: Any) -> bool:
+        return not request.url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def upload(name: str, content: bytes) -> dict[str, Any]:
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+
+
+def put(page: Any, modality: str, *files: dict[str, Any]) -> None:
+    """Choose files in a field, and wait until the page has looked at them."""
+    field = page.locator(f"[data-modality={modality}]")
+    field.locator("input").first.set_input_files(list(files))
+    page.locator("#advice .quiet").wait_for(state="detached")
+
+
+def drop(page: Any, selector: str, *files: dict[str, Any]) -> None:
+    """Drop files from outside."""
+    given = [[one["name"], base64.b64encode(one["buffer"]).decode()] for one in files]
+    dropped = page.evaluate_handle(
+        """(given) => {
+            const transfer = new DataTransfer();
+            for (const [name, text] of given) {
+                const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+                transfer.items.add(new File([bytes], name));
+            }
+            return transfer;
+        }""",
+        given,
+    )
+    page.dispatch_event(selector, "drop", {"dataTransfer": dropped})
+
+
+def ask(page: Any) -> None:
+    """Ask for the answer and wait for the evidence."""
+    page.click("#ask")
+    page.locator(".pictures").wait_for()
+
+
+def verdict(page: Any) -> str:
+    return str(page.locator(".verdict").inner_text())
+
+
+@pytest.fixture(scope="module")
+def photo() -> dict[str, Any]:
+    return upload(f"{NAME} arm.jpg", encoded(noise(90, 120, (200, 120, 100)), "JPEG"))
+
+
+@pytest.fixture(scope="module")
+def scan() -> dict[str, Any]:
+    return upload("scan.png", encoded(noise(80, 60, (70, 70, 70)), "PNG"))
+
+
+def test_from_two_dropped_files_to_a_saved_report(
+    visit: Open, live: Live, photo: dict[str, Any], scan: dict[str, Any], tmp_path: Path
+) -> None:
+    page = visit()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.post_data or ""))
+    drop(page, "body", photo, scan)  # each into the next empty field
+    for modality in MODALITIES:
+        page.locator(f"[data-modality={modality}] .file > img").wait_for()
+    ask(page)
+
+    files = {"clinical": ("x", photo["buffer"]), "ultrasound": ("x", scan["buffer"])}
+    told = live.client.post("/v1/predict", files=files).json()
+    assert told["sentence"] in verdict(page)
+    best = told["probabilities"][0]
+    assert f"{best['probability']:.0%}" in page.locator(".bars li").first.inner_text()
+    assert page.locator(".bars").first.locator(".tag").count() == len(told["prediction_set"])
+    assert told["sentence"] in page.locator("#status").inner_text()  # read out
+    assert page.evaluate("document.activeElement.id") == "answer"
+    assert page.locator("#comparison tbody tr").count() == 3
+    assert "Ultrasound left out" in page.locator("#comparison").inner_text()
+    assert page.locator(".bars.signed li").count() == 2
+    assert not any(NAME in body for body in sent)
+
+    slider = page.locator("input[type=range]")
+    slider.fill("20")
+    assert page.locator(".layer").first.evaluate("(e) => getComputedStyle(e).opacity") == "0.2"
+    page.select_option("[data-key=select-method]", "guide")
+    page.locator(".busy").wait_for(state="detached")
+    assert page.locator(".layer").count() == 2
+
+    page.click("#language")
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    assert "最可能是" in verdict(page)
+    assert page.locator(".notice").inner_text().startswith("仅供研究使用")
+    words = page.evaluate("document.body.innerText")
+    assert "undefined" not in words
+    assert re.search(r"Answer|Evidence|Report", words) is None
+
+    page.fill("#reference", "case <b>7</b>")
+    with page.expect_download() as download:
+        page.click("#save-report")
+    report = tmp_path / "report.html"
+    download.value.save_as(report)
+    text = report.read_text(encoding="utf-8")
+    assert re.search(r"""(src|href)=["'](?!data:)""", text) is None
+    assert "<script" not in text
+    assert NAME not in text
+    saved = page.context.new_page()
+    saved.set_content(text)
+    shown = saved.inner_text("body")
+    for part in ("仅供研究使用", "case <b>7</b>", "最可能是", told["probabilities"][0]["name"]):
+        assert part in shown
+    assert saved.locator(".layer").count() == 2
+    assert saved.locator("button, select, input").count() == 0
+    page.emulate_media(media="print")
+    assert page.locator("#lesion, #save, header").filter(visible=True).count() == 0
+    pdf = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
+
+    kept = json.loads(page.evaluate("JSON.stringify(localStorage)"))
+    assert kept == {"agfnet.language": "zh"}
+    page.emulate_media(media="screen")
+    page.reload()
+    page.locator("#lesion").wait_for()
+    assert page.locator("#ask").inner_text() == "获取结果"
+
+
+def test_frames_of_a_clip_can_be_chosen(visit: Open, files: dict[str, bytes]) -> None:
+    page = visit()
+    put(page, "ultrasound", upload("clip.dcm", files["DICOM"]))
+    frames = page.locator(".frame")
+    assert frames.count() == 3
+    assert "All 4 frames" in page.locator(".frames").inner_text()
+    frames.nth(2).click()
+    assert frames.nth(2).get_attribute("aria-pressed") == "true"
+    assert page.evaluate("document.activeElement.dataset.key") == "frame-ultrasound-0-3"
+    frames.nth(0).press("Enter")
+    assert "2 of 4" in page.locator(".frames").inner_text()
+    ask(page)
+    assert "Not given: Clinical photo" in verdict(page)
+    page.locator(".passes summary").click()
+    rows = page.locator(".passes tbody tr")
+    for row, frame in zip(rows.all(), ("Frame 1", "Frame 4"), strict=True):
+        assert frame in row.inner_text()
+    other = rows.locator("[aria-pressed=false]")
+    assert other.count() == 1
+    key = other.get_attribute("data-key")
+    other.click()
+    page.locator(f"[data-key={key}][aria-pressed=true]").wait_for()
+    assert page.evaluate("document.activeElement.dataset.key") == key
+    page.get_by_role("button", name="Use all frames").click()
+    assert page.locator(".verdict").count() == 0  # it was the answer to other frames
+
+
+def test_exchanged_images_are_seen_and_swapped(
+    visit: Open, photo: dict[str, Any], scan: dict[str, Any]
+) -> None:
+    page = visit()
+    put(page, "clinical", scan)
+    put(page, "ultrasound", photo)
+    assert page.locator(".file .warning").count() == 2
+    page.click("#swap")
+    page.locator("[data-modality=clinical] .name", has_text="arm.jpg").wait_for()
+    page.locator(".file .warning").first.wait_for(state="detached")
+    assert page.locator("#swap").count() == 0
+
+
+def test_what_is_pasted_goes_where_the_focus_is(visit: Open, scan: dict[str, Any]) -> None:
+    page = visit()
+    page.locator("[data-modality=ultrasound] button").first.focus()
+    page.evaluate(
+        """(text) => {
+            const data = new DataTransfer();
+            const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+            data.items.add(new File([bytes], "pasted.png"));
+            document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data }));
+        }""",
+        base64.b64encode(scan["buffer"]).decode(),
+    )
+    page.locator("[data-modality=ultrasound] .name", has_text="pasted.png").wait_for()
+
+
+def test_files_that_cannot_be_used_are_named_and_the_others_are_answered(
+    visit: Open, photo: dict[str, Any]
+) -> None:
+    page = visit()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    put(page, "clinical", upload("large.jpg", photo["buffer"] + bytes(1 << 20)))
+    assert "Too large: at most 1 MB" in page.locator(".file .error").inner_text()
+    assert page.locator("#ask").is_disabled()
+    assert not any("preview" in url for url in requests)  # nothing was sent in vain
+
+    put(page, "clinical", upload("notes.txt", b"no image"), photo)
+    put(page, "ultrasound", upload("cut.jpg", photo["buffer"][:400]))
+    errors = page.locator(".file .error")
+    assert errors.count() == 3
+    assert "Not an image" in errors.nth(1).inner_text()
+    assert "damaged" in errors.nth(2).inner_text()
+    ask(page)
+    assert "Not given: Ultrasound" in verdict(page)
+    page.click("#clear")
+    assert page.locator(".file").count() == 0
+
+
+def test_it_says_when_it_is_not_sure(visit: Open) -> None:
+    page = visit()
+    between = noise(60, 60, (83, 40, 76))  # to the network by hand, all classes are equal
+    put(page, "clinical", upload("between.png", encoded(between, "PNG")))
+    ask(page)
+    assert verdict(page).startswith("Not sure: refer.")
+    page.click("#language")
+    assert verdict(page).startswith("不确定")
+
+
+def test_many_lesions(visit: Open, photo: dict[str, Any], scan: dict[str, Any]) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as target:
+        target.writestr("a.jpg", photo["buffer"])
+        target.writestr("b.png", scan["buffer"])
+        target.writestr("c.png", scan["buffer"][:90])
+    table = b"lesion_id,patient_id,label,clinical,ultrasound\nL1,P1,,a.jpg,b.png\nL2,P2,,,c.png\n"
+    page = visit()
+    page.locator("#batch summary").first.click()
+    page.set_input_files("#batch-archive", upload("images.zip", packed.getvalue()))
+    page.click("#batch-start")
+    page.locator("#batch-state pre", has_text="cases.csv").wait_for()  # there is no table
+    page.set_input_files("#batch-cases", upload("cases.csv", table))
+    page.click("#batch-start")
+    page.get_by_text("Done: 2 lesions, of which 1 could not be read.").first.wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="predictions.csv").click()
+    rows = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    assert [row.split(",")[0] for row in rows] == ["lesion_id", "L1"]
+    page.get_by_role("button", name="Stop and forget").click()
+    page.get_by_text("The server has forgotten it.").wait_for()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def test_a_token_is_asked_for_and_a_restart_is_survived(
+    visit: Open, bundle: Path, photo: dict[str, Any]
+) -> None:
+    options = (*LIMITS, "--workers", "1", "--port", str(free_port()))
+    env = {"AGFNET_TOKEN": SECRET}
+    server = Live(bundle, *options, env=env)
+    try:
+        page = visit(server.url)
+        page.fill("#token-text", "not this one, surely")
+        page.keyboard.press("Enter")
+        page.locator("#token-wrong").wait_for()
+        page.fill("#token-text", SECRET)
+        page.get_by_role("button", name="Go on").click()
+        put(page, "clinical", photo)
+        server.close()
+        page.click("#ask")
+        page.locator("#answer [role=alert]", has_text="cannot be reached").wait_for()
+        server = Live(bundle, *options, env=env)
+        page.get_by_role("button", name="Try again").click()
+        page.locator(".verdict").wait_for()
+        assert page.evaluate("Object.values(localStorage)") == []
+        page.reload()
+        page.locator("#token").wait_for()  # it was kept in memory only
+        page.get_by_role("button", name="Cancel").click()
+        page.locator("#start [role=alert]", has_text="token").wait_for()
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_keeps_anybody_out(
+    visit: Open, scheme: str, photo: dict[str, Any], files: dict[str, bytes]
+) -> None:
+    page = visit(color_scheme=scheme, width=390, reduced_motion="reduce")
+    put(page, "clinical", photo, upload("notes.txt", b"no image"), upload("x.png", files["PNG"]))
+    put(page, "ultrasound", upload("clip.dcm", files["DICOM"]))
+    ask(page)
+    for summary in page.locator("summary").all():
+        summary.click()
+    found = axe_playwright.Axe().run(page).response["violations"]
+    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in serious] == []
+    back = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    page.click("#theme")
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") != back
+    for _ in range(2):  # languages
+        for width in (390, 320):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+        page.mouse.wheel(0, 5000)
+        assert page.locator(".notice").bounding_box()["y"] >= 0
+        page.click("#language")
+
+
+def test_the_path_can_be_walked_by_keyboard(visit: Open, photo: dict[str, Any]) -> None:
+    page = visit()
+    put(page, "clinical", photo)
+    page.evaluate("document.activeElement.blur()")
+    seen = []
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.innerText"))
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        if seen[-1] == "Get the answer":
+            break
+    order = ["Skip to the answer", "中文", "Dark", "Choose files", "Remove", "Choose files"]
+    assert seen == [*order, "Get the answer"]
+    page.keyboard.press("Enter")
+    page.locator(".verdict").wait_for()
+
+
+def test_both_languages_say_the_same_things(visit: Open) -> None:
+    page = visit()
+    english, chinese = (
+        page.evaluate(f"import('/static/words/{name}.js').then((one) => one.default)")
+        for name in ("en", "zh")
+    )
+    assert list(english) == list(chinese)
+    for key, text in english.items():
+        fields = [sorted(re.findall(r"\{\w+\}", one)) for one in (text, chinese[key])]
+        assert fields[0] == fields[1], key
+
+    rows = re.findall(r"^\| \d{3}[\d, ]* \| ([^|]*) \|", SERVE.read_text(encoding="utf-8"), re.M)
+    codes = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
+    assert len(codes) > 15
+    said = {key.removeprefix("error.") for key in english if key.startswith("error.")}
+    assert said == codes | OUR_OWN
+    assert {key.removeprefix("hint.") for key in english if key.startswith("hint.")} == set(HINTS)
+
+    source = "".join(path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.*")))
+    used = set(re.findall(r"""(?:say\(|data-say=)["']([\w.]+)["']""", source))
+    assert used
+    assert used <= set(english)
