@@ -83,7 +83,7 @@ def test_ray_gives_the_same_tables(
     train = [case for case in cases if case.split == "train"]
     half = len(keep_fraction(train, 0.5, seed=0))
     assert half < len(train)
-    assert f"Trained on: {half} training" in card.read_text()
+    assert f"| all | {half} |" in card.read_text()
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
