@@ -204,8 +204,8 @@ class FusionConfig:
     layers: int = 2
     """Layers of global learning; 0 averages the tokens instead."""
     exchange: float = 0.1
-    """How much the exchange between the views in global learning counts at the start. With 1, what
-    neither view tells without the other is learned sooner, and more is learned by heart."""
+    """How much the exchange between the views in global learning counts at the start: 0 is plain
+    averaging, 1 all of it."""
     rebuild_missing: bool = False
     """The tokens of a missing view are rebuilt from the other views by the decoder of feature
     reconstruction, which then is part of the network; otherwise one learned token stands in."""
