@@ -60,7 +60,7 @@ def occlusion(
         for (m, row, cell), answer in zip(batch, answers, strict=True):
             maps[m][(row, *cell)] = max(0.0, whole[row] - answer[classes[row]])
     return [
-        np.stack([_enlarged(one, image.shape[1:3]) for one in part])
+        np.stack([enlarged(one, image.shape[1:3]) for one in part])
         for part, image in zip(maps, images, strict=True)
     ]
 
@@ -79,7 +79,7 @@ def _cell(cell: tuple[int, ...], shape: tuple[int, ...], cells: int) -> tuple[sl
     )
 
 
-def _enlarged(cells: Array, shape: tuple[int, int]) -> Array:
+def enlarged(cells: Array, shape: tuple[int, int]) -> Array:
     """A small map (g, g) at the size of the image (H, W), linear between middles of cells."""
     large = Pillow.fromarray(cells).resize(shape[::-1], Pillow.Resampling.BILINEAR)
     return np.maximum(np.asarray(large), 0)

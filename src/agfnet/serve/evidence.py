@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image as Pillow
 
 from agfnet.config import ModalityConfig
 from agfnet.data.readers import read_image
 from agfnet.explain.loading import View, load_views, stacked_views
 from agfnet.explain.modalities import contributions
-from agfnet.explain.occlusion import occlusion
+from agfnet.explain.occlusion import enlarged, occlusion
 from agfnet.inference.decision import calibrated
 from agfnet.inference.onnx_backend import OnnxBackend
 from agfnet.inference.predictor import Backend, Predictor, frame_passes
@@ -135,7 +134,7 @@ def evidence(
     elif isinstance(backend, OnnxBackend):
         names = [f"guide_{name}" for name in backend.modalities]
         guides = backend.run(names, images, present, np.arange(1))
-        found = [enlarged(guide, images[0].shape[1]) for guide in guides]
+        found = [enlarged(guide[0], images[0].shape[1:3])[None] for guide in guides]
     else:
         from agfnet.explain.maps import Explainer  # torch
         from agfnet.inference.torch_backend import TorchBackend
@@ -146,16 +145,6 @@ def evidence(
             return None
         found = maps[method]
     return [one[0] for one in found]
-
-
-def enlarged(values: Array, size: int) -> Array:
-    """Maps (B, h, w) as (B, size, size), linear between the middles of the cells."""
-    return np.stack(
-        [
-            np.asarray(Pillow.fromarray(one).resize((size, size), Pillow.Resampling.BILINEAR))
-            for one in values.astype(np.float32)
-        ]
-    )
 
 
 def layers(
