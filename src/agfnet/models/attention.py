@@ -72,11 +72,11 @@ class CrossAttention(nn.Module):
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     """(B, h, Q, e) and (B, h, K, e) to (B, h, Q, e); `bias` (B, 1, Q or 1, K) adds to the scores.
 
-    A bias that all queries share goes in as one more channel of the keys, which each query reads
-    with weight 1: a mask that learns would put PyTorch on a path that holds all scores (B, h, Q, K)
-    in memory and takes twice the time.
+    A mask that learns would put PyTorch on a path that holds all scores (B, h, Q, K) in memory and
+    takes twice the time. So a bias that all queries share goes in, as long as it learns, as one
+    more channel of the keys, which each query reads with weight 1.
     """
-    if bias is None or bias.shape[2] > 1:
+    if bias is None or bias.shape[2] > 1 or not bias.requires_grad:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
     width = q.shape[-1]
     q = torch.cat([q * width**-0.5, torch.ones_like(q[..., :1])], dim=-1)
