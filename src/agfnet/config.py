@@ -821,6 +821,9 @@ class StudyFile:
     evaluate: dict[str, str | dict[str, Any]] = field(default_factory=dict)
     """Further tables to score every run on: name to a cases table, or to changes of `cohort`. Of a
     table with a split, only test is scored."""
+    scoring: dict[str, Any] = field(default_factory=dict)
+    """How every run is scored: settings of `agfnet evaluate`, as in `{focus: 0, resamples: 200}`,
+    but for run, cases, split and name."""
     metrics: list[str] = field(
         default_factory=lambda: ["balanced_accuracy", "macro_auc", "nll", "ece", "aurc"]
     )

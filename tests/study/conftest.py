@@ -58,8 +58,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """
     done: list[str] = []
 
-    def train(config: TrainConfig, *, bar: bool) -> Path:
+    def train(config: TrainConfig, *, scoring: EvaluateConfig, bar: bool) -> Path:
         folder = begin(config)
+        assert scoring.run == str(folder)
         score(folder, "test", config, fold=config.data.fold or 0)
         done.append(config.name)
         return folder
@@ -91,7 +92,8 @@ def begin(config: TrainConfig) -> Path:
 
 
 def only_validation(config: EvaluateConfig) -> None:
-    """A trial must ask for nothing else."""
+    """A trial must ask for nothing else, and of its own folder."""
+    assert (Path(config.run) / "config.yaml").is_file()
     assert config.split == "val"
     assert config.cases is None
 

@@ -1,5 +1,6 @@
 import pytest
 
+from agfnet.config import EvaluateConfig
 from agfnet.errors import ConfigError
 from agfnet.study.plan import read_study, slug
 
@@ -66,6 +67,8 @@ def test_cohorts_are_shared_or_one_per_seed(study_file):
         ({"folds": [0]}, "a phantom cohort has a split"),
         ({"evaluate": {"x": {"presett": "easy"}}}, "evaluate.x: .*did you mean 'preset'"),
         ({"settings": {"x": {"optim": {"lrr": 1}}}}, "settings.x: .*did you mean 'lr'"),
+        ({"scoring": {"split": "val"}}, "scoring.split: the study decides it"),
+        ({"scoring": {"focal": 0}}, "scoring: .*did you mean 'focus'"),
         ({"search": {"parameters": {"optim.lrr": [1]}}}, "search.parameters: .*did you mean 'lr'"),
         ({"search": {"parameters": {"optim.lr": []}}}, "no choices"),
         ({"search": {"parameters": {"optim.lr": {"low": 2, "high": 1}}}}, "must be below high"),
@@ -78,6 +81,12 @@ def test_mistakes_are_refused_with_file_key_and_mend(study_file, changes, messag
     with pytest.raises(ConfigError, match=message) as error:
         read_study(path)
     assert str(error.value).startswith(str(path))
+
+
+def test_every_run_is_scored_as_the_study_says(study_file):
+    study = read_study(study_file(scoring={"focus": 0, "resamples": 50}))
+    for run in study.runs:
+        assert run.scoring == EvaluateConfig(run="", focus=0, resamples=50)
 
 
 def test_changes_of_a_cohort_need_one(study_file):

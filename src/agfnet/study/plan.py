@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 from agfnet.config import (
     DataConfig,
+    EvaluateConfig,
     ModelConfig,
     PhantomConfig,
     SearchConfig,
@@ -24,7 +25,8 @@ from agfnet.study.settings import build, lay_over, read_yaml
 from agfnet.study.variants import VARIANTS
 
 NETWORKS: tuple[str, ...] = get_args(get_type_hints(ModelConfig)["method"])
-OWN = ("name", "runs", "seed", "resume")  # the study decides these
+OWN = ("name", "runs", "seed", "resume")  # the study decides these, and of a scoring:
+OWN_SCORING = ("run", "cases", "split", "name")
 PLAIN = ""  # the setting of a study that names none
 TEST = "test"  # the table of results on the run's own test split
 
@@ -38,6 +40,8 @@ class Run:
     seed: int
     setting: str
     config: TrainConfig
+    scoring: EvaluateConfig
+    """How to score it; its folder is put in then."""
     evaluate: Mapping[str, str]
     """Further tables to score: name to path."""
     tables: tuple[str, ...] = (TEST,)
@@ -89,8 +93,15 @@ def read_study(path: str | Path) -> Study:
     reference = next(iter(methods)) if file.reference is None else file.reference
     known([reference], methods, f"{path}: reference")
     settings = file.settings or {PLAIN: {}}
+    scoring = _scoring(file, f"{path}: scoring")
     planned = [
-        _run(file, methods[method], (method, fold, seed, setting), f"{path}: settings.{setting}")
+        _run(
+            file,
+            methods[method],
+            (method, fold, seed, setting),
+            scoring=scoring,
+            where=f"{path}: settings.{setting}",
+        )
         for seed, fold, setting, method in product(
             file.seeds, [None] if file.folds is None else file.folds, settings, methods
         )
@@ -157,8 +168,21 @@ def _method(base: dict[str, Any], name: str, change: Any, where: str) -> dict[st
     )
 
 
+def _scoring(file: StudyFile, where: str) -> EvaluateConfig:
+    for name in OWN_SCORING:
+        if name in file.scoring:
+            raise ConfigError(f"{where}.{name}: the study decides it; leave it out")
+    start = plain(EvaluateConfig(run=""))
+    return build(EvaluateConfig, lay_over(start, file.scoring, EvaluateConfig, where), where)
+
+
 def _run(
-    file: StudyFile, method: dict[str, Any], key: tuple[str, int | None, int, str], where: str
+    file: StudyFile,
+    method: dict[str, Any],
+    key: tuple[str, int | None, int, str],
+    *,
+    scoring: EvaluateConfig,
+    where: str,
 ) -> Run:
     name, fold, seed, setting = key
     values = lay_over(method, file.settings.get(setting, {}), TrainConfig, where)
@@ -177,6 +201,7 @@ def _run(
             runs=str(Path(file.out) / "runs"),
             seed=seed,
         ),
+        scoring=scoring,
         evaluate={
             name: given if isinstance(given, str) else _table(file, seed, name)
             for name, given in file.evaluate.items()

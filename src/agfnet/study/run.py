@@ -10,11 +10,18 @@ from agfnet.evaluation.runs import Progress, calibrate_run, evaluate_run
 from agfnet.learning.fit import fit
 
 
-def run(config: TrainConfig, *, bar: bool = True, progress: Progress | None = None) -> Path:
+def run(
+    config: TrainConfig,
+    *,
+    scoring: EvaluateConfig | None = None,
+    bar: bool = True,
+    progress: Progress | None = None,
+) -> Path:
     """Make a run folder with everything in it; without a test split, nothing is evaluated.
 
     Args:
         config: the settings.
+        scoring: how to evaluate, of this very run; by default the plain settings.
         bar: show Lightning's progress bar during training.
         progress: told about calibration and evaluation.
 
@@ -31,5 +38,5 @@ def run(config: TrainConfig, *, bar: bool = True, progress: Progress | None = No
         data.cases, modalities=tuple(data.modalities), fold=data.fold, check_files=False
     )  # files are checked above
     if any(case.split == "test" for case in table):
-        evaluate_run(EvaluateConfig(run=str(folder)), progress=progress)
+        evaluate_run(scoring or EvaluateConfig(run=str(folder)), progress=progress)
     return folder

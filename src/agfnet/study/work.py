@@ -12,7 +12,6 @@ from typing import Literal
 import torch
 import yaml
 
-from agfnet.config import EvaluateConfig
 from agfnet.data.cases import read_cases
 from agfnet.data.folds import read_split
 from agfnet.data.splits import require_split
@@ -74,21 +73,20 @@ def attempt(run: Run) -> str | None:
 
 def complete(run: Run) -> None:
     """Train, calibrate and score, from where it was stopped; a trial is scored as it validates."""
+    scoring = replace(run.scoring, run=str(run.folder))
     if run.tables == (VAL,):
         fit(replace(run.config, resume=True), progress=False)
-        evaluate_run(EvaluateConfig(run=str(run.folder), split=VAL))
+        evaluate_run(replace(scoring, split=VAL))
     elif not result(run, TEST).is_file():
         data = run.config.data
         table = read_split(
             data.cases, modalities=tuple(data.modalities), fold=data.fold, check_files=False
         )
         require_split(table, TEST)  # before hours of training, not after
-        train_and_evaluate(replace(run.config, resume=True), bar=False)
+        train_and_evaluate(replace(run.config, resume=True), scoring=scoring, bar=False)
     for name, cases in run.evaluate.items():
         if not result(run, name).is_file():
-            evaluate_run(
-                EvaluateConfig(run=str(run.folder), cases=cases, name=name, split=part(run, cases))
-            )
+            evaluate_run(replace(scoring, cases=cases, name=name, split=part(run, cases)))
 
 
 def part(run: Run, cases: str) -> Literal["test"] | None:
