@@ -180,6 +180,9 @@ class BackboneConfig:
     """Further arguments for `timm.create_model`, for example `{pad_type: same}`."""
     shared: bool = False
     """All modalities use one backbone, with the same weights."""
+    frozen: bool = False
+    """Leave its weights as they are, and learn the rest only: for few cases or few processors, with
+    pretrained weights."""
 
 
 @dataclass(frozen=True)
@@ -379,6 +382,13 @@ class TrainConfig:
     """Seed of everything random."""
     resume: bool = False
     """Go on with the run of this name from its last finished epoch."""
+
+    def __post_init__(self) -> None:
+        if self.model.backbone.frozen and self.model.backbone.weights is None:
+            raise ConfigError(
+                "model.backbone.frozen: random weights would stay random; give pretrained ones with"
+                " model.backbone.weights"
+            )
 
 
 @dataclass(frozen=True)

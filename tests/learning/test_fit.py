@@ -8,10 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
+import torch
+from safetensors.torch import load_file, save_file
 
 from agfnet.config import TrainConfig
 from agfnet.data import dataset
 from agfnet.data.cache import FOLDER
+from agfnet.errors import ConfigError
 from agfnet.learning.fit import fit
 
 
@@ -60,3 +64,31 @@ def test_the_cache_stays_within_its_megabytes(
     fit(replace(settings, data=data, optim=optim, runs=str(tmp_path)), progress=False)
     assert 2**19 < (tmp_path / "cache" / "images.sqlite").stat().st_size <= 2**20
     assert "raise data.cache_mb" in caplog.text
+
+
+def test_a_frozen_backbone_leaves_training_as_it_came(
+    settings: TrainConfig, tmp_path: Path
+) -> None:
+    model = settings.model
+    with pytest.raises(ConfigError, match=r"model\.backbone\.frozen: .*give pretrained"):
+        replace(settings, model=replace(model, backbone=replace(model.backbone, frozen=True)))
+    file = tmp_path / "weights.safetensors"
+    backbone = replace(model.backbone, weights=str(file), frozen=True)
+    whole = timm.create_model(backbone.name, **backbone.options)
+    save_file(whole.state_dict(), file)
+    optim = replace(settings.optim, epochs=1)
+    folder = fit(
+        replace(
+            settings,
+            model=replace(model, backbone=backbone),
+            optim=optim,
+            name="frozen",
+            runs=str(tmp_path),
+        ),
+        progress=False,
+    )
+    given, learned = whole.state_dict(), load_file(folder / "bundle" / "model.safetensors")
+    found = [key for key in learned if key.startswith("backbones.")]
+    assert found
+    for key in found:
+        torch.testing.assert_close(learned[key], given[key.split(".net.", 1)[1]], rtol=0, atol=0)

@@ -96,6 +96,19 @@ def test_a_batch_without_the_view_still_trains() -> None:
     assert maps[-1].shape == (2, 32, 2, 2)
 
 
+def test_a_frozen_backbone_learns_nothing_and_keeps_its_statistics() -> None:
+    backbone = Backbone(name="resnet10t", scales=3, weights=None, options=OPTIONS, frozen=True)
+    network = Backbones([backbone], modalities=1).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    image = torch.randn(3, 3, 64, 64, requires_grad=True)
+    maps = network([image], torch.ones(3, 1, dtype=torch.bool))[0]
+    maps[-1].sum().backward()
+    assert image.grad is not None  # what views exchange between stages still learns
+    assert all(parameter.grad is None for parameter in network.parameters())
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
 def test_modalities_may_share_a_backbone() -> None:
     shared = Backbones([make()], modalities=2).eval()
     image = torch.randn(1, 3, 64, 64)

@@ -30,6 +30,7 @@ class Backbone(nn.Module):
         weights: None for random weights, `timm` for timm's published weights (a download), or the
             path of a `.safetensors` file with the full model's parameters in timm's names.
         options: further arguments for `timm.create_model`.
+        frozen: nothing in it is trained, the statistics of batch normalisation neither.
 
     Attributes:
         channels: C_s of each map, finest first.
@@ -39,7 +40,13 @@ class Backbone(nn.Module):
     """
 
     def __init__(
-        self, *, name: str, scales: int, weights: str | None, options: Mapping[str, Any]
+        self,
+        *,
+        name: str,
+        scales: int,
+        weights: str | None,
+        options: Mapping[str, Any],
+        frozen: bool = False,
     ) -> None:
         super().__init__()
         if not timm.is_model(name):
@@ -67,6 +74,13 @@ class Backbone(nn.Module):
         if len(self.channels) != scales:
             raise ConfigError(f"model.fusion.scales: '{name}' has no {scales} feature maps")
         self.channels_last = getattr(net, "output_fmt", Format.NCHW) == Format.NHWC
+        self.frozen = frozen
+        if frozen:
+            self.requires_grad_(False).train(False)
+
+    def train(self, mode: bool = True) -> Backbone:
+        """A frozen backbone stays in evaluation."""
+        return super().train(mode and not self.frozen)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Image (B, 3, H, W) to maps (B, C_s, H_s, W_s), finest first."""

@@ -56,7 +56,11 @@ def build_backbones(config: ModelConfig, modalities: int, scales: int) -> list[B
     backbone = config.backbone
     return [
         Backbone(
-            name=backbone.name, scales=scales, weights=backbone.weights, options=backbone.options
+            name=backbone.name,
+            scales=scales,
+            weights=backbone.weights,
+            options=backbone.options,
+            frozen=backbone.frozen,
         )
         for _ in range(1 if backbone.shared else modalities)
     ]
