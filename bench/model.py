@@ -42,6 +42,7 @@ from agfnet.terminal import show_table
 from agfnet.types import Batch
 
 CLASSES = 10
+PAUSE = 0.05  # seconds
 PEERS = [method for method in METHODS if method != "agfnet"]
 Rows = list[dict[str, object]]
 
@@ -83,10 +84,14 @@ def batch(size: int, count: int) -> Batch:
 
 
 def interleaved(works: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every work in every round; the first round only warms up."""
+    """Seconds of every work in every round; the first round only warms up.
+
+    The pause lets the threads of another library, which wait for work at full speed, fall asleep.
+    """
     times: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(rounds + 1):
         for name, work in works.items():
+            time.sleep(PAUSE)
             start = time.perf_counter()
             work()
             if turn:

@@ -47,6 +47,21 @@ def test_what_was_measured_is_in_the_bundle(exported: Path) -> None:
     assert {ONNX, INT8, "export.json"} <= set(read_bundle(exported).files)
 
 
+def test_int8_holds_no_rectifier_in_floats_and_no_attention_in_integers(exported: Path) -> None:
+    makers = {}
+    for file in (ONNX, INT8):
+        nodes = onnx.load(exported / "bundle" / file).graph.node
+        made = {name: node.op_type for node in nodes for name in node.output}
+        makers[file] = {
+            kind: {made[name] for node in nodes if node.op_type == kind for name in node.input[:1]}
+            for kind in ("Conv", "Relu", "MatMul", "Softmax")
+        }
+    assert "Conv" in makers[ONNX]["Relu"]
+    assert makers[INT8]["Relu"] == {"Add"}  # which ONNX Runtime joins with what follows
+    assert makers[INT8]["Conv"] == {"DequantizeLinear"}
+    assert "DequantizeLinear" not in makers[INT8]["MatMul"] | makers[INT8]["Softmax"]
+
+
 def test_predictions_agree_with_torch_frame_by_frame(exported: Path) -> None:
     bundle = read_bundle(exported)
     cases = read_cases(table_of(exported), modalities=tuple(bundle.config.modalities)).cases[:6]

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import onnx
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -21,6 +22,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from agfnet.files import replacing
 
+QUANTISED = ("Conv", "Relu", "Clip")
 Feed = Mapping[str, np.ndarray[Any, Any]]
 
 
@@ -50,8 +52,9 @@ def quiet() -> Iterator[None]:
 def quantise(source: Path, target: Path, feeds: Iterator[Feed]) -> None:
     """Write an int8 copy of a graph.
 
-    Convolutions alone are quantised, weights per channel, activations by the range that they have
-    on the batches: they are nearly all of the work, and attention is sensitive.
+    Convolutions alone are quantised, with the rectifiers between them, weights per channel,
+    activations by the range that they have on the batches: they are nearly all of the work, and
+    attention is sensitive.
 
     Args:
         source: the fp32 graph.
@@ -66,9 +69,26 @@ def quantise(source: Path, target: Path, feeds: Iterator[Feed]) -> None:
             temporary,
             Reader(feeds),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv"],
+            op_types_to_quantize=list(QUANTISED),
+            nodes_to_quantize=towards_convolutions(onnx.load(prepared).graph),
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
         )
+
+
+def towards_convolutions(graph: onnx.GraphProto) -> list[str]:
+    """Names of the convolutions of a graph, and of the rectifiers that lead to them.
+
+    A rectifier left in floats would be converted to and fro: a third of the time of an int8 ResNet.
+    """
+    makers = {name: node for node in graph.node for name in node.output}
+    waiting = [node for node in graph.node if node.op_type == "Conv"]
+    seen: dict[str, str] = {}
+    while waiting:
+        node = waiting.pop()
+        if node.name not in seen:
+            seen[node.name] = node.op_type
+            waiting += [makers[name] for name in node.input if name in makers]
+    return [name for name, kind in seen.items() if kind in QUANTISED]
