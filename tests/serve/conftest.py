@@ -6,53 +6,18 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
 from PIL import Image
 
-from agfnet.bundle import (
-    Abstention,
-    BundleConfig,
-    Calibration,
-    PredictionSets,
-    seal,
-    write_bundle,
-    write_calibration,
-)
-from agfnet.config import ModelConfig, default_modalities
 from agfnet.phantom.dicom import write_sweep
 
-from .live import CLASSES, LIMITS, NAME, SIZE, Live, encoded, graph, noise
+from .live import LIMITS, NAME, Live, encoded, make_bundle, noise
 
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A calibrated bundle with an ONNX graph, made without torch."""
-    folder = tmp_path_factory.mktemp("serve") / "bundle"
-    config = BundleConfig(
-        classes=CLASSES,
-        labels=None,
-        modalities=default_modalities(),
-        size=SIZE,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
-        model=ModelConfig(),
-        data_hash="none",
-    )
-    made = write_bundle(folder, {"w": np.zeros(1, np.float32)}, config, "# By colour\n")
-    write_calibration(
-        made,
-        Calibration(
-            temperature=0.7,
-            sets=PredictionSets("lac", 0.9, False, (0.75,) * 3),
-            abstention=Abstention(0.45, 0.1, 0.05, 0.1, 0.8),
-            ood_threshold=-0.5,
-        ),
-    )
-    onnx.save(graph(), folder / "model.onnx")
-    seal(folder)
-    return folder
+    return make_bundle(tmp_path_factory.mktemp("serve") / "bundle")
 
 
 @pytest.fixture(scope="session")

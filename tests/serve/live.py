@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,17 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from agfnet.bundle import (
+    Abstention,
+    BundleConfig,
+    Calibration,
+    PredictionSets,
+    seal,
+    write_bundle,
+    write_calibration,
+)
+from agfnet.config import ModalityConfig, ModelConfig, default_modalities
+
 SIZE = 32
 CLASSES = ("mole", "melanoma", "wart")
 MODALITIES = ("clinical", "ultrasound")
@@ -26,12 +37,41 @@ NAME = "Mueller"
 """Of a patient: it is in file names and in metadata, and must come out nowhere."""
 
 
-def graph() -> onnx.ModelProto:
-    """A network as `agfnet export` makes them: classes go by the mean colours of both images."""
-    weights = np.array([[3, 0, -1], [0, 3, 0], [-2, 0, 3], [1, 0, 0], [0, 1, 0], [0, 0, 2]])
+def make_bundle(folder: Path, modalities: Mapping[str, ModalityConfig] | None = None) -> Path:
+    """A calibrated bundle with an ONNX graph, made without torch."""
+    read = dict(modalities or default_modalities())
+    config = BundleConfig(
+        classes=CLASSES,
+        labels=None,
+        modalities=read,
+        size=SIZE,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        model=ModelConfig(),
+        data_hash="none",
+    )
+    made = write_bundle(folder, {"w": np.zeros(1, np.float32)}, config, "# By colour\n")
+    write_calibration(
+        made,
+        Calibration(
+            temperature=0.7,
+            sets=PredictionSets("lac", 0.9, False, (0.75,) * 3),
+            abstention=Abstention(0.45, 0.1, 0.05, 0.1, 0.8),
+            ood_threshold=-0.5,
+        ),
+    )
+    onnx.save(graph(list(read)), folder / "model.onnx")
+    seal(folder)
+    return folder
+
+
+def graph(modalities: Sequence[str]) -> onnx.ModelProto:
+    """A network as `agfnet export` makes them: classes go by the mean colours of the images."""
+    first, further = [[3, 0, -1], [0, 3, 0], [-2, 0, 3]], [[1, 0, 0], [0, 1, 0], [0, 0, 2]]
+    weights = np.array([*first, *further * (len(modalities) - 1)])
     constants = {"w": weights, "scale": np.array(1 / 255), "b": np.array([0.1, 0, -0.1])}
     nodes, means = [], []
-    for m, name in enumerate(MODALITIES):
+    for m, name in enumerate(modalities):
         nodes += [
             helper.make_node("Cast", [name], [f"{name}_f"], to=TensorProto.FLOAT),
             helper.make_node("Mul", [f"{name}_f", "scale"], [f"{name}_s"]),
@@ -49,19 +89,19 @@ def graph() -> onnx.ModelProto:
         helper.make_node("Add", ["raw", "b"], ["logits"]),
         helper.make_node("Identity", ["case"], ["case_out"]),
     ]
-    lists = {"hw": [1, 2], "c": [3], "m0": [0], "m1": [1]}
+    lists = {"hw": [1, 2], "c": [3], **{f"m{m}": [m] for m in range(len(modalities))}}
     start = [numpy_helper.from_array(v.astype(np.float32), k) for k, v in constants.items()]
     start += [numpy_helper.from_array(np.array(v, np.int64), k) for k, v in lists.items()]
     image = ("R", SIZE, SIZE, 3)
-    inputs = [helper.make_tensor_value_info(n, TensorProto.UINT8, image) for n in MODALITIES]
+    inputs = [helper.make_tensor_value_info(n, TensorProto.UINT8, image) for n in modalities]
     inputs += [
-        helper.make_tensor_value_info("present", TensorProto.BOOL, ("R", 2)),
+        helper.make_tensor_value_info("present", TensorProto.BOOL, ("R", len(modalities))),
         helper.make_tensor_value_info("case", TensorProto.INT64, ("R",)),
     ]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ("R", 3))]
     outputs += [
         helper.make_tensor_value_info(f"guide_{n}", TensorProto.FLOAT, ("R", SIZE, SIZE))
-        for n in MODALITIES
+        for n in modalities
     ]
     outputs.append(helper.make_tensor_value_info("case_out", TensorProto.INT64, ("R",)))
     made = helper.make_graph(nodes, "by colour", inputs, outputs, start)

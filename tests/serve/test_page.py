@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 import agfnet
+from agfnet.config import default_modalities
 from agfnet.serve.pictures import HINTS
 
-from .live import LIMITS, MODALITIES, NAME, Live, encoded, noise
+from .live import LIMITS, MODALITIES, NAME, Live, encoded, make_bundle, noise
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe_playwright = pytest.importorskip(
@@ -331,6 +332,29 @@ def test_a_token_is_asked_for_and_a_restart_is_survived(
         page.locator("#token").wait_for()  # it was kept in memory only
         page.get_by_role("button", name="Cancel").click()
         page.locator("#start [role=alert]", has_text="token").wait_for()
+    finally:
+        server.close()
+
+
+def test_another_model_after_a_restart_is_not_taken_for_the_old(
+    visit: Open, bundle: Path, photo: dict[str, Any], tmp_path: Path
+) -> None:
+    options = (*LIMITS, "--workers", "1", "--port", str(free_port()))
+    server = Live(bundle, *options)
+    try:
+        page = visit(server.url)
+        put(page, "clinical", photo)
+        server.close()
+        one = make_bundle(tmp_path / "other", {"clinical": default_modalities()["clinical"]})
+        server = Live(one, *options)
+        page.click("#ask")
+        page.locator("#answer [role=alert]", has_text="another model").wait_for()
+        assert page.locator(".verdict").count() == 0
+        page.get_by_role("button", name="Load anew").click()
+        page.locator("[data-modality=clinical]").wait_for()
+        assert page.locator("[data-modality]").count() == 1
+        put(page, "clinical", photo)
+        ask(page)
     finally:
         server.close()
 

@@ -132,7 +132,7 @@ async def internal(request: Request, error: Exception) -> Response:
 
 def add_lesions(app: FastAPI, service: Service) -> None:
     """What is asked about one lesion."""
-    failures = errors(408, 413, 415, 429, 503)
+    failures = errors(408, 412, 413, 415, 429, 503)
     modalities = list(service.bundle.config.modalities)
 
     @app.post(
@@ -174,11 +174,12 @@ def add_batches(app: FastAPI, service: Service) -> None:
         "/v1/batches",
         status_code=202,
         response_model=BatchStatus,
-        responses=errors(408, 413, 415, 429, 503),
+        responses=errors(408, 412, 413, 415, 429, 503),
         openapi_extra=zip_body(),
     )
     async def create(request: Request) -> Any:
         """Send a zip of images with a cases table."""
+        service.expect(request)
         return service.signed(request, (await batches.create(request)).status())
 
     @app.get("/v1/batches/{batch_id}", response_model=BatchStatus, responses=errors(404))

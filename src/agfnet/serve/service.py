@@ -170,11 +170,22 @@ class Service:
         Raises:
             Refused: there is no answer.
         """
+        self.expect(request)
         async with self.admitted() as folder:
             files, wanted = await self.lesion(request, folder, options)
             job = {"kind": kind, "files": files, **wanted.model_dump(by_alias=True)}
             found = await self.pool.run(job, rank=rank, wait_s=self.config.wait_s, long=long)
         return self.signed(request, found)
+
+    def expect(self, request: Request) -> None:
+        """Let pass who asks this model, or whichever there is (`If-Match`, RFC 9110, 13.1.1).
+
+        Raises:
+            Refused: the request is for another model.
+        """
+        wanted = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
+        if not wanted & {"*", f'"{self.model.get("sha256")}"'}:
+            raise Refused(412, "other_model", "this server has another model; see /v1/model")
 
     def signed(self, request: Request, found: Mapping[str, Any]) -> dict[str, Any]:
         """A reply with what every reply has."""

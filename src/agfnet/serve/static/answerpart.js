@@ -3,7 +3,7 @@ import { answerParts, passes, spoken } from "./answer.js";
 import { askJson, ServerError } from "./api.js";
 import { announce, at, fill, make } from "./dom.js";
 import { comparison, contributions, overlays } from "./evidence.js";
-import { problem } from "./problem.js";
+import { problem, wayOut } from "./problem.js";
 import { heading, saveReport } from "./report.js";
 import { say } from "./words.js";
 
@@ -85,8 +85,7 @@ export class AnswerPart {
     announce(say("asking"));
     try {
       const prediction = await this.post("/v1/predict", {});
-      const model = await askJson("/v1/model"); // the server may have been restarted with another
-      this.answer = { model, date: new Date(), prediction };
+      this.answer = { model: this.lesion.model, date: new Date(), prediction };
     } catch (error) {
       this.fail(error, () => this.ask());
       return;
@@ -146,7 +145,7 @@ export class AnswerPart {
           "div",
           { class: "error screen", role: "alert" },
           problem(failure.error, this.lesion.model.limits),
-          make("button", { type: "button", class: "main", onclick: failure.again }, say("again")),
+          wayOut(failure.error, failure.again),
         ),
       answer && explanation && this.evidence(answer, explanation),
     );

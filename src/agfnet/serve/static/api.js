@@ -35,6 +35,7 @@
 
 const PATIENCE = 3;
 let token = "";
+let model = "";
 /** @type {Promise<string | null> | null} */
 let asking = null;
 /** @type {(wrong: boolean) => Promise<string | null>} */
@@ -46,6 +47,14 @@ let askToken = async () => null;
  */
 export function onToken(ask) {
   askToken = ask;
+}
+
+/**
+ * From now on, ask this model only: another that a restart brings refuses.
+ * @param {string} sha256
+ */
+export function pin(sha256) {
+  model = sha256;
 }
 
 /** Why the server gave no answer. */
@@ -100,7 +109,9 @@ export const askJson = async (path, options) => (await ask(path, options)).json(
  * @param {string} bearer
  */
 async function send(path, options, bearer) {
-  const headers = new Headers(bearer ? [["Authorization", `Bearer ${bearer}`]] : []);
+  const headers = new Headers();
+  if (bearer) headers.set("Authorization", `Bearer ${bearer}`);
+  if (model) headers.set("If-Match", `"${model}"`);
   try {
     return await fetch(path, { ...options, headers });
   } catch (error) {

@@ -1,12 +1,12 @@
 /** The page: asks the server what it reads, then lets the parts do their work. */
 import { AnswerPart } from "./answerpart.js";
-import { askJson, onToken } from "./api.js";
+import { askJson, onToken, pin } from "./api.js";
 import { BatchPart } from "./batch.js";
 import { at, fill, make } from "./dom.js";
 import { takeFiles } from "./drop.js";
 import { Intake } from "./intake.js";
 import { Lesion } from "./lesion.js";
-import { problem } from "./problem.js";
+import { problem, wayOut } from "./problem.js";
 import { startTheme } from "./theme.js";
 import { askUser } from "./token.js";
 import { choose, current, languages, nameOf, say, speak } from "./words.js";
@@ -24,7 +24,7 @@ async function start() {
       fill(
         at("start"),
         make("div", { class: "error", role: "alert" }, problem(error, {})),
-        make("button", { type: "button", class: "main", onclick: start }, say("again")),
+        wayOut(error, start),
       );
     show();
   }
@@ -32,6 +32,7 @@ async function start() {
 
 /** @param {import("./api.js").Model} model */
 function open(model) {
+  pin(model.sha256);
   at("start").hidden = true;
   for (const id of ["lesion", "answer", "batch", "about"]) at(id).hidden = false;
   lesion = new Lesion(model);

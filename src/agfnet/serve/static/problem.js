@@ -26,6 +26,17 @@ export function problem(error, limits) {
 }
 
 /**
+ * What to do about it: try again, or load the page anew if it is about a model that is gone.
+ * @param {unknown} error
+ * @param {() => void} again
+ */
+export function wayOut(error, again) {
+  const stale = error instanceof ServerError && error.code === "other_model";
+  const [onclick, text] = stale ? [() => location.reload(), "reload"] : [again, "again"];
+  return make("button", { type: "button", class: "main", onclick }, say(text));
+}
+
+/**
  * The server's words, without the place, which counts from 0 and is where the page shows this.
  * @param {ServerError} error
  */

@@ -41,6 +41,7 @@ export default {
   asking: "Working on the answer…",
   waiting: "The server is busy. Trying again in {seconds} s…",
   again: "Try again",
+  reload: "Load anew",
   clear: "Start over",
 
   "answer.title": "Answer",
@@ -137,6 +138,8 @@ export default {
     "The server does not know the address by which you opened this page. Ask who runs it.",
   "error.unauthorized": "The server asks for a token.",
   "error.cross_site": "The server refused, because another site asked. Open its own page.",
+  "error.other_model":
+    "The server has another model now. Load the page anew, and choose the images again.",
   "error.not_found":
     "There is no such thing on the server, or no more. It may have been restarted: start again.",
   "error.method_not_allowed": "The server does not take this kind of request.",

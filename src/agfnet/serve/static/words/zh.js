@@ -40,6 +40,7 @@ export default {
   asking: "正在分析…",
   waiting: "服务器繁忙，{seconds} 秒后重试…",
   again: "重试",
+  reload: "重新加载",
   clear: "重新开始",
 
   "answer.title": "结果",
@@ -131,6 +132,7 @@ export default {
   "error.unknown_host": "服务器不认识您打开本页面所用的地址。请联系管理者。",
   "error.unauthorized": "服务器需要令牌。",
   "error.cross_site": "请求来自其他网站，服务器已拒绝。请打开服务器自己的页面。",
+  "error.other_model": "服务器已更换模型。请重新加载页面，并重新选择图像。",
   "error.not_found": "服务器上没有此项，或已不存在。服务器可能已重启：请重新开始。",
   "error.method_not_allowed": "服务器不接受此类请求。",
   "error.upload_too_slow": "上传时间过长。请重试，或发送较小的文件。",
