@@ -3,6 +3,8 @@ import io
 import json
 import math
 import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -68,6 +70,23 @@ def test_latex_holds_no_letter_that_it_would_read_as_a_command():
         for line in row.splitlines():
             assert line.endswith(r" \\")
             assert len(re.findall(r"(?<!\\)&", line)) == 2
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_is_set_on_a_page_of_a_paper(tmp_path):
+    (tmp_path / "half-test.tex").write_text(latex(grids(_section()), "half-test"))
+    (tmp_path / "paper.tex").write_text(
+        r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{half-test}\end{document}"
+    )
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout.decode("latin-1")
+    assert b"Overfull" not in done.stdout
+    assert (tmp_path / "paper.pdf").is_file()
 
 
 def test_every_special_letter_is_escaped():
