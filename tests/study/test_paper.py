@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agfnet.config import StudyFile
+from agfnet.phantom.plan import observers
 from agfnet.phantom.presets import resolve
 from agfnet.study.plan import NETWORKS, read_study
 from agfnet.study.variants import VARIANTS
@@ -22,7 +23,7 @@ def test_study(path: Path) -> None:
     assert study.reference == "AGFnet"
     assert study.out == Path("runs/paper") / path.stem
     for cohort in study.cohorts:
-        resolve(cohort)
+        observers(resolve(cohort))
 
 
 def test_every_study_has_a_gpu_size_with_the_same_methods_or_more() -> None:

@@ -282,6 +282,8 @@ def missing_rates(table: ClassTable, rate: float, *, by_class: bool) -> Array:
 
     By class, benign lesions lack the view three times as often as malignant ones.
     """
-    weight = np.where(table.malignant, 1.0, 3.0) if by_class else np.ones(len(table.prior))
+    if not by_class:
+        return np.full(len(table.prior), rate)
+    weight = np.where(table.malignant, 1.0, 3.0)
     rates: Array = rate * weight / float(table.prior @ weight)
     return rates
