@@ -15,7 +15,11 @@ from agfnet.study.tables import as_csv, as_json, escape, grids, latex, markdown,
 METHODS = ("AGFnet", "late_fusion & co", "100% | $x$")
 
 
-def _section(p: float = 0.01, seeds: int = 3) -> Section:
+METRICS = ("macro_auc", "nll")
+ALL = (*METRICS, "accuracy", "balanced_accuracy", "ece", "aurc", "brier")
+
+
+def _section(p: float = 0.01, seeds: int = 3, metrics: tuple[str, ...] = METRICS) -> Section:
     cells = {
         (method, metric): Cell(
             method=method,
@@ -34,16 +38,16 @@ def _section(p: float = 0.01, seeds: int = 3) -> Section:
             p_networks=math.nan,
         )
         for number, method in enumerate(METHODS)
-        for metric in ("macro_auc", "nll")
+        for metric in metrics
     }
     return Section(
         setting="half",
         table="test",
         reference="AGFnet",
         methods=METHODS,
-        metrics=("macro_auc", "nll"),
+        metrics=metrics,
         cells=cells,
-        friedman={"macro_auc": 0.03, "nll": math.nan},
+        friedman=dict.fromkeys(metrics, 0.03) | {"nll": math.nan},
         runs=9,
         patients=40,
         cases=60,
@@ -62,21 +66,23 @@ def test_latex_holds_no_letter_that_it_would_read_as_a_command():
     assert r"late\_fusion \& co" in text
     assert r"100\% | \$x\$" in text
     body = re.sub(r"\\label\{[^}]*\}", "", text)
-    assert not re.search(r"(?<!\\)[_#%](?! |R|N)", body.split("booktabs}.", 1)[1])
+    assert not re.search(r"(?<!\\)[_#%](?! |R|N)", body.split("graphicx}.", 1)[1])
     assert all(ord(letter) < 128 for letter in text)
     plain = text.replace(r"\\", "").replace(r"\{", "").replace(r"\}", "")
     assert plain.count("{") == plain.count("}")
     for row in re.findall(r"\\midrule\n(.*?)\n\\bottomrule", text, flags=re.DOTALL):
-        for line in row.splitlines():
+        for line in row.split("\n\\addlinespace\n"):
             assert line.endswith(r" \\")
             assert len(re.findall(r"(?<!\\)&", line)) == 2
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_is_set_on_a_page_of_a_paper(tmp_path):
-    (tmp_path / "half-test.tex").write_text(latex(grids(_section()), "half-test"))
+@pytest.mark.parametrize("metrics", [METRICS, ALL], ids=["few", "many"])
+def test_latex_is_set_within_the_text_of_a_paper(metrics, tmp_path):
+    (tmp_path / "half-test.tex").write_text(latex(grids(_section(metrics=metrics)), "half-test"))
     (tmp_path / "paper.tex").write_text(
-        r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{half-test}\end{document}"
+        r"\documentclass{article}\usepackage{booktabs,graphicx}"
+        r"\begin{document}\input{half-test}\end{document}"
     )
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"],
@@ -85,7 +91,7 @@ def test_latex_is_set_on_a_page_of_a_paper(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout.decode("latin-1")
-    assert b"Overfull" not in done.stdout
+    assert b"Overfull" not in done.stdout  # hbox or vbox
     assert (tmp_path / "paper.pdf").is_file()
 
 

@@ -155,24 +155,27 @@ LATEX = {
 
 
 def latex(tables: Sequence[Grid], name: str) -> str:
-    """The tables of a section for a paper; the package booktabs is all that they need."""
-    parts = [f"% {NOTICE}\n% Needs \\usepackage{{booktabs}}."]
+    """The tables of a section for a paper, no wider than its text."""
+    parts = [f"% {NOTICE}\n% Needs \\usepackage{{booktabs,graphicx}}."]
     for number, one in enumerate(tables, start=1):
-        rows = "\n".join(" & ".join(map(_latex_cell, row)) + r" \\" for row in one.rows)
+        lines = [" & ".join(map(_latex_cell, row)) + r" \\" for row in one.rows]
+        rows = "\n\\addlinespace\n".join(lines)
         parts.append(
             "\\begin{table}\n\\centering\\footnotesize\n"
             f"\\caption{{{escape(one.title)}. {escape(one.note)} {escape(NOTICE)}}}\n"
             f"\\label{{tab:{name}-{number}}}\n"
+            "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{"
             f"\\begin{{tabular}}{{l{'r' * (len(one.head) - 1)}}}\n\\toprule\n"
-            + " & ".join(map(escape, one.head))
-            + f" \\\\\n\\midrule\n{rows}\n\\bottomrule\n\\end{{tabular}}\n\\end{{table}}"
+            + " & ".join(_latex_cell(text.replace(" ", "\n", 1)) for text in one.head)
+            + f" \\\\\n\\midrule\n{rows}\n\\bottomrule\n\\end{{tabular}}}}\n\\end{{table}}"
         )
     return "\n\n".join(parts) + "\n"
 
 
 def _latex_cell(text: str) -> str:
-    first, _, more = map(escape, text.partition("\n"))
-    return rf"\shortstack[r]{{{first}\\{{\scriptsize {more}}}}}" if more else first
+    first, *more = map(escape, text.replace(", p ", "\np ").splitlines())
+    small = "".join(rf"\\{{\scriptsize {line}}}" for line in more)
+    return rf"\begin{{tabular}}[t]{{@{{}}r@{{}}}}{first}{small}\end{{tabular}}" if more else first
 
 
 def escape(text: str) -> str:
@@ -240,9 +243,9 @@ def _differences(section: Section) -> Grid:
         if cell is None or not math.isfinite(cell.difference):
             return DASH
         low, high = (figure(x, signed=True) for x in (cell.difference_low, cell.difference_high))
+        told = f", {cell.verdict}" if cell.verdict in ("better", "worse") else ""
         return (
-            f"{figure(cell.difference, signed=True)}, {p_value(cell.p_holm)}\n"
-            f"{low} to {high}{'; ' if cell.verdict else ''}{cell.verdict}"
+            f"{figure(cell.difference, signed=True)}{told}\n{low} to {high}, {p_value(cell.p_holm)}"
         )
 
     return Grid(
