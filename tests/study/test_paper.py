@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,11 @@ import pytest
 from agfnet.config import StudyFile
 from agfnet.phantom.plan import observers
 from agfnet.phantom.presets import resolve
-from agfnet.study.plan import NETWORKS, read_study
+from agfnet.study.plan import NETWORKS, read_study, slug
 from agfnet.study.variants import VARIANTS
 
 PAPER = Path(__file__).parents[2] / "paper"
+RESULTS = PAPER / "results"
 STUDIES = sorted(PAPER.glob("*.yaml"))
 
 
@@ -34,6 +37,21 @@ def test_every_study_has_a_gpu_size_with_the_same_methods_or_more() -> None:
         assert set(small.methods) <= set(large.methods)
         assert small.settings == large.settings
         assert name in (PAPER / "README.md").read_text()
+
+
+@pytest.mark.parametrize("path", [p for p in STUDIES if (RESULTS / p.stem).is_dir()], ids=str)
+def test_what_came_out_is_of_the_study_as_it_stands(path: Path) -> None:
+    study = read_study(path)
+    tables = {slug(name) for name in ("test", *study.file.evaluate)}
+    settings = {slug(name) for name in study.settings}
+    for setting, table in product(settings, tables):
+        name = "-".join(filter(None, (setting, table)))
+        found = json.loads((RESULTS / path.stem / f"{name}.json").read_text())
+        assert {row["method"] for row in found["rows"]} == set(study.methods)
+        assert {row["metric"] for row in found["rows"]} == set(study.file.metrics)
+        assert {row["seeds"] for row in found["rows"]} == {len(study.file.seeds)}
+        for kind in ("md", "tex", "csv"):
+            assert (RESULTS / path.stem / f"{name}.{kind}").is_file()
 
 
 def test_the_docs_name_every_key_and_variant() -> None:
