@@ -37,7 +37,8 @@ from agfnet.inference.predictor import Predictor
 from agfnet.terminal import show_table
 from inference import random_bundle
 
-CASES = 24
+CASES = 48  # so many that one worker's waiting for the other's last does not count
+Body = tuple[bytes, dict[str, str]]
 
 
 def main() -> None:
@@ -119,9 +120,7 @@ async def measured(
     cases: list[dict[str, list[Path]]],
 ) -> list[dict[str, object]]:
     """All figures."""
-    bodies = [
-        [(name, ("x", path.read_bytes())) for name, (path,) in case.items()] for case in cases
-    ]
+    bodies = [encoded(case) for case in cases]
     limits = httpx2.Limits(max_connections=None)
     async with httpx2.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
         alone, served = await throughput(chosen, client, predictor, cases, bodies)
@@ -164,7 +163,7 @@ async def throughput(
     client: httpx2.AsyncClient,
     predictor: Predictor,
     cases: list[dict[str, list[Path]]],
-    bodies: list[list[tuple[str, tuple[str, bytes]]]],
+    bodies: list[Body],
 ) -> tuple[list[float], list[float]]:
     """Lesions a second of the predictor alone and of the server, round by round."""
     alone, served = [], []
@@ -174,7 +173,7 @@ async def throughput(
         middle = time.perf_counter()
         rest = iter(bodies)
 
-        async def ask(rest: Iterator[list[tuple[str, tuple[str, bytes]]]] = rest) -> None:
+        async def ask(rest: Iterator[Body] = rest) -> None:
             for body in rest:
                 status, _ = await once(client, body)
                 assert status == 200
@@ -190,7 +189,7 @@ async def throughput(
 async def flood(
     chosen: argparse.Namespace,
     client: httpx2.AsyncClient,
-    bodies: list[list[tuple[str, tuple[str, bytes]]]],
+    bodies: list[Body],
     rate: float,
     pid: int,
 ) -> tuple[Counter[int], list[float], list[float]]:
@@ -222,12 +221,18 @@ async def flood(
     return statuses, seconds, memory
 
 
-async def once(
-    client: httpx2.AsyncClient, body: list[tuple[str, tuple[str, bytes]]]
-) -> tuple[int, float]:
+def encoded(case: dict[str, list[Path]]) -> Body:
+    """A request's content and headers, made once: the client has the same cores as the server."""
+    files = [(name, ("x", path.read_bytes())) for name, (path,) in case.items()]
+    request = httpx2.Request("POST", "http://localhost", files=files)
+    return request.read(), {"content-type": request.headers["content-type"]}
+
+
+async def once(client: httpx2.AsyncClient, body: Body) -> tuple[int, float]:
     """Status and seconds of one request."""
+    content, headers = body
     start = time.perf_counter()
-    reply = await client.post("/v1/predict", files=body)
+    reply = await client.post("/v1/predict", content=content, headers=headers)
     return reply.status_code, time.perf_counter() - start
 
 
