@@ -210,6 +210,7 @@ def test_batches_cover_the_cases(cases: list[Case]):
     assert sorted(torch.cat([batch.index for batch in found]).tolist()) == list(range(9))
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a single core
 def test_workers_cache_and_resuming_change_nothing(cases: list[Case], cache: ImageCache):
     """Also across epochs of workers that live on: the epoch comes with the position."""
     expected = [batches(make(cases, augment=True), epoch=epoch) for epoch in range(3)]
@@ -262,6 +263,7 @@ def test_cached_images_are_not_read_again(
     assert [path for path, _ in make(cases, training=False).images()] == firsts
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a single core
 def test_what_workers_keep_all_processes_find(
     cases: list[Case], cache: ImageCache, monkeypatch: pytest.MonkeyPatch
 ):

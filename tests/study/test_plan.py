@@ -66,6 +66,7 @@ def test_cohorts_are_shared_or_one_per_seed(study_file):
         ({"cohort": {"seed": 3}, "cohort_per_seed": True}, "cohort.seed: the study decides it"),
         ({"folds": [0]}, "a phantom cohort has a split"),
         ({"evaluate": {"x": {"presett": "easy"}}}, "evaluate.x: .*did you mean 'preset'"),
+        ({"evaluate": {"x": {"preset": "easy"}}}, "evaluate.x: changes nothing of the cohort"),
         ({"settings": {"x": {"optim": {"lrr": 1}}}}, "settings.x: .*did you mean 'lr'"),
         ({"scoring": {"split": "val"}}, "scoring.split: the study decides it"),
         ({"scoring": {"focal": 0}}, "scoring: .*did you mean 'focus'"),

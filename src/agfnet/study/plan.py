@@ -21,6 +21,7 @@ from agfnet.config import (
 from agfnet.data.problems import near
 from agfnet.errors import ConfigError
 from agfnet.evaluation.metrics import METRICS
+from agfnet.phantom.presets import resolve
 from agfnet.study.settings import build, lay_over, read_yaml
 from agfnet.study.variants import VARIANTS
 
@@ -267,5 +268,16 @@ def _cohorts(file: StudyFile, where: str) -> tuple[PhantomConfig, ...]:
             values["out"] = str(_cohort_folder(file, seed, name))
             if file.cohort_per_seed:
                 values["seed"] = seed
-            made.append(build(PhantomConfig, values, place))
+            config = build(PhantomConfig, values, place)
+            drawn = _drawn(config)
+            if not name:
+                own = drawn
+            elif drawn == own:
+                raise ConfigError(f"{place}: changes nothing of the cohort; give it other values")
+            made.append(config)
     return tuple(made)
+
+
+def _drawn(config: PhantomConfig) -> dict[str, Any]:
+    """All that decides about a cohort, with what its preset says."""
+    return plain(replace(config, out="")) | plain(resolve(config))

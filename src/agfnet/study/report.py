@@ -11,7 +11,7 @@ from agfnet.evaluation.page import drawing, page, table
 from agfnet.files import write_text
 from agfnet.study import plots
 from agfnet.study.collect import Progress, Section, sections
-from agfnet.study.plan import Study
+from agfnet.study.plan import Study, slug
 from agfnet.study.tables import Grid, file_name, grids, seeds_note, verdicts, write_tables
 
 REPORT = "report.html"
@@ -55,7 +55,7 @@ def curves(study: Study, found: Sequence[Section]) -> dict[str, str]:
     for name in dict.fromkeys(section.table for section in found):
         chosen = [s for s in found if s.table == name and s.setting in fractions]
         if len({fractions[section.setting] for section in chosen}) > 1:
-            drawn[f"learning-curves-{name}"] = plots.learning_curves(fractions, chosen)
+            drawn[f"learning-curves-{slug(name)}"] = plots.learning_curves(fractions, chosen)
     return drawn
 
 
