@@ -76,7 +76,7 @@ class Backbone(nn.Module):
         self.channels_last = getattr(net, "output_fmt", Format.NCHW) == Format.NHWC
         self.frozen = frozen
         if frozen:
-            self.requires_grad_(False).train(False)
+            self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Backbone:
         """A frozen backbone stays in evaluation."""

@@ -8,9 +8,7 @@ import { heading, saveReport } from "./report.js";
 import { say } from "./words.js";
 
 /**
- * @typedef {{
- *   model: import("./api.js").Model, date: Date, prediction: import("./api.js").Prediction,
- * }} Answer
+ * @typedef {{date: Date, prediction: import("./api.js").Prediction}} Answer
  */
 
 /** Answers one lesion. */
@@ -85,7 +83,7 @@ export class AnswerPart {
     announce(say("asking"));
     try {
       const prediction = await this.post("/v1/predict", {});
-      this.answer = { model: this.lesion.model, date: new Date(), prediction };
+      this.answer = { date: new Date(), prediction };
     } catch (error) {
       this.fail(error, () => this.ask());
       return;
@@ -93,12 +91,12 @@ export class AnswerPart {
     this.work("");
     announce(spoken(this.answer.prediction).join(" "));
     at("answer").focus();
-    const { model, prediction } = this.answer;
+    const { prediction } = this.answer;
     const name = prediction.predicted;
     await this.explain({
       class: name,
       pass: strongest(prediction.frames, name),
-      method: model.methods[0],
+      method: this.lesion.model.methods[0],
     });
   }
 
@@ -137,7 +135,7 @@ export class AnswerPart {
     fill(
       at("answer-body"),
       answer && this.paper(answer),
-      answer && answerParts(answer.prediction, answer.model.coverage),
+      answer && answerParts(answer.prediction, this.lesion.model.coverage),
       !answer && !busy && !failure && make("p", { class: "quiet" }, say("answer.empty")),
       busy && make("p", { class: "busy screen" }, say(busy, { seconds })),
       failure &&
@@ -156,7 +154,8 @@ export class AnswerPart {
    * @param {Answer} answer
    * @param {import("./api.js").Explanation} explanation
    */
-  evidence({ model, prediction }, explanation) {
+  evidence({ prediction }, explanation) {
+    const { model } = this.lesion;
     const choice = this.choice ?? { class: explanation.class, pass: 0, method: model.methods[0] };
     const count = prediction.frames.length;
     return [
@@ -168,8 +167,8 @@ export class AnswerPart {
   }
 
   /** @param {Answer} answer */
-  paper({ model, date, prediction }) {
-    return heading(model, date, prediction.request_id, at("reference").value);
+  paper({ date, prediction }) {
+    return heading(this.lesion.model, date, prediction.request_id, at("reference").value);
   }
 
   /** Renew what stands above a report. */
