@@ -138,14 +138,19 @@ def plain(config: object) -> dict[str, Any]:
     return asdict(config)  # type: ignore[call-overload]
 
 
+def _leave_out(names: Sequence[str], given: Mapping[str, Any], where: str) -> None:
+    """Raise ConfigError for the first name that is given, but is the study's to decide."""
+    for name in names:
+        if name in given:
+            raise ConfigError(f"{where}.{name}: the study decides it; leave it out")
+
+
 def _named(methods: list[str] | dict[str, Any]) -> dict[str, Any]:
     return dict.fromkeys(methods) if isinstance(methods, list) else methods
 
 
 def _base(file: StudyFile, where: str) -> dict[str, Any]:
-    for name in OWN:
-        if name in file.base:
-            raise ConfigError(f"{where}: base.{name}: the study decides it; leave it out")
+    _leave_out(OWN, file.base, f"{where}: base")
     start = plain(TrainConfig(data=DataConfig(cases="")))
     base = lay_over(start, file.base, TrainConfig, f"{where}: base")
     config = build(TrainConfig, base, f"{where}: base")
@@ -170,9 +175,7 @@ def _method(base: dict[str, Any], name: str, change: Any, where: str) -> dict[st
 
 
 def _scoring(file: StudyFile, where: str) -> EvaluateConfig:
-    for name in OWN_SCORING:
-        if name in file.scoring:
-            raise ConfigError(f"{where}.{name}: the study decides it; leave it out")
+    _leave_out(OWN_SCORING, file.scoring, where)
     start = plain(EvaluateConfig(run=""))
     return build(EvaluateConfig, lay_over(start, file.scoring, EvaluateConfig, where), where)
 
@@ -256,9 +259,8 @@ def _cohorts(file: StudyFile, where: str) -> tuple[PhantomConfig, ...]:
                 "cohort; name a cases table"
             )
         return ()
-    for name in ("out", *(["seed"] if file.cohort_per_seed else [])):
-        if name in file.cohort:
-            raise ConfigError(f"{where}: cohort.{name}: the study decides it; leave it out")
+    own = ("out", "seed") if file.cohort_per_seed else ("out",)
+    _leave_out(own, file.cohort, f"{where}: cohort")
     start = lay_over(plain(PhantomConfig(out="")), file.cohort, PhantomConfig, f"{where}: cohort")
     made = []
     for seed in file.seeds if file.cohort_per_seed else file.seeds[:1]:
@@ -271,8 +273,8 @@ def _cohorts(file: StudyFile, where: str) -> tuple[PhantomConfig, ...]:
             config = build(PhantomConfig, values, place)
             drawn = _drawn(config)
             if not name:
-                own = drawn
-            elif drawn == own:
+                first = drawn
+            elif drawn == first:
                 raise ConfigError(f"{place}: changes nothing of the cohort; give it other values")
             made.append(config)
     return tuple(made)
