@@ -1,6 +1,8 @@
 """What each part of AGFnet is worth on MILK10k (clinical close-up and dermoscopy), cross-validated.
 
     python bench/ablation_milk10k.py --source FOLDER --weights FILE --json FILE
+    python bench/ablation_milk10k.py --source FOLDER --weights FILE --json FILE \
+        --size 224 --every 2 --out runs/resolution_milk10k --variants AGFnet "full resolution"
 
 Two CPU cores cannot train the backbones of so many networks. They are frozen here (ImageNet
 weights, nothing learned from skin), and their maps are computed once: of each image as it is, in
@@ -44,7 +46,6 @@ from agfnet.terminal import bar, say, show_table
 from agfnet.types import Batch
 
 VIEWS = ("clinical", "dermoscopic")
-SIZE = 96
 VARIATIONS = 3
 FOLDS = 2
 RESAMPLES = 400
@@ -63,6 +64,8 @@ def main() -> None:
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--folds", nargs="*", type=int, default=list(range(FOLDS)))
+    parser.add_argument("--size", type=int, default=96, help="side of the images, in pixels")
+    parser.add_argument("--every", type=int, default=1, help="take every so many-th lesion only")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", type=Path)
@@ -76,10 +79,10 @@ def main() -> None:
     if not table.exists():
         import_milk10k(chosen.source, chosen.out)
     base = settings(table, chosen.weights, chosen.out)
-    base = replace(base, data=replace(base.data, size=SIZE))
+    base = replace(base, data=replace(base.data, size=chosen.size))
     cases, classes, _ = map_labels(read_cases(table, modalities=VIEWS), base.data.labels)
-    cases = draw_folds(cases, folds=FOLDS)
-    maps = feature_maps(base, cases, chosen.out / f"maps-{SIZE}")
+    cases = draw_folds(cases[:: chosen.every], folds=FOLDS)
+    maps = feature_maps(base, cases, chosen.out / f"maps-{chosen.size}")
     base = replace(
         base,
         optim=OptimConfig(
@@ -100,6 +103,7 @@ def feature_maps(config: TrainConfig, cases: tuple[Case, ...], folder: Path) -> 
     mean, std = (config.model.backbone.mean, config.model.backbone.std)
     assert mean
     assert std
+    size = config.data.size
     backbone = build_backbones(config.model, 1, scales=3)[0].eval()
     for view in VIEWS:
         done = folder / view / "done"
@@ -108,7 +112,7 @@ def feature_maps(config: TrainConfig, cases: tuple[Case, ...], folder: Path) -> 
         (folder / view).mkdir(parents=True, exist_ok=True)
         images = np.stack(
             [
-                load(c.images[view][0], size=SIZE, modality=config.data.modalities[view])
+                load(c.images[view][0], size=size, modality=config.data.modalities[view])
                 for c in cases
             ]
         )

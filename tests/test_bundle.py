@@ -165,7 +165,7 @@ def test_verify_refuses_each_with_one_line(
     elif fault == "missing":
         (bundle / "card.md").unlink()
     elif fault == "schema":
-        config.write_text(json.dumps(json.loads(config.read_text()) | {"schema": 3}))
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"schema": 99}))
         seal(bundle)
     elif fault == "path":
         with (bundle / "SHA256SUMS").open("a") as file:
@@ -193,3 +193,11 @@ def test_a_bundle_of_schema_1_is_read(bundle: Path) -> None:
     read = read_bundle(bundle)
     assert read.calibration.temperature == 1.5
     assert set(read.files) == {"config.json", "calibration.json", "model.safetensors"}
+
+
+def test_a_network_from_before_resolution_keeps_every_place(bundle: Path) -> None:
+    config = json.loads((bundle / "config.json").read_text())
+    assert config["model"]["fusion"].pop("resolution") < 4096
+    (bundle / "config.json").write_text(json.dumps(config | {"schema": 2}))
+    seal(bundle)
+    assert read_bundle(bundle).config.model.fusion.resolution == 4096

@@ -21,8 +21,9 @@ from agfnet.errors import BundleError
 from agfnet.files import replacing, write_json, write_text
 
 T = TypeVar("T")
-SCHEMA = 2
-"""2: SHA256SUMS. Schema 1 has none and is read as it is; its other files are the same."""
+SCHEMA = 3
+"""3: `model.fusion.resolution`, without which a network uses every place of its feature maps.
+2: SHA256SUMS, which schema 1 does not have."""
 WEIGHTS = "model.safetensors"
 NEEDED = ("config.json", "calibration.json", WEIGHTS)
 SUMS = "SHA256SUMS"
@@ -272,6 +273,8 @@ def read_config(path: Path) -> BundleConfig:
     try:
         settings = json.loads(path.read_bytes())
         schema = int(settings["schema"])
+        if schema < 3:
+            settings["model"]["fusion"]["resolution"] = 4096
     except (ValueError, TypeError, KeyError) as error:
         raise BundleError(f"{path}: damaged: {error or 'no schema'}") from error
     if schema > SCHEMA:
@@ -279,7 +282,7 @@ def read_config(path: Path) -> BundleConfig:
             f"{path.parent}: written by agfnet {settings.get('agfnet', 'unknown')} with schema"
             f" {schema}, newer than {SCHEMA}; update agfnet"
         )
-    return read_json(path, BundleConfig)
+    return parse(path, json.dumps(settings), BundleConfig)
 
 
 def describe(bundle: Bundle) -> dict[str, str]:
@@ -299,8 +302,13 @@ def describe(bundle: Bundle) -> dict[str, str]:
 
 def read_json(path: Path, kind: type[T]) -> T:
     """Read JSON into a dataclass, every field checked."""
+    return parse(path, path.read_bytes(), kind)
+
+
+def parse(path: Path, text: str | bytes, kind: type[T]) -> T:
+    """A file's JSON as a dataclass, every field checked."""
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        return TypeAdapter(kind).validate_json(text)
     except (ValidationError, UnicodeDecodeError) as error:
         first = str(error).splitlines()
         raise BundleError(f"{path}: damaged: {' '.join(first[:3])}") from error

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from agfnet.models.attention import Context, CrossAttention, PositionEmbedding, pool_context
-from agfnet.models.local_learning import LocalLearning, Tokens, join
+from agfnet.models.local_learning import LocalLearning, Tokens, at_most, join
 
 DIM, HEADS = 8, 2
 SHAPES = ((4, 6), (2, 3))
@@ -126,6 +126,22 @@ def test_without_a_guide_all_tokens_count_alike() -> None:
     layer = Tokens(channels=(3,), dim=DIM, grid=2, guided=False)
     _, guide, _ = layer([torch.randn(2, 3, 4, 6)], torch.tensor([True, True]))
     assert (guide == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((16, 16), (16, 16)), ((28, 28), (14, 14)), ((17, 5), (9, 3)), ((56, 42), (14, 11))],
+)
+def test_a_fine_map_is_averaged_in_blocks(
+    shape: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    feature = torch.randn(2, 3, *shape)
+    found = at_most(feature, 16)
+    assert found.shape == (2, 3, *expected)
+    if shape == expected:
+        assert found is feature
+    elif shape == (28, 28):
+        torch.testing.assert_close(found[:, :, 1, 2], feature[:, :, 2:4, 4:6].mean(dim=(2, 3)))
 
 
 def test_positions_interpolate() -> None:

@@ -25,6 +25,7 @@ SWITCHES: list[dict[str, Any]] = [
     {"intra": False, "inter": False},
     {"guide": False},
     {"scales": 1},
+    {"resolution": 2},
     {"layers": 0},
     {"layers": 3},
     {"rebuild_missing": True},

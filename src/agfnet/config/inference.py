@@ -58,6 +58,9 @@ class ExportConfig:
     """Run folder."""
     cases: str | None = None
     """Cases table with a train and a val split; the run's own table if unset."""
+    standard: bool = False
+    """Use only operators of the ONNX standard, for other runtimes than ONNX Runtime, in which the
+    graph then is a little slower."""
     int8: bool = False
     """Add an int8 copy as well, calibrated on training cases and measured on the val split."""
     max_loss: float = 0.005

@@ -58,6 +58,9 @@ class FusionConfig:
     """Side g of the context grid: each scale of a view is summed up in g x g context tokens."""
     scales: int = 3
     """How many of the backbone's last feature maps to use, counted from the coarsest."""
+    resolution: int = 16
+    """Most places per side of a scale: a finer feature map is averaged in blocks until it fits, so
+    that what fusion costs stays in proportion to the backbones for large images."""
     intra: bool = True
     """Local learning attends to the own view."""
     inter: bool = True
@@ -75,7 +78,7 @@ class FusionConfig:
     reconstruction, which then is part of the network; otherwise one learned token stands in."""
 
     def __post_init__(self) -> None:
-        check(self, 1, 4096, "dim", "heads", "grid", "scales")
+        check(self, 1, 4096, "dim", "heads", "grid", "scales", "resolution")
         check(self, 0, 64, "layers")
         check(self, 0, 10, "exchange")
         if self.dim % self.heads:

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from agfnet.bundle import Bundle, Calibration
+from agfnet.export.merged import merge
 from agfnet.files import replacing
 from agfnet.inference.torch_backend import TorchBackend
 from agfnet.models.agfnet import AGFNet
@@ -116,8 +117,14 @@ def deployed(bundle: Bundle) -> Deployed:
     ).eval()
 
 
-def export_graph(bundle: Bundle, path: Path) -> None:
+def export_graph(bundle: Bundle, path: Path, *, standard: bool = False) -> None:
     """Write a bundle's network, weights inside, as one ONNX file (opset 20).
+
+    Args:
+        bundle: what to export.
+        path: where the file goes.
+        standard: only operators of the ONNX standard; otherwise AGFnet's attention is an operator
+            of ONNX Runtime.
 
     Raises:
         BundleError: the weights do not fit the settings.
@@ -125,6 +132,8 @@ def export_graph(bundle: Bundle, path: Path) -> None:
     config = bundle.config
     modalities = list(config.modalities)
     network = deployed(bundle)
+    if isinstance(network.model, AGFNet):
+        merge(network.model, standard=standard)
     rows = 2  # 1 would be taken for a constant
     pixels = torch.zeros(rows, config.size, config.size, 3, dtype=torch.uint8)
     arguments = (

@@ -74,7 +74,7 @@ def export_run(
     }
     report: dict[str, Any] = {}
     drop_exports(folder)
-    export_graph(bundle, folder / ONNX)
+    export_graph(bundle, folder / ONNX, standard=config.standard)
     seal(folder)
     parity = check_parity(folder, splits["val"])
     report["fp32"] = asdict(parity)

@@ -14,7 +14,7 @@ from agfnet.models.backbone import Backbone, Backbones
 from agfnet.models.decoder import Decoder
 from agfnet.models.global_learning import GlobalLearning
 from agfnet.models.heads import Head
-from agfnet.models.local_learning import LocalLearning, Tokens, contexts
+from agfnet.models.local_learning import LocalLearning, Tokens, at_most, contexts
 from agfnet.types import Features, Output
 
 
@@ -28,6 +28,7 @@ class AGFNet(nn.Module):
         dim: token width d.
         heads: attention heads; divides `dim`.
         grid: side g of the context grid.
+        resolution: most places per side of a scale.
         intra: local learning attends to the own view.
         inter: local learning attends to the other views (with two or more).
         guided: a guide says which tokens count; otherwise all count alike.
@@ -47,6 +48,7 @@ class AGFNet(nn.Module):
         dim: int,
         heads: int,
         grid: int,
+        resolution: int,
         intra: bool,
         inter: bool,
         guided: bool,
@@ -57,6 +59,7 @@ class AGFNet(nn.Module):
     ) -> None:
         super().__init__()
         self.grid = grid
+        self.resolution = resolution
         self.backbones = Backbones(backbones, modalities=modalities)
         self.tokens = nn.ModuleList(
             Tokens(channels=channels, dim=dim, grid=grid, guided=guided)
@@ -91,6 +94,7 @@ class AGFNet(nn.Module):
         """Backbones and local learning."""
         tokens, guides, shapes = [], [], []
         for m, maps in enumerate(self.backbones(images, present)):  # S x (B, C_s, H_s, W_s)
+            maps = [at_most(feature, self.resolution) for feature in maps]
             token, guide, shape = self.tokens[m](maps, present[:, m])
             tokens.append(token)  # (B, N, d)
             guides.append(guide)  # (B, N)

@@ -139,13 +139,22 @@ def pool_context(tokens: Tensor, weights: Tensor, shapes: Shapes, grid: int) -> 
         shapes: (H_s, W_s) per scale.
         grid: side g of the context grid.
     """
+    pool = pooling(shapes, grid).to(tokens)  # (L, N)
     weights = weights.unsqueeze(-1)  # (B, N, 1)
-    pooled, masses = [], []
-    for feature, weight, (height, width) in zip(
-        split_scales(tokens * weights, shapes), split_scales(weights, shapes), shapes, strict=True
-    ):
-        cells = min(grid, height), min(grid, width)
-        mass = F.adaptive_avg_pool2d(weight, cells).clamp_min(1e-6)  # (B, 1, g, g)
-        pooled.append((F.adaptive_avg_pool2d(feature, cells) / mass).flatten(2))
-        masses.append(mass.flatten(2))
-    return Context(tokens=torch.cat(pooled, dim=2).mT, bias=torch.cat(masses, dim=2).log())
+    mass = (pool @ weights).clamp_min(1e-6)  # (B, L, 1)
+    return Context(tokens=pool @ (tokens * weights) / mass, bias=mass.log().mT)
+
+
+def pooling(shapes: Shapes, grid: int) -> Tensor:
+    """The matrix (L, N) that averages the N places of all scales in L cells."""
+    return torch.block_diag(
+        *(
+            F.adaptive_avg_pool2d(
+                torch.eye(height * width).unflatten(1, (height, width)),
+                (min(grid, height), min(grid, width)),
+            )
+            .flatten(1)
+            .T
+            for height, width in shapes
+        )
+    )

@@ -76,6 +76,7 @@ def build_agfnet(config: ModelConfig, modalities: int, classes: int) -> nn.Modul
         dim=fusion.dim,
         heads=fusion.heads,
         grid=fusion.grid,
+        resolution=fusion.resolution,
         intra=fusion.intra,
         inter=fusion.inter,
         guided=fusion.guide,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from agfnet.models.attention import (
     Context,
@@ -91,6 +92,15 @@ class LocalLearning(nn.Module):
         if self.inter is not None:
             tokens = tokens + self.gain_inter * self.inter(queries, *join(others))
         return tokens + self.gain_feed_forward * self.feed_forward(tokens)
+
+
+def at_most(feature: Tensor, side: int) -> Tensor:
+    """A map (B, C, H, W) averaged in equal blocks until it has at most `side` places per side."""
+    height, width = int(feature.shape[2]), int(feature.shape[3])
+    block = -(-max(height, width) // side)
+    if block == 1:
+        return feature
+    return F.adaptive_avg_pool2d(feature, (-(-height // block), -(-width // block)))
 
 
 def contexts(

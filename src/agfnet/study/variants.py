@@ -50,6 +50,7 @@ VARIANTS: dict[str, Variant] = {
     "without inter": fusion(inter=False),
     "one scale": fusion(scales=1),
     "two scales": fusion(scales=2),
+    "full resolution": fusion(resolution=4096),
     "without guide": fusion(guide=False),
     "AGL of one layer": fusion(layers=1),
     "AGL of three layers": fusion(layers=3),
