@@ -1,6 +1,8 @@
 """What each part of AGFnet is worth, on a phantom cohort made hard, over several seeds.
 
     python bench/ablation.py --json bench/results/ablation.json
+    python bench/ablation.py --json bench/results/resolution.json --out runs/resolution \
+        --size 160 --epochs 16 --seeds 0 1 2 --variants AGFnet "full resolution"
 
 Every seed has a cohort of its own: overlapping phenotypes, strong nuisance, wrong labels in
 training, few cases, and rulers and callipers that betray malignancy in training only. All variants
@@ -56,7 +58,6 @@ from agfnet.phantom.cohort import make_cohort
 from agfnet.study.variants import VARIANTS, Variant
 from agfnet.terminal import say, show_table
 
-SIZE = 64
 VIEWS = PHOTO | ULTRASOUND
 PLAIN_VIEW = ModalityConfig(resize="stretch")  # the images have the size of the network's input
 SINGLE: dict[str, Variant] = {
@@ -84,6 +85,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--lesions", type=int, default=1600)
+    parser.add_argument("--size", type=int, default=64, help="side of the images, in pixels")
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", type=Path)
@@ -106,11 +108,11 @@ def measured(chosen: argparse.Namespace, seed: int, variant: str) -> None:
     if result.is_file():
         return
     table, twin = (
-        cohort(folder / part, chosen.lesions, seed, shortcut)
+        cohort(folder / part, chosen, seed, shortcut)
         for part, shortcut in (("cohort", 0.0), ("exchanged", -0.9))
     )
     base = TrainConfig(
-        data=DataConfig(cases=str(table), modalities=VIEWS, size=SIZE),
+        data=DataConfig(cases=str(table), modalities=VIEWS, size=chosen.size),
         model=ModelConfig(
             backbone=BackboneConfig(name="resnet10t", options={"channels": [32, 64, 128, 256]}),
             fusion=FusionConfig(grid=4),
@@ -126,12 +128,12 @@ def measured(chosen: argparse.Namespace, seed: int, variant: str) -> None:
     config = NETWORKS[variant](base)
     fit(config, progress=False)
     network = TorchBackend(bundle=read_bundle(folder / name)).model
-    scores = score(network, tuple(config.data.modalities), table, twin)
+    scores = score(network, tuple(config.data.modalities), table, twin, chosen.size)
     write_json(result, scores)
     say(f"seed {seed}, {variant}: " + ", ".join(f"{k} {v:.3f}" for k, v in scores.items()))
 
 
-def cohort(folder: Path, lesions: int, seed: int, shortcut_test: float) -> Path:
+def cohort(folder: Path, chosen: argparse.Namespace, seed: int, shortcut_test: float) -> Path:
     """The cases table of a hard cohort with a planted shortcut."""
     table = folder / "cases.csv"
     if not table.is_file():
@@ -139,8 +141,8 @@ def cohort(folder: Path, lesions: int, seed: int, shortcut_test: float) -> Path:
             PhantomConfig(
                 out=str(folder),
                 preset="hard",
-                lesions=lesions,
-                size=SIZE,
+                lesions=chosen.lesions,
+                size=chosen.size,
                 seed=seed,
                 split=(0.25, 0.10, 0.65),
                 frames=1,
@@ -152,14 +154,16 @@ def cohort(folder: Path, lesions: int, seed: int, shortcut_test: float) -> Path:
     return table
 
 
-def score(network: nn.Module, views: tuple[str, ...], table: Path, twin: Path) -> dict[str, float]:
+def score(
+    network: nn.Module, views: tuple[str, ...], table: Path, twin: Path, size: int
+) -> dict[str, float]:
     """Every measure of the claims, on the test split."""
     cases, exchanged = (
         require_split(read_cases(file, modalities=views), "test") for file in (table, twin)
     )
     classes = sorted({case.label for case in cases})
     target = np.array([classes.index(case.label) for case in cases])  # the twins' are the same
-    images = [pixels(cases, view) for view in views]
+    images = [pixels(cases, view, size) for view in views]
     everything = np.ones((len(cases), len(views)), dtype=bool)
 
     def accuracy(images: list[Pixels], present: np.ndarray = everything) -> float:
@@ -177,8 +181,8 @@ def score(network: nn.Module, views: tuple[str, ...], table: Path, twin: Path) -
     }
     return {
         **{name: METRICS[name](clean, target) for name in PLAIN},
-        "inside": focus(network, images, [masks(cases, view) for view in views]),
-        "accuracy_exchanged": accuracy([pixels(exchanged, view) for view in views]),
+        "inside": focus(network, images, [masks(cases, view, size) for view in views]),
+        "accuracy_exchanged": accuracy([pixels(exchanged, view, size) for view in views]),
         "accuracy_corrupted": statistics.mean(corrupted.values()),
         **({"accuracy_missing": statistics.mean(missing.values())} if missing else {}),
         **corrupted,
@@ -199,14 +203,14 @@ def answer(network: nn.Module, images: list[Pixels], present: np.ndarray) -> np.
     return torch.cat(logits).double().softmax(dim=1).numpy()
 
 
-def pixels(cases: tuple[Case, ...], view: str) -> Pixels:
+def pixels(cases: tuple[Case, ...], view: str, size: int) -> Pixels:
     """All images of one view."""
-    return np.stack([load(case.images[view][0], size=SIZE, modality=PLAIN_VIEW) for case in cases])
+    return np.stack([load(case.images[view][0], size=size, modality=PLAIN_VIEW) for case in cases])
 
 
-def masks(cases: tuple[Case, ...], view: str) -> np.ndarray:
+def masks(cases: tuple[Case, ...], view: str, size: int) -> np.ndarray:
     """All lesion masks of one view, (N, H, W) in 0 to 1."""
-    found = [load(case.masks[view][0], size=SIZE, modality=PLAIN_VIEW) for case in cases]
+    found = [load(case.masks[view][0], size=size, modality=PLAIN_VIEW) for case in cases]
     return np.stack(found)[..., 0] / 255.0
 
 

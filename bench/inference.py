@@ -4,7 +4,8 @@
 
 Random weights and random pixels: times do not depend on them. Every round runs each candidate once
 on the same prepared pixels; a ratio is taken within each round, and the median over the rounds is
-reported. The floor is the ONNX time of the two bare backbones (their last map, nothing else).
+reported. The floor is the ONNX time of the two bare backbones (their last map, nothing else), in
+fp32 and in int8.
 
 "from files": the predictor on lesions with a JPEG of 640 x 480 pixels per view, against the network
 alone on the same images decoded and prepared before, both in batches of 16; lesions per second.
@@ -98,18 +99,15 @@ def measured(chosen: argparse.Namespace, backbone: str, folder: Path) -> list[di
             feeds = (pixels(8, chosen.size, seed) for seed in range(4))
             quantise(folder / name / "fp32.onnx", folder / name / "int8.onnx", feeds)
             sessions[f"{name}, ONNX int8"] = session(folder / name / "int8.onnx", chosen.threads)
-    bare = floor_session(eager["AGFnet"], folder, chosen)
+    bare = floor_sessions(eager["AGFnet"], folder, chosen)
     rows = []
     for count in chosen.batches:
         given = pixels(count, chosen.size, 0)
-        floats = {
-            name: np.random.default_rng(0).random((count, 3, chosen.size, chosen.size), np.float32)
-            for name in ("left", "right")
-        }
+        floats = images(count, chosen.size, 0)
         works: dict[str, Work] = {
             **{f"{name}, torch": eager_work(net, given) for name, net in eager.items()},
             **{name: partial(run.run, ["probabilities"], given) for name, run in sessions.items()},
-            "bare backbones, ONNX fp32": partial(bare.run, None, floats),
+            **{name: partial(run.run, None, floats) for name, run in bare.items()},
         }
         if chosen.compile:
             compiled = torch.compile(eager["AGFnet"])
@@ -214,24 +212,34 @@ def session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def floor_session(
+def images(count: int, size: int, seed: int) -> dict[str, np.ndarray]:
+    """Inputs of the bare backbones."""
+    rng = np.random.default_rng(seed)
+    return {name: rng.random((count, 3, size, size), np.float32) for name in ("left", "right")}
+
+
+def floor_sessions(
     network: nn.Module, folder: Path, chosen: argparse.Namespace
-) -> onnxruntime.InferenceSession:
+) -> dict[str, onnxruntime.InferenceSession]:
     """The bare backbones in ONNX Runtime."""
-    side = chosen.size
-    images = (torch.zeros(2, 3, side, side), torch.zeros(2, 3, side, side))
+    given = tuple(torch.from_numpy(image) for image in images(2, chosen.size, 0).values())
     free = {0: torch.export.Dim.DYNAMIC}
     program = torch.onnx.export(
         Floor(network.model.backbones).eval(),
-        images,
+        given,
         dynamo=True,
         dynamic_shapes=(free, free),
         input_names=["left", "right"],
         verbose=False,
     )
     assert program is not None
-    program.save(folder / "floor.onnx", external_data=False)
-    return session(folder / "floor.onnx", chosen.threads)
+    fp32, int8 = folder / "floor.onnx", folder / "floor_int8.onnx"
+    program.save(fp32, external_data=False)
+    quantise(fp32, int8, (images(8, chosen.size, seed) for seed in range(4)))
+    return {
+        f"bare backbones, ONNX {name}": session(path, chosen.threads)
+        for name, path in (("fp32", fp32), ("int8", int8))
+    }
 
 
 if __name__ == "__main__":

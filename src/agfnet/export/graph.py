@@ -17,7 +17,9 @@ operator that gives the same pixels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -117,6 +119,18 @@ def deployed(bundle: Bundle) -> Deployed:
     ).eval()
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the advice that exporter and quantiser log to the root logger."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+
+
 def export_graph(bundle: Bundle, path: Path, *, standard: bool = False) -> None:
     """Write a bundle's network, weights inside, as one ONNX file (opset 20).
 
@@ -151,7 +165,7 @@ def export_graph(bundle: Bundle, path: Path, *, standard: bool = False) -> None:
     ]
     free = {0: torch.export.Dim.DYNAMIC}
     # the fused attention kernels leave their tensors in another order than their decomposition
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), quiet():
         program = torch.onnx.export(
             network,
             arguments,

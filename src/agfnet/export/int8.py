@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +18,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from agfnet.export.graph import quiet
 from agfnet.files import replacing
 
 QUANTISED = ("Conv", "Relu", "Clip")
@@ -35,18 +34,6 @@ class Reader(CalibrationDataReader):  # type: ignore[misc]
     def get_next(self) -> Feed | None:
         """The next batch; None at the end."""
         return next(self.feeds, None)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without the advice that the quantiser logs to the root logger."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
 
 
 def quantise(source: Path, target: Path, feeds: Iterator[Feed]) -> None:

@@ -1,0 +1,98 @@
+"""What int8 costs trained networks on the lesions that neither training nor calibration has seen.
+
+    python bench/int8.py RUN... --json bench/results/int8.json
+
+RUN is a run folder with a test split of its own, for example `runs/paper/comparison_milk10k/runs/
+agfnet-*` of `agfnet study paper/comparison_milk10k.yaml`. A copy of each is exported as by `agfnet
+export --int8 true`: the ranges of the activations come from training cases. Balanced accuracy, ECE
+and macro AUC of the int8 graph minus those of the fp32 graph, with intervals over patients; and the
+share of lesions with the same answer. Without RUN nothing is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from agfnet.bundle import read_bundle
+from agfnet.config import ExportConfig
+from agfnet.data.splits import require_split
+from agfnet.evaluation.metrics import METRICS
+from agfnet.evaluation.runs import run_table, to_classes
+from agfnet.evaluation.statistics import paired_bootstrap
+from agfnet.export.run import answer, export_run
+from agfnet.files import write_json
+from agfnet.inference.onnx_backend import INT8, ONNX
+from agfnet.terminal import say, show_table
+
+MEASURES = ("balanced_accuracy", "macro_auc", "ece")
+
+
+def main() -> None:
+    """Measure and show."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN")
+    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args()
+    if not chosen.runs:
+        say("Skipped: needs run folders, as `agfnet train` or `agfnet study` leave them.")
+        return
+    rows = [row for run in chosen.runs for row in measured(run, chosen.resamples)]
+    show_table(
+        ["run", "measure", "fp32", "int8", "difference"],
+        [
+            [
+                row["name"],
+                row["metric"],
+                f"{row['baseline']:.3f}",
+                f"{row['value']:.3f}",
+                "{difference:+.4f} ({difference_low:+.4f} to {difference_high:+.4f})".format(**row)
+                if "difference" in row
+                else "",
+            ]
+            for row in rows
+        ],
+    )
+    if chosen.json:
+        write_json(chosen.json, rows)
+
+
+def measured(run: Path, resamples: int) -> list[dict[str, object]]:
+    """All measures of one run."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / run.name
+        shutil.copytree(run, copy, ignore=shutil.ignore_patterns("checkpoints", "evaluation"))
+        export_run(ExportConfig(run=str(copy), int8=True, max_loss=1.0))
+        bundle = read_bundle(copy)
+        table = run_table(str(copy), None, bundle.config)
+        cases, _ = to_classes(require_split(table, "test"), bundle.config, table.path)
+        fp32, int8 = (answer(bundle, file, cases, None) for file in (ONNX, INT8))
+    name = f"{run.parent.parent.name}, {run.name}"
+    rows: list[dict[str, object]] = []
+    for measure in MEASURES:
+        metric = METRICS[measure]
+        value, base = (metric(part.probabilities, part.target) for part in (int8, fp32))
+        found = paired_bootstrap(int8, fp32, metric, resamples=resamples)
+        rows.append(
+            {
+                "name": name,
+                "metric": measure,
+                "value": value,
+                "baseline": base,
+                "ratio": value / base,
+                "lesions": len(fp32),
+                "difference": found.value,
+                "difference_low": found.low,
+                "difference_high": found.high,
+            }
+        )
+    agreement = (fp32.probabilities.argmax(1) == int8.probabilities.argmax(1)).mean()
+    row = {"name": name, "metric": "same answer", "value": float(agreement), "baseline": 1.0}
+    return [*rows, row | {"ratio": float(agreement), "lesions": len(fp32)}]
+
+
+if __name__ == "__main__":
+    main()
