@@ -82,7 +82,12 @@ class Deployed(nn.Module):
             logits = self.model.decide(features).logits
             for m, (guide, shapes) in enumerate(zip(features.guides, features.shapes, strict=True)):
                 maps = split_scales(guide.unsqueeze(-1), shapes)  # S x (R, 1, H_s, W_s)
-                finest = [F.interpolate(part, size=shapes[0], mode="bilinear") for part in maps]
+                finest = [
+                    part
+                    if shape == shapes[0]
+                    else F.interpolate(part, size=shapes[0], mode="bilinear")
+                    for part, shape in zip(maps, shapes, strict=True)
+                ]
                 found[f"guide_{m}"] = torch.cat(finest, dim=1).mean(dim=1)  # (R, H_0, W_0)
         else:
             logits = self.model(images, present).logits

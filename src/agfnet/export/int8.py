@@ -21,7 +21,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from agfnet.export.graph import quiet
 from agfnet.files import replacing
 
-QUANTISED = ("Conv", "Relu", "Clip")
+QUANTISED = ("Conv", "Relu", "Clip", "AveragePool")
 Feed = Mapping[str, np.ndarray[Any, Any]]
 
 
@@ -39,9 +39,9 @@ class Reader(CalibrationDataReader):  # type: ignore[misc]
 def quantise(source: Path, target: Path, feeds: Iterator[Feed]) -> None:
     """Write an int8 copy of a graph.
 
-    Convolutions alone are quantised, with the rectifiers between them, weights per channel,
-    activations by the range that they have on the batches: they are nearly all of the work, and
-    attention is sensitive.
+    Convolutions alone are quantised, with the rectifiers and pools that lead to them, weights per
+    channel, activations by the range that they have on the batches: they are nearly all of the
+    work, and attention is sensitive.
 
     Args:
         source: the fp32 graph.
@@ -66,9 +66,9 @@ def quantise(source: Path, target: Path, feeds: Iterator[Feed]) -> None:
 
 
 def towards_convolutions(graph: onnx.GraphProto) -> list[str]:
-    """Names of the convolutions of a graph, and of the rectifiers that lead to them.
+    """Names of the convolutions of a graph, and of the rectifiers and pools that lead to them.
 
-    A rectifier left in floats would be converted to and fro, which takes time and costs accuracy.
+    One of these left in floats would be converted to and fro, which takes time and costs accuracy.
     """
     makers = {name: node for node in graph.node for name in node.output}
     waiting = [node for node in graph.node if node.op_type == "Conv"]

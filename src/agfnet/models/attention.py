@@ -52,15 +52,12 @@ class CrossAttention(nn.Module):
         back into the head. The bias of the keys would add the same to all scores of a query.
         """
         key, value = (w.unflatten(0, (self.heads, -1)) for w in self.key_value.weight.chunk(2))
-        asked = (q @ key).flatten(1, 2).unsqueeze(1)  # (B, 1, h Q, d)
-        tokens = context.unsqueeze(1)  # (B, 1, K, d), keys and values of all heads
+        asked = (q.shape[-1] ** -0.5 * q @ key).flatten(1, 2)  # (B, h Q, d)
+        scores = (asked @ context.mT).unflatten(1, (self.heads, -1))  # (B, h, Q, K)
         if bias is not None:
-            bias = bias.expand(-1, q.shape[2], -1).repeat(1, self.heads, 1)
-            bias = bias.unsqueeze(1).to(q.dtype)  # (B, 1, h Q, K)
-        found = F.scaled_dot_product_attention(
-            asked, tokens, tokens, attn_mask=bias, scale=q.shape[-1] ** -0.5
-        )
-        found = found.squeeze(1).unflatten(1, (self.heads, -1))  # (B, h, Q, d)
+            scores = scores + bias.unsqueeze(1)
+        found = scores.softmax(dim=-1).flatten(1, 2) @ context  # (B, h Q, d)
+        found = found.unflatten(1, (self.heads, -1))  # (B, h, Q, d)
         offset = self.key_value.bias.chunk(2)[1].unflatten(0, (self.heads, 1, -1))
         return found @ value.mT + offset
 
