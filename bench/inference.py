@@ -4,8 +4,8 @@
 
 Random weights and random pixels: times do not depend on them. Every round runs each candidate once
 on the same prepared pixels; a ratio is taken within each round, and the median over the rounds is
-reported. The floor is the ONNX time of the two bare backbones (their last map, nothing else), in
-fp32 and in int8.
+reported. A batch of one is over soon and gets eight times as many rounds. The floor is the ONNX
+time of the two bare backbones (their last map, nothing else), in fp32 and in int8.
 
 "from files": the predictor on lesions with a JPEG of 640 x 480 pixels per view, against the network
 alone on the same images decoded and prepared before, both in batches of 16; lesions per second.
@@ -112,7 +112,7 @@ def measured(chosen: argparse.Namespace, backbone: str, folder: Path) -> list[di
         if chosen.compile:
             compiled = torch.compile(eager["AGFnet"])
             works["AGFnet, torch.compile"] = eager_work(compiled, given)
-        times = interleaved(works, chosen.rounds)
+        times = interleaved(works, chosen.rounds * max(1, 8 // count))
         title = f"{backbone}, batch {count}"
         rows += compared(times, "AGFnet, torch", title, "seconds, of torch eager")
         graphs = {name: seconds for name, seconds in times.items() if "ONNX fp32" in name}

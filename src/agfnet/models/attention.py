@@ -136,18 +136,20 @@ def pool_context(tokens: Tensor, weights: Tensor, shapes: Shapes, grid: int) -> 
         shapes: (H_s, W_s) per scale.
         grid: side g of the context grid.
     """
-    pool = pooling(shapes, grid).to(tokens)  # (L, N)
+    pool = pooling(shapes, grid, tokens)  # (L, N)
     weights = weights.unsqueeze(-1)  # (B, N, 1)
     mass = (pool @ weights).clamp_min(1e-6)  # (B, L, 1)
     return Context(tokens=pool @ (tokens * weights) / mass, bias=mass.log().mT)
 
 
-def pooling(shapes: Shapes, grid: int) -> Tensor:
-    """The matrix (L, N) that averages the N places of all scales in L cells."""
+def pooling(shapes: Shapes, grid: int, like: Tensor) -> Tensor:
+    """The matrix (L, N) that averages the N places of all scales in L cells; type as of `like`."""
     return torch.block_diag(
         *(
             F.adaptive_avg_pool2d(
-                torch.eye(height * width).unflatten(1, (height, width)),
+                torch.eye(height * width, dtype=like.dtype, device=like.device).unflatten(
+                    1, (height, width)
+                ),
                 (min(grid, height), min(grid, width)),
             )
             .flatten(1)
