@@ -96,6 +96,9 @@ def measured(chosen: argparse.Namespace, backbone: str, folder: Path) -> list[di
         export_graph(bundle, folder / name / "fp32.onnx")
         sessions[f"{name}, ONNX fp32"] = session(folder / name / "fp32.onnx", chosen.threads)
         if name == "AGFnet":
+            path = folder / name / "standard.onnx"
+            export_graph(bundle, path, standard=True)
+            sessions["AGFnet, ONNX fp32, standard operators"] = session(path, chosen.threads)
             feeds = (pixels(8, chosen.size, seed) for seed in range(4))
             quantise(folder / name / "fp32.onnx", folder / name / "int8.onnx", feeds)
             sessions[f"{name}, ONNX int8"] = session(folder / name / "int8.onnx", chosen.threads)
