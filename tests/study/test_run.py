@@ -165,7 +165,14 @@ def test_ctrl_c_leaves_a_run_that_resume_finishes(settings: TrainConfig, tmp_pat
     file.write_text(yaml.safe_dump(json.loads(json.dumps(asdict(longer)))))
     command = [sys.executable, "-m", "agfnet", "train", "--config", str(file)]
     folder = tmp_path / "stopped"
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=one_thread())
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=one_thread(),
+        # a shell's background job, and all that it starts, would ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     wait_for(folder / "history.csv", process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
