@@ -6,7 +6,8 @@ RUN is a run folder with a test split of its own, for example `runs/paper/compar
 agfnet-*` of `agfnet study paper/comparison_milk10k.yaml`. A copy of each is exported as by `agfnet
 export --int8 true`: the ranges of the activations come from training cases. Balanced accuracy, ECE
 and macro AUC of the int8 graph minus those of the fp32 graph, with intervals over patients; and the
-share of lesions with the same answer. Without RUN nothing is measured.
+share of lesions with the same answer. Beside it the balanced accuracy on the validation split, by
+which `agfnet export` decides whether to keep the graph. Without RUN nothing is measured.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def measured(run: Path, resamples: int) -> list[dict[str, object]]:
     with TemporaryDirectory() as folder:
         copy = Path(folder) / run.name
         shutil.copytree(run, copy, ignore=shutil.ignore_patterns("checkpoints", "evaluation"))
-        export_run(ExportConfig(run=str(copy), int8=True, max_loss=1.0))
+        _, report = export_run(ExportConfig(run=str(copy), int8=True, max_loss=1.0))
         bundle = read_bundle(copy)
         table = run_table(str(copy), None, bundle.config)
         cases, _ = to_classes(require_split(table, "test"), bundle.config, table.path)
@@ -75,7 +76,7 @@ def measured(run: Path, resamples: int) -> list[dict[str, object]]:
     for measure in MEASURES:
         metric = METRICS[measure]
         value, base = (metric(part.probabilities, part.target) for part in (int8, fp32))
-        found = paired_bootstrap(int8, fp32, metric, resamples=resamples)
+        difference = paired_bootstrap(int8, fp32, metric, resamples=resamples)
         rows.append(
             {
                 "name": name,
@@ -84,14 +85,27 @@ def measured(run: Path, resamples: int) -> list[dict[str, object]]:
                 "baseline": base,
                 "ratio": value / base,
                 "lesions": len(fp32),
-                "difference": found.value,
-                "difference_low": found.low,
-                "difference_high": found.high,
+                "difference": difference.value,
+                "difference_low": difference.low,
+                "difference_high": difference.high,
             }
         )
     agreement = (fp32.probabilities.argmax(1) == int8.probabilities.argmax(1)).mean()
     row = {"name": name, "metric": "same answer", "value": float(agreement), "baseline": 1.0}
-    return [*rows, row | {"ratio": float(agreement), "lesions": len(fp32)}]
+    rows.append(row | {"ratio": float(agreement), "lesions": len(fp32)})
+    found = report["int8"]
+    value, base = found["balanced_accuracy"], found["balanced_accuracy_fp32"]
+    rows.append(
+        {
+            "name": name,
+            "metric": "balanced_accuracy, validation",
+            "value": value,
+            "baseline": base,
+            "ratio": value / base,
+            "lesions": found["cases"],
+        }
+    )
+    return rows
 
 
 if __name__ == "__main__":
