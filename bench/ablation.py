@@ -85,7 +85,9 @@ def main() -> None:
     parser.add_argument("--variants", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--lesions", type=int, default=1600)
-    parser.add_argument("--size", type=int, default=64, help="side of the images, in pixels")
+    parser.add_argument(
+        "--size", type=int, default=64, help="side of the images, pixels; --out holds one"
+    )
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", type=Path)

@@ -64,8 +64,12 @@ def main() -> None:
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--folds", nargs="*", type=int, default=list(range(FOLDS)))
-    parser.add_argument("--size", type=int, default=96, help="side of the images, in pixels")
-    parser.add_argument("--every", type=int, default=1, help="take every so many-th lesion only")
+    parser.add_argument(
+        "--size", type=int, default=96, help="side of the images, pixels; --out holds one"
+    )
+    parser.add_argument(
+        "--every", type=int, default=1, help="only each so many-th lesion; likewise"
+    )
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", type=Path)

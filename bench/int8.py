@@ -27,6 +27,7 @@ from agfnet.export.run import answer, export_run
 from agfnet.files import write_json
 from agfnet.inference.onnx_backend import INT8, ONNX
 from agfnet.terminal import say, show_table
+from study import row
 
 MEASURES = ("balanced_accuracy", "macro_auc", "ece")
 
@@ -41,20 +42,20 @@ def main() -> None:
     if not chosen.runs:
         say("Skipped: needs run folders, as `agfnet train` or `agfnet study` leave them.")
         return
-    rows = [row for run in chosen.runs for row in measured(run, chosen.resamples)]
+    rows = [line for run in chosen.runs for line in measured(run, chosen.resamples)]
     show_table(
         ["run", "measure", "fp32", "int8", "difference"],
         [
             [
-                row["name"],
-                row["metric"],
-                f"{row['baseline']:.3f}",
-                f"{row['value']:.3f}",
-                "{difference:+.4f} ({difference_low:+.4f} to {difference_high:+.4f})".format(**row)
-                if "difference" in row
+                line["name"],
+                line["metric"],
+                f"{line['baseline']:.3f}",
+                f"{line['value']:.3f}",
+                "{difference:+.4f} ({difference_low:+.4f} to {difference_high:+.4f})".format(**line)
+                if "difference" in line
                 else "",
             ]
-            for row in rows
+            for line in rows
         ],
     )
     if chosen.json:
@@ -78,34 +79,22 @@ def measured(run: Path, resamples: int) -> list[dict[str, object]]:
         value, base = (metric(part.probabilities, part.target) for part in (int8, fp32))
         difference = paired_bootstrap(int8, fp32, metric, resamples=resamples)
         rows.append(
-            {
-                "name": name,
-                "metric": measure,
-                "value": value,
-                "baseline": base,
-                "ratio": value / base,
+            row(name, measure, value, base)
+            | {
                 "lesions": len(fp32),
                 "difference": difference.value,
                 "difference_low": difference.low,
                 "difference_high": difference.high,
             }
         )
-    agreement = (fp32.probabilities.argmax(1) == int8.probabilities.argmax(1)).mean()
-    row = {"name": name, "metric": "same answer", "value": float(agreement), "baseline": 1.0}
-    rows.append(row | {"ratio": float(agreement), "lesions": len(fp32)})
-    found = report["int8"]
-    value, base = found["balanced_accuracy"], found["balanced_accuracy_fp32"]
-    rows.append(
-        {
-            "name": name,
-            "metric": "balanced_accuracy, validation",
-            "value": value,
-            "baseline": base,
-            "ratio": value / base,
-            "lesions": found["cases"],
-        }
-    )
-    return rows
+    agreement = float((fp32.probabilities.argmax(1) == int8.probabilities.argmax(1)).mean())
+    kept = report["int8"]
+    value, base = kept["balanced_accuracy"], kept["balanced_accuracy_fp32"]
+    return [
+        *rows,
+        row(name, "same answer", agreement, 1.0) | {"lesions": len(fp32)},
+        row(name, "balanced_accuracy, validation", value, base) | {"lesions": kept["cases"]},
+    ]
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ STUDY = {
     "metrics": ["accuracy", "macro_auc", "nll", "ece"],
     "resamples": 200,
 }
-RUNS = 18
+RUNS = len(STUDY["methods"]) * len(STUDY["seeds"])
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -97,8 +98,6 @@ def test_three_views_of_different_context_lengths(tmp_path: Path) -> None:
     with torch.no_grad():
         expected = torch.cat(expected_of.encode(images, present).tokens, dim=1).numpy()
         torch.onnx.export(Encode().eval(), (images, present), tmp_path / "m.onnx", dynamo=True)
-    import onnxruntime
-
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
     given = [*(image.numpy() for image in images), present.numpy()]
     names = [item.name for item in session.get_inputs()]

@@ -32,10 +32,9 @@ class Reading(nn.Module):
         super().__init__()
         self.heads, self.standard = attention.heads, standard
         dim = attention.query.in_features
-        width = dim // self.heads
+        scale = (dim // self.heads) ** -0.5
         key, value = attention.key_value.weight.chunk(2)
         key_bias, value_bias = attention.key_value.bias.chunk(2)
-        scale = width**-0.5
         ask, ask_bias = scale * attention.query.weight, scale * attention.query.bias
         self.ask = linear(self.widened(ask), self.widened(ask_bias, 1.0))
         self.key = linear(self.widened(key), self.widened(key_bias))
@@ -75,7 +74,7 @@ class MergedLocalLearning(nn.Module):
 
     def __init__(self, local: LocalLearning, *, standard: bool) -> None:
         super().__init__()
-        self.norm = local.norm or nn.Identity()
+        self.norm = cast(nn.LayerNorm, local.norm)
         self.intra = local.intra and Reading(local.intra, standard=standard)
         self.inter = local.inter and Reading(local.inter, standard=standard)
         both = ((local.intra, local.gain_intra), (local.inter, local.gain_inter))

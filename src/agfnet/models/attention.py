@@ -19,7 +19,7 @@ class Context(NamedTuple):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of queries over a context, through `scaled_dot_product_attention`.
+    """Multi-head attention of queries over a context.
 
     Args:
         dim: width d of queries and context.
