@@ -45,18 +45,18 @@ from agfnet.config import (
     PhantomConfig,
     TrainConfig,
 )
-from agfnet.data.cases import Case, read_cases
 from agfnet.data.preprocess import load, normalise
 from agfnet.data.splits import require_split
+from agfnet.data.table import Case, read_cases
 from agfnet.demo import PHOTO, ULTRASOUND
-from agfnet.evaluation.metrics import LOWER_IS_BETTER, METRICS
 from agfnet.evaluation.runs import accuracy_limit
 from agfnet.files import write_json
 from agfnet.inference.torch_backend import TorchBackend
-from agfnet.learning.fit import fit
+from agfnet.metrics.summary import LOWER_IS_BETTER, METRICS
 from agfnet.phantom.cohort import make_cohort
 from agfnet.study.variants import VARIANTS, Variant
 from agfnet.terminal import say, show_table
+from agfnet.training.fit import fit
 
 VIEWS = PHOTO | ULTRASOUND
 PLAIN_VIEW = ModalityConfig(resize="stretch")  # the images have the size of the network's input

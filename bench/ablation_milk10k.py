@@ -31,18 +31,18 @@ from milk10k import settings
 from torch import Tensor, nn
 
 from agfnet.config import OptimConfig, TrainConfig
-from agfnet.data.cases import Case, map_labels, read_cases
 from agfnet.data.folds import draw_folds, fold_split
-from agfnet.data.importers.milk10k import import_milk10k
 from agfnet.data.preprocess import load, normalise
+from agfnet.data.table import Case, map_labels, read_cases
 from agfnet.data.transforms import augment
-from agfnet.evaluation.metrics import LOWER_IS_BETTER, METRICS
 from agfnet.files import replacing, write_json
-from agfnet.learning.fit import build_task
-from agfnet.learning.trainer import run_trainer
+from agfnet.importing.milk10k import import_milk10k
+from agfnet.metrics.summary import LOWER_IS_BETTER, METRICS
 from agfnet.models.build import build_backbones
 from agfnet.study.variants import VARIANTS
 from agfnet.terminal import bar, say, show_table
+from agfnet.training.fit import build_task
+from agfnet.training.trainer import run_trainer
 from agfnet.types import Batch
 
 VIEWS = ("clinical", "dermoscopic")

@@ -32,11 +32,11 @@ from agfnet.config import (
     TrainConfig,
 )
 from agfnet.files import write_json
-from agfnet.learning.fit import build_task
-from agfnet.learning.optim import build_optimizer, build_schedule
 from agfnet.models.build import METHODS
 from agfnet.study.variants import VARIANTS
 from agfnet.terminal import bar, show_table
+from agfnet.training.fit import build_task
+from agfnet.training.optim import build_optimizer, build_schedule
 from agfnet.types import Batch
 
 SIZE = 64

@@ -23,12 +23,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from agfnet.check.images import THUMB, Role, look
+from agfnet.check.pairs import same_images
+from agfnet.check.run import Checked, check_cases
 from agfnet.config import CheckConfig, PhantomConfig
-from agfnet.data.cases import read_cases
-from agfnet.data.check.images import THUMB, Role, look
-from agfnet.data.check.pairs import same_images
-from agfnet.data.check.run import Checked, check_cases
 from agfnet.data.readers import read_image
+from agfnet.data.table import read_cases
 from agfnet.files import write_json
 from agfnet.phantom.cohort import make_cohort
 

@@ -18,16 +18,16 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
+from agfnet.calibration.fit import apply_calibration, fit_calibration
 from agfnet.config import CalibrationConfig
-from agfnet.evaluation.certainty import CERTAINTY
-from agfnet.evaluation.delong import area_interval, delong
-from agfnet.evaluation.discrimination import DISCRIMINATION
 from agfnet.evaluation.evaluate import evaluate
-from agfnet.evaluation.fitting import apply_calibration, fit_calibration
-from agfnet.evaluation.metrics import METRICS, accuracy
-from agfnet.evaluation.statistics import patient_bootstrap
 from agfnet.files import write_json
 from agfnet.inference.predictions import Predictions
+from agfnet.metrics.bootstrap import patient_bootstrap
+from agfnet.metrics.calibration import CERTAINTY
+from agfnet.metrics.delong import area_interval, delong
+from agfnet.metrics.discrimination import DISCRIMINATION
+from agfnet.metrics.summary import METRICS, accuracy
 
 CLASSES = ("a", "b", "c", "d")
 SHARE = np.array([0.4, 0.3, 0.2, 0.1])

@@ -46,13 +46,13 @@ from agfnet.config import (
     default_modalities,
 )
 from agfnet.data.cache import ImageCache, identity
-from agfnet.data.cases import Case, read_cases
 from agfnet.data.dataset import CasesDataset, loader
+from agfnet.data.table import Case, read_cases
 from agfnet.files import write_json
-from agfnet.learning.fit import build_task
-from agfnet.learning.optim import build_optimizer
 from agfnet.phantom import make_cohort
 from agfnet.terminal import show_table
+from agfnet.training.fit import build_task
+from agfnet.training.optim import build_optimizer
 from agfnet.types import Batch
 
 SIZE, BATCH = 224, 32
@@ -68,7 +68,7 @@ print(seconds, int(peak.split()[1]) / 1024)
 """
 FLOOR = "import csv; rows = list(csv.reader(open(sys.argv[1], newline='')))"
 TABLE = """
-from agfnet.data.cases import read_cases
+from agfnet.data.table import read_cases
 read_cases(sys.argv[1], modalities=('clinical', 'ultrasound'), check_files={check})
 """
 Measures = dict[str, Callable[[], float]]

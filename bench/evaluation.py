@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from agfnet.evaluation.decision import decision_curve
 from agfnet.evaluation.evaluate import evaluate, evaluate_classes
-from agfnet.evaluation.metrics import METRICS
-from agfnet.evaluation.operating import evaluate_group
-from agfnet.evaluation.statistics import patient_bootstrap
-from agfnet.evaluation.subgroups import subgroups
 from agfnet.files import write_json
 from agfnet.inference.predictions import Predictions
+from agfnet.metrics.bootstrap import patient_bootstrap
+from agfnet.metrics.decision_curve import decision_curve
+from agfnet.metrics.operating_points import evaluate_group
+from agfnet.metrics.subgroups import subgroups
+from agfnet.metrics.summary import METRICS
 
 SAMPLED = 3  # resamples of the baseline that are really timed
 TIME, MEMORY = 120.0, 2048.0  # what all files together may take: seconds, MiB

@@ -43,21 +43,21 @@ from agfnet.config import (
     PhantomConfig,
     TrainConfig,
 )
-from agfnet.data.cases import Case, read_cases, write_cases
 from agfnet.data.splits import require_split
-from agfnet.explain.loading import load_views, stacked_views
-from agfnet.explain.maps import Explainer
-from agfnet.explain.measures import inside
-from agfnet.explain.methods import METHODS
+from agfnet.data.table import Case, read_cases, write_cases
+from agfnet.explain.compute.loading import load_views, stacked_views
+from agfnet.explain.compute.maps import Explainer
+from agfnet.explain.compute.measures import inside
+from agfnet.explain.compute.methods import METHODS
+from agfnet.explain.compute.sanity import SAME, shuffled
+from agfnet.explain.compute.sanity_file import SANITY, read_sanity
 from agfnet.explain.run import explain
-from agfnet.explain.sanity import SAME, shuffled
-from agfnet.explain.tested import SANITY, read_sanity
-from agfnet.explain.write import SHEET
+from agfnet.explain.show.write import SHEET
 from agfnet.files import write_json
 from agfnet.inference.torch_backend import TorchBackend
-from agfnet.learning.fit import fit
 from agfnet.phantom.cohort import make_cohort
 from agfnet.terminal import say, show_table
+from agfnet.training.fit import fit
 
 SIZE = 64
 VIEWS = ("clinical", "ultrasound")

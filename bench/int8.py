@@ -20,12 +20,12 @@ from tempfile import TemporaryDirectory
 from agfnet.bundle import read_bundle
 from agfnet.config import ExportConfig
 from agfnet.data.splits import require_split
-from agfnet.evaluation.metrics import METRICS
 from agfnet.evaluation.runs import run_table, to_classes
-from agfnet.evaluation.statistics import paired_bootstrap
 from agfnet.export.run import answer, export_run
 from agfnet.files import write_json
 from agfnet.inference.onnx_backend import INT8, ONNX
+from agfnet.metrics.bootstrap import paired_bootstrap
+from agfnet.metrics.summary import METRICS
 from agfnet.terminal import say, show_table
 from study import row
 

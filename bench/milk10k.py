@@ -17,13 +17,13 @@ from statistics import mean, stdev
 
 from agfnet.cli import build_parser
 from agfnet.config import TrainConfig
-from agfnet.data.cases import read_cases, write_cases
-from agfnet.data.importers.milk10k import import_milk10k
 from agfnet.data.splits import split_cases
-from agfnet.evaluation.metrics import METRICS
-from agfnet.evaluation.statistics import paired_bootstrap
+from agfnet.data.table import read_cases, write_cases
 from agfnet.files import write_json
+from agfnet.importing.milk10k import import_milk10k
 from agfnet.inference.predictions import Predictions, read_predictions
+from agfnet.metrics.bootstrap import paired_bootstrap
+from agfnet.metrics.summary import METRICS
 from agfnet.study.run import run
 from agfnet.terminal import say, show_table
 

@@ -34,11 +34,11 @@ from agfnet.config import (
     TrainConfig,
 )
 from agfnet.files import write_json
-from agfnet.learning.fit import build_task
-from agfnet.learning.optim import build_optimizer
 from agfnet.models.agfnet import AGFNet
 from agfnet.models.build import METHODS, build
 from agfnet.terminal import show_table
+from agfnet.training.fit import build_task
+from agfnet.training.optim import build_optimizer
 from agfnet.types import Batch
 
 CLASSES = 10

@@ -38,7 +38,7 @@ import json, sys, time
 import numpy as np
 from agfnet.bundle import read_bundle
 from agfnet.config import PredictConfig
-from agfnet.data.cases import read_cases
+from agfnet.data.table import read_cases
 from agfnet.inference.predictor import Predictor
 from agfnet.inference.table import answer_table
 

@@ -1,10 +1,14 @@
-"""A small phantom cohort and a network trained on it, made once per test process."""
+"""Fixtures of all rooms: a trained phantom network, image files, predictions tables."""
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from agfnet.config import (
     BackboneConfig,
@@ -15,6 +19,7 @@ from agfnet.config import (
     PhantomConfig,
     TrainConfig,
 )
+from agfnet.inference.predictions import Predictions
 from agfnet.phantom.cohort import make_cohort
 from agfnet.study.run import run
 
@@ -47,3 +52,93 @@ def settings(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainCon
 def trained(settings: TrainConfig) -> Path:
     """Run folder of a finished run."""
     return run(settings, bar=False)
+
+
+MODALITIES = ("clinical", "ultrasound")
+
+WriteImage = Callable[..., Path]
+WriteTable = Callable[..., Path]
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """(H, W, 3) uint8."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def write_image(tmp_path: Path) -> WriteImage:
+    """Writes a small noise image at a path relative to `tmp_path`."""
+
+    def write(name: str, *, height: int = 12, width: int = 16, seed: int = 0) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Pillow.fromarray(noise(height, width, seed)).save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_table(tmp_path: Path, write_image: WriteImage) -> WriteTable:
+    """Writes a table of the given rows, and every image that they name."""
+
+    def write(
+        rows: Sequence[Mapping[str, str]], *, name: str = "cases.csv", images: bool = True
+    ) -> Path:
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        path = tmp_path / name
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+        if images:
+            names = [row.get(column, "") for row in rows for column in MODALITIES]
+            for seed, image in enumerate("|".join(names).split("|")):
+                if image.strip():
+                    write_image(image.strip(), seed=seed)
+        return path
+
+    return write
+
+
+Table = Callable[..., Predictions]
+
+
+def _table(
+    rows: int = 60, classes: int | tuple[str, ...] = 4, *, seed: int = 0, per_patient: int = 1
+) -> Predictions:
+    names = tuple(f"class {c}" for c in range(classes)) if isinstance(classes, int) else classes
+    rng = np.random.default_rng(seed)
+    target = rng.integers(len(names), size=rows)
+    logits = rng.normal(size=(rows, len(names))) + 1.5 * np.eye(len(names))[target]
+    odds = np.exp(logits)
+    return Predictions(
+        classes=names,
+        lesion_id=tuple(f"L{row}" for row in range(rows)),
+        patient_id=tuple(f"P{row // per_patient}" for row in range(rows)),
+        label=tuple(names[index] for index in target),
+        probabilities=odds / odds.sum(axis=1, keepdims=True),
+    )
+
+
+@pytest.fixture(scope="session")
+def table() -> Table:
+    """A cohort: table(rows, classes, seed=..., per_patient=...)."""
+    return _table
+
+
+@pytest.fixture(params=["random", "tied", "missing class", "one class", "two classes"])
+def scored(request: pytest.FixtureRequest) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (N, C) and target (N,) of every awkward kind."""
+    rng = np.random.default_rng(7)
+    classes = 2 if request.param == "two classes" else 5
+    probabilities = rng.dirichlet(np.ones(classes), 200)
+    target = rng.integers(classes, size=200)
+    if request.param == "tied":
+        grid = rng.multinomial(4, np.ones(classes) / classes, 200)
+        probabilities = grid / grid.sum(axis=1, keepdims=True)
+    if request.param == "missing class":
+        target[target == 2] = 3
+    if request.param == "one class":
+        target[:] = 1
+    return probabilities, target

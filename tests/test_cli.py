@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from agfnet.cli import COMMANDS, main
-from agfnet.data.cases import read_cases
+from agfnet.data.table import read_cases
 
 VIEWS = ("clinical", "ultrasound")
 

@@ -12,11 +12,11 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
 from agfnet.config import Kind, PhantomConfig
-from agfnet.data.cases import read_cases
 from agfnet.data.readers import read_image
-from agfnet.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from agfnet.evaluation.corruptions_photo import Pixels
+from agfnet.data.table import read_cases
 from agfnet.phantom.cohort import make_cohort
+from agfnet.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from agfnet.robustness.corruptions_photo import Pixels
 
 OUT = Path(__file__).parents[1] / "img" / "corruptions.jpg"
 VIEWS: dict[str, Kind] = {"clinical": "photo", "ultrasound": "ultrasound"}

@@ -62,9 +62,9 @@ def phantom(config: PhantomConfig) -> None:
 
 
 def import_(config: ImportConfig) -> None:
-    from agfnet.data.importers.derm7pt import import_derm7pt
-    from agfnet.data.importers.folder import import_folder
-    from agfnet.data.importers.milk10k import import_milk10k
+    from agfnet.importing.derm7pt import import_derm7pt
+    from agfnet.importing.folder import import_folder
+    from agfnet.importing.milk10k import import_milk10k
 
     if config.dataset == "folder":
         modalities = config.modalities or list(default_modalities())
@@ -80,7 +80,7 @@ def import_(config: ImportConfig) -> None:
 
 
 def deidentify(config: DeidentifyConfig) -> None:
-    from agfnet.data.deidentify.copy import deidentify as copy_without_names
+    from agfnet.deidentify.copy import deidentify as copy_without_names
 
     with bar("copying") as progress:
         report = copy_without_names(config, progress=progress)
@@ -97,8 +97,8 @@ def deidentify(config: DeidentifyConfig) -> None:
 
 
 def check(config: CheckConfig) -> None:
-    from agfnet.data.check.report import report_lines
-    from agfnet.data.check.run import check_cases
+    from agfnet.check.report import report_lines
+    from agfnet.check.run import check_cases
     from agfnet.files import write_json
 
     with bar("reading images") as progress:
@@ -114,8 +114,8 @@ def check(config: CheckConfig) -> None:
 
 
 def split(config: SplitConfig) -> None:
-    from agfnet.data.cases import find_modalities, read_cases, write_cases
     from agfnet.data.folds import FOLD, centre_names, rare_labels, split_table
+    from agfnet.data.table import find_modalities, read_cases, write_cases
 
     modalities = config.modalities or find_modalities(config.cases)
     cases = split_table(read_cases(config.cases, modalities=modalities), config)
@@ -150,7 +150,7 @@ def show_split(cases: Sequence[Any], column: str, centres: Sequence[str] = ()) -
 
 def train(config: TrainConfig) -> None:
     from agfnet.bundle import read_bundle
-    from agfnet.evaluation.fitting import shortcomings
+    from agfnet.calibration.fit import shortcomings
     from agfnet.study.run import run
 
     with bar("evaluating") as progress:
@@ -206,7 +206,7 @@ def predict_table(config: PredictConfig, predictor: Any) -> None:
 
 
 def predict_lesion(config: PredictConfig, predictor: Any) -> None:
-    from agfnet.data.cases import JOIN
+    from agfnet.data.table import JOIN
     from agfnet.inference.picture import doubts, save_picture, sentence
 
     images = {
@@ -236,7 +236,7 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
 
 
 def explain(config: ExplainConfig) -> None:
-    from agfnet.explain.methods import CHECKS, METHODS
+    from agfnet.explain.compute.methods import CHECKS, METHODS
     from agfnet.explain.run import explain as explain_model
 
     with bar("explaining") as progress:

@@ -20,8 +20,8 @@ from agfnet.config import (
     PhantomConfig,
     TrainConfig,
 )
-from agfnet.data.cases import read_cases
 from agfnet.data.readers import read_image
+from agfnet.data.table import read_cases
 from agfnet.errors import ConfigError
 from agfnet.evaluation.runs import accuracy_limit
 from agfnet.files import write_json

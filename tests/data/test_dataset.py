@@ -14,9 +14,9 @@ from torch import Tensor
 from agfnet.config import Frames, ModalityConfig
 from agfnet.data import dataset as module
 from agfnet.data.cache import ImageCache
-from agfnet.data.cases import Case
 from agfnet.data.dataset import CasesDataset, collate, loader
 from agfnet.data.preprocess import load, normalise
+from agfnet.data.table import Case
 from agfnet.errors import DataError, ImageError
 from agfnet.types import Batch
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from agfnet.config import SplitConfig
-from agfnet.data.cases import Case, CasesTable, write_cases
 from agfnet.data.folds import (
     centre_folds,
     draw_folds,
@@ -24,6 +23,7 @@ from agfnet.data.folds import (
     split_table,
 )
 from agfnet.data.splits import SplitRow, split_summary
+from agfnet.data.table import Case, CasesTable, write_cases
 from agfnet.errors import ConfigError, DataError
 
 

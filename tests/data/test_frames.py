@@ -92,7 +92,7 @@ def test_masks_belong_to_frames(files: list[Path], tmp_path: Path):
 def test_masks_of_a_phantom_sweep(tmp_path: Path):
     pytest.importorskip("pydicom")
     from agfnet.config import PhantomConfig
-    from agfnet.data.cases import read_cases
+    from agfnet.data.table import read_cases
     from agfnet.phantom.cohort import make_cohort
 
     settings = {"lesions": 6, "size": 64, "frames": 4, "seed": 2}

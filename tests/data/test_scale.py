@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agfnet.data.cases import read_cases
+from agfnet.data.table import read_cases
 from agfnet.errors import DataError
 
 MODALITIES = ("clinical", "ultrasound")

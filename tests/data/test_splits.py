@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agfnet.data.cases import Case, CasesTable
 from agfnet.data.splits import SplitRow, keep_fraction, require_split, split_cases, split_summary
+from agfnet.data.table import Case, CasesTable
 from agfnet.errors import ConfigError, DataError
 
 

@@ -11,12 +11,12 @@ import yaml
 
 from agfnet.bundle import read_bundle
 from agfnet.config import CalibrationConfig, EvaluateConfig
-from agfnet.data.cases import read_cases
+from agfnet.data.table import read_cases
 from agfnet.errors import ConfigError
 from agfnet.evaluation.evaluate import FILES
-from agfnet.evaluation.operating import grouped, threshold_for_sensitivity
 from agfnet.evaluation.runs import VALIDATION, calibrate_run, evaluate_run
 from agfnet.inference.predictions import read_predictions
+from agfnet.metrics.operating_points import grouped, threshold_for_sensitivity
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from agfnet.evaluation.compare import compare, paired
 from agfnet.evaluation.compare_run import compare_runs, disagreements
 from agfnet.inference.predictions import Predictions, write_predictions
 
-from .pages import EVIL, Page
+from ..report.pages import EVIL, Page
 
 
 def answers(right: str, first: int = 0, classes: tuple[str, str] = ("a", "b")) -> Predictions:

@@ -5,12 +5,12 @@ import warnings
 import numpy as np
 import pytest
 
-from agfnet.evaluation.certainty import CERTAINTY
-from agfnet.evaluation.discrimination import DISCRIMINATION
 from agfnet.evaluation.evaluate import FILES, evaluate, evaluate_classes, result_files
-from agfnet.evaluation.metrics import METRICS, class_auc, confusion, rates
 from agfnet.files import write_json
 from agfnet.inference.predictions import Predictions
+from agfnet.metrics.calibration import CERTAINTY
+from agfnet.metrics.discrimination import DISCRIMINATION
+from agfnet.metrics.summary import METRICS, class_auc, confusion, rates
 
 NAMES = [*METRICS, *DISCRIMINATION, *CERTAINTY]
 

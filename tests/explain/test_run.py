@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from agfnet.cli import main
-from agfnet.data.cases import read_cases, write_cases
+from agfnet.data.table import read_cases, write_cases
 
 VIEWS = ("clinical", "ultrasound")
 NOTICE = "Research use only, not a medical device."

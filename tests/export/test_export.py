@@ -16,13 +16,13 @@ import yaml
 
 from agfnet.bundle import read_bundle, seal, write_calibration
 from agfnet.config import ExportConfig
-from agfnet.data.cases import read_cases
+from agfnet.data.table import read_cases
 from agfnet.errors import BundleError
-from agfnet.evaluation.metrics import METRICS
 from agfnet.export.parity import edge_rows
 from agfnet.export.run import TOLERANCE, export_run
 from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend
 from agfnet.inference.predictor import Predictor
+from agfnet.metrics.summary import METRICS
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agfnet.data.cases import Case, read_cases
+from agfnet.data.table import Case, read_cases
 from agfnet.inference.frames import frames_path, frames_table
 from agfnet.inference.predictor import Diagnosis
 

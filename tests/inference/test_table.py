@@ -18,7 +18,7 @@ from PIL import Image
 
 from agfnet.bundle import BundleConfig, read_bundle
 from agfnet.config import PredictConfig
-from agfnet.data.cases import Case, read_cases
+from agfnet.data.table import Case, read_cases
 from agfnet.errors import DataError, ImageError, RunError
 from agfnet.inference import table as answering
 from agfnet.inference.decisions import write_decisions

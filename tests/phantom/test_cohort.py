@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from agfnet.config import PhantomConfig
-from agfnet.data.cases import read_cases
+from agfnet.data.table import read_cases
 from agfnet.errors import ConfigError, DataError
 from agfnet.phantom import make_cohort
 from agfnet.phantom.lesions import VIEWS

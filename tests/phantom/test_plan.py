@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from agfnet.config import PhantomConfig
-from agfnet.data.cases import SPLITS
+from agfnet.data.table import SPLITS
 from agfnet.phantom.lesions import VIEWS
 from agfnet.phantom.photo import ITA_CLASSES
 from agfnet.phantom.plan import Stream, centre, chance, observers, plans

@@ -14,7 +14,7 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
-from agfnet.explain import overlay
+from agfnet.explain.show import overlay
 from agfnet.inference.predictor import Predictor
 from agfnet.serve import evidence
 

@@ -13,8 +13,8 @@ import yaml
 from agfnet.config import EvaluateConfig, TrainConfig
 from agfnet.files import write_json, write_text
 from agfnet.inference.predictions import Predictions, write_predictions
-from agfnet.learning.fit import record
 from agfnet.study import work
+from agfnet.training.fit import record
 
 Write = Callable[..., Path]
 

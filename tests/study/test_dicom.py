@@ -11,7 +11,7 @@ import pytest
 
 from agfnet.cli import main
 from agfnet.config import ModalityConfig, PhantomConfig, TrainConfig
-from agfnet.data.cases import CasesTable, read_cases, write_cases
+from agfnet.data.table import CasesTable, read_cases, write_cases
 from agfnet.inference.predictor import Predictor
 from agfnet.phantom.cohort import make_cohort
 from agfnet.study.run import run

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from agfnet.config import ModalityConfig, TrainConfig
-from agfnet.data.cases import read_cases, write_cases
-from agfnet.data.importers.milk10k import import_milk10k
 from agfnet.data.splits import split_cases
+from agfnet.data.table import read_cases, write_cases
+from agfnet.importing.milk10k import import_milk10k
 from agfnet.study.run import run
 
 SOURCE = os.environ.get("AGFNET_MILK10K")

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from agfnet.config import StudyConfig
-from agfnet.data.cases import read_cases
 from agfnet.data.splits import keep_fraction
+from agfnet.data.table import read_cases
 from agfnet.evaluation import runs
 from agfnet.study.command import run_study
 

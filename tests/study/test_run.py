@@ -18,11 +18,11 @@ import yaml
 from safetensors.numpy import load_file
 
 from agfnet.config import EvaluateConfig, TrainConfig
-from agfnet.data.cases import read_cases, write_cases
 from agfnet.data.folds import draw_folds, fold_split
+from agfnet.data.table import read_cases, write_cases
 from agfnet.errors import DataError, RunError
-from agfnet.evaluation.metrics import METRICS
 from agfnet.evaluation.runs import evaluate_run
+from agfnet.metrics.summary import METRICS
 from agfnet.study.run import run
 
 

@@ -14,11 +14,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from agfnet.config import Frames, ModalityConfig
 from agfnet.data.cache import ImageCache, identity
-from agfnet.data.cases import Case
 from agfnet.data.frames import choices
 from agfnet.data.preprocess import load, normalise
 from agfnet.data.problems import near
 from agfnet.data.sampling import EpochSampler, EvenBatches
+from agfnet.data.table import Case
 from agfnet.data.transforms import augment as augmented
 from agfnet.errors import DataError, ImageError
 from agfnet.types import Batch

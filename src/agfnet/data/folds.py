@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from agfnet.config import SplitConfig
-from agfnet.data.cases import Case, CasesTable, read_cases
 from agfnet.data.problems import StrPath, near
 from agfnet.data.splits import allocate, check_undrawn, patients_by_lot, split_cases
+from agfnet.data.table import Case, CasesTable, read_cases
 from agfnet.errors import DataError
 
 FOLD = "fold"

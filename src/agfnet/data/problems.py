@@ -22,7 +22,7 @@ class Problem:
     row: int | None
     column: str | None
     kind: str
-    """A kind of `agfnet.data.check.findings`; empty where that command never meets it."""
+    """A kind of `agfnet.check.findings`; empty where that command never meets it."""
 
 
 class Problems:

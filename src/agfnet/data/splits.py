@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from agfnet.data.cases import SPLITS, Case, CasesTable
+from agfnet.data.table import SPLITS, Case, CasesTable
 from agfnet.errors import ConfigError, DataError
 
 

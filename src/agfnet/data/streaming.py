@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
-from agfnet.data.cases import Case, iterate_cases
 from agfnet.data.problems import Problems, StrPath
+from agfnet.data.table import Case, iterate_cases
 
 
 def count_cases(

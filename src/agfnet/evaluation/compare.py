@@ -8,12 +8,11 @@ import numpy as np
 from scipy.stats import binomtest
 
 from agfnet.errors import DataError
-from agfnet.evaluation.delong import influence
-from agfnet.evaluation.evaluate import plain
-from agfnet.evaluation.metrics import METRICS, Metric
-from agfnet.evaluation.paired import area_parts, area_test, casewise, holm, permutation_p
-from agfnet.evaluation.statistics import aligned, paired_bootstrap, patient_bootstrap
 from agfnet.inference.predictions import Predictions
+from agfnet.metrics.bootstrap import aligned, paired_bootstrap, patient_bootstrap, plain
+from agfnet.metrics.delong import influence
+from agfnet.metrics.paired import area_parts, area_test, casewise, holm, permutation_p
+from agfnet.metrics.summary import METRICS, Metric
 
 COMPARED = [name for name in METRICS if name != "macro_sensitivity"]  # the balanced accuracy again
 

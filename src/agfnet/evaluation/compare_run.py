@@ -12,11 +12,11 @@ from agfnet.config import CompareConfig
 from agfnet.data.preprocess import load
 from agfnet.errors import AgfnetError, DataError
 from agfnet.evaluation.compare import Pair, compare, paired
-from agfnet.evaluation.report.compare import Disagreement, write_comparison
 from agfnet.evaluation.runs import run_table
-from agfnet.evaluation.showing import SIDE
 from agfnet.files import write_json
 from agfnet.inference.predictions import Predictions, read_predictions
+from agfnet.report.compare import Disagreement, write_comparison
+from agfnet.report.example_images import SIDE
 
 SHOWN = 12  # cases in the gallery
 

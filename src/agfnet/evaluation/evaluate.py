@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from agfnet.evaluation.certainty import CERTAINTY, SQUARED, class_ece, root
-from agfnet.evaluation.decision import decision_curve
-from agfnet.evaluation.delong import area_interval, delong
-from agfnet.evaluation.discrimination import DISCRIMINATION, RATES, class_metrics
-from agfnet.evaluation.intervals import intervals
-from agfnet.evaluation.metrics import METRICS, entries
-from agfnet.evaluation.operating import evaluate_group
-from agfnet.evaluation.selective import decision_metrics
-from agfnet.evaluation.statistics import Interval
-from agfnet.evaluation.subgroups import subgroups
+from agfnet.calibration.abstention import decision_metrics
 from agfnet.inference.predictions import Predictions
+from agfnet.metrics.bootstrap import Interval, plain
+from agfnet.metrics.calibration import CERTAINTY, SQUARED, class_ece, root
+from agfnet.metrics.decision_curve import decision_curve
+from agfnet.metrics.delong import area_interval, delong
+from agfnet.metrics.discrimination import DISCRIMINATION, RATES, class_metrics
+from agfnet.metrics.intervals import intervals
+from agfnet.metrics.operating_points import evaluate_group
+from agfnet.metrics.subgroups import subgroups
+from agfnet.metrics.summary import METRICS, entries
 
 FILES = ("metrics.json", "classes.json", "subgroups.json", "malignant.json")
 
@@ -108,16 +107,3 @@ def result_files(
         curve = decision_curve(predictions, malignant, resamples=resamples, seed=seed)
         files["malignant.json"] = plain(group | {"decision_curve": curve._asdict()})
     return files
-
-
-def plain(value: Any) -> Any:
-    """The same as JSON holds it: mappings and lists, with None for what is undefined."""
-    if isinstance(value, Interval):
-        return {name: plain(number) for name, number in value._asdict().items()}
-    if isinstance(value, Mapping):
-        return {name: plain(item) for name, item in value.items()}
-    if isinstance(value, np.ndarray | list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value

@@ -11,28 +11,28 @@ from typing import Any
 import yaml
 
 from agfnet.bundle import BundleConfig, Calibration, write_calibration
+from agfnet.calibration.fit import apply_calibration, fit_calibration
 from agfnet.card import refresh_card
 from agfnet.config import CalibrationConfig, EvaluateConfig
-from agfnet.data.cases import Case, CasesTable, map_labels, read_cases
 from agfnet.data.folds import read_split
 from agfnet.data.splits import require_split
+from agfnet.data.table import Case, CasesTable, map_labels, read_cases
 from agfnet.errors import ConfigError, DataError, RunError
+from agfnet.evaluation.description import facts
 from agfnet.evaluation.evaluate import FILES, result_files
-from agfnet.evaluation.facts import facts
-from agfnet.evaluation.fitting import apply_calibration, fit_calibration
-from agfnet.evaluation.focus_run import measure_focus
-from agfnet.evaluation.operating import check_group
-from agfnet.evaluation.report.write import write_report
-from agfnet.evaluation.robustness import complete, try_conditions
-from agfnet.evaluation.robustness_scores import score_conditions
-from agfnet.evaluation.showing import examples
-from agfnet.evaluation.subgroups import case_attributes
-from agfnet.explain.tested import SANITY, read_sanity
+from agfnet.explain.compute.sanity_file import SANITY, read_sanity
 from agfnet.files import write_json
 from agfnet.inference.decisions import write_decisions
 from agfnet.inference.frames import frames_table
 from agfnet.inference.predictions import Predictions, read_predictions, write_predictions
 from agfnet.inference.predictor import Diagnosis, Predictor
+from agfnet.metrics.operating_points import check_group
+from agfnet.metrics.subgroups import case_attributes
+from agfnet.report.example_images import examples
+from agfnet.report.write import write_report
+from agfnet.robustness.conditions import complete, try_conditions
+from agfnet.robustness.focus import measure_focus
+from agfnet.robustness.scores import score_conditions
 
 Progress = Callable[[int, int], None]  # cases done, cases in all
 VALIDATION = "validation.csv"

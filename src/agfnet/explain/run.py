@@ -12,15 +12,15 @@ import numpy as np
 
 from agfnet.bundle import Bundle, sha256
 from agfnet.config import ExplainConfig
-from agfnet.data.cases import JOIN, Case, read_cases
+from agfnet.data.table import JOIN, Case, read_cases
 from agfnet.errors import ConfigError, DataError
-from agfnet.explain.describe import describe
-from agfnet.explain.loading import View, load_views
-from agfnet.explain.maps import Explainer
-from agfnet.explain.methods import CHECKS, METHODS
-from agfnet.explain.sanity import GRID, NOISE, SAME, TILES, check_methods
-from agfnet.explain.tested import SANITY, read_sanity
-from agfnet.explain.write import SHEET, Told, write_case, write_overview
+from agfnet.explain.compute.loading import View, load_views
+from agfnet.explain.compute.maps import Explainer
+from agfnet.explain.compute.methods import CHECKS, METHODS
+from agfnet.explain.compute.sanity import GRID, NOISE, SAME, TILES, check_methods
+from agfnet.explain.compute.sanity_file import SANITY, read_sanity
+from agfnet.explain.show.describe import describe
+from agfnet.explain.show.write import SHEET, Told, write_case, write_overview
 from agfnet.files import write_json
 from agfnet.inference.predictor import Predictor
 from agfnet.inference.torch_backend import TorchBackend

@@ -13,12 +13,11 @@ import numpy as np
 from agfnet.bundle import EXPORT, Bundle, BundleConfig, drop_exports, read_bundle, seal
 from agfnet.card import refresh_card
 from agfnet.config import ExportConfig
-from agfnet.data.cases import Case
 from agfnet.data.frames import expand
 from agfnet.data.preprocess import load
 from agfnet.data.splits import require_split
+from agfnet.data.table import Case
 from agfnet.errors import BundleError
-from agfnet.evaluation.metrics import METRICS
 from agfnet.evaluation.runs import run_folder, run_table, to_classes
 from agfnet.export.graph import deployed, export_graph
 from agfnet.export.parity import Parity, Rows, compare, edge_rows
@@ -26,6 +25,7 @@ from agfnet.files import write_json
 from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend
 from agfnet.inference.predictions import Predictions
 from agfnet.inference.predictor import Predictor, frame_passes, stacked
+from agfnet.metrics.summary import METRICS
 
 Progress = Callable[[int, int], None]
 TOLERANCE = 1e-4

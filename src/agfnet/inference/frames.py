@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from agfnet.data.cases import Case
+from agfnet.data.table import Case
 from agfnet.files import replacing
 from agfnet.inference.predictions import PREFIX
 from agfnet.inference.predictor import Diagnosis

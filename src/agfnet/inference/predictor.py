@@ -14,9 +14,9 @@ import numpy as np
 
 from agfnet.bundle import WEIGHTS, Bundle, BundleConfig, read_bundle
 from agfnet.config import Backend as BackendName
-from agfnet.data.cases import Case
 from agfnet.data.frames import expand
 from agfnet.data.preprocess import load
+from agfnet.data.table import Case
 from agfnet.errors import DataError, ImageError
 from agfnet.inference.decision import calibrated, decide, energy, log_softmax
 from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend

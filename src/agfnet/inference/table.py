@@ -20,8 +20,8 @@ import numpy as np
 from agfnet import __version__
 from agfnet.bundle import Bundle, BundleConfig, sha256
 from agfnet.config import PredictConfig, place
-from agfnet.data.cases import Case
 from agfnet.data.streaming import count_cases, stream_cases
+from agfnet.data.table import Case
 from agfnet.errors import DataError, ImageError, RunError
 from agfnet.inference.decision import decide
 from agfnet.inference.decisions import decision_columns, decision_rows

@@ -11,18 +11,18 @@ from agfnet.config import FusionConfig, ModelConfig
 from agfnet.errors import ConfigError
 from agfnet.models.agfnet import AGFNet
 from agfnet.models.backbone import Backbone, normalisation
+from agfnet.models.baselines.addition import Addition
+from agfnet.models.baselines.amfam import Adversarial
+from agfnet.models.baselines.concatenation import Concatenation
+from agfnet.models.baselines.cross_attention import TokenCrossAttention
+from agfnet.models.baselines.fusionm4net import FusionM4Net
+from agfnet.models.baselines.hccnn import HyperBranch
+from agfnet.models.baselines.late_fusion import LateFusion
+from agfnet.models.baselines.low_rank import LowRank
+from agfnet.models.baselines.metablock import MetaBlocks
+from agfnet.models.baselines.mmtm import MMTM
+from agfnet.models.baselines.tformer import TFormer
 from agfnet.models.decoder import Decoder
-from agfnet.models.peers.addition import Addition
-from agfnet.models.peers.adversarial import Adversarial
-from agfnet.models.peers.concatenation import Concatenation
-from agfnet.models.peers.cross_attention import TokenCrossAttention
-from agfnet.models.peers.fusionm4net import FusionM4Net
-from agfnet.models.peers.hyper_branch import HyperBranch
-from agfnet.models.peers.late_fusion import LateFusion
-from agfnet.models.peers.low_rank import LowRank
-from agfnet.models.peers.metablock import MetaBlocks
-from agfnet.models.peers.mmtm import MMTM
-from agfnet.models.peers.tformer import TFormer
 
 Builder = Callable[[ModelConfig, int, int], nn.Module]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from agfnet.config import PhantomConfig
-from agfnet.data.cases import SPLITS
+from agfnet.data.table import SPLITS
 from agfnet.errors import DataError
 from agfnet.phantom.lesions import VIEWS, Array, Observer
 from agfnet.phantom.plan import Plan, centre, observers, plans

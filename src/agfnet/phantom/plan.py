@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agfnet.config import PhantomConfig
-from agfnet.data.cases import SPLITS
+from agfnet.data.table import SPLITS
 from agfnet.phantom.bmode import Scanner
 from agfnet.phantom.lesions import Observer, Seen, class_table, missing_rates
 from agfnet.phantom.photo import ITA_CLASSES, Camera

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from agfnet.data.cases import Case
+from agfnet.data.table import Case
 from agfnet.inference.decisions import decision_rows
 from agfnet.inference.frames import frame_rows
 from agfnet.inference.picture import doubts, sentence

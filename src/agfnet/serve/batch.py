@@ -17,9 +17,9 @@ from starlette.requests import Request
 
 from agfnet.bundle import Bundle
 from agfnet.config import ServeConfig
-from agfnet.data.cases import JOIN, Case, read_cases
 from agfnet.data.problems import Problems
 from agfnet.data.rows import read_rows
+from agfnet.data.table import JOIN, Case, read_cases
 from agfnet.errors import AgfnetError
 from agfnet.inference.table import Files, class_names, headers
 from agfnet.serve.archive import Allowance, unpack

@@ -11,9 +11,9 @@ import numpy as np
 
 from agfnet.config import ModalityConfig
 from agfnet.data.readers import read_image
-from agfnet.explain.loading import View, load_views, stacked_views
-from agfnet.explain.modalities import contributions
-from agfnet.explain.occlusion import enlarged, occlusion
+from agfnet.explain.compute.loading import View, load_views, stacked_views
+from agfnet.explain.compute.modalities import contributions
+from agfnet.explain.compute.occlusion import enlarged, occlusion
 from agfnet.inference.decision import calibrated
 from agfnet.inference.onnx_backend import OnnxBackend
 from agfnet.inference.predictor import Backend, Predictor, frame_passes
@@ -24,9 +24,9 @@ from agfnet.serve.refusal import Refused
 
 Array = np.ndarray[Any, Any]
 LOW = 0.25
-"""Share of the strongest evidence below which none is shown, as in `agfnet.explain.overlay`."""
+"""Share of the strongest evidence below which none is shown: see `agfnet.explain.show.overlay`."""
 VIRIDIS = "440154 482475 414487 355f8d 2a788e 21918c 22a884 44bf70 7ad151 bddf26 fde725"
-"""The colours of `agfnet.explain.overlay` at tenths: matplotlib is no part of a slim server."""
+"""Colours of `agfnet.explain.show.overlay` at tenths: a slim server has no matplotlib."""
 UNSEEN = (96, 96, 96, 160)
 """Colour and opacity over what the network does not see."""
 
@@ -136,7 +136,7 @@ def evidence(
         guides = backend.run(names, images, present, np.arange(1))
         found = [enlarged(guide[0], images[0].shape[1:3])[None] for guide in guides]
     else:
-        from agfnet.explain.maps import Explainer  # torch
+        from agfnet.explain.compute.maps import Explainer  # torch
         from agfnet.inference.torch_backend import TorchBackend
 
         assert isinstance(backend, TorchBackend)

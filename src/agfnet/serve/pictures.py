@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
+from agfnet.check.images import look
+from agfnet.check.looks import BLACK, BLURRED, COLOURED, DARK, FLAT, GREY, WHITE
 from agfnet.config import Kind, ModalityConfig
-from agfnet.data.check.images import look
-from agfnet.data.check.looks import BLACK, BLURRED, COLOURED, DARK, FLAT, GREY, WHITE
 from agfnet.data.readers import read_image
 from agfnet.inference.predictor import Predictor
 from agfnet.serve.answers import files_of

@@ -9,8 +9,8 @@ from itertools import groupby
 import numpy as np
 
 from agfnet.errors import DataError
-from agfnet.evaluation.statistics import aligned
 from agfnet.inference.predictions import Predictions, read_predictions
+from agfnet.metrics.bootstrap import aligned
 from agfnet.study.plan import TEST, Run, Study
 from agfnet.study.work import result
 

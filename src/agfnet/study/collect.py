@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agfnet.evaluation.metrics import LOWER_IS_BETTER, METRICS, Floats, Integers
-from agfnet.evaluation.paired import (
+from agfnet.inference.predictions import Predictions
+from agfnet.metrics.bootstrap import Comparison, patient_draws
+from agfnet.metrics.paired import (
     CASEWISE,
     area_parts,
     area_test,
@@ -23,9 +24,8 @@ from agfnet.evaluation.paired import (
     over_seeds,
     permutation_p,
 )
-from agfnet.evaluation.ranks import average_ranks, friedman_p
-from agfnet.evaluation.statistics import Comparison, patient_draws
-from agfnet.inference.predictions import Predictions
+from agfnet.metrics.ranks import average_ranks, friedman_p
+from agfnet.metrics.summary import LOWER_IS_BETTER, METRICS, Floats, Integers
 from agfnet.study.answers import Answers, read_answers
 from agfnet.study.plan import TEST, Study
 

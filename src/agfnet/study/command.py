@@ -12,7 +12,6 @@ from agfnet import NOTICE
 from agfnet.config import PhantomConfig, StudyConfig, place
 from agfnet.errors import ConfigError, RunError
 from agfnet.files import write_text
-from agfnet.learning.fit import differences
 from agfnet.phantom.cohort import make_cohort
 from agfnet.study.execute import execute
 from agfnet.study.locks import locked
@@ -23,6 +22,7 @@ from agfnet.study.search_report import BEST, described, write_search
 from agfnet.study.tables import figure, title
 from agfnet.study.work import FAILED, state
 from agfnet.terminal import bar, say, show_table
+from agfnet.training.fit import differences
 
 LOCKS = "locks"
 

@@ -20,7 +20,7 @@ from agfnet.config import (
 )
 from agfnet.data.problems import near
 from agfnet.errors import ConfigError
-from agfnet.evaluation.metrics import METRICS
+from agfnet.metrics.summary import METRICS
 from agfnet.phantom.presets import resolve
 from agfnet.study.settings import build, lay_over, read_yaml
 from agfnet.study.variants import VARIANTS

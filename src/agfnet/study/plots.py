@@ -1,4 +1,4 @@
-"""Figures of a study as SVG text, drawn as those of `agfnet.evaluation.plots`."""
+"""Figures of a study as SVG text, drawn as those of `agfnet.report.plots`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from agfnet.evaluation.metrics import LOWER_IS_BETTER
-from agfnet.evaluation.plots import BLUE, COLOURS, DASHES, GREY, ORANGE, STYLE, short, to_svg
-from agfnet.evaluation.ranks import cliques, critical_difference
+from agfnet.metrics.ranks import cliques, critical_difference
+from agfnet.metrics.summary import LOWER_IS_BETTER
+from agfnet.report.plots import BLUE, COLOURS, DASHES, GREY, ORANGE, STYLE, short, to_svg
 from agfnet.study.collect import Section
 from agfnet.study.tables import headed, title
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from agfnet.evaluation.page import Section as Part
-from agfnet.evaluation.page import drawing, page, table
 from agfnet.files import write_text
+from agfnet.report.page import Section as Part
+from agfnet.report.page import drawing, page, table
 from agfnet.study import plots
 from agfnet.study.collect import Progress, Section, sections
 from agfnet.study.plan import Study, slug

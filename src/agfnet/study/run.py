@@ -7,7 +7,7 @@ from pathlib import Path
 from agfnet.config import EvaluateConfig, TrainConfig
 from agfnet.data.folds import read_split
 from agfnet.evaluation.runs import Progress, calibrate_run, evaluate_run
-from agfnet.learning.fit import fit
+from agfnet.training.fit import fit
 
 
 def run(

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from agfnet.config import RangeConfig, SearchConfig, StudyConfig, TrainConfig
 from agfnet.errors import AgfnetError, ConfigError, RunError
-from agfnet.evaluation.metrics import LOWER_IS_BETTER, METRICS
 from agfnet.inference.predictions import read_predictions
+from agfnet.metrics.summary import LOWER_IS_BETTER, METRICS
 from agfnet.study.collect import Progress
 from agfnet.study.execute import execute
 from agfnet.study.plan import Run, Study, plain, slug

@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 
 from agfnet import NOTICE
-from agfnet.evaluation.page import Section, drawing, page, table
 from agfnet.files import write_json, write_text
+from agfnet.report.page import Section, drawing, page, table
 from agfnet.study.plan import Study
 from agfnet.study.plots import search_history
 from agfnet.study.report import REPORT, TABLES

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from agfnet import NOTICE
-from agfnet.evaluation.metrics import LOWER_IS_BETTER
-from agfnet.evaluation.wording import MEANINGS
 from agfnet.files import write_json, write_text
+from agfnet.metrics.summary import LOWER_IS_BETTER
+from agfnet.report.wording import MEANINGS
 from agfnet.study.collect import Cell, Section
 from agfnet.study.plan import slug
 

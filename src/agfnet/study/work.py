@@ -12,15 +12,15 @@ from typing import Literal
 import torch
 import yaml
 
-from agfnet.data.cases import read_cases
 from agfnet.data.folds import read_split
 from agfnet.data.splits import require_split
+from agfnet.data.table import read_cases
 from agfnet.errors import RunError
 from agfnet.evaluation.runs import evaluate_run
 from agfnet.files import write_text
-from agfnet.learning.fit import differences, fit, record
 from agfnet.study.plan import TEST, Run
 from agfnet.study.run import run as train_and_evaluate
+from agfnet.training.fit import differences, fit, record
 
 State = Literal["finished", "begun", "not begun"]
 VAL: Literal["val"] = "val"

@@ -1,0 +1,150 @@
+"""What the images of one column show that images of their kind should not."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agfnet.check.findings import Findings
+from agfnet.check.images import Facts
+from agfnet.check.survey import Use
+from agfnet.config import Kind
+from agfnet.data.table import Case
+
+BLACK, WHITE = 32, 240
+"""Nearly all of an image below or above this grey is nearly black or white."""
+FLAT = 12
+"""Fewest greys between the darkest and the brightest percent."""
+BLURRED = 2
+"""Detail up to this is that of an image blurred over 4 of 256 pixels or more."""
+GREY = 8
+"""Chroma below this is that of a grey image, noise of its compression included."""
+COLOURED, DARK = 0.6, 0.1
+"""A photograph is coloured in at least so much of its area, and black in at most so much."""
+ODD_SIZE, ODD_SHAPE = 4.0, 2.0
+"""A side, or a ratio of the sides, that is so many times the column's median or its inverse."""
+RARE = 0.05
+"""What more than this share of a column has is not odd but the habit of a device."""
+
+
+def check_looks(column: str, kind: Kind, uses: Sequence[Use], findings: Findings) -> None:
+    """Report images that show nothing, or something else than their column says."""
+    for use in uses:
+        for found, message in _faults(use.facts):
+            findings.add(found, f"{use.path.name!r} {message}", case=use.case, column=column)
+    _check_kinds(column, kind, uses, findings)
+    _check_sizes(column, uses, findings)
+    _check_frames(column, uses, findings)
+    dicom = [use for use in uses if use.facts.header.format == "DICOM"]
+    if any(use.facts.scaled for use in dicom):
+        for use in dicom:
+            if not use.facts.scaled:
+                message = f"{use.path.name!r} does not state its millimetres per pixel; others do"
+                findings.add("spacing", message, case=use.case, column=column)
+
+
+def _faults(facts: Facts) -> list[tuple[str, str]]:
+    found = []
+    if facts.constant:
+        found.append(("constant", "is of one colour; replace it, or empty the cell"))
+    elif facts.high < BLACK:
+        found.append(("black", "is nearly black; replace it, or empty the cell"))
+    elif facts.low >= WHITE:
+        found.append(("white", "is nearly white; replace it, or empty the cell"))
+    elif facts.high - facts.low < FLAT:
+        found.append(("flat", "has hardly any contrast; replace it, or empty the cell"))
+    elif facts.detail <= BLURRED:
+        found.append(("blurred", "shows no detail at all; replace it, or empty the cell"))
+    hint = "a network may learn it instead of the lesion: use the image without it"
+    if facts.white_marks:
+        found.append(("white_marks", f"has callipers, text or a frame drawn into it; {hint}"))
+    if facts.coloured_marks:
+        found.append(("coloured_marks", f"has coloured callipers or text drawn into it; {hint}"))
+    if facts.header.burned_in:
+        found.append(("burned_in", f"says that it has annotations burnt in; {hint}"))
+    return found
+
+
+def _check_kinds(column: str, kind: Kind, uses: Sequence[Use], findings: Findings) -> None:
+    if kind == "photo":
+        suspects = [use for use in uses if use.facts.chroma < GREY and not use.facts.constant]
+        code, looks = "grey_photo", "is grey, among photographs"
+    else:
+        suspects = [
+            use for use in uses if use.facts.coloured >= COLOURED and use.facts.dark <= DARK
+        ]
+        code, looks = "colour_ultrasound", "looks like a colour photograph, among ultrasound"
+    if len(suspects) > len(uses) / 2:
+        findings.add(
+            "column_kind",
+            f"{len(suspects)} of {len(uses)} images do not look like {kind}; exchange the columns "
+            f"or set modalities.{column}.kind",
+            column=column,
+        )
+        return
+    for use in suspects:
+        message = f"{use.path.name!r} {looks}; look whether the columns were exchanged in this row"
+        findings.add(code, message, case=use.case, column=column)
+
+
+def _check_sizes(column: str, uses: Sequence[Use], findings: Findings) -> None:
+    sides = np.array([use.facts.size for use in uses], dtype=float).reshape(-1, 2)
+    size = np.sqrt(sides.prod(1))
+    shape = sides.max(1) / sides.min(1)
+    for code, values, factor in (("size", size, ODD_SIZE), ("shape", shape, ODD_SHAPE)):
+        for number in _odd(values, factor):
+            use = uses[number]
+            middle = "x".join(f"{side:g}" for side in np.median(sides, axis=0))
+            findings.add(
+                code,
+                f"{use.path.name!r} is {use.facts.size[0]}x{use.facts.size[1]} pixels, most are "
+                f"about {middle}; look whether it is a thumbnail, a cut-out or a screenshot",
+                case=use.case,
+                column=column,
+            )
+
+
+def _odd(values: NDArray[np.float64], factor: float) -> list[int]:
+    """Positions of values that are far from the median, where they are rare."""
+    if not values.size:
+        return []
+    far = np.abs(np.log(values / np.median(values))) >= np.log(factor)
+    return np.nonzero(far)[0].tolist() if far.sum() <= max(1, RARE * len(values)) else []
+
+
+def _check_frames(column: str, uses: Sequence[Use], findings: Findings) -> None:
+    sizes: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
+    for use in uses:
+        sizes[use.case.row].add(use.facts.size)
+    cases: dict[int, Case] = {use.case.row: use.case for use in uses}
+    for row, found in sizes.items():
+        if len(found) > 1:
+            listed = ", ".join(f"{width}x{height}" for width, height in sorted(found))
+            message = f"its images have different sizes: {listed}"
+            findings.add("frame_sizes", message, case=cases[row], column=column)
+
+
+def check_masks(
+    case: Case, column: str, images: Sequence[Use], masks: Sequence[Use], findings: Findings
+) -> None:
+    """Report masks of a lesion that cannot lie on its images."""
+    sizes = [use.facts.size for use in images for _ in range(use.facts.frames)]
+    if len(masks) != len(sizes):
+        message = f"has {len(masks)} masks for {len(sizes)} images; give one each, in their order"
+        findings.add("mask_count", message, case=case, column=column)
+    for number, mask in enumerate(masks):
+        size = sizes[min(number, len(sizes) - 1)] if sizes else mask.facts.size
+        if mask.facts.size != size:
+            findings.add(
+                "mask_size",
+                f"{mask.path.name!r} is {mask.facts.size[0]}x{mask.facts.size[1]} pixels, its "
+                f"image {size[0]}x{size[1]}; draw the mask on the image as it is",
+                case=case,
+                column=column,
+            )
+        if mask.facts.constant:
+            message = f"{mask.path.name!r} has one value only; draw the lesion, or empty the cell"
+            findings.add("mask_blank", message, case=case, column=column)

@@ -1,0 +1,163 @@
+"""Check a cases table and its images in one pass."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from agfnet.check.duplicates import find_duplicates
+from agfnet.check.findings import KINDS, SEVERITIES, Finding, Findings, counted
+from agfnet.check.identity import check_headers, check_names
+from agfnet.check.images import Fault, Role
+from agfnet.check.labels import check_labels, check_splits
+from agfnet.check.looks import check_looks, check_masks
+from agfnet.check.shortcut import check_shortcuts
+from agfnet.check.survey import Survey, Use, survey
+from agfnet.config import CheckConfig, Kind, default_modalities
+from agfnet.data.problems import Problems
+from agfnet.data.rows import read_rows
+from agfnet.data.table import Case, CasesTable, find_modalities, mask_column, read_cases
+from agfnet.errors import DataError
+
+_ULTRASOUND = re.compile(
+    r"ultraso|sono|echo|b.?mode|hfus|(?:^|[\W_])us(?:$|[\W_\d])", re.IGNORECASE
+)
+"""Names of columns that hold ultrasound."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The answer of `check_cases`."""
+
+    cases: str
+    lesions: int
+    images: int
+    """Files that were read, masks included."""
+    findings: list[Finding]
+    """The gravest first."""
+
+    def counts(self) -> dict[str, int]:
+        """Findings of each severity."""
+        found = Counter(finding.severity for finding in self.findings)
+        return {severity: found[severity] for severity in SEVERITIES}
+
+    def summary(self) -> str:
+        """The same in words."""
+        return ", ".join(counted(count, name) for name, count in self.counts().items())
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for a file."""
+        kinds = Counter(finding.kind for finding in self.findings)
+        return {
+            "cases": self.cases,
+            "lesions": self.lesions,
+            "images": self.images,
+            "counts": self.counts(),
+            "kinds": {kind: kinds[kind] for kind in KINDS if kinds[kind]},
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+
+
+def check_cases(
+    config: CheckConfig, *, progress: Callable[[int, int], None] | None = None
+) -> Checked:
+    """Find leaks, duplicates, damage, burnt-in hints and identities in a cases table.
+
+    With several workers, a script must call this under `if __name__ == "__main__":`, because
+    each worker starts by importing it.
+
+    Args:
+        config: see `CheckConfig`.
+        progress: called with files done and files in all.
+
+    Raises:
+        ConfigError: the modalities contradict each other.
+        DataError: the table cannot be read at all.
+    """
+    kinds = column_kinds(config)
+    problems = Problems(config.cases, most=None)
+    table = read_cases(config.cases, modalities=tuple(kinds), problems=problems)
+    findings = Findings()
+    findings.add_problems(problems.found, table)
+    check_labels(table.cases, findings, patients=config.patients)
+    check_splits(table.cases, findings)
+    check_names(table.cases, table.path.parent, findings)
+    uses: list[Use] = []
+    read = 0
+    if config.images:
+        files = _roles(table, kinds)
+        seen = survey(files, workers=config.workers, progress=progress)
+        uses = _check_images(table, kinds, seen, findings)
+        read = len(seen.facts)
+    check_shortcuts(table.cases, uses, findings, strength=config.shortcut)
+    return Checked(config.cases, len(table), read, findings.sorted())
+
+
+def column_kinds(config: CheckConfig) -> dict[str, Kind]:
+    """The image columns and what they hold, as the settings say or as it looks."""
+    if config.modalities is not None:
+        return {name: modality.kind for name, modality in config.modalities.items()}
+    columns = read_rows(Path(config.cases).absolute(), Problems(config.cases)).columns
+    usual = tuple(name for name in default_modalities() if name in columns)
+    try:
+        names = find_modalities(config.cases)
+    except DataError:
+        if not usual:
+            raise
+        names = ()
+    kinds: tuple[Kind, Kind] = ("photo", "ultrasound")
+    return {name: kinds[bool(_ULTRASOUND.search(name))] for name in dict.fromkeys(usual + names)}
+
+
+def _roles(table: CasesTable, kinds: Mapping[str, Kind]) -> dict[Path, Role]:
+    """Every file, and what it is said to be where it is named first."""
+    roles: dict[Path, Role] = {}
+    for case in table:
+        for name, kind in kinds.items():
+            for path in case.images[name]:
+                roles.setdefault(path, kind)
+    for case in table:
+        for paths in case.masks.values():
+            for path in paths:
+                roles.setdefault(path, "mask")
+    return roles
+
+
+def _check_images(
+    table: CasesTable, kinds: Mapping[str, Kind], seen: Survey, findings: Findings
+) -> list[Use]:
+    columns: defaultdict[str, list[Use]] = defaultdict(list)
+    for case in table:
+        for name in kinds:
+            images = _uses(seen, case, name, case.images[name], findings)
+            columns[name] += images
+            files = case.masks.get(name, ())
+            column = mask_column(name)
+            masks = _uses(seen, case, column, files, findings)
+            if files and len(masks) == len(files) and len(images) == len(case.images[name]):
+                check_masks(case, column, images, masks, findings)
+    for name, images in columns.items():
+        check_looks(name, kinds[name], images, findings)
+    uses = [use for images in columns.values() for use in images]
+    uses.sort(key=lambda use: use.case.row)
+    check_headers(uses, findings)
+    find_duplicates(uses, seen.thumbs, findings)
+    return uses
+
+
+def _uses(
+    seen: Survey, case: Case, column: str, paths: Sequence[Path], findings: Findings
+) -> list[Use]:
+    """The images of one cell that can be read; the others are reported."""
+    uses = []
+    for path in paths:
+        facts = seen.facts.get(path)
+        if isinstance(facts, Fault):
+            findings.add(facts.kind, facts.message, case=case, column=column)
+        elif facts is not None:
+            uses.append(Use(case, column, path, facts, seen.numbers[path]))
+    return uses

@@ -1,0 +1,180 @@
+"""DICOM without what identifies: the Basic Application Confidentiality Profile (PS3.15 Annex E).
+
+Which attributes are removed, emptied or replaced is the profile's own table, as the library
+dicom-anonymizer keeps it. It is applied here and not there because there UIDs become random,
+deleted dates stay as 0001-01-01, and what lies in sequences is passed over.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agfnet.deidentify.names import Names
+from agfnet.deidentify.photos import strip_jpeg
+from agfnet.errors import ConfigError, ImageError
+
+if TYPE_CHECKING:
+    from pydicom import DataElement, Dataset
+    from pydicom.tag import BaseTag
+
+TABLE = "dicomfields_2026c"
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+ACTIONS = {
+    "X": ("X_TAGS",),
+    "Z": ("Z_TAGS", "X_Z_TAGS"),
+    "D": ("D_TAGS", "Z_D_TAGS", "X_D_TAGS", "X_Z_D_TAGS"),
+    "U": ("U_TAGS",),
+}
+"""Remove, empty, put a dummy, put another UID. Where the profile leaves a choice, what every kind
+of object allows. X/Z/U* are sequences; like all others they are kept and cleaned inside."""
+TIMES = ("DA", "TM", "DT")
+
+
+def deidentify_dicom(source: Path, target: Path, names: Names) -> bool:
+    """Write a copy of a DICOM image by the basic profile.
+
+    Beyond the profile's table, private attributes, unknown attributes, group lengths, and dates,
+    times and names of persons that it does not mention are removed, as are comments and EXIF in
+    JPEG frames. The pixels stay as they are: text that is burnt into them stays, too.
+
+    Returns:
+        Whether the file says that identifying text is burnt into its pixels.
+
+    Raises:
+        ConfigError: agfnet[dicom] is not installed.
+        ImageError: it cannot be read or written, or holds no image.
+    """
+    _require()
+    from pydicom import dcmread
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of values that break a rule; most of them go anyway
+        try:
+            dataset = dcmread(source, force=True)  # the caller has recognised it as DICOM
+            if not any(name in dataset for name in PIXELS):
+                raise ImageError("is DICOM without an image; leave it out")
+            burned_in = dataset.get("BurnedInAnnotation") == "YES"
+            _clean(dataset, names)
+            _clean_frames(dataset)
+            _sign(dataset)
+            dataset.save_as(target, enforce_file_format=True)
+        except ImageError:
+            raise
+        except Exception as error:  # pydicom raises anything on damaged files
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ImageError(f"is DICOM that cannot be processed: {reason}") from error
+    return burned_in
+
+
+def _require() -> None:
+    try:
+        import dicomanonymizer  # noqa: F401
+        import pydicom  # noqa: F401
+    except ImportError:
+        raise ConfigError("DICOM files need pydicom and its tools; install agfnet[dicom]") from None
+
+
+@cache
+def _actions() -> tuple[dict[int, str], list[tuple[int, int, str]]]:
+    """The action by tag; and by tag and mask for groups that repeat (overlays, curves)."""
+    from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector
+
+    lists = dicom_anonymization_database_selector(TABLE)
+    single, repeating = {}, []
+    for action, columns in ACTIONS.items():
+        for tag in (tag for column in columns for tag in lists[column]):
+            number, *mask = (
+                high << 16 | low for high, low in zip(tag[::2], tag[1::2], strict=True)
+            )
+            if mask:
+                repeating.append((number & mask[0], mask[0], action))
+            else:
+                single[number] = action
+    return single, repeating
+
+
+def _action(tag: BaseTag) -> str:
+    single, repeating = _actions()
+    matches = (action for number, mask, action in repeating if tag & mask == number)
+    return single.get(tag) or next(matches, "")
+
+
+def _clean(dataset: Dataset, names: Names) -> None:
+    from pydicom.datadict import dictionary_has_tag, repeater_has_tag
+
+    for tag in list(dataset.keys()):
+        known = dictionary_has_tag(tag) or repeater_has_tag(tag)
+        if tag.is_private or not known or tag.element == 0:
+            del dataset[tag]
+            continue
+        element = dataset[tag]
+        action = _action(tag)
+        if action == "X" or (not action and element.VR in (*TIMES, "PN")):
+            del dataset[tag]
+        elif element.is_empty:
+            continue
+        elif action == "U" or (action and element.VR == "UI"):
+            _replace_uids(element, names)
+        elif action == "Z" or (action and element.VR == "SQ"):
+            element.clear()
+        elif element.keyword == "PatientID":
+            element.value = names.name("patient", str(element.value))
+        elif action:
+            _replace(element)
+        elif element.VR == "SQ":
+            for item in element.value:
+                _clean(item, names)
+
+
+def _replace_uids(element: DataElement, names: Names) -> None:
+    if element.VM > 1:
+        element.value = [names.uid(str(uid)) for uid in element.value]
+    else:
+        element.value = names.uid(str(element.value))
+
+
+def _replace(element: DataElement) -> None:
+    """Put a dummy of the same value representation."""
+    from dicomanonymizer.simpledicomanonymizer import replace_element
+
+    replace_element(element)
+
+
+def _clean_frames(dataset: Dataset) -> None:
+    """Remove comments and EXIF from frames that are JPEG files in themselves."""
+    from pydicom.encaps import encapsulate, generate_frames
+    from pydicom.uid import JPEGTransferSyntaxes
+
+    if dataset.file_meta.TransferSyntaxUID not in JPEGTransferSyntaxes:
+        return
+    count = int(dataset.get("NumberOfFrames") or 1)
+    frames = list(generate_frames(dataset.PixelData, number_of_frames=count))
+    stripped = [strip_jpeg(frame) for frame in frames]
+    # a frame may be one byte longer, to make its length even
+    if any(len(frame) - len(bare) > 1 for frame, bare in zip(frames, stripped, strict=True)):
+        dataset.PixelData = encapsulate(stripped)
+        for name in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+            if name in dataset:
+                delattr(dataset, name)
+
+
+def _sign(dataset: Dataset) -> None:
+    """Say what was done, and replace all that stands before the attributes."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+
+    method = Dataset()
+    method.CodeValue, method.CodingSchemeDesignator = "113100", "DCM"
+    method.CodeMeaning = "Basic Application Confidentiality Profile"
+    dataset.PatientIdentityRemoved = "YES"
+    dataset.DeidentificationMethod = "agfnet deidentify"
+    dataset.DeidentificationMethodCodeSequence = [method]
+    dataset.LongitudinalTemporalInformationModified = "REMOVED"
+    syntax = dataset.file_meta.TransferSyntaxUID
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.preamble = b"\0" * 128

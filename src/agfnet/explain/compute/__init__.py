@@ -1,0 +1,1 @@
+"""Compute attribution maps, attention and contributions. Nothing here writes a file."""

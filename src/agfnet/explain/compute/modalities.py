@@ -1,0 +1,68 @@
+"""What each modality, and any part of an image, contributed to the answer: by taking it away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import factorial
+from typing import Any
+
+import numpy as np
+
+from agfnet.explain.compute.occlusion import blank
+
+Array = np.ndarray[Any, Any]
+Answer = Callable[[Sequence[Array], Array], Array]  # images, present (B, M) to probabilities (B, C)
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What the answer owes to each modality."""
+
+    shapley: Array  # (M, C), points of probability; 0 where the modality is missing
+    answers: Mapping[frozenset[int], Array]  # modalities that were there to probabilities (C,)
+
+
+def contributions(answer: Answer, images: Sequence[Array], present: Array) -> Contributions:
+    """Shapley values of the modalities of one case, exact over all subsets of them.
+
+    The worth of a subset is the probability of a class when the network gets these modalities and
+    the others are missing; the values sum to the answer less the one without any image. Shapley,
+    "A value for n-person games", 1953.
+
+    Args:
+        answer: the network.
+        images: per modality (1, H, W, 3).
+        present: (M,).
+    """
+    count = len(images)
+    there = np.flatnonzero(present).tolist()
+    subsets = [frozenset(s) for k in range(len(there) + 1) for s in combinations(there, k)]
+    given = np.array([[m in subset for m in range(count)] for subset in subsets])
+    rows = answer([np.repeat(image, len(subsets), axis=0) for image in images], given)
+    answers = dict(zip(subsets, rows, strict=True))
+    shapley = np.zeros((count, rows.shape[1]))
+    for m in there:
+        for subset in (s for s in subsets if m not in s):
+            before, after = len(subset), len(there) - len(subset) - 1
+            weight = factorial(before) * factorial(after) / factorial(len(there))
+            shapley[m] += weight * (answers[subset | {m}] - answers[subset])
+    return Contributions(shapley, answers)
+
+
+def without_region(
+    answer: Answer, images: Sequence[Array], present: Array, regions: Mapping[int, Array]
+) -> Array:
+    """Probabilities (C,) of one case with parts of its images covered by their mean colour.
+
+    Args:
+        answer: the network.
+        images: per modality (1, H, W, 3).
+        present: (M,).
+        regions: modality to what is covered (H, W), bool.
+    """
+    changed = [image.copy() for image in images]
+    for m, region in regions.items():
+        changed[m][0][region] = blank(images[m][0])
+    return answer(changed, present[None])[0]

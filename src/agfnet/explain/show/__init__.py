@@ -1,0 +1,1 @@
+"""Show explanations: overlays, sheets and pages."""

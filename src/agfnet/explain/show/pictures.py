@@ -1,0 +1,193 @@
+"""Maps as pictures: every map beside the bare image, and many cases on one sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from agfnet import NOTICE
+from agfnet.data.readers import Image
+from agfnet.explain.show.overlay import bar_length, overlay
+from agfnet.files import replacing
+
+Array = np.ndarray[Any, Any]
+TILE = 2.3  # side of an image, inches
+DPI = 110
+LEGEND = "Yellow: the strongest evidence of a map; blue: less; no colour: little. Dark: not seen."
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """One map laid over its image."""
+
+    evidence: Array  # (H, W) at the image's own pixels, nan where the network sees nothing
+    share: float | None  # of the method's evidence in all modalities; None without any
+
+
+def save_maps(
+    path: Path,
+    *,
+    title: str,
+    text: str,
+    images: Mapping[str, Image],
+    columns: Mapping[str, Mapping[str, Drawn]],
+    doubts: Mapping[str, str],
+) -> None:
+    """A row per modality: the bare image, and each method's map laid over it.
+
+    Args:
+        path: PNG.
+        title: heading.
+        text: what the numbers say, in lines.
+        images: by modality.
+        columns: heading of a method to its maps by modality.
+        doubts: heading of a method to the checks that it failed on this network.
+    """
+    across, lines = len(columns) + 1, text.count("\n") + 1
+    figure = Figure(
+        figsize=(max(7.0, TILE * across), (TILE + 0.5) * len(images) + 1.3 + 0.2 * lines),
+        dpi=DPI,
+        layout="constrained",
+    )
+    rows = figure.subplots(len(images), across, squeeze=False)
+    for axes, (name, image) in zip(rows, images.items(), strict=True):
+        _show(axes[0], image, image.pixels, f"{name}")
+        _scale_bar(axes[0], image)
+        for axis, (heading, maps) in zip(axes[1:], columns.items(), strict=True):
+            drawn = maps[name]
+            share = "no evidence" if drawn.share is None else f"{drawn.share:.0%} of this map"
+            _show(axis, image, overlay(image.pixels, drawn.evidence), f"{heading}\n{share}")
+            if heading in doubts:
+                axis.set_xlabel(
+                    f"Do not rely on it:\n{doubts[heading]}", fontsize=7, color="#a03000"
+                )
+    figure.suptitle(
+        plain(title) + "\n" * (lines + 1), fontsize=10, fontweight="bold"
+    )  # room for text
+    figure.text(
+        0.5, 1 - 0.36 / figure.get_figheight(), plain(text), ha="center", va="top", fontsize=9
+    )
+    figure.supxlabel(f"{LEGEND}\n{NOTICE}", fontsize=8, color="#555555")
+    _save(figure, path)
+
+
+def save_attention(
+    path: Path,
+    *,
+    title: str,
+    images: Mapping[str, Array],
+    attention: Mapping[tuple[str, str], Array],
+    chosen: Mapping[str, int],
+) -> None:
+    """A row per view: one of its places, and what that place consulted in every view.
+
+    Args:
+        path: PNG.
+        title: heading.
+        images: view to what the network sees of it (S, S, 3) uint8.
+        attention: (asker, asked) to (g², g²).
+        chosen: view to the cell that asks.
+    """
+    askers = [name for name in images if any(asker == name for asker, _ in attention)]
+    figure = Figure(
+        figsize=(max(6.0, TILE * (len(images) + 1)), (TILE + 0.4) * len(askers) + 0.9),
+        dpi=DPI,
+        layout="constrained",
+    )
+    rows = figure.subplots(len(askers), len(images) + 1, squeeze=False)
+    for axes, asker in zip(rows, askers, strict=True):
+        cell = chosen[asker]
+        grid = round(len(next(iter(attention.values()))) ** 0.5)
+        side = images[asker].shape[0] / grid
+        _show(axes[0], None, images[asker], f"this place of {asker}")
+        corner = (side * (cell % grid) - 0.5, side * (cell // grid) - 0.5)
+        for width, colour in ((4, "black"), (2, "white")):
+            axes[0].add_patch(
+                Rectangle(corner, side, side, fill=False, linewidth=width, edgecolor=colour)
+            )
+        for axis, (asked, pixels) in zip(axes[1:], images.items(), strict=True):
+            if (asker, asked) not in attention:
+                axis.set_axis_off()
+                continue
+            given = attention[asker, asked][cell]
+            text = f"consulted in {asked}\nat most {given.max():.0%}; evenly {given.mean():.0%}"
+            near = np.arange(pixels.shape[0]) * grid // pixels.shape[0]
+            _show(axis, None, overlay(pixels, given.reshape(grid, grid)[np.ix_(near, near)]), text)
+    figure.suptitle(plain(title), fontsize=12, fontweight="bold")
+    figure.supxlabel(NOTICE, fontsize=8, color="#555555")
+    _save(figure, path)
+
+
+def save_sheet(
+    path: Path, *, title: str, rows: Sequence[tuple[str, Sequence[Array]]], columns: Sequence[str]
+) -> None:
+    """Many cases: a line each, with its text and its images (h, w, 3) uint8.
+
+    Args:
+        path: PNG.
+        title: heading.
+        rows: text and images of each case.
+        columns: headings of the images.
+    """
+    tile = 1.25
+    figure = Figure(
+        figsize=(tile * len(columns) + 1.9, tile * len(rows) + 1.0), dpi=DPI, layout="constrained"
+    )
+    axes = figure.subplots(len(rows), len(columns), squeeze=False)
+    for line, (text, images) in zip(axes, rows, strict=True):
+        for axis, pixels in zip(line, images, strict=True):
+            _show(axis, None, pixels, "")
+        line[0].set_ylabel(plain(text), fontsize=7, rotation=0, ha="right", va="center")
+    for axis, heading in zip(axes[0], columns, strict=True):
+        axis.set_title(heading, fontsize=8)
+    figure.suptitle(plain(title), fontsize=11, fontweight="bold")
+    figure.supxlabel(f"{LEGEND}\n{NOTICE}", fontsize=8, color="#555555")
+    _save(figure, path)
+
+
+def plain(text: str) -> str:
+    """A text of the user's, in which a dollar begins no formula."""
+    return text.replace("$", r"\$")
+
+
+def _show(axis: Axes, image: Image | None, pixels: Array, heading: str) -> None:
+    aspect = 1.0
+    if image is not None and image.spacing is not None:
+        aspect = image.spacing[0] / image.spacing[1]
+    axis.imshow(pixels, aspect=aspect, interpolation="nearest")
+    axis.set_title(heading, fontsize=9)
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
+
+
+def _scale_bar(axis: Axes, image: Image) -> None:
+    """A bar of a round length in millimetres, where the file states the scale."""
+    if image.spacing is None:
+        return
+    height, width = image.pixels.shape[:2]
+    length = bar_length(width * image.spacing[1])
+    pixels = length / image.spacing[1]
+    x, y = 0.05 * width, 0.93 * height
+    for colour, thick in (("black", 4), ("white", 2)):
+        axis.plot([x, x + pixels], [y, y], color=colour, linewidth=thick, solid_capstyle="butt")
+    axis.text(
+        x,
+        y - 0.03 * height,
+        f"{length:g} mm",
+        color="white",
+        fontsize=8,
+        va="bottom",
+        bbox={"facecolor": "black", "alpha": 0.6, "pad": 1, "edgecolor": "none"},
+    )
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")

@@ -1,0 +1,1 @@
+"""Metrics as pure functions of arrays: they read and write no file."""

@@ -1,0 +1,156 @@
+"""Is one method better than another? Tests on the same cases, for several networks of each.
+
+Two things vary when a study is repeated: the patients that are met, and the networks that training
+gives (seeds). `over_seeds` lets both vary, and is what a study reports. `permutation_p` and
+`area_test` take the networks as they are and ask about new patients only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr, ndtri
+from scipy.stats import t as student
+
+from agfnet.metrics.bootstrap import Comparison
+from agfnet.metrics.delong import influence
+from agfnet.metrics.summary import Floats, Integers
+
+CASEWISE = ("accuracy", "balanced_accuracy", "nll", "brier")
+"""Metrics that are a mean of one value per case."""
+
+
+def over_seeds(
+    values: Floats, draws: Floats, *, shared: bool = True, level: float = 0.95
+) -> Comparison:
+    """Mean over seeds of a metric or difference, with its interval over new patients and new seeds.
+
+    Seeds are to networks what readers are to a reading study: both readers and cases are samples.
+    Variance and degrees of freedom are those of Obuchowski and Rockette, Communications in
+    Statistics - Simulation 24:285-308, 1995, and Hillis, Statistics in Medicine 26:596-619, 2007:
+    the variance over seeds divided by their number, plus the covariance between seeds that comes
+    from meeting the same patients. (To resample a handful of seeds, as a percentile bootstrap
+    does, makes intervals far too narrow: where seeds matter more than patients, three of them find
+    a difference between equals in one study of five, and not of twenty.)
+
+    Args:
+        values: (S,), one per seed.
+        draws: (R, S), the same under R resamples of patients; those with a nan are left out.
+        shared: all seeds judged the same patients; otherwise each seed has a cohort of its own.
+        level: of the interval.
+
+    Returns:
+        With one seed, the variance is that of the patients alone: the interval and p are those of
+        this very network. Without any variance p is 1 if the value is 0, and nan otherwise.
+    """
+    seeds = len(values)
+    mean = float(np.mean(values)) if seeds else float("nan")
+    finite = draws[np.isfinite(draws).all(axis=1)]
+    if not np.isfinite(mean) or len(finite) < 2:
+        return Comparison(mean, *[float("nan")] * 3)
+    covariance = np.atleast_2d(np.cov(finite, rowvar=False))
+    freedom = np.inf
+    if seeds == 1:
+        variance = float(covariance[0, 0])
+    else:
+        between = float(np.var(values, ddof=1)) / seeds
+        common = covariance[~np.eye(seeds, dtype=bool)].mean() if shared else 0.0
+        variance = between + max(float(common), 0.0)
+        if between > 0:
+            freedom = variance**2 / (between**2 / (seeds - 1))
+    return _normal(mean, variance, freedom, level)
+
+
+def permutation_p(
+    difference: Floats, patient: npt.ArrayLike, *, permutations: int = 9999, seed: int = 0
+) -> float:
+    """Two-sided p that a mean difference is 0: the two methods change places, patient by patient.
+
+    Args:
+        difference: (N,), value of one method minus that of the other for each case (`casewise`).
+        patient: (N,), whose case it is; all cases of a patient change places together.
+        permutations: drawn at random; the observed one is added, so that p is never 0.
+        seed: of the draws.
+    """
+    _, owner = np.unique(np.asarray(patient), return_inverse=True)
+    sums = np.bincount(owner, difference)
+    sums = sums[sums != 0]
+    rng = np.random.default_rng(seed)
+    observed = abs(sums.sum()) * (1 - 1e-12)  # equals stay equals, in whatever order they are added
+    extreme = 0
+    for start in range(0, permutations, 1000):  # not all signs in memory at once
+        count = min(1000, permutations - start)
+        signs = rng.integers(0, 2, size=(count, len(sums)), dtype=np.int8) * 2 - 1
+        extreme += int((np.abs(signs @ sums) >= observed).sum())
+    return (extreme + 1) / (permutations + 1)
+
+
+def casewise(name: str, probabilities: Floats, target: Integers) -> Floats:
+    """The value of each case (N,), of which a metric of `CASEWISE` is the mean."""
+    rows = np.arange(len(target))
+    if name == "nll":
+        return -np.log(np.maximum(probabilities[rows, target], np.finfo(np.float64).eps))
+    if name == "brier":
+        truth = np.eye(probabilities.shape[1])[target]
+        return np.asarray(((probabilities - truth) ** 2).sum(axis=1))
+    right = (probabilities.argmax(axis=1) == target).astype(np.float64)
+    if name == "accuracy":
+        return right
+    _, place, count = np.unique(target, return_inverse=True, return_counts=True)
+    return np.asarray(right * len(target) / (len(count) * count[place]))
+
+
+def area_parts(probabilities: Floats, target: Integers) -> Floats:
+    """What each case (N,) adds to or takes from the macro AUC: see `delong.influence`."""
+    present = [c for c in range(probabilities.shape[1]) if 0 < (target == c).sum() < len(target)]
+    if not present:
+        return np.full(len(target), np.nan)
+    parts = [influence(probabilities[:, c][None], target == c)[1][0] for c in present]
+    return np.asarray(np.mean(parts, axis=0))
+
+
+def area_test(
+    value: float, parts: Floats, patient: npt.ArrayLike, *, level: float = 0.95
+) -> Comparison:
+    """DeLong's test of a difference of (macro) AUC, in closed form, with patients as clusters.
+
+    Args:
+        value: the difference.
+        parts: (N,), difference of the `area_parts`, averaged over seeds where there are several.
+        patient: (N,), whose case it is.
+        level: of the interval.
+    """
+    names, owner = np.unique(np.asarray(patient), return_inverse=True)
+    if len(names) < 2:
+        return Comparison(value, *[float("nan")] * 3)
+    sums = np.bincount(owner, parts)
+    return _normal(value, float(sums @ sums) * len(names) / (len(names) - 1), np.inf, level)
+
+
+def holm(p: npt.ArrayLike) -> Floats:
+    """Adjust p for several comparisons: Holm, Scandinavian J Statistics 6:65-70, 1979.
+
+    Those below 0.05 are significant with at most 5 % chance of even one false finding among them.
+    A nan is no comparison: it stays, and does not count.
+    """
+    values = np.asarray(p, dtype=np.float64)
+    adjusted = np.full(values.shape, np.nan)
+    tested = np.flatnonzero(np.isfinite(values))
+    order = tested[np.argsort(values[tested], kind="stable")]
+    steps = values[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
+
+
+def _normal(value: float, variance: float, freedom: float, level: float) -> Comparison:
+    """Student's test of a value against 0; the normal one with infinite degrees of freedom."""
+    if not variance > 0:
+        undecided = 1.0 if value == 0 else float("nan")
+        return Comparison(value, value, value, undecided if variance == 0 else float("nan"))
+    error = float(np.sqrt(variance))
+    if np.isinf(freedom):
+        half, p = ndtri((1 + level) / 2) * error, 2 * ndtr(-abs(value) / error)
+    else:
+        half = student.ppf((1 + level) / 2, freedom) * error
+        p = 2 * student.sf(abs(value) / error, freedom)
+    return Comparison(value, value - float(half), value + float(half), float(p))

@@ -1,0 +1,65 @@
+"""Many methods on many data sets: average ranks, Friedman's test, critical difference.
+
+Demšar, "Statistical comparisons of classifiers over multiple data sets", J Mach Learn Res 7:1-30,
+2006. The tests take the data sets as independent of each other, which seeds and folds of one cohort
+are not: there, the ranks describe and their tests promise too much.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
+from agfnet.metrics.summary import Floats
+
+
+def average_ranks(values: Floats, *, higher_is_better: bool) -> Floats:
+    """Mean rank (M,) over data sets of each method, 1 the best; equals share their ranks.
+
+    Args:
+        values: (D, M), one row per data set; rows with a nan are left out.
+        higher_is_better: which end of the scale is rank 1.
+    """
+    complete = _complete(values)
+    if not len(complete):
+        return np.full(values.shape[1], np.nan)
+    ranks = rankdata(-complete if higher_is_better else complete, axis=1)
+    return np.asarray(ranks.mean(axis=0))
+
+
+def friedman_p(values: Floats) -> float:
+    """Test whether all methods (columns of (D, M)) rank alike; nan below 3 methods or 2 rows."""
+    complete = _complete(values)
+    if complete.shape[1] < 3 or len(complete) < 2:
+        return float("nan")
+    if (complete == complete[:, :1]).all():
+        return 1.0
+    return float(friedmanchisquare(*complete.T).pvalue)
+
+
+def critical_difference(methods: int, sets: int, level: float = 0.05) -> float:
+    """Smallest difference of average ranks that is significant (Nemenyi's test)."""
+    q = studentized_range.ppf(1 - level, methods, np.inf) / np.sqrt(2)
+    return float(q * np.sqrt(methods * (methods + 1) / (6 * sets)))
+
+
+def cliques(ranks: Floats, difference: float) -> list[tuple[int, int]]:
+    """Longest runs of methods, by place in the order of ranks, closer than the critical difference.
+
+    Args:
+        ranks: (M,), sorted.
+        difference: the critical one.
+
+    Returns:
+        First and last place of each run of two or more; no run lies inside another.
+    """
+    found: list[tuple[int, int]] = []
+    for first in range(len(ranks)):
+        last = int(np.searchsorted(ranks, ranks[first] + difference, side="right")) - 1
+        if last > first and (not found or last > found[-1][1]):
+            found.append((first, last))
+    return found
+
+
+def _complete(values: Floats) -> Floats:
+    return np.asarray(values[np.isfinite(values).all(axis=1)])

@@ -1,0 +1,1 @@
+"""Robustness to corrupted, missing and mismatched images, and the focus of the attributions."""

@@ -1,0 +1,123 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from agfnet.calibration.abstention import (
+    decision_metrics,
+    fit_abstention,
+    one_per_patient,
+    risk_coverage,
+    upper_bound,
+)
+from agfnet.inference.predictions import Predictions
+from agfnet.metrics.summary import METRICS
+
+
+def _cohort(confidence, right, per_patient=1):
+    rows = len(confidence)
+    return Predictions(
+        classes=("a", "b"),
+        lesion_id=tuple(f"L{row}" for row in range(rows)),
+        patient_id=tuple(f"P{row // per_patient}" for row in range(rows)),
+        label=tuple("a" if yes else "b" for yes in right),
+        probabilities=np.stack([confidence, 1 - confidence], axis=1),
+    )
+
+
+def _drawn(rng, rows):
+    """A network that is as often right as it says."""
+    confidence = rng.uniform(0.5, 1, rows)
+    return _cohort(confidence, rng.random(rows) < confidence)
+
+
+def test_risk_and_coverage_by_hand():
+    cases = _cohort(np.array([0.9, 0.6, 0.8, 0.6]), [True, False, False, True])
+    found = risk_coverage(cases.probabilities, cases.target)
+    np.testing.assert_allclose(found.coverage, [1 / 4, 2 / 4, 1])
+    np.testing.assert_allclose(found.risk, [0, 1 / 2, 2 / 4])
+    np.testing.assert_allclose(found.threshold, [0.9, 0.8, 0.6])
+    assert len(risk_coverage(np.empty((0, 2)), np.empty(0, dtype=int)).risk) == 0
+
+
+def test_the_area_under_it_is_aurc(table):
+    cohort = table(80)
+    found = risk_coverage(cohort.probabilities, cohort.target)
+    area = METRICS["aurc"](cohort.probabilities, cohort.target)
+    assert found.risk.mean() == pytest.approx(area)
+
+
+@pytest.mark.parametrize(("errors", "cases"), [(0, 10), (3, 10), (10, 10), (40, 1000)])
+def test_the_bound_is_that_of_clopper_and_pearson(errors, cases):
+    interval = binomtest(errors, cases, alternative="less").proportion_ci(0.95, "exact")
+    assert upper_bound(errors, cases, 0.05) == pytest.approx(interval.high)
+
+
+def test_the_risk_is_kept_as_often_as_promised():
+    rng = np.random.default_rng(1)
+    broken, coverage = 0, []
+    for _ in range(120):
+        found = fit_abstention(_drawn(rng, 600), risk=0.2, delta=0.1)
+        if found is None:
+            continue
+        assert found.bound <= 0.2
+        # confidence above t is right with probability (1 + t) / 2 on average
+        broken += (1 - found.threshold) / 2 > 0.2
+        coverage.append(found.coverage)
+    assert broken <= 0.1 * 120
+    assert len(coverage) > 90
+    assert np.mean(coverage) > 0.3
+
+
+def test_everything_is_answered_where_all_is_right():
+    found = fit_abstention(_cohort(np.linspace(0.6, 0.9, 200), [True] * 200))
+    assert found is not None
+    assert (found.threshold, found.coverage) == (0.6, 1.0)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 20])
+def test_nothing_is_promised_for_too_few_or_too_wrong_cases(rows):
+    assert fit_abstention(_cohort(np.linspace(0.6, 0.9, rows), [True] * rows)) is None
+    assert fit_abstention(_cohort(np.linspace(0.6, 0.9, 500), [False] * 500)) is None
+
+
+def test_copies_of_a_lesion_are_no_evidence():
+    few = np.full(20, 0.8)
+    copies = _cohort(np.repeat(few, 20), [True] * 400, per_patient=20)
+    assert fit_abstention(copies) is None
+    assert len(one_per_patient(copies, 0)) == 20
+
+
+def test_which_lesion_counts_does_not_depend_on_the_order_of_rows():
+    cases = _cohort(np.linspace(0.5, 1, 40), [True] * 40, per_patient=4)
+    turned = cases.select(np.arange(40)[::-1])
+    chosen = [set(one_per_patient(t, 3).lesion_id) for t in (cases, turned)]
+    assert chosen[0] == chosen[1]
+    assert chosen[0] != set(one_per_patient(cases, 4).lesion_id)
+
+
+def test_what_the_decisions_were_worth():
+    cases = dataclasses.replace(
+        _cohort(np.array([0.9, 0.6, 0.8, 0.7]), [True, False, False, True]),
+        prediction_set=np.array([[1, 0], [1, 1], [1, 0], [1, 1]], dtype=bool),
+        abstain=np.array([False, True, False, False]),
+        out_of_distribution=np.array([True, False, False, False]),
+    )
+    found = {
+        name: metric(cases.probabilities, cases.target)
+        for name, metric in decision_metrics(cases).items()
+    }
+    assert found == pytest.approx(
+        {
+            "set_coverage": 3 / 4,
+            "set_size": 6 / 4,
+            "abstained": 1 / 4,
+            "selective_risk": 1 / 3,
+            "out_of_distribution": 1 / 4,
+        }
+    )
+    assert decision_metrics(_cohort(np.array([0.9]), [True])) == {}
+    silent = dataclasses.replace(cases, abstain=np.ones(4, dtype=bool))
+    risk = decision_metrics(silent)["selective_risk"]
+    assert np.isnan(risk(cases.probabilities, cases.target))

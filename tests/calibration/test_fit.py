@@ -1,0 +1,96 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from agfnet.bundle import Calibration
+from agfnet.calibration.fit import apply_calibration, fit_calibration, shortcomings
+from agfnet.calibration.scaling import apply_temperature, fit_temperature
+from agfnet.config import CalibrationConfig
+from agfnet.metrics.summary import nll
+
+CLASSES = tuple(f"class {c}" for c in range(4))
+
+
+def _held(table, rows=300, seed=1):
+    scores = np.random.default_rng(seed).normal(size=rows)
+    return dataclasses.replace(table(rows, seed=seed, per_patient=2), ood_score=scores)
+
+
+def test_everything_is_fitted_on_the_labelled_cases_only(table):
+    held = _held(table)
+    config = CalibrationConfig(risk=0.4)
+    found = fit_calibration(held, config)
+    assert (found.cases, found.patients) == (300, 150)
+    assert found.temperature == fit_temperature(held.probabilities, held.target)
+    unlabelled = dataclasses.replace(_held(table, 20, seed=9), label=("",) * 20, ood_score=None)
+    both = {
+        name: np.concatenate([getattr(t, name) for t in (held, unlabelled)])
+        for name in ("lesion_id", "patient_id", "label")
+    }
+    fields = {name: tuple(values.tolist()) for name, values in both.items()}
+    fields["lesion_id"] = tuple(map(str, range(320)))
+    joined = dataclasses.replace(
+        held,
+        **fields,
+        probabilities=np.concatenate([held.probabilities, unlabelled.probabilities]),
+        ood_score=np.concatenate([held.ood_score, np.zeros(20)]),
+    )
+    again = fit_calibration(joined, config)
+    assert (again.temperature, again.sets) == (found.temperature, found.sets)
+    assert again.abstention is not None
+
+
+def test_applying_it_gives_the_answers_of_the_calibrated_bundle(table):
+    held, new = _held(table), _held(table, 80, seed=2)
+    found = fit_calibration(held, CalibrationConfig(risk=0.4))
+    answer = apply_calibration(new, found)
+    np.testing.assert_allclose(
+        answer.probabilities, apply_temperature(new.probabilities, found.temperature)
+    )
+    assert answer.prediction_set.any(axis=1).all()
+    assert 0.8 < answer.prediction_set[np.arange(80), new.target].mean() < 1
+    np.testing.assert_array_equal(
+        answer.abstain, answer.probabilities.max(axis=1) < found.abstention.threshold
+    )
+    np.testing.assert_array_equal(answer.out_of_distribution, new.ood_score > found.ood_threshold)
+
+
+def test_nothing_fitted_changes_nothing_and_says_nothing(table):
+    answer = apply_calibration(table(20), Calibration())
+    np.testing.assert_allclose(answer.probabilities, table(20).probabilities)
+    for name in ("prediction_set", "abstain", "out_of_distribution"):
+        assert getattr(answer, name) is None
+    assert shortcomings(Calibration(), CLASSES) == []
+
+
+def test_scaling_is_what_the_setting_says(table):
+    held = _held(table)
+    loss = {}
+    for scaling in ("none", "temperature", "vector"):
+        found = fit_calibration(held, CalibrationConfig(scaling=scaling))
+        assert (found.temperature == 1) == (scaling != "temperature")
+        assert (found.scale is None) == (scaling != "vector")
+        loss[scaling] = nll(apply_calibration(held, found).probabilities, held.target)
+    assert loss["vector"] < loss["temperature"] < loss["none"]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 6])
+@pytest.mark.parametrize("scaling", ["none", "temperature", "vector"])
+def test_small_splits_are_no_error_but_are_talked_of(table, rows, scaling):
+    found = fit_calibration(_held(table, rows), CalibrationConfig(scaling=scaling))
+    assert np.isfinite(found.scale or 0).all()
+    sets, abstention, strange = shortcomings(found, CLASSES)
+    assert "holds all classes: 90% coverage needs 9 validation patients" in sets
+    assert "No answer is held back" in abstention
+    assert "too few validation patients" in strange
+
+
+def test_a_rare_class_is_named(table):
+    held = _held(table, 200)
+    rows = np.flatnonzero((held.target != 2) | (np.arange(200) < 10))
+    found = fit_calibration(held.select(rows), CalibrationConfig(by_class=True, risk=0.45))
+    assert shortcomings(found, CLASSES) == [
+        "Every prediction set holds class 2: 90% coverage of each class needs 9 validation "
+        "patients who have it."
+    ]

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+
+from agfnet.check.labels import alike
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("melanoma", "melanomma"),
+        ("melanoma", "melanom"),
+        ("melanoma", "nelanoma"),
+        ("basal cell carcinoma", "basal-cell_carcinoma"),
+        ("Basal Cell Carcinoma", "basal_cell_carcinomas"),
+        ("naevus", "nevus"),
+        ("haemangioma", "Hemangioma"),
+    ],
+)
+def test_spellings_of_one_label(one: str, other: str) -> None:
+    assert alike(one, other)
+    assert alike(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Melanoma", "mela noma"),  # which read_cases reports
+        ("lipoma", "lymphoma"),
+        ("myoma", "myxoma"),
+        ("grade a", "grade b"),
+        ("melanoma1", "melanoma2"),
+        ("melanoma i", "melanoma ii"),
+        ("melanomaII", "melanomaIII"),
+        ("lentigo maligna", "lentigo"),
+        ("benign", "malign"),
+        ("naevus", "blue naevus"),
+        ("?", "-"),
+    ],
+)
+def test_labels_that_differ(one: str, other: str) -> None:
+    assert not alike(one, other)
+    assert not alike(other, one)
+
+
+def test_short_codes_differ() -> None:
+    codes = ["NV", "NEV", "MEL", "BCC", "SCC", "AK", "BKL", "DF", "SK", "SEK", "ACK", "INF"]
+    codes += ["AKIEC", "VASC", "SCCKA", "BEN_OTH", "MAL_OTH"]
+    assert not [pair for pair in combinations(codes, 2) if alike(*pair)]

@@ -1,0 +1,464 @@
+from __future__ import annotations
+
+import gc
+import string
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agfnet.data.table import (
+    Case,
+    CasesTable,
+    cases_hash,
+    find_modalities,
+    map_labels,
+    read_cases,
+    write_cases,
+)
+from agfnet.errors import ConfigError, DataError
+
+MODALITIES = ("clinical", "ultrasound")
+WriteImage = WriteTable = Callable[..., Path]
+
+
+def read(path: Path, **options: bool) -> CasesTable:
+    return read_cases(path, modalities=MODALITIES, **options)
+
+
+def case(name: str = "L1", *, label: str = "", split: str = "", patient: str = "") -> Case:
+    images = {"clinical": (Path(f"/{name}.png"),), "ultrasound": ()}
+    return Case(name, patient or name, label, images, {}, split, {}, 2)
+
+
+def fault(path: Path, **options: bool) -> str:
+    with pytest.raises(DataError) as caught:
+        read(path, **options)
+    return str(caught.value)
+
+
+def fault_of(path: Path, text: str | bytes) -> str:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return fault(path, check_files=False)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return tmp_path / "cases.csv"
+
+
+# reading
+
+
+def test_reads_every_column(write_table: WriteTable, write_image: WriteImage, tmp_path: Path):
+    write_image("m.png")
+    path = write_table(
+        [
+            {
+                "lesion_id": " L1 ",
+                "patient_id": "P1",
+                "label": "naevus",
+                "clinical": "img/a.png",
+                "ultrasound": "us/1.png | us/2.png",
+                "split": "train",
+                "ultrasound_mask": "m.png",
+                "age": "40",
+            },
+            {"lesion_id": "L2", "clinical": "img/b.png", "age": ""},
+        ]
+    )
+    cases = read(path)
+    assert len(cases) == 2
+    assert cases.modalities == MODALITIES
+    assert cases.path == path
+    first, second = cases
+    assert first == Case(
+        lesion_id="L1",
+        patient_id="P1",
+        label="naevus",
+        images={
+            "clinical": (tmp_path / "img/a.png",),
+            "ultrasound": (tmp_path / "us/1.png", tmp_path / "us/2.png"),
+        },
+        masks={"ultrasound": (tmp_path / "m.png",)},
+        split="train",
+        attributes={"age": "40"},
+        row=2,
+    )
+    assert (second.patient_id, second.label, second.split) == ("L2", "", "")
+    assert second.images["ultrasound"] == ()
+    assert second.masks == {}
+
+
+def test_label_patient_and_split_columns_are_optional(write_table: WriteTable):
+    path = write_table([{"lesion_id": "L1", "clinical": "a.png", "ultrasound": ""}])
+    (only,) = read(path)
+    assert (only.patient_id, only.label, only.split) == ("L1", "", "")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_reads_what_spreadsheets_write(table: Path, delimiter: str, end: str, mark: str):
+    lines = [
+        ["lesion_id", "label", "clinical", "ultrasound", ""],
+        ["L1", "näv", "a.png", "", ""],
+        ["", "", "", "", ""],
+        ["L2", '"b,;\tx"', "b.png", "", ""],
+    ]
+    text = mark + end.join(delimiter.join(line) for line in lines) + end + end
+    table.write_bytes(text.encode())
+    cases = read(table, check_files=False)
+    assert [(c.lesion_id, c.label, c.row) for c in cases] == [("L1", "näv", 2), ("L2", "b,;\tx", 4)]
+
+
+def test_a_row_is_named_by_its_first_line(table: Path):
+    text = 'lesion_id,clinical,ultrasound,note\nL1,a.png,,"two\nlines"\nL2,,,\n'
+    assert f"{table}:4: the case 'L2' has no image" in fault_of(table, text)
+
+
+def test_long_text_is_no_path(write_table: WriteTable):
+    path = write_table(
+        [{"lesion_id": "L1", "clinical": "a.png", "ultrasound": "", "note": "x " * 500}]
+    )
+    assert find_modalities(path) == ("clinical",)
+    assert read(path).cases[0].attributes["note"].startswith("x x")
+
+
+def test_paths_are_relative_to_the_table(
+    write_table: WriteTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write_table([{"lesion_id": "L1", "clinical": "a.png", "ultrasound": str(tmp_path / "b.png")}])
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep/cases.csv").write_text("lesion_id,clinical,ultrasound\nL1,../a.png,\n")
+    monkeypatch.chdir(tmp_path / "deep")
+    (only,) = read(Path("cases.csv"))
+    assert only.images["clinical"] == (tmp_path / "a.png",)
+    (only,) = read(Path("../cases.csv"))
+    assert only.images["ultrasound"] == (tmp_path / "b.png",)
+
+
+@pytest.mark.parametrize("switch", [gc.enable, gc.disable])
+def test_the_collector_is_left_as_it_was(table: Path, switch: Callable[[], None]):
+    table.write_text("lesion_id,clinical,ultrasound\nL1,a.png,\n")
+    switch()
+    before = gc.isenabled()
+    read(table, check_files=False)
+    after = gc.isenabled()
+    gc.enable()
+    assert before == after
+
+
+# what may be wrong with the file
+
+
+def test_missing_file_and_folder(tmp_path: Path):
+    assert "no such file" in fault(tmp_path / "none.csv")
+    assert "is a folder" in fault(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf\n ,\n", "is empty"),
+        (b"lesion_id,clinical,ultrasound\n\n", "no rows"),
+        (b"lesion_id,clinical,ultrasound\nL\xe9,a.png,\n", ":2: is not UTF-8"),
+        (b"lesion_id,clinical,ultrasound\n\nL\0,a.png,\n", ":3: contains a NUL byte"),
+        ("lesion_id,clinical\n".encode("utf-16"), "is UTF-16"),
+        (b"PK\x03\x04rest", "is an Excel workbook"),
+        (b"lesion_id,clinical,clinical\nL1,a,b\n", ":1: has the column 'clinical' more than once"),
+        (b'lesion_id,clinical,ultrasound\nL1,"a.png,\nL2,,\n', ":2: is not valid CSV"),
+        (b'lesion_id,clinical,ultrasound\nL1,"a"b,\n', ":2: is not valid CSV"),
+    ],
+)
+def test_files_that_are_no_table(table: Path, content: bytes, words: str):
+    message = fault_of(table, content)
+    assert words in message
+    assert str(table) in message
+
+
+def test_missing_columns_are_named_with_near_matches(table: Path):
+    message = fault_of(table, "Lesion ID,clinical,ultrasond\nL1,a.png,\n")
+    assert f"{table}:1 column lesion_id: " in message
+    assert "did you mean 'Lesion ID'?" in message
+    assert "column ultrasound: there is no such column; did you mean 'ultrasond'?" in message
+
+
+def test_text_under_a_nameless_column(table: Path):
+    message = fault_of(table, ",lesion_id,clinical,ultrasound\n0,L1,a.png,\n")
+    assert f"{table}:2: there is text under a column without a name" in message
+
+
+def test_unreadable_file(table: Path, monkeypatch: pytest.MonkeyPatch):
+    table.write_text("x")
+
+    def refuse(_: Path, mode: str) -> BinaryIO:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert "cannot be read: Permission denied" in fault(table)
+
+
+# what may be wrong with the rows
+
+
+@pytest.mark.parametrize(
+    ("row", "place", "words"),
+    [
+        ("L1,P2,mel,b.png,,", ":3 column lesion_id", "'L1' is in row 2 too"),
+        (",P2,mel,b.png,,", ":3 column lesion_id", "is empty"),
+        ("L2,P2,mel,,|,", ":3", "no image at all; expected a path under clinical or ultrasound"),
+        ("L2,P2,mel,b.png,,training", ":3 column split", "expected train, val, test"),
+        ("L2,P1,mel,b.png,,test", ":3 column split", "'P1' is in test here and in train in row 2"),
+        ("L2,P2,Me L,b.png,,", ":3 column label", "only by case or spaces from 'mel' in row 2"),
+        ("L2,P2,mel,b.png|b.png,,", ":3 column clinical", "lists a path twice"),
+        ("L2,P2,mel,b.png", ":3", "has 4 cells, expected 6"),
+        ("L2,P2,mel,b.png,,,,", ":3", "has 8 cells, expected 6"),
+    ],
+)
+def test_rows_with_a_problem(table: Path, row: str, place: str, words: str):
+    header = "lesion_id,patient_id,label,clinical,ultrasound,split"
+    message = fault_of(table, f"{header}\nL1,P1,mel,a.png,,train\n{row}\n")
+    (line,) = message.splitlines()
+    assert line.startswith(f"{table}{place}: ")
+    assert words in line
+
+
+def test_image_files_that_are_not_there(write_table: WriteTable, tmp_path: Path):
+    path = write_table(
+        [
+            {"lesion_id": "L1", "clinical": "a.png", "ultrasound": "gone.png"},
+            {"lesion_id": "L2", "clinical": "folder", "ultrasound": "empty.png"},
+            {"lesion_id": "L3", "clinical": "img\\a.png", "clinical_mask": "a.png/x"},
+        ],
+        images=False,
+    )
+    (tmp_path / "a.png").write_bytes(b"x")
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "folder").mkdir()
+    lines = fault(path).splitlines()
+    assert len(lines) == 5
+    assert f":2 column ultrasound: 'gone.png' cannot be found at {tmp_path}" in lines[0]
+    assert ":3 column clinical: 'folder' is a folder" in lines[1]
+    assert ":3 column ultrasound: 'empty.png' is an empty file" in lines[2]
+    assert "write / between folders" in lines[3]
+    assert ":4 column clinical_mask: 'a.png/x' cannot be found" in lines[4]
+    assert len(read(path, check_files=False)) == 3
+
+
+def test_many_problems_come_in_one_error_in_order(table: Path):
+    rows = "".join("L1,,\n" if i % 2 else "L1\n" for i in range(30))
+    lines = fault_of(table, f"lesion_id,clinical,ultrasound\n{rows}").splitlines()
+    assert len(lines) == 21
+    numbers = [int(line.removeprefix(f"{table}:").split(":")[0].split()[0]) for line in lines[:-1]]
+    assert numbers == sorted(numbers)
+    assert lines[-1].startswith("… and ")
+    assert lines[-1].endswith(" more")
+
+
+@pytest.mark.parametrize("modalities", [[], ["a", "a"], ["label"], ["a", "a_mask"]])
+def test_modalities_that_contradict(table: Path, modalities: Sequence[str]):
+    with pytest.raises(ConfigError, match="modalities"):
+        read_cases(table, modalities=modalities)
+
+
+def test_random_bytes_never_give_anything_but_a_data_error(table: Path):
+    @settings(max_examples=150, deadline=None)
+    @given(st.binary(max_size=80) | st.text("lesion_id,clinical\n\r\";|' x", max_size=80))
+    def check(content: bytes | str) -> None:
+        assert str(table) in fault_of(table, content)
+
+    check()
+
+
+# writing
+
+
+def names(alphabet: str = string.ascii_letters + "äµ漢,;\"' \n\r\t-._") -> st.SearchStrategy[str]:
+    return st.text(alphabet, min_size=1, max_size=8).map(str.strip).filter(bool)
+
+
+paths = st.lists(
+    st.text(string.ascii_letters + "äµ漢,;\"'-_", min_size=1, max_size=8), max_size=3, unique=True
+)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[Case]:
+    cases = []
+    for row, name in enumerate(draw(st.lists(names(), min_size=1, max_size=5, unique=True))):
+        clinical = draw(paths)
+        files = {"clinical": clinical, "ultrasound": draw(paths) if clinical else ["u"]}
+        cases.append(
+            Case(
+                lesion_id=name,
+                patient_id=draw(st.sampled_from([name, f"patient of {name}"])),
+                label=draw(st.sampled_from(["", "naevus", 'mel "x", y'])),
+                images={m: tuple(Path("/data/img", f) for f in files[m]) for m in MODALITIES},
+                masks={"clinical": (Path("/data/mask"),)} if draw(st.booleans()) else {},
+                split=draw(st.sampled_from(["", "train", "val", "test"])),
+                attributes={"age": draw(st.just("") | names()), "sité": ""},
+                row=row,
+            )
+        )
+    return cases
+
+
+def test_what_is_written_is_read_back(tmp_path: Path):
+    @settings(max_examples=60, deadline=None)
+    @given(tables())
+    def check(cases: list[Case]) -> None:
+        patients = {c.patient_id for c in cases}
+        if len(patients) < len(cases):
+            return
+        path = tmp_path / "deep/down/cases.csv"
+        write_cases(cases, path, modalities=MODALITIES, overwrite=True)
+        again = read(path, check_files=False)
+        keys = ("lesion_id", "patient_id", "label", "images", "masks", "split", "attributes")
+        for old, new in zip(cases, again, strict=True):
+            assert [getattr(old, key) for key in keys] == [getattr(new, key) for key in keys]
+
+    check()
+    assert [path.name for path in (tmp_path / "deep/down").iterdir()] == ["cases.csv"]
+
+
+def test_written_paths_are_relative(tmp_path: Path):
+    images = {"clinical": (tmp_path / "img/a.png", tmp_path / "out/b.png")}
+    cases = [Case("L1", "L1", "x", images, {}, "", {}, 2)]
+    write_cases(cases, tmp_path / "out/cases.csv", modalities=["clinical"])
+    text = (tmp_path / "out/cases.csv").read_text()
+    assert text == "lesion_id,patient_id,label,clinical\nL1,L1,x,../img/a.png|b.png\n"
+
+
+def test_writing_replaces_only_when_told(table: Path):
+    table.write_text("old")
+    with pytest.raises(DataError, match="exists already"):
+        write_cases([case()], table, modalities=MODALITIES)
+    assert table.read_text() == "old"
+    write_cases([case()], table, modalities=MODALITIES, overwrite=True)
+    assert len(read(table, check_files=False)) == 1
+
+
+@pytest.mark.parametrize("name", ["a|b.png", " a.png"])
+def test_paths_that_no_cell_can_hold(tmp_path: Path, name: str):
+    cases = [Case("L1", "L1", "", {"clinical": (tmp_path / name,)}, {}, "", {}, 2)]
+    with pytest.raises(DataError, match="rename the file"):
+        write_cases(cases, tmp_path / "cases.csv", modalities=["clinical"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_writing_what_cannot_be_written(tmp_path: Path, table: Path):
+    with pytest.raises(DataError, match="no cases"):
+        write_cases([], table, modalities=MODALITIES)
+    clash = Case("L1", "L1", "", {"clinical": (Path("/a"),)}, {}, "", {"split": "train"}, 2)
+    with pytest.raises(DataError, match="'split' cannot be an attribute"):
+        write_cases([clash], table, modalities=MODALITIES)
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="cannot be written"):
+        write_cases([case()], tmp_path / "file/cases.csv", modalities=MODALITIES)
+    with pytest.raises(DataError, match="cannot be written"):
+        write_cases([case("\udc80")], table, modalities=MODALITIES)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+# labels
+
+LABELLED = [
+    case("1", label="nv", split="train"),
+    case("2", label="bcc", split="train"),
+    case("3", label="mel", split="test"),
+    case("4"),
+    case("5", label="nv", split="val"),
+]
+
+
+def test_all_labels_are_those_of_training():
+    cases, classes, left_out = map_labels(LABELLED, None)
+    assert classes == ("bcc", "nv")
+    assert [c.lesion_id for c in cases] == ["1", "2", "4", "5"]
+    assert left_out == 1
+    assert map_labels([case("1", label="b"), case("2", label="a")], None)[1] == ("a", "b")
+
+
+def test_a_list_keeps_a_subset_in_its_order():
+    cases, classes, left_out = map_labels(LABELLED, ["nv", "mel"])
+    assert classes == ("nv", "mel")
+    assert [c.label for c in cases] == ["nv", "mel", "", "nv"]
+    assert left_out == 1
+
+
+def test_a_mapping_merges():
+    cases, classes, left_out = map_labels(LABELLED, {"malignant": ["mel", "bcc"], "benign": ["nv"]})
+    assert classes == ("malignant", "benign")
+    assert [c.label for c in cases] == ["benign", "malignant", "malignant", "", "benign"]
+    assert left_out == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (["nv", "melanoma", "mell"], "'melanoma'; there are 'bcc', 'mel', 'nv'"),
+        (["MELL"], "'MELL'; did you mean 'mel'?"),
+        (["nv", "nv"], "'nv' is given twice"),
+        ({"a": ["nv", "mel"], "b": ["nv"]}, "'nv' is given twice"),
+        ([], "there are no labels"),
+        ({"a": []}, "there are no labels"),
+    ],
+)
+def test_labels_that_do_not_fit(labels: list[str] | dict[str, list[str]], words: str):
+    with pytest.raises(DataError) as caught:
+        map_labels(LABELLED, labels)
+    assert words in str(caught.value)
+
+
+def test_another_cohort_may_lack_labels():
+    cases, classes, left_out = map_labels([case("1")], ["nv", "mel"], missing_ok=True)
+    assert (len(cases), classes, left_out) == (1, ("nv", "mel"), 0)
+    with pytest.raises(DataError, match="there are no labels"):
+        map_labels([case("1")], None)
+
+
+# hash
+
+
+def test_hash_follows_content_and_not_place(write_table: WriteTable, tmp_path: Path):
+    rows = [{"lesion_id": "L1", "label": "x", "clinical": "a.png", "ultrasound": "b.png"}]
+    first = cases_hash(read(write_table(rows)))
+    assert len(first) == 64
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("cases.csv", "a.png", "b.png"):
+        (tmp_path / name).rename(moved / name)
+    assert cases_hash(read(moved / "cases.csv")) == first
+    (moved / "a.png").write_bytes(b"other")
+    changed = cases_hash(read(moved / "cases.csv"))
+    assert changed != first
+    (moved / "a.png").unlink()
+    assert cases_hash(read(moved / "cases.csv", check_files=False)) not in (first, changed)
+    assert cases_hash(read(write_table([rows[0] | {"label": "y"}]))) != first
+
+
+def test_image_columns_are_found_by_their_files(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "m.png"):
+        (tmp_path / name).write_bytes(b"x")
+    table = tmp_path / "cases.csv"
+    table.write_text("lesion_id,photo,scan,scan_mask,site\n1,a.png,,m.png,arm\n2,,b.png|a.png,,\n")
+    assert find_modalities(table) == ("photo", "scan")
+    table.write_text("lesion_id,site\n1,arm\n")
+    with pytest.raises(DataError, match="no column holds the path of a file"):
+        find_modalities(table)
+
+
+def test_a_case_with_images_only_in_a_column_that_is_not_used_stays(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+    table = tmp_path / "cases.csv"
+    table.write_text("lesion_id,photo,scan\n1,a.png,\n2,a.png,a.png\n")
+    cases = read_cases(table, modalities=["scan"]).cases
+    assert [len(case.images["scan"]) for case in cases] == [0, 1]
+    table.write_text("lesion_id,photo,scan\n1,,\n2,a.png,a.png\n")
+    with pytest.raises(DataError, match=r":2: .*no image at all"):
+        read_cases(table, modalities=["scan"])

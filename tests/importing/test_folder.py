@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agfnet.data.table import Case, read_cases
+from agfnet.errors import ConfigError, DataError
+from agfnet.importing.common import ImportReport
+from agfnet.importing.folder import import_folder
+
+VIEWS = ("clinical", "ultrasound")
+
+
+def make(folder: Path, *names: str) -> Path:
+    source = folder / "data"
+    source.mkdir()
+    for name in names:
+        path = source / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"an image")
+    return source
+
+
+def imported(
+    folder: Path, *names: str, views: tuple[str, ...] = VIEWS
+) -> tuple[ImportReport, tuple[Case, ...]]:
+    report = import_folder(make(folder, *names), folder / "out", modalities=views)
+    return report, read_cases(report.table, modalities=views).cases
+
+
+def files(case: Case, name: str) -> list[str]:
+    return [path.name for path in case.images[name]]
+
+
+def test_files_by_the_beginning_of_their_names(tmp_path: Path):
+    report, (first, second) = imported(
+        tmp_path,
+        "melanoma/L1/Clinical 1.JPG",
+        "melanoma/L1/ultrasound10.png",
+        "melanoma/L1/ultrasound2.png",
+        "melanoma/L1/ULTRASOUND1.PNG",
+        "melanoma/L1/clinical_mask.png",
+        "naevus blau/Läsion 2/clinical.jpeg",
+    )
+    assert (first.lesion_id, first.label, first.patient_id, first.split) == (
+        *("L1", "melanoma", "L1", ""),
+    )
+    assert files(first, "clinical") == ["Clinical 1.JPG"]
+    assert files(first, "ultrasound") == ["ULTRASOUND1.PNG", "ultrasound2.png", "ultrasound10.png"]
+    assert [path.name for path in first.masks["clinical"]] == ["clinical_mask.png"]
+    assert (second.lesion_id, second.label) == ("Läsion 2", "naevus blau")
+    assert files(second, "ultrasound") == []
+    assert report.labels == {"melanoma": 1, "naevus blau": 1}
+    assert report.notes == (
+        "there are no patients' folders: every lesion counts as its own patient",
+    )
+    assert str(tmp_path) not in report.table.read_text(encoding="utf-8")
+
+
+def test_sub_folders_in_natural_order(tmp_path: Path):
+    _, (case,) = imported(
+        tmp_path,
+        *(f"naevus/L1/ultrasound/scan{n}.dcm" for n in (10, 2, 1)),
+        "naevus/L1/ultrasound/IM00003",
+        "naevus/L1/Clinical photos/DSC_1.JPG",
+        "naevus/L1/clinical_masks/DSC_1.png",
+    )
+    assert files(case, "ultrasound") == ["IM00003", "scan1.dcm", "scan2.dcm", "scan10.dcm"]
+    assert files(case, "clinical") == ["DSC_1.JPG"]
+    assert [path.name for path in case.masks["clinical"]] == ["DSC_1.png"]
+
+
+def test_patients_between_label_and_lesion(tmp_path: Path):
+    report, cases = imported(
+        tmp_path,
+        "melanoma/P1/1/clinical.jpg",
+        "naevus/P1/1/ultrasound/a.png",
+        "naevus/P2/2/clinical.jpg",
+    )
+    assert [(case.lesion_id, case.patient_id) for case in cases] == [
+        ("melanoma/P1/1", "P1"),
+        ("naevus/P1/1", "P1"),
+        ("2", "P2"),
+    ]
+    assert report.notes == ()
+
+
+def test_what_fits_nowhere_is_noted(tmp_path: Path):
+    names = (
+        "cases.xlsx",
+        "naevus/notes.txt",
+        "naevus/L1/dermoscopy.jpg",
+        "naevus/L1/clinical_report.pdf",
+        "naevus/L1/clinical/ultrasound_1.png",
+        "naevus/L1/old/deep/clinical.jpg",
+    )
+    skipped = ("naevus/L1/Thumbs.db", "naevus/.DS_Store", "__MACOSX/L1/L1/clinical.jpg")
+    source = make(tmp_path, *names, *skipped, "naevus/ultrasound 7/clinical.jpg")
+    (source / "naevus" / "L9").mkdir()
+    report = import_folder(source, tmp_path / "out")
+    (case,) = read_cases(report.table, modalities=VIEWS)
+    assert (case.lesion_id, files(case, "clinical")) == ("ultrasound 7", ["clinical.jpg"])
+    stray, empty, _ = report.notes
+    assert stray.startswith("6 files of no lesion or modality")
+    assert all(name in stray for name in names)
+    assert empty == f"1 empty folders: {Path('naevus/L9')}"
+
+
+def test_any_modalities(tmp_path: Path):
+    views = ("us", "us_doppler", "derm")
+    _, (case,) = imported(
+        tmp_path,
+        *(f"a/1/{name}" for name in ("us_doppler_1.png", "us_2.png", "Derm.tif")),
+        views=views,
+    )
+    assert [files(case, name) for name in views] == [
+        ["us_2.png"],
+        ["us_doppler_1.png"],
+        ["Derm.tif"],
+    ]
+
+
+def test_half_a_level_of_patients_is_refused(tmp_path: Path):
+    source = make(tmp_path, "naevus/L1/clinical.jpg", "naevus/P1/L2/clinical.jpg")
+    with pytest.raises(DataError, match=r"naevus.L1 looks like label/lesion and naevus.P1.L2"):
+        import_folder(source, tmp_path)
+
+
+@pytest.mark.parametrize("names", [(), ("naevus/L1.jpg",), ("L1/clinical.jpg",), ("a/b/x.jpg",)])
+def test_another_layout_is_told_what_is_expected(tmp_path: Path, names: tuple[str, ...]):
+    source = make(tmp_path, *names)
+    with pytest.raises(DataError, match=r"expected for example .*melanoma.L1.clinical\.jpg") as got:
+        import_folder(source, tmp_path)
+    assert all(Path(name).name in str(got.value) for name in names)
+    assert not (tmp_path / "cases.csv").exists()
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path):
+    with pytest.raises(DataError, match="no such folder"):
+        import_folder(tmp_path / "none", tmp_path)
+
+
+def test_faults_are_listed_together(tmp_path: Path):
+    source = make(tmp_path, "naevus/1/clinical.jpg", "Naevus/2/clinical.jpg")
+    (source / "naevus/1/ultrasound.png").touch()
+    with pytest.raises(DataError) as caught:
+        import_folder(source, tmp_path)
+    assert "ultrasound.png is empty" in str(caught.value)
+    assert "'naevus' and 'Naevus' differ only by case" in str(caught.value)
+
+
+def test_modalities_that_no_table_can_hold(tmp_path: Path):
+    with pytest.raises(ConfigError, match="used twice"):
+        import_folder(make(tmp_path, "a/b/label.png"), tmp_path / "out", modalities=["label"])

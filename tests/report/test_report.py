@@ -1,0 +1,235 @@
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from agfnet.evaluation.evaluate import evaluate, result_files
+from agfnet.inference.predictions import Predictions
+from agfnet.report.examples import Example, choose_examples
+from agfnet.report.wording import summary
+from agfnet.report.write import write_report
+
+from .pages import EVIL, Page
+
+
+def _examples(cases: Predictions) -> list[Example]:
+    pixels = np.zeros((40, 60, 3), dtype=np.uint8)
+    return [
+        Example(
+            lesion_id=cases.lesion_id[row],
+            label=cases.label[row],
+            predicted=cases.predicted[row],
+            probabilities=cases.probabilities[row],
+            images={"clinical": pixels, EVIL: pixels},
+            overlays={"clinical": pixels},
+            prediction_set=(cases.predicted[row], EVIL),
+            abstained=cases.abstain is not None and bool(cases.abstain[row]),
+        )
+        for row in choose_examples(cases, 6)
+    ]
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(cases: Predictions, **options) -> Page:
+        path = tmp_path / "report.html"
+        metrics = evaluate(cases, resamples=20)
+        write_report(path, title="T", predictions=cases, metrics=metrics, **options)
+        assert list(tmp_path.iterdir()) == [path]
+        return Page(path.read_text(encoding="utf-8"))
+
+    return write
+
+
+def _everything(cases: Predictions) -> dict[str, dict]:
+    """Every result file, as `evaluate_run` would write them."""
+    shown = dict.fromkeys(("value", "low", "high"), 0.5)
+    measures = dict.fromkeys(("accuracy", "balanced_accuracy", "nll", "ece", "drop"), shown)
+    conditions = [
+        {"modality": view, "corruption": name, "severity": severity, **measures}
+        for view, name in ((EVIL, "blur"), (EVIL, "missing"), ("", "frames_lost"))
+        for severity in ((0,) if name == "missing" else range(1, 6))
+    ]
+    focus = dict.fromkeys(("inside", "lesion", "pointing", "deletion", "insertion"), shown)
+    attributes = {EVIL: ["x", EVIL] * (len(cases) // 2)}
+    return result_files(cases, attributes=attributes, malignant=cases.classes[:1], resamples=20) | {
+        "robustness.json": {
+            "n": 9,
+            "clean": measures,
+            "means": dict.fromkeys(("mean_error", "rise", "mce", "relative_mce"), shown),
+            "conditions": conditions,
+        },
+        "focus.json": {
+            "evidence": "occlusion",
+            "n": 3,
+            "modalities": {EVIL: {"n": 3, **focus}},
+            "left_out": [EVIL],
+        },
+    }
+
+
+def _decided(cases: Predictions) -> Predictions:
+    """With sets and abstention, as a calibrated bundle answers."""
+    return replace(
+        cases,
+        prediction_set=cases.probabilities > 0.2,
+        abstain=cases.probabilities.max(axis=1) < 0.5,
+    )
+
+
+def _unlabelled(cases: Predictions) -> Predictions:
+    return Predictions(
+        classes=cases.classes,
+        lesion_id=cases.lesion_id,
+        patient_id=cases.patient_id,
+        label=("",) * len(cases),
+        probabilities=cases.probabilities,
+    )
+
+
+@pytest.mark.parametrize(("rows", "classes"), [(1, 2), (2, 11), (80, 2), (80, 11)])
+def test_a_page_for_every_table(rows, classes, table, written):
+    cases = table(rows, classes)
+    page = written(cases, examples=_examples(cases), context={"Seed": 3})
+    assert page.text.count("Research use only, not a medical device.") == 2
+    assert "Seed 3" in page.text
+    assert ("html", {"lang": "en"}) in page.tags
+
+
+SECTIONS = {
+    "confusion": "What it confuses",
+    "classes": "Class by class",
+    "group": "Malignant against the rest",
+    "certainty": "When it leaves the answer to a person",
+    "subgroups": "For whom it works better or worse",
+    "robustness": "How it bears poor images",
+    "focus": "Whether it looks at the lesion",
+    "cases": "Left to a person",
+    "numbers": "Balanced accuracy",
+    "limits": "What this report cannot say",
+    "data": "Data and run",
+    "checklists": "TRIPOD+AI",
+}
+
+
+def test_every_section_is_there_and_linked(table, written):
+    cases = _decided(table(60))
+    page = written(
+        cases,
+        results=_everything(cases),
+        examples=_examples(cases),
+        facts={"data": "A table.", "model": "A network."},
+    )
+    assert [link[1:] for link in page.links if link.startswith("#")][: len(SECTIONS)] == list(
+        SECTIONS
+    )
+    for anchor, words in SECTIONS.items():
+        assert anchor in page.ids
+        assert words in page.text
+    assert "Not measured here" not in page.text
+    assert "relative mean corruption error 50.0 % (—)" in page.text
+    assert page.text.count("A table.") == 2  # CLAIM 7 and TRIPOD 5
+    assert "42 funding." in page.text  # open
+    svgs = [tag for tag, _ in page.tags if tag == "svg"]
+    assert len(svgs) == 9
+
+
+def test_sections_of_what_was_not_measured_are_left_out(table, written):
+    page = written(table(60))
+    assert not {"classes", "group", "subgroups", "robustness", "focus"} & set(page.ids)
+    assert "Not measured here: robustness to poor images" in page.text
+
+
+def test_one_class_in_the_target(written):
+    cases = Predictions(
+        classes=("a", "b"),
+        lesion_id=("1", "2"),
+        patient_id=("1", "2"),
+        label=("a", "a"),
+        probabilities=np.array([[0.9, 0.1], [0.8, 0.2]]),
+    )
+    page = written(cases)
+    assert "named 2 correctly (100 %, too uniform for an interval)" in page.text
+    assert "ROC" not in str(page.tags)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 5])
+def test_without_labels_nothing_is_scored(rows, table, written):
+    cases = _unlabelled(table(rows))
+    page = written(cases, examples=_examples(cases))
+    assert "cannot say how good they are" in page.text
+    assert "Accuracy" not in page.text
+    assert "svg" not in dict(page.tags)
+
+
+def test_nothing_is_loaded_from_outside(table, written):
+    cases = table(60)
+    page = written(cases, examples=_examples(cases))
+    assert page.links
+    assert all(link.startswith(("data:image/", "#")) for link in page.links)
+    assert "script" not in dict(page.tags)
+    assert not re.search(r"url\((?!#)|@import", str(page.tags) + page.text)
+
+
+def test_every_link_inside_the_page_has_its_target(table, written):
+    page = written(table(60))
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+
+
+def test_what_the_user_wrote_is_shown_and_not_run(table, written):
+    cases = _decided(table(60, (EVIL, "other", "third")))
+    cases = replace(cases, lesion_id=tuple(EVIL + lesion for lesion in cases.lesion_id))
+    page = written(
+        cases,
+        results=_everything(cases),
+        examples=_examples(cases),
+        context={EVIL: EVIL},
+        facts={"data": EVIL},
+    )
+    assert "b" not in dict(page.tags)
+    assert page.text.count(EVIL) > 5
+    alternatives = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
+    assert any(EVIL in text for text in alternatives)
+
+
+def test_every_metric_is_shown_with_its_limit_where_known(table, written):
+    page = written(table(60), limits={"accuracy": 0.9})
+    for word in ("Accuracy", "Balanced accuracy", "AUC", "F1", "ECE", "AURC", "Brier"):
+        assert word in page.text
+    assert "The best reachable here is 90.0 %." in page.text
+    assert "The best that these images allow is 90 %." in page.text
+
+
+def test_a_metric_of_later_days_is_shown_by_its_name(table, tmp_path):
+    cases = table(60)
+    metrics = evaluate(cases, resamples=20) | {"focus": {"value": 0.5, "low": 0.4, "high": 0.6}}
+    path = tmp_path / "report.html"
+    write_report(path, title="T", predictions=cases, metrics=metrics)
+    assert "focus" in path.read_text()
+
+
+def _said(right: int, rows: int, confidence: float, patients: int = 100) -> str:
+    cases = Predictions(
+        classes=("a", "b"),
+        lesion_id=tuple(map(str, range(rows))),
+        patient_id=tuple(str(row % patients) for row in range(rows)),
+        label=("a",) * rows,
+        probabilities=np.where(
+            np.arange(rows)[:, None] < right,
+            [confidence, 1 - confidence],
+            [1 - confidence, confidence],
+        ),
+    )
+    return " ".join(summary(cases, evaluate(cases, resamples=200))).replace("\u00a0", " ")
+
+
+def test_the_summary_in_plain_words():
+    assert _said(83, 100, 0.85).startswith("Of 100 lesions, the network named 83 correctly (83 %, ")
+    assert "at face value" in _said(83, 100, 0.85)
+    assert "too few cases to rely on" in _said(8, 10, 0.8)
+    assert "promise too much" in _said(70, 100, 0.95)
+    assert "promise too little" in _said(90, 100, 0.7)
+    assert "With only 4 patients" in _said(8, 10, 0.8, patients=4)
+    assert "With only" not in _said(83, 100, 0.85)
+    assert _said(1, 1, 0.9).startswith("The one labelled lesion was named correctly.")

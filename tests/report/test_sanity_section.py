@@ -1,0 +1,31 @@
+"""The report's part on maps that can be relied on."""
+
+from __future__ import annotations
+
+from agfnet.report.trials import sanity
+
+
+def found(**changes: object) -> dict[str, object]:
+    order = {"value": 0.1, "low": 0.05, "high": 0.2}
+    good = {"weights": 0.1, "tiles": 0.2, "noise": 0.9, "order": order, "failed": []}
+    return {
+        "cases": 12,
+        "limits": {"same": 0.5},
+        "methods": {"layercam": good, "guide": good | changes, "of a later version": good},
+    }
+
+
+def test_nothing_without_checks() -> None:
+    assert sanity(None) is None
+
+
+def test_what_fails_is_marked_and_what_holds_is_not() -> None:
+    plain = sanity(found())
+    assert plain is not None
+    assert "Do not rely on it" not in plain.body
+    assert "LayerCAM" in plain.body
+    assert "12 lesions" in plain.body
+    failing = sanity(found(weights=0.8, failed=["weights"]))
+    assert failing is not None
+    assert failing.body.count("Do not rely on it") == 1
+    assert "0.80 (fails)" in failing.body
