@@ -45,12 +45,12 @@ from agfnet.config import (
 )
 from agfnet.data.splits import require_split
 from agfnet.data.table import Case, read_cases, write_cases
-from agfnet.explain.compute.loading import load_views, stacked_views
+from agfnet.explain.compute.images import load_images, stack_images
 from agfnet.explain.compute.maps import Explainer
 from agfnet.explain.compute.measures import inside
 from agfnet.explain.compute.methods import METHODS
 from agfnet.explain.compute.sanity import SAME, shuffled
-from agfnet.explain.compute.sanity_file import SANITY, read_sanity
+from agfnet.explain.compute.sanity_json import SANITY, read_sanity
 from agfnet.explain.run import explain
 from agfnet.explain.show.write import SHEET
 from agfnet.files import write_json
@@ -265,8 +265,8 @@ def on_mark(run: Path, marks: list[Mark], view: str) -> dict[str, list[float]]:
 
 def loaded(cases: Sequence[Case], bundle: Bundle) -> tuple[list[np.ndarray], np.ndarray]:
     """Images per view, and which are there."""
-    return stacked_views(
-        [load_views(case.images, {}, bundle.config) for case in cases], bundle.config
+    return stack_images(
+        [load_images(case.images, {}, bundle.config) for case in cases], bundle.config
     )
 
 

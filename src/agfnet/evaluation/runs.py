@@ -20,7 +20,7 @@ from agfnet.data.table import Case, CasesTable, map_labels, read_cases
 from agfnet.errors import ConfigError, DataError, RunError
 from agfnet.evaluation.description import facts
 from agfnet.evaluation.evaluate import FILES, result_files
-from agfnet.explain.compute.sanity_file import SANITY, read_sanity
+from agfnet.explain.compute.sanity_json import SANITY, read_sanity
 from agfnet.files import write_json
 from agfnet.inference.decisions import write_decisions
 from agfnet.inference.frames import frames_table

@@ -14,12 +14,12 @@ from agfnet.bundle import Bundle, sha256
 from agfnet.config import ExplainConfig
 from agfnet.data.table import JOIN, Case, read_cases
 from agfnet.errors import ConfigError, DataError
-from agfnet.explain.compute.loading import View, load_views
+from agfnet.explain.compute.explanation import describe
+from agfnet.explain.compute.images import PreparedImage, load_images
 from agfnet.explain.compute.maps import Explainer
 from agfnet.explain.compute.methods import CHECKS, METHODS
 from agfnet.explain.compute.sanity import GRID, NOISE, SAME, TILES, check_methods
-from agfnet.explain.compute.sanity_file import SANITY, read_sanity
-from agfnet.explain.show.describe import describe
+from agfnet.explain.compute.sanity_json import SANITY, read_sanity
 from agfnet.explain.show.write import SHEET, Told, write_case, write_overview
 from agfnet.files import write_json
 from agfnet.inference.predictor import Predictor
@@ -63,7 +63,7 @@ def explain(config: ExplainConfig, *, progress: Progress | None = None) -> Expla
     told: list[Told] = []
     for start in range(0, len(cases), BATCH):
         part = cases[start : start + BATCH]
-        loaded = [load_views(case.images, case.masks, bundle.config) for case in part]
+        loaded = [load_images(case.images, case.masks, bundle.config) for case in part]
         for case, found in zip(
             part,
             describe(predictor, explainer, loaded, methods, classes, regions),
@@ -166,8 +166,8 @@ def write_sanity(
 ) -> None:
     """Check the methods on these cases; the result lies in the folder, and in the run."""
     maps = [name for name in methods if name in METHODS]
-    loaded: list[dict[str, View]] = [
-        load_views(case.images, case.masks, bundle.config) for case in cases
+    loaded: list[dict[str, PreparedImage]] = [
+        load_images(case.images, case.masks, bundle.config) for case in cases
     ]
     found = {
         "weights": sha256(bundle.weights),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agfnet.data.table import Case
-from agfnet.explain.compute.loading import load_views, stacked_views
+from agfnet.explain.compute.images import load_images, stack_images
 from agfnet.explain.compute.measures import area, deletion, insertion, inside, pointing, scorer
 from agfnet.explain.compute.occlusion import occlusion
 from agfnet.inference.predictions import Predictions
@@ -67,9 +67,9 @@ def measure_focus(
     misfits = 0
     for start in range(0, len(chosen), BATCH):
         part = chosen[start : start + BATCH]
-        loaded = [load_views(case.images, case.masks, config) for case in part]
+        loaded = [load_images(case.images, case.masks, config) for case in part]
         misfits += sum(view.misfit for views in loaded for view in views.values())
-        images, present = stacked_views(loaded, config)
+        images, present = stack_images(loaded, config)
         masks = {
             (row, name): view.mask
             for row, views in enumerate(loaded)

@@ -11,8 +11,8 @@ import numpy as np
 
 from agfnet.config import ModalityConfig
 from agfnet.data.readers import read_image
-from agfnet.explain.compute.loading import View, load_views, stacked_views
-from agfnet.explain.compute.modalities import contributions
+from agfnet.explain.compute.contributions import contributions
+from agfnet.explain.compute.images import PreparedImage, load_images, stack_images
 from agfnet.explain.compute.occlusion import enlarged, occlusion
 from agfnet.inference.decision import calibrated
 from agfnet.inference.onnx_backend import OnnxBackend
@@ -52,9 +52,9 @@ def explain(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
     with naming(files):
         lesion = take_in(files, job["frames"], limits=limits, modalities=names)
         one = chosen_pass(lesion, job["pass"], names)
-        views = load_views({name: [path] for name, path in one.items()}, {}, config)
+        views = load_images({name: [path] for name, path in one.items()}, {}, config)
         pictures = {name: picture(one[name], config.modalities[name]) for name in views}
-    images, present = stacked_views([views], config)
+    images, present = stack_images([views], config)
 
     def answer(given: Sequence[Array], there: Array) -> Array:
         logits = predictor.backend.logits(given, there).astype(np.float64)
@@ -148,7 +148,7 @@ def evidence(
 
 
 def layers(
-    views: Mapping[str, View], pictures: Mapping[str, Array], maps: Mapping[str, Array]
+    views: Mapping[str, PreparedImage], pictures: Mapping[str, Array], maps: Mapping[str, Array]
 ) -> dict[str, dict[str, Any]]:
     """Each map as a layer over its picture, on its own scale: `share` tells how much it counts."""
     total = sum(float(one.sum()) for one in maps.values())
@@ -161,7 +161,7 @@ def layers(
     }
 
 
-def layer(view: View, picture: Array, evidence: Array) -> Array:
+def layer(view: PreparedImage, picture: Array, evidence: Array) -> Array:
     """A map (S, S) as colours and opacity (H, W, 4) over a picture."""
     values = view.geometry.to_image(evidence, (picture.shape[0], picture.shape[1]))
     top = float(evidence.max())

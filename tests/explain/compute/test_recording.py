@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from agfnet.explain.compute.consultation import consulted, overlaps, strengths
+from agfnet.explain.compute.attention_grid import consulted, overlaps, strengths
 from agfnet.explain.compute.recording import FUSED, Reading, head_weights, record, watching
 from agfnet.models.attention import CrossAttention
 

@@ -16,7 +16,7 @@ import torch
 from scipy.stats import rankdata
 
 from agfnet.bundle import BundleConfig
-from agfnet.explain.compute.loading import View, stacked_views
+from agfnet.explain.compute.images import PreparedImage, stack_images
 from agfnet.explain.compute.maps import Explainer
 from agfnet.explain.compute.measures import area, cells, deletion, insertion, inside, scorer
 from agfnet.inference.torch_backend import TorchBackend
@@ -34,7 +34,7 @@ RESAMPLES = 1000
 
 def check_methods(
     explainer: Explainer,
-    cases: Sequence[Mapping[str, View]],
+    cases: Sequence[Mapping[str, PreparedImage]],
     methods: Sequence[str],
     config: BundleConfig,
     *,
@@ -60,7 +60,7 @@ def check_methods(
         the network and not the method.
     """
     rng = np.random.default_rng(seed)
-    images, present = stacked_views(cases, config)
+    images, present = stack_images(cases, config)
     answers = _batched(
         lambda at: explainer.backend.logits([x[at] for x in images], present[at]), len(present)
     ).argmax(axis=1)
@@ -237,7 +237,7 @@ def _interval(values: Array, rng: np.random.Generator) -> dict[str, float]:
 
 
 def _agreement(
-    parts: Sequence[Array], cases: Sequence[Mapping[str, View]], config: BundleConfig
+    parts: Sequence[Array], cases: Sequence[Mapping[str, PreparedImage]], config: BundleConfig
 ) -> dict[str, dict[str, float]]:
     """`inside` and `lesion` by modality, where there are masks and evidence."""
     found: dict[str, dict[str, float]] = {"inside": {}, "lesion": {}}

@@ -16,15 +16,15 @@ from agfnet.config import ModalityConfig
 from agfnet.data.preprocess import load
 from agfnet.data.readers import Image, read_image
 from agfnet.data.table import Case
-from agfnet.explain.compute.loading import View
+from agfnet.explain.compute.contributions import Contributions
+from agfnet.explain.compute.explanation import ALL, Description
+from agfnet.explain.compute.images import PreparedImage
 from agfnet.explain.compute.measures import cells
 from agfnet.explain.compute.methods import CHECKS, METHODS
-from agfnet.explain.compute.modalities import Contributions
-from agfnet.explain.show.describe import ALL, Description
-from agfnet.explain.show.numbers import numbers
+from agfnet.explain.show.attention_page import write_page
+from agfnet.explain.show.explanation_json import numbers
+from agfnet.explain.show.figures import Drawn, save_attention, save_maps, save_sheet
 from agfnet.explain.show.overlay import overlay
-from agfnet.explain.show.page import write_page
-from agfnet.explain.show.pictures import Drawn, save_attention, save_maps, save_sheet
 from agfnet.files import write_json
 from agfnet.inference.picture import percent
 
@@ -97,7 +97,7 @@ def write_case(
     )
 
 
-def picture_of(view: View, modality: ModalityConfig) -> Image:
+def picture_of(view: PreparedImage, modality: ModalityConfig) -> Image:
     """The image as it is, at most SHOWN pixels long; its scale is that of the smaller copy."""
     image = read_image(view.path, side=SHOWN, region=modality.region)
     height, width = image.pixels.shape[:2]
@@ -112,7 +112,7 @@ def picture_of(view: View, modality: ModalityConfig) -> Image:
 def draw(
     method: str,
     maps: Mapping[str, Array],
-    views: Mapping[str, View],
+    views: Mapping[str, PreparedImage],
     images: Mapping[str, Image],
 ) -> dict[str, Drawn]:
     """Maps (size, size) per view at the pixels of their images."""
@@ -161,7 +161,7 @@ def sentences(found: Description, c: int, config: BundleConfig) -> list[str]:
 
 
 def without_each(
-    modalities: Contributions, views: Mapping[str, View], config: BundleConfig
+    modalities: Contributions, views: Mapping[str, PreparedImage], config: BundleConfig
 ) -> dict[str, Array]:
     """Probabilities without each of the views, where another is left."""
     names = list(config.modalities)

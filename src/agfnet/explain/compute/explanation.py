@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from agfnet.explain.compute.consultation import FINEST, consulted, strengths
-from agfnet.explain.compute.loading import View, stacked_views
+from agfnet.explain.compute.attention_grid import FINEST, consulted, strengths
+from agfnet.explain.compute.contributions import Contributions, contributions, without_region
+from agfnet.explain.compute.images import PreparedImage, stack_images
 from agfnet.explain.compute.maps import Explainer
 from agfnet.explain.compute.methods import METHODS
-from agfnet.explain.compute.modalities import Contributions, contributions, without_region
 from agfnet.inference.decision import calibrated
 from agfnet.inference.predictor import Predictor
 
@@ -26,7 +26,7 @@ Region = tuple[float, float, float, float]  # left, top, right, bottom, shares o
 class Description:
     """One case, explained. Views are those that it has."""
 
-    views: Mapping[str, View]
+    views: Mapping[str, PreparedImage]
     probabilities: Array  # (C,), calibrated
     classes: tuple[int, ...]  # those that are explained
     maps: Mapping[tuple[str, int], Mapping[str, Array]]
@@ -40,7 +40,7 @@ class Description:
 def describe(
     predictor: Predictor,
     explainer: Explainer,
-    cases: Sequence[Mapping[str, View]],
+    cases: Sequence[Mapping[str, PreparedImage]],
     methods: Sequence[str],
     classes: Sequence[int] | None,
     regions: Mapping[str, Region],
@@ -57,7 +57,7 @@ def describe(
     """
     bundle = predictor.bundle
     names = list(bundle.config.modalities)
-    images, present = stacked_views(cases, bundle.config)
+    images, present = stack_images(cases, bundle.config)
 
     def answer(given: Sequence[Array], there: Array) -> Array:
         return calibrated(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agfnet.explain.compute.modalities import contributions, without_region
+from agfnet.explain.compute.contributions import contributions, without_region
 
 
 def game(*weights: float, together: float = 0.0):

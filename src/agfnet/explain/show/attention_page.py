@@ -166,7 +166,7 @@ def write_page(
         title: heading.
         lead: the answer, in a sentence.
         images: view to what the network sees of it (S, S, 3) uint8.
-        attention: (asker, asked) to (g², g²), see `agfnet.explain.compute.consultation`.
+        attention: (asker, asked) to (g², g²), see `agfnet.explain.compute.attention_grid`.
         strengths: asker, and whether it asked itself, to how much that changed its tokens.
         start: view and cell that are chosen at first.
     """

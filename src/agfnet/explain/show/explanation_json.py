@@ -10,10 +10,10 @@ import numpy as np
 from agfnet import NOTICE
 from agfnet.bundle import BundleConfig
 from agfnet.data.table import Case
+from agfnet.explain.compute.explanation import ALL, Description
 from agfnet.explain.compute.measures import cells
 from agfnet.explain.compute.methods import CHECKS
-from agfnet.explain.show.describe import ALL, Description
-from agfnet.explain.show.pictures import Drawn
+from agfnet.explain.show.figures import Drawn
 
 Array = np.ndarray[Any, Any]
 NUMBERS = 16  # cells per side of a map

@@ -21,7 +21,7 @@ TOLERANCE = 0.02  # of the proportions of a mask
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class PreparedImage:
     """The image of one modality."""
 
     path: Path
@@ -32,7 +32,7 @@ class View:
     misfit: bool  # a mask is there, but it does not have the proportions of the image
 
 
-def load_views(images: Files, masks: Files, config: BundleConfig) -> dict[str, View]:
+def load_images(images: Files, masks: Files, config: BundleConfig) -> dict[str, PreparedImage]:
     """The first frame of every modality that a case has, with the first mask.
 
     Raises:
@@ -49,7 +49,7 @@ def load_views(images: Files, masks: Files, config: BundleConfig) -> dict[str, V
         geometry = locate(image, **about)
         outline = read_image(expand(masks[name][:1])[0]) if masks.get(name) else None
         fits = outline is not None and _fits(outline, image)
-        found[name] = View(
+        found[name] = PreparedImage(
             path=path,
             frames=len(frames),
             square=prepare_image(image, **about),
@@ -60,8 +60,8 @@ def load_views(images: Files, masks: Files, config: BundleConfig) -> dict[str, V
     return found
 
 
-def stacked_views(
-    cases: Sequence[Mapping[str, View]], config: BundleConfig
+def stack_images(
+    cases: Sequence[Mapping[str, PreparedImage]], config: BundleConfig
 ) -> tuple[list[Array], Array]:
     """Images per modality (B, size, size, 3), black where missing, and present (B, M)."""
     blank = np.zeros((config.size, config.size, 3), dtype=np.uint8)
