@@ -47,7 +47,7 @@ from agfnet.data.splits import require_split
 from agfnet.data.table import Case, read_cases, write_cases
 from agfnet.explain.compute.images import load_images, stack_images
 from agfnet.explain.compute.maps import Explainer
-from agfnet.explain.compute.measures import inside
+from agfnet.explain.compute.measures import relevance_mass_accuracy
 from agfnet.explain.compute.methods import METHODS
 from agfnet.explain.compute.sanity import SAME, shuffled
 from agfnet.explain.compute.sanity_json import SANITY, read_sanity
@@ -71,6 +71,7 @@ NETWORKS: dict[str, Callable[[TrainConfig], TrainConfig]] = {
         for name in ("concatenation", "mmtm", "cross_attention")
     },
 }
+CORRELATIONS = ("parameter_randomisation", "heads", "tiles", "noise")
 
 
 def main() -> None:
@@ -254,7 +255,8 @@ def on_mark(run: Path, marks: list[Mark], view: str) -> dict[str, list[float]]:
         maps = Explainer(backend=network).maps(METHODS, images, present, answers)
         for method, parts in maps.items():
             found[prefix + method] = [
-                inside(one, mark.place) for one, mark in zip(parts[m], marks, strict=True)
+                relevance_mass_accuracy(one, mark.place)
+                for one, mark in zip(parts[m], marks, strict=True)
             ]
     # a map without evidence has no share
     write_json(
@@ -355,12 +357,12 @@ def sanity_rows(name: str, run: Path, table: Path, checked: int) -> list[dict[st
     rows = []
     for method, result in found.items():
         values = {
-            **{check: result[check] for check in ("weights", "heads", "tiles", "noise")},
+            **{check: result[check] for check in CORRELATIONS},
             "order": result["order"]["value"],
-            **{f"inside {view}": share for view, share in result["inside"].items()},
+            **{f"inside {m}": value for m, value in result["relevance_mass_accuracy"].items()},
         }
-        limits = {"weights": SAME, "tiles": SAME, "noise": SAME, "order": 0.0}
-        limits |= {f"inside {view}": share for view, share in result["lesion"].items()}
+        limits = {"parameter_randomisation": SAME, "tiles": SAME, "noise": SAME, "order": 0.0}
+        limits |= {f"inside {m}": area for m, area in result["lesion_area"].items()}
         for metric, value in values.items():
             base = limits.get(metric)
             rows.append(

@@ -240,17 +240,17 @@ def explain(config: ExplainConfig) -> None:
     from agfnet.explain.run import explain as explain_model
 
     with bar("explaining") as progress:
-        found = explain_model(config, progress=progress)
-    for line in found.missing:
+        result = explain_model(config, progress=progress)
+    for line in result.missing:
         say(f"Not drawn: {line}.")
-    if found.failed is None:
-        say("The maps were not put to the test on this network: see --sanity.")
-    for method, checks in (found.failed or {}).items():
+    if result.failed is None:
+        say("The maps of this network have not been checked; --sanity checks them.")
+    for method, checks in (result.failed or {}).items():
         if checks:
             texts = "; ".join(CHECKS[check].text for check in checks)
-            say(f"Do not rely on {METHODS[method].title} on this network: {texts}.")
-    lesions = "1 lesion" if found.cases == 1 else f"{found.cases} lesions"
-    say(f"Wrote {found.folder}: {lesions}. {NOTICE}")
+            say(f"{METHODS[method].title} is not reliable on this network: {texts}.")
+    lesions = "1 lesion" if result.cases == 1 else f"{result.cases} lesions"
+    say(f"Wrote {result.folder}: {lesions}. {NOTICE}")
 
 
 def study(config: StudyConfig) -> None:

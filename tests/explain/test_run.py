@@ -46,7 +46,7 @@ def test_one_pair(
     }
     for row in found["maps"]:
         assert (row["class"] is None) == (row["method"] in ("guide", "query", "own_query"))
-        assert sum(view["share"] for view in row["views"].values()) == pytest.approx(1)
+        assert sum(view["fraction"] for view in row["views"].values()) == pytest.approx(1)
         assert np.shape(row["views"]["clinical"]["cells"]) == (16, 16)
     whole, none = found["answers"]["clinical+ultrasound"], found["answers"][""]
     for name, p in whole.items():
@@ -125,14 +125,14 @@ def test_sanity_is_kept_and_marks_what_fails(
         (trained / "sanity.json").write_text(json.dumps(kept))
         capsys.readouterr()
         assert explain(trained, pair, tmp_path / "pair", *chosen) == 0
-        assert "Do not rely on Guide" in capsys.readouterr().out
+        assert "Guide is not reliable" in capsys.readouterr().out
         found = json.loads((tmp_path / "pair" / "explanation.json").read_text())
         failed = {row["method"]: row["failed"] for row in found["maps"]}
         assert len(failed["guide"]) == 1
         # of other weights: not believed
         (trained / "sanity.json").write_text(json.dumps(kept | {"weights": "0"}))
         assert explain(trained, pair, tmp_path / "pair", *chosen) == 0
-        assert "were not put to the test" in capsys.readouterr().out
+        assert "have not been checked" in capsys.readouterr().out
     finally:
         (trained / "sanity.json").unlink(missing_ok=True)
 

@@ -7,7 +7,13 @@ from agfnet.report.trials import sanity
 
 def found(**changes: object) -> dict[str, object]:
     order = {"value": 0.1, "low": 0.05, "high": 0.2}
-    good = {"weights": 0.1, "tiles": 0.2, "noise": 0.9, "order": order, "failed": []}
+    good = {
+        "parameter_randomisation": 0.1,
+        "tiles": 0.2,
+        "noise": 0.9,
+        "order": order,
+        "failed": [],
+    }
     return {
         "cases": 12,
         "limits": {"same": 0.5},
@@ -25,7 +31,7 @@ def test_what_fails_is_marked_and_what_holds_is_not() -> None:
     assert "Do not rely on it" not in plain.body
     assert "LayerCAM" in plain.body
     assert "12 lesions" in plain.body
-    failing = sanity(found(weights=0.8, failed=["weights"]))
+    failing = sanity(found(parameter_randomisation=0.8, failed=["parameter_randomisation"]))
     assert failing is not None
     assert failing.body.count("Do not rely on it") == 1
     assert "0.80 (fails)" in failing.body

@@ -1,1 +1,1 @@
-"""Where a network looks, and how far what the maps say can be relied on."""
+"""Attribution maps of a network, and sanity checks of their reliability."""

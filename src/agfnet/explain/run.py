@@ -1,4 +1,4 @@
-"""`agfnet explain`: one pair of images or a table to maps, numbers and pages."""
+"""The command `explain`: explain the answer for one lesion, or for the lesions of a table."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from agfnet.bundle import Bundle, sha256
 from agfnet.config import ExplainConfig
 from agfnet.data.table import JOIN, Case, read_cases
 from agfnet.errors import ConfigError, DataError
-from agfnet.explain.compute.explanation import describe
+from agfnet.explain.compute.explanation import explain_batch
 from agfnet.explain.compute.images import PreparedImage, load_images
 from agfnet.explain.compute.maps import Explainer
 from agfnet.explain.compute.methods import CHECKS, METHODS
 from agfnet.explain.compute.sanity import GRID, NOISE, SAME, TILES, check_methods
 from agfnet.explain.compute.sanity_json import SANITY, read_sanity
-from agfnet.explain.show.write import SHEET, Told, write_case, write_overview
+from agfnet.explain.show.write import SHEET, SheetRow, write_case, write_overview
 from agfnet.files import write_json
 from agfnet.inference.predictor import Predictor
 from agfnet.inference.torch_backend import TorchBackend
@@ -30,66 +30,63 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Explained:
-    """What the command wrote."""
+class ExplainResult:
+    """The files that the command wrote."""
 
     folder: Path
     cases: int
-    missing: tuple[str, ...]  # methods that this network cannot have, and why
-    failed: Mapping[str, Sequence[str]] | None  # method to failed checks; None if never checked
+    missing: tuple[str, ...]  # methods that this network does not support, and why
+    failed: Mapping[str, Sequence[str]] | None  # method to failed checks; None if not run
 
 
-def explain(config: ExplainConfig, *, progress: Progress | None = None) -> Explained:
+def explain(config: ExplainConfig, *, progress: Progress | None = None) -> ExplainResult:
     """Explain the answers of a bundle.
 
     Raises:
         BundleError: not a bundle.
-        ConfigError: a class, region or modality that the model does not know, or captum is needed.
+        ConfigError: an unknown class or modality, a region out of range, or captum is missing.
         DataError: problems in the table or its images.
     """
     predictor = Predictor.load(config.model, backend="torch")
     assert isinstance(predictor.backend, TorchBackend)
     bundle = predictor.bundle
-    classes = chosen_classes(config, bundle.config.classes)
-    regions = chosen_regions(config, tuple(bundle.config.modalities))
-    methods = chosen_methods(config)
-    cases = chosen_cases(config, predictor)
+    classes = select_classes(config, bundle.config.classes)
+    regions = check_regions(config, tuple(bundle.config.modalities))
+    methods = select_methods(config)
+    cases = select_cases(config, predictor)
     explainer = Explainer(backend=predictor.backend)
     folder = Path(config.out)
     if config.sanity:
         write_sanity(config, bundle, explainer, cases, methods, folder, progress)
-    checked = read_sanity(config.model, bundle) or read_sanity(folder, bundle)
-    failed = checked and {name: row["failed"] for name, row in checked["methods"].items()}
-    told: list[Told] = []
+    sanity = read_sanity(config.model, bundle) or read_sanity(folder, bundle)
+    failed = sanity and {name: row["failed"] for name, row in sanity["methods"].items()}
+    rows: list[SheetRow] = []
     for start in range(0, len(cases), BATCH):
-        part = cases[start : start + BATCH]
-        loaded = [load_images(case.images, case.masks, bundle.config) for case in part]
-        for case, found in zip(
-            part,
-            describe(predictor, explainer, loaded, methods, classes, regions),
-            strict=True,
-        ):
-            target = folder if config.cases is None else folder / file_name(case, len(told))
-            told.append(write_case(target, case, found, bundle.config, failed or {}))
+        batch = cases[start : start + BATCH]
+        images = [load_images(case.images, case.masks, bundle.config) for case in batch]
+        explanations = explain_batch(predictor, explainer, images, methods, classes, regions)
+        for case, explanation in zip(batch, explanations, strict=True):
+            target = folder if config.cases is None else folder / folder_name(case, len(rows))
+            rows.append(write_case(target, case, explanation, bundle.config, failed or {}))
             if progress is not None:
-                progress(len(told), len(cases))
+                progress(len(rows), len(cases))
     if config.cases is not None:
-        write_overview(folder / SHEET, told, bundle.config)
-    drawn = set(told[0].methods)
-    return Explained(
+        write_overview(folder / SHEET, rows, bundle.config)
+    drawn = set(rows[0].methods)
+    return ExplainResult(
         folder=folder,
-        cases=len(told),
+        cases=len(rows),
         missing=tuple(
             f"{METHODS[name].title}: this network has no {METHODS[name].needs.removeprefix('a ')}"
             for name in methods
             if name in METHODS and name not in drawn
         ),
-        failed=failed and {name: found for name, found in failed.items() if name in drawn},
+        failed=failed and {name: checks for name, checks in failed.items() if name in drawn},
     )
 
 
-def chosen_methods(config: ExplainConfig) -> list[str]:
-    """The methods that are asked for, or all for which the packages are there."""
+def select_methods(config: ExplainConfig) -> list[str]:
+    """Return the methods of the settings, or all whose packages are installed."""
     if config.methods is not None:
         return list(dict.fromkeys(config.methods))
     captum = importlib.util.find_spec("captum") is not None
@@ -100,8 +97,8 @@ def chosen_methods(config: ExplainConfig) -> list[str]:
     ]
 
 
-def chosen_classes(config: ExplainConfig, known: Sequence[str]) -> list[int] | None:
-    """Indices of the classes that are asked for; None for the answer of each case."""
+def select_classes(config: ExplainConfig, known: Sequence[str]) -> list[int] | None:
+    """Return the indices of the classes of the settings; None for the answer of each case."""
     if config.classes is None:
         return None
     if config.classes == ["all"] and "all" not in known:
@@ -109,37 +106,37 @@ def chosen_classes(config: ExplainConfig, known: Sequence[str]) -> list[int] | N
     for name in config.classes:
         if name not in known:
             raise ConfigError(
-                f"classes: '{name}' is not a class of this model; it knows {', '.join(known)}"
+                f"classes: '{name}' is not a class of this model ({', '.join(known)})"
             )
     return [known.index(name) for name in dict.fromkeys(config.classes)]
 
 
-def chosen_regions(
+def check_regions(
     config: ExplainConfig, modalities: tuple[str, ...]
 ) -> dict[str, tuple[float, float, float, float]]:
-    """The regions to cover, checked."""
-    for name, (left, top, right, bottom) in (config.hide or {}).items():
+    """Return the regions to cover, after checking them."""
+    for name, box in (config.hide or {}).items():
         if name not in modalities:
             raise ConfigError(
                 f"hide: no modality '{name}'; this model reads {', '.join(modalities)}"
             )
-        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        if not (0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1):
             raise ConfigError(
-                f"hide.{name}: {[left, top, right, bottom]}; expected left, top, right, bottom as"
-                " shares of the image, 0 to 1, for example [0.2, 0.3, 0.5, 0.6]"
+                f"hide.{name}: {list(box)}; expected left, top, right, bottom as"
+                " fractions of the image, 0 to 1, for example [0.2, 0.3, 0.5, 0.6]"
             )
     return config.hide or {}
 
 
-def chosen_cases(config: ExplainConfig, predictor: Predictor) -> list[Case]:
-    """The one pair as a case, or lesions of the table that have an image, drawn if too many."""
+def select_cases(config: ExplainConfig, predictor: Predictor) -> list[Case]:
+    """Return the lesion of the settings, or those of the table with an image; a sample if many."""
     modalities = tuple(predictor.bundle.config.modalities)
     if config.cases is None:
         images = {
             name: tuple(Path(path) for path in cell.split(JOIN) if path)
             for name, cell in (config.images or {}).items()
         }
-        predictor.diagnose(images)  # which says what is wrong with them
+        predictor.diagnose(images)  # raises if they cannot be read
         empty = dict.fromkeys(modalities, ())
         return [Case("lesion", "lesion", "", empty | images, {}, "", {}, 0)]
     table = read_cases(config.cases, modalities=modalities)
@@ -150,8 +147,8 @@ def chosen_cases(config: ExplainConfig, predictor: Predictor) -> list[Case]:
     return [usable[row] for row in sorted(rows.tolist())]
 
 
-def file_name(case: Case, number: int) -> str:
-    """A folder for a case, whatever its name."""
+def folder_name(case: Case, number: int) -> str:
+    """Return a valid name of a folder for any lesion id."""
     return f"{number + 1:03d}-" + re.sub(r"[^\w.-]+", "_", case.lesion_id)[:60]
 
 
@@ -164,12 +161,12 @@ def write_sanity(
     folder: Path,
     progress: Progress | None,
 ) -> None:
-    """Check the methods on these cases; the result lies in the folder, and in the run."""
+    """Run the sanity checks on these cases; write the result to the folder and to the run."""
     maps = [name for name in methods if name in METHODS]
     loaded: list[dict[str, PreparedImage]] = [
         load_images(case.images, case.masks, bundle.config) for case in cases
     ]
-    found = {
+    results = {
         "weights": sha256(bundle.weights),
         "cases": len(cases),
         "seed": config.seed,
@@ -179,6 +176,6 @@ def write_sanity(
             explainer, loaded, maps, bundle.config, seed=config.seed, progress=progress
         ),
     }
-    write_json(folder / SANITY, found)
+    write_json(folder / SANITY, results)
     if (Path(config.model) / "bundle").is_dir():
-        write_json(Path(config.model) / SANITY, found)
+        write_json(Path(config.model) / SANITY, results)

@@ -10,7 +10,14 @@ import numpy as np
 
 from agfnet.data.table import Case
 from agfnet.explain.compute.images import load_images, stack_images
-from agfnet.explain.compute.measures import area, deletion, insertion, inside, pointing, scorer
+from agfnet.explain.compute.measures import (
+    area,
+    deletion,
+    insertion,
+    pointing,
+    relevance_mass_accuracy,
+    scorer,
+)
 from agfnet.explain.compute.occlusion import occlusion
 from agfnet.inference.predictions import Predictions
 from agfnet.inference.predictor import Predictor
@@ -127,7 +134,7 @@ def _measure(
             row,
             name,
             {
-                "inside": inside(evidence, mask),
+                "inside": relevance_mass_accuracy(evidence, mask),
                 "lesion": float(mask.mean()),
                 "pointing": pointing(evidence, mask),
                 "deletion": area(deletion(image, evidence, score)),

@@ -97,9 +97,9 @@ def test_layercam_is_positive_gradient_times_feature_on_every_scale() -> None:
         head.weight.zero_()
         head.weight[0, 5] = 1.0
         made.model.head[0] = torch.nn.Identity()
-    seen = explainer.look(images, present)
+    seen = explainer.record(images, present)
     last = seen.maps[0][-1].raw[0, 5].detach().numpy()
-    found = explainer.maps(["gradcam"], images, present, np.array([0]), seen=seen)["gradcam"][0]
+    found = explainer.maps(["gradcam"], images, present, np.array([0]), recorded=seen)["gradcam"][0]
     corners = found[0][[0, 0, -1, -1], [0, -1, 0, -1]].reshape(2, 2)
     np.testing.assert_allclose(corners, np.maximum(last, 0), rtol=1e-4)  # 4 cells x gradient of 1/4
 

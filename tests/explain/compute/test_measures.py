@@ -8,19 +8,21 @@ from agfnet.explain.compute.measures import (
     cells,
     deletion,
     insertion,
-    inside,
     pointing,
+    relevance_mass_accuracy,
     scorer,
 )
 
 MASK = np.array([[1.0, 0.0], [0.5, 0.0]])
 
 
-def test_share_inside_by_hand() -> None:
-    assert inside(np.array([[1.0, 1.0], [2.0, 0.0]]), MASK) == pytest.approx((1 + 1) / 4)
-    assert inside(np.ones((2, 2)), MASK) == pytest.approx(MASK.mean())
-    assert inside(np.array([[5.0, 0.0], [0.0, 0.0]]), MASK) == 1
-    assert np.isnan(inside(np.zeros((2, 2)), MASK))
+def test_relevance_mass_accuracy_by_hand() -> None:
+    assert relevance_mass_accuracy(np.array([[1.0, 1.0], [2.0, 0.0]]), MASK) == pytest.approx(
+        (1 + 1) / 4
+    )
+    assert relevance_mass_accuracy(np.ones((2, 2)), MASK) == pytest.approx(MASK.mean())
+    assert relevance_mass_accuracy(np.array([[5.0, 0.0], [0.0, 0.0]]), MASK) == 1
+    assert np.isnan(relevance_mass_accuracy(np.zeros((2, 2)), MASK))
 
 
 def test_pointing_by_hand() -> None:
@@ -31,7 +33,7 @@ def test_pointing_by_hand() -> None:
 
 
 def test_shapes_must_agree() -> None:
-    for measure in (inside, pointing):
+    for measure in (relevance_mass_accuracy, pointing):
         with pytest.raises(ValueError, match=r"\(2, 3\)"):
             measure(np.ones((2, 3)), MASK)
     with pytest.raises(ValueError, match="steps"):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from agfnet.explain.compute.attention_grid import consulted, overlaps, strengths
+from agfnet.explain.compute.attention_grid import attention_on_grid, overlaps, update_norms
 from agfnet.explain.compute.recording import FUSED, Reading, head_weights, record, watching
 from agfnet.models.attention import CrossAttention
 
@@ -79,14 +79,14 @@ def test_weights_times_values_are_what_attention_gave(method: str) -> None:
 @pytest.mark.parametrize("modalities", [1, 2, 3])
 def test_readings_say_who_asked_whom(modalities: int) -> None:
     _, found = seen("agfnet", modalities)
-    shares = consulted(found.local, 3)
+    shares = attention_on_grid(found.local, 3)
     views = range(modalities)
     assert set(shares) == {(m, n) for m in views for n in views}
     for m in views:
         np.testing.assert_allclose(shares[m, m].sum(axis=2), 1, atol=1e-5)
         others = sum(shares[m, n].sum(axis=2) for n in views if n != m)
         np.testing.assert_allclose(others, 1 if modalities > 1 else 0, atol=1e-5)
-    assert set(strengths(found.local)) == {
+    assert set(update_norms(found.local)) == {
         (m, own) for m in views for own in (True, False) if own or modalities > 1
     }
     askers = {reading.asker for reading in found.queries}
@@ -108,11 +108,11 @@ def test_consultation_puts_weights_where_they_belong() -> None:
     weights = torch.zeros(16, 4)
     weights[:, 0] = 1.0  # all of a 4 x 4 map look at the upper left of 2 x 2
     weights[15] = torch.tensor([0.0, 0.0, 0.0, 1.0])  # but for the lower right
-    shares = consulted([reading((4, 4), (2, 2), weights)], 4)[0, 1][0].reshape(4, 4, 4, 4)
+    shares = attention_on_grid([reading((4, 4), (2, 2), weights)], 4)[0, 1][0].reshape(4, 4, 4, 4)
     np.testing.assert_allclose(shares[0, 0, :2, :2], 0.25)  # spread over the cells that it covers
     assert shares[0, 0, 2:].sum() == shares[0, 0, :, 2:].sum() == 0
     np.testing.assert_allclose(shares[3, 3, 2:, 2:], 0.25)
-    coarse = consulted([reading((4, 4), (2, 2), weights)], 2)[0, 1][0]
+    coarse = attention_on_grid([reading((4, 4), (2, 2), weights)], 2)[0, 1][0]
     np.testing.assert_allclose(coarse[3], [0.75, 0, 0, 0.25])  # mean of the four that ask
 
 
@@ -127,7 +127,7 @@ def test_a_strength_is_what_was_added() -> None:
         with torch.no_grad():
             local.gain_inter.zero_()
     images, there = inputs(1, 2)
-    found = strengths(record(made.model, made.tensors(images), torch.from_numpy(there)).local)
+    found = update_norms(record(made.model, made.tensors(images), torch.from_numpy(there)).local)
     assert found[0, False] == 0
     assert found[0, True] > 0
 

@@ -86,13 +86,13 @@ def test_good_maps_pass_and_bad_ones_are_found_out(monkeypatch: pytest.MonkeyPat
         progress=lambda done, total: reported.append((done, total)),
     )
     assert found["good"]["failed"] == []
-    assert "weights" in found["edges"]["failed"]
+    assert "parameter_randomisation" in found["edges"]["failed"]
     assert "tiles" not in found["edges"]["failed"]
-    assert {"weights", "tiles"} <= set(found["centre"]["failed"])
+    assert {"parameter_randomisation", "tiles"} <= set(found["centre"]["failed"])
     assert {"noise", "order"} <= set(found["random"]["failed"])
     assert found["good"]["order"]["value"] > found["edges"]["order"]["value"]
-    assert found["centre"]["inside"]["clinical"] == pytest.approx(0.5, abs=0.02)
-    assert found["centre"]["lesion"]["clinical"] == 0.5
+    assert found["centre"]["relevance_mass_accuracy"]["clinical"] == pytest.approx(0.5, abs=0.02)
+    assert found["centre"]["lesion_area"]["clinical"] == 0.5
     assert reported[-1][0] == reported[-1][1]
 
 

@@ -1,4 +1,4 @@
-"""Which region of a view consulted which region of a view: attention on one grid for all scales."""
+"""Attention between the regions of the modalities, on one grid for all scales."""
 
 from __future__ import annotations
 
@@ -10,66 +10,69 @@ import numpy as np
 from agfnet.explain.compute.recording import Part, Reading
 
 Array = np.ndarray[Any, Any]
-FINEST = 12  # most cells per side of a grid that a person is shown
+MAX_CELLS = 12  # cells per side of a grid that a person is shown
 
 
-def consulted(readings: Sequence[Reading], grid: int) -> dict[tuple[int, int], Array]:
-    """Share of its attention that each cell of a view gave to each cell of a view.
+def attention_on_grid(readings: Sequence[Reading], grid: int) -> dict[tuple[int, int], Array]:
+    """Attention weights between the cells of a grid that divides every modality.
 
-    Several readings of one view, at several scales or layers, are averaged. What a cell gave to its
-    own view sums to 1, and what it gave to all others as well.
+    Several readings of one modality, at several scales or layers, are averaged. The weights of a
+    query cell over its own modality sum to 1, and those over all other modalities as well.
 
     Args:
         readings: local ones of a record.
-        grid: side g of the grid that every view is divided into.
+        grid: side g of the grid.
 
     Returns:
-        (asker, asked) to (B, g², g²), rows and columns counted row by row.
+        (query modality, key modality) to (B, g², g²), rows and columns counted row by row.
     """
-    found: dict[tuple[int, int], list[Array]] = {}
+    parts: dict[tuple[int, int], list[Array]] = {}
     for reading in readings:
         weights = reading.weights.float().cpu().numpy()
-        asking = _averages(reading.asking, grid)  # (g², Q)
-        for n in dict.fromkeys(view for view, _ in reading.asked):
-            gathered = _shares(reading.asked, n, grid)  # (g², K)
-            part = asking @ weights @ gathered.T
-            found.setdefault((reading.asker, n), []).append(part)
-    return {key: np.stack(parts).mean(axis=0) for key, parts in found.items()}
+        query_average = _query_average(reading.asking, grid)  # (g², Q)
+        for key_modality in dict.fromkeys(modality for modality, _ in reading.asked):
+            key_share = _key_share(reading.asked, key_modality, grid)  # (g², K)
+            part = query_average @ weights @ key_share.T
+            parts.setdefault((reading.asker, key_modality), []).append(part)
+    return {key: np.stack(same).mean(axis=0) for key, same in parts.items()}
 
 
-def strengths(readings: Sequence[Reading]) -> dict[tuple[int, bool], Array]:
-    """How much (B,) what was read changed a view's tokens, by asker and whether it asked itself."""
-    found: dict[tuple[int, bool], list[Array]] = {}
+def update_norms(readings: Sequence[Reading]) -> dict[tuple[int, bool], Array]:
+    """Relative norm (B,) of what attention added to the tokens of a modality.
+
+    The keys are the query modality, and whether it attended to itself.
+    """
+    norms: dict[tuple[int, bool], list[Array]] = {}
     for reading in readings:
         if reading.strength is not None:
-            own = reading.asked[0][0] == reading.asker
-            strength = reading.strength.float().cpu().numpy()
-            found.setdefault((reading.asker, own), []).append(strength)
-    return {key: np.stack(parts).mean(axis=0) for key, parts in found.items()}
+            to_itself = reading.asked[0][0] == reading.asker
+            norm = reading.strength.float().cpu().numpy()
+            norms.setdefault((reading.asker, to_itself), []).append(norm)
+    return {key: np.stack(same).mean(axis=0) for key, same in norms.items()}
 
 
 def overlaps(cells: int, parts: int) -> Array:
-    """Share of each of `parts` equal lengths that lies in each of `cells`: (cells, parts)."""
+    """Fraction of each of `parts` equal lengths that lies in each of `cells`: (cells, parts)."""
     cell, part = np.arange(cells)[:, None], np.arange(parts)
     start = np.maximum(cell / cells, part / parts)
     end = np.minimum((cell + 1) / cells, (part + 1) / parts)
-    shares: Array = np.maximum(end - start, 0) * parts
-    return shares
+    fractions: Array = np.maximum(end - start, 0) * parts
+    return fractions
 
 
-def _shares(parts: Sequence[Part], view: int, grid: int) -> Array:
-    """(g², K): how much of what each key was given belongs to each cell of a view."""
+def _key_share(parts: Sequence[Part], modality: int, grid: int) -> Array:
+    """Fraction of each key that belongs to each cell of a modality: (g², K)."""
     blocks = [
         np.kron(overlaps(grid, height), overlaps(grid, width))
-        if n == view
+        if n == modality
         else np.zeros((grid * grid, height * width))
         for n, (height, width) in parts
     ]
     return np.concatenate(blocks, axis=1)
 
 
-def _averages(parts: Sequence[Part], grid: int) -> Array:
-    """(g², Q): the weights with which the queries in each cell are averaged, scales alike."""
+def _query_average(parts: Sequence[Part], grid: int) -> Array:
+    """Weights (g², Q) that average the queries of each cell; every scale counts the same."""
     blocks = [
         np.kron(overlaps(grid, height), overlaps(grid, width)) for _, (height, width) in parts
     ]

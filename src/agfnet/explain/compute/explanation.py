@@ -1,4 +1,4 @@
-"""Everything that is said about the answer for a case, before it is drawn."""
+"""The explanation of the answers for a batch of cases, before it is drawn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agfnet.explain.compute.attention_grid import FINEST, consulted, strengths
+from agfnet.explain.compute.attention_grid import MAX_CELLS, attention_on_grid, update_norms
 from agfnet.explain.compute.contributions import Contributions, contributions, without_region
 from agfnet.explain.compute.images import PreparedImage, stack_images
 from agfnet.explain.compute.maps import Explainer
@@ -17,34 +17,36 @@ from agfnet.inference.decision import calibrated
 from agfnet.inference.predictor import Predictor
 
 Array = np.ndarray[Any, Any]
-ALL = -1  # in the place of a class: of a map that is the same for all
+ALL = -1  # class index of a map that is the same for all classes
 SIDE = 1024
-Region = tuple[float, float, float, float]  # left, top, right, bottom, shares of the image
+Region = tuple[float, float, float, float]  # left, top, right, bottom, fractions of the image
 
 
 @dataclass(frozen=True, eq=False)
-class Description:
-    """One case, explained. Views are those that it has."""
+class Explanation:
+    """The explanation of one case. Modalities are those that it has."""
 
-    views: Mapping[str, PreparedImage]
+    images: Mapping[str, PreparedImage]
     probabilities: Array  # (C,), calibrated
     classes: tuple[int, ...]  # those that are explained
     maps: Mapping[tuple[str, int], Mapping[str, Array]]
-    """(method, class) to a map (size, size) per view; class ALL if it is the same for all."""
-    attention: Mapping[tuple[str, str], Array]  # (asker, asked) to (g², g²); may be empty
-    strengths: Mapping[tuple[str, bool], float]  # asker, and whether of itself
-    modalities: Contributions | None
-    hidden: Array | None  # probabilities (C,) without the chosen regions
+    """(method, class) to a map (size, size) per modality; class ALL if it is the same for all."""
+    attention: Mapping[tuple[str, str], Array]
+    """(query modality, key modality) to (g², g²); empty without attention."""
+    update_norms: Mapping[tuple[str, bool], float]
+    """Query modality, and whether it attended to itself, to the relative norm of the update."""
+    contributions: Contributions | None
+    without_region: Array | None  # probabilities (C,) with the given regions covered
 
 
-def describe(
+def explain_batch(
     predictor: Predictor,
     explainer: Explainer,
     cases: Sequence[Mapping[str, PreparedImage]],
     methods: Sequence[str],
     classes: Sequence[int] | None,
     regions: Mapping[str, Region],
-) -> Iterator[Description]:
+) -> Iterator[Explanation]:
     """Explain a batch of cases; guide, queries, CAM and attention share one pass.
 
     Args:
@@ -53,75 +55,76 @@ def describe(
         cases: their images.
         methods: names of METHODS, `attention`, `modalities`.
         classes: to explain; the answer of each case if None.
-        regions: what to cover, by modality; nothing is tried where empty.
+        regions: what to cover, by modality; may be empty.
     """
     bundle = predictor.bundle
     names = list(bundle.config.modalities)
     images, present = stack_images(cases, bundle.config)
 
-    def answer(given: Sequence[Array], there: Array) -> Array:
-        return calibrated(
-            predictor.backend.logits(given, there).astype(np.float64), bundle.calibration
-        )
+    def probabilities_of(pixels: Sequence[Array], available: Array) -> Array:
+        logits = predictor.backend.logits(pixels, available).astype(np.float64)
+        return calibrated(logits, bundle.calibration)
 
-    seen = explainer.look(images, present)
-    logits = seen.logits.detach().float().cpu().numpy().astype(np.float64)
+    recorded = explainer.record(images, present)
+    logits = recorded.logits.detach().float().cpu().numpy().astype(np.float64)
     probabilities = calibrated(logits, bundle.calibration)
     answers = probabilities.argmax(axis=1)
-    asked = [answers] if classes is None else [np.full(len(cases), c) for c in classes]
+    explained = [answers] if classes is None else [np.full(len(cases), c) for c in classes]
     general = [name for name in METHODS if name in methods and not METHODS[name].by_class]
-    single = [name for name in METHODS if name in methods and METHODS[name].by_class]
-    shared = explainer.maps(general, images, present, answers, seen=seen)
-    by_class = [explainer.maps(single, images, present, c, seen=seen) for c in asked]
+    by_class = [name for name in METHODS if name in methods and METHODS[name].by_class]
+    general_maps = explainer.maps(general, images, present, answers, recorded=recorded)
+    class_maps = [
+        explainer.maps(by_class, images, present, c, recorded=recorded) for c in explained
+    ]
     attention = {}
     if "attention" in methods:
-        attention = consulted(seen.local, min(FINEST, bundle.config.model.fusion.grid))
-    added = strengths(seen.local)
-    for row, views in enumerate(cases):
+        grid = min(MAX_CELLS, bundle.config.model.fusion.grid)
+        attention = attention_on_grid(recorded.local, grid)
+    norms = update_norms(recorded.local)
+    for row, case in enumerate(cases):
 
-        def of(parts: Sequence[Array], row: int = row) -> dict[str, Array]:
-            return {
-                name: part[row]
-                for name, part in zip(names, parts, strict=True)
-                if present[row, names.index(name)]
-            }
+        def by_modality(parts: Sequence[Array], row: int = row) -> dict[str, Array]:
+            return {name: parts[m][row] for m, name in enumerate(names) if present[row, m]}
 
-        mine = [image[[row]] for image in images]
-        squares = {
-            names.index(name): views[name].geometry.to_square(rectangle(box)) > 0
+        row_images = [image[[row]] for image in images]
+        covered = {
+            names.index(name): case[name].geometry.to_square(rectangle(box)) > 0
             for name, box in regions.items()
-            if name in views
+            if name in case
         }
-        yield Description(
-            views=views,
+        yield Explanation(
+            images=case,
             probabilities=probabilities[row],
-            classes=tuple(int(c[row]) for c in asked),
-            maps={(method, ALL): of(parts) for method, parts in shared.items()}
+            classes=tuple(int(c[row]) for c in explained),
+            maps={(method, ALL): by_modality(parts) for method, parts in general_maps.items()}
             | {
-                (method, int(chosen[row])): of(parts)
-                for chosen, maps in zip(asked, by_class, strict=True)
+                (method, int(index[row])): by_modality(parts)
+                for index, maps in zip(explained, class_maps, strict=True)
                 for method, parts in maps.items()
             },
             attention={
-                (names[m], names[n]): shares[row]
-                for (m, n), shares in attention.items()
+                (names[m], names[n]): weights[row]
+                for (m, n), weights in attention.items()
                 if present[row, m] and present[row, n]
             },
-            strengths={
-                (names[m], own): float(values[row])
-                for (m, own), values in added.items()
+            update_norms={
+                (names[m], to_itself): float(values[row])
+                for (m, to_itself), values in norms.items()
                 if present[row, m]
             },
-            modalities=contributions(answer, mine, present[row])
+            contributions=contributions(probabilities_of, row_images, present[row])
             if "modalities" in methods
             else None,
-            hidden=without_region(answer, mine, present[row], squares) if squares else None,
+            without_region=without_region(probabilities_of, row_images, present[row], covered)
+            if covered
+            else None,
         )
 
 
 def rectangle(box: Region) -> Array:
-    """A rectangle of an image, as a mask (SIDE, SIDE) of it: a square copy is fine enough."""
-    left, top, right, bottom = box
-    across, down = (np.arange(SIDE) + 0.5) / SIDE, (np.arange(SIDE) + 0.5) / SIDE
-    inside = (across >= left) & (across <= right) & ((down >= top) & (down <= bottom))[:, None]
-    return inside
+    """A rectangle of an image as a mask (SIDE, SIDE); a square copy is fine enough."""
+    x0, y0, x1, y1 = box
+    centres = (np.arange(SIDE) + 0.5) / SIDE
+    in_columns = (centres >= x0) & (centres <= x1)
+    in_rows = (centres >= y0) & (centres <= y1)
+    return in_columns & in_rows[:, None]

@@ -1,4 +1,4 @@
-"""The images of a case as the network sees them, with the way back to the images as they are."""
+"""The images of a case as the network sees them, and their geometry in the original files."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ TOLERANCE = 0.02  # of the proportions of a mask
 
 @dataclass(frozen=True, eq=False)
 class PreparedImage:
-    """The image of one modality."""
+    """The prepared image of one modality."""
 
     path: Path
-    frames: int  # of the case, of which this is the first
+    frames: int  # number of frames of the case; this is the first
     square: Array  # (size, size, 3) uint8, prepared
     geometry: Geometry
-    mask: Array | None  # (size, size), 0 to 1, where the lesion lies in the square
-    misfit: bool  # a mask is there, but it does not have the proportions of the image
+    mask: Array | None  # (size, size), 0 to 1, the lesion in the square image
+    misfit: bool  # the mask does not have the proportions of the image
 
 
 def load_images(images: Files, masks: Files, config: BundleConfig) -> dict[str, PreparedImage]:
-    """The first frame of every modality that a case has, with the first mask.
+    """Load the first frame of every modality that a case has, with the first mask.
 
     Raises:
         ImageError: a file that cannot be read.
     """
-    found = {}
+    prepared = {}
     for name, modality in config.modalities.items():
         if not images.get(name):
             continue
@@ -49,7 +49,7 @@ def load_images(images: Files, masks: Files, config: BundleConfig) -> dict[str, 
         geometry = locate(image, **about)
         outline = read_image(expand(masks[name][:1])[0]) if masks.get(name) else None
         fits = outline is not None and _fits(outline, image)
-        found[name] = PreparedImage(
+        prepared[name] = PreparedImage(
             path=path,
             frames=len(frames),
             square=prepare_image(image, **about),
@@ -57,7 +57,7 @@ def load_images(images: Files, masks: Files, config: BundleConfig) -> dict[str, 
             mask=geometry.to_square(outline.pixels[..., 0]) / 255 if outline and fits else None,
             misfit=outline is not None and not fits,
         )
-    return found
+    return prepared
 
 
 def stack_images(
@@ -66,10 +66,10 @@ def stack_images(
     """Images per modality (B, size, size, 3), black where missing, and present (B, M)."""
     blank = np.zeros((config.size, config.size, 3), dtype=np.uint8)
     images = [
-        np.stack([views[name].square if name in views else blank for views in cases])
+        np.stack([case[name].square if name in case else blank for case in cases])
         for name in config.modalities
     ]
-    return images, np.array([[name in views for name in config.modalities] for views in cases])
+    return images, np.array([[name in case for name in config.modalities] for case in cases])
 
 
 def _fits(mask: Image, image: Image) -> bool:

@@ -1,8 +1,8 @@
-"""Whether the maps of a network can be believed: each method put to the test on it.
+"""Sanity checks of the attribution maps of a network.
 
 Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018: some maps show the image whatever
-the network has learned. Maps are compared on one coarse grid, so that no method gains by the
-fineness of its maps, and by ranks, so that none gains by its scale. The limits are our own.
+the network has learned. Maps are compared on one coarse grid, so that the resolution of a method
+does not matter, and by ranks, so that its scale does not matter. The thresholds are our own choice.
 """
 
 from __future__ import annotations
@@ -18,14 +18,21 @@ from scipy.stats import rankdata
 from agfnet.bundle import BundleConfig
 from agfnet.explain.compute.images import PreparedImage, stack_images
 from agfnet.explain.compute.maps import Explainer
-from agfnet.explain.compute.measures import area, cells, deletion, insertion, inside, scorer
+from agfnet.explain.compute.measures import (
+    area,
+    cells,
+    deletion,
+    insertion,
+    relevance_mass_accuracy,
+    scorer,
+)
 from agfnet.inference.torch_backend import TorchBackend
 
 Array = np.ndarray[Any, Any]
 Maps = Mapping[str, Sequence[Array]]
 
-SAME = 0.5  # rank correlation from which two maps show the same: a quarter of the variance of ranks
-NOISE = 0.02  # standard deviation of the noise, share of full scale
+SAME = 0.5  # rank correlation from which two maps count as the same: r² = a quarter
+NOISE = 0.02  # standard deviation of the noise, fraction of full scale
 TILES = 4  # per side
 GRID = 8  # cells per side on which maps are compared
 BATCH = 16
@@ -41,99 +48,90 @@ def check_methods(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Put the maps of the answers for some cases to the test.
+    """Check the maps that explain the answers for some cases.
 
     Args:
         explainer: of the network.
         cases: their images.
-        methods: names of METHODS; those that the network cannot have are left out.
+        methods: names of METHODS; methods that the network does not support are left out.
         config: of the bundle.
         seed: of everything random.
-        progress: told how many of the steps are done.
+        progress: called with the number of steps that are done, and of all steps.
 
     Returns:
-        Per method `failed`, names of CHECKS; `weights`, `heads` (all but the backbones shuffled),
-        `tiles` and `noise`, mean rank correlations with the true maps; `order`, the mean of
-        insertion less deletion area over what a random order gives, as `{value, low, high}` with
-        its 95 % bootstrap interval; `deletion` and `insertion`; and per modality `inside`, the
-        share of the evidence in the lesion masks, and `lesion`, that of their area, which judge
-        the network and not the method.
+        Per method `failed`, names of CHECKS; `parameter_randomisation`, `heads` (all weights but
+        those of the backbones shuffled), `tiles` and `noise`, mean rank correlations with the true
+        maps; `order`, the mean of insertion minus deletion area, less that of a random order, as
+        `{value, low, high}` with its 95 % bootstrap interval; `deletion` and `insertion`; and per
+        modality `relevance_mass_accuracy`, the fraction of the attribution in the lesion masks, and
+        `lesion_area`, the fraction of the image that they cover, which judge the network and not
+        the method.
     """
     rng = np.random.default_rng(seed)
     images, present = stack_images(cases, config)
     answers = _batched(
         lambda at: explainer.backend.logits([x[at] for x in images], present[at]), len(present)
     ).argmax(axis=1)
-    steps = 6
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
+    maps: dict[str, dict[str, list[Array]]] = {}
+    for name, network, inputs in (
+        ("true", explainer, images),
+        ("parameter_randomisation", _shuffled(explainer, seed), images),
+        ("heads", _shuffled(explainer, seed, backbones=False), images),
+        ("tiles", explainer, [_tiled(image, rng) for image in images]),
+        ("noise", explainer, [_noisy(image, rng) for image in images]),
+    ):
+        maps[name] = _maps(network, methods, inputs, present, answers)
         if progress is not None:
-            progress(done, steps)
-
-    def drawn(by: Explainer, given: Sequence[Array]) -> dict[str, list[Array]]:
-        found = _maps(by, methods, given, present, answers)
-        step()
-        return found
-
-    maps = drawn(explainer, images)
-    others = {
-        "weights": drawn(Explainer(backend=shuffled(explainer.backend, seed)), images),
-        "heads": drawn(
-            Explainer(backend=shuffled(explainer.backend, seed, backbones=False)), images
-        ),
-        "tiles": drawn(explainer, [_tiled(image, rng) for image in images]),
-        "noise": drawn(explainer, [_noisy(image, rng) for image in images]),
-    }
-    chance = _orders(
-        explainer,
-        [
-            rng.permuted(
-                np.broadcast_to(np.arange(GRID**2), (len(present), GRID**2)), axis=1
-            ).reshape(-1, GRID, GRID)
-            for _ in images
-        ],
-        images,
-        present,
-        answers,
-    )
-    found: dict[str, dict[str, Any]] = {}
-    for method, parts in maps.items():
-        pooled = [np.stack([cells(one, GRID) for one in part]) for part in parts]
+            progress(len(maps), 6)
+    true = maps.pop("true")
+    chance = _orders(explainer, _random_orders(images, rng), images, present, answers)
+    results = {}
+    for method, parts in true.items():
+        pooled = [np.stack([cells(single, GRID) for single in part]) for part in parts]
         row: dict[str, Any] = {
-            name: _likeness(pooled, other[method], present) for name, other in others.items()
+            name: _mean_correlation(pooled, other[method], present) for name, other in maps.items()
         }
         curves = _orders(explainer, pooled, images, present, answers)
         row |= {"deletion": float(curves[..., 0].mean()), "insertion": float(curves[..., 1].mean())}
         gains = np.diff(curves, axis=-1)[..., 0] - np.diff(chance, axis=-1)[..., 0]  # (B,)
         row["order"] = _interval(gains, rng)
-        row |= _agreement(parts, cases, config)
-        row["failed"] = [
-            name
-            for name, failed in {
-                "weights": row["weights"] >= SAME,
-                "tiles": row["tiles"] >= SAME,
-                "noise": row["noise"] < SAME,
-                "order": row["order"]["low"] <= 0,
-            }.items()
-            if failed
-        ]
-        found[method] = row
-    step()
-    return found
+        row |= _mask_agreement(parts, cases, config)
+        results[method] = row | {"failed": _failed(row)}
+    if progress is not None:
+        progress(6, 6)
+    return results
+
+
+def _failed(row: Mapping[str, Any]) -> list[str]:
+    """Names of the CHECKS that a method failed."""
+    verdicts = {
+        "parameter_randomisation": row["parameter_randomisation"] >= SAME,
+        "tiles": row["tiles"] >= SAME,
+        "noise": row["noise"] < SAME,
+        "order": row["order"]["low"] <= 0,
+    }
+    return [name for name, failed in verdicts.items() if failed]
+
+
+def _random_orders(images: Sequence[Array], rng: np.random.Generator) -> list[Array]:
+    """Per modality maps (B, g, g) whose cells are in random order."""
+    ranks = np.broadcast_to(np.arange(GRID**2), (len(images[0]), GRID**2))
+    return [rng.permuted(ranks, axis=1).reshape(-1, GRID, GRID) for _ in images]
+
+
+def _shuffled(explainer: Explainer, seed: int, *, backbones: bool = True) -> Explainer:
+    return Explainer(backend=shuffled(explainer.backend, seed, backbones=backbones))
 
 
 def shuffled(backend: TorchBackend, seed: int, *, backbones: bool = True) -> TorchBackend:
-    """The same network with the entries of every weight tensor in random order.
+    """Return the same network with the entries of every weight tensor in random order.
 
-    Their sizes stay what they were, so that activations keep their scale; what was learned is gone.
+    The magnitudes stay, so that activations keep their scale; what was learned is lost.
 
     Args:
         backend: left as it is.
         seed: of the order.
-        backbones: shuffle them as well, and not only what is behind them.
+        backbones: shuffle the backbones as well, and not only the layers after them.
     """
     generator = torch.Generator().manual_seed(seed)
     changed = copy.copy(backend)
@@ -173,14 +171,14 @@ def _maps(
 
 
 def _tiled(images: Array, rng: np.random.Generator) -> Array:
-    """Images (B, H, W, 3) with their tiles in an order in which none stays."""
+    """Images (B, H, W, 3) with shuffled tiles, none of which keeps its position."""
     side = images.shape[1] // TILES
     changed = images.copy()
     for image, before in zip(changed, images, strict=True):
         ring = rng.permutation(TILES * TILES)
-        for place, source in zip(ring, np.roll(ring, 1), strict=True):
+        for target, source in zip(ring, np.roll(ring, 1), strict=True):
             (y, x), (v, u) = (
-                (side * (tile // TILES), side * (tile % TILES)) for tile in (place, source)
+                (side * (tile // TILES), side * (tile % TILES)) for tile in (target, source)
             )
             image[y : y + side, x : x + side] = before[v : v + side, u : u + side]
     return changed
@@ -191,8 +189,8 @@ def _noisy(images: Array, rng: np.random.Generator) -> Array:
     return (images + noise).round().clip(0, 255).astype(np.uint8)
 
 
-def _likeness(pooled: Sequence[Array], other: Sequence[Array], present: Array) -> float:
-    """Mean rank correlation of maps (B, g, g) with others (B, H, W), where a view is there."""
+def _mean_correlation(pooled: Sequence[Array], other: Sequence[Array], present: Array) -> float:
+    """Mean rank correlation of maps (B, g, g) and (B, H, W) over the present modalities."""
     return float(
         np.mean(
             [
@@ -203,9 +201,9 @@ def _likeness(pooled: Sequence[Array], other: Sequence[Array], present: Array) -
     )
 
 
-def correlation(one: Array, other: Array) -> float:
-    """Spearman's rank correlation of two maps; 0 if one of them says the same everywhere."""
-    first, second = (rankdata(values.ravel()) - (values.size + 1) / 2 for values in (one, other))
+def correlation(a: Array, b: Array) -> float:
+    """Spearman's rank correlation of two maps; 0 if one of them is constant."""
+    first, second = (rankdata(values.ravel()) - (values.size + 1) / 2 for values in (a, b))
     scale = float(np.sqrt((first @ first) * (second @ second)))
     return float(first @ second) / scale if scale else 0.0
 
@@ -217,17 +215,17 @@ def _orders(
     present: Array,
     classes: Array,
 ) -> Array:
-    """Deletion and insertion area (B, 2) of maps (B, g, g), mean over the views of a case."""
-    found = np.full((*present.shape, 2), np.nan)
+    """Deletion and insertion area (B, 2) of maps (B, g, g), mean over the modalities of a case."""
+    areas = np.full((*present.shape, 2), np.nan)
     size = images[0].shape[1]
     near = np.arange(size) * GRID // size
     for row, m in np.argwhere(present):
         score = scorer(explainer.backend.logits, images, present, row, m, int(classes[row]))
-        evidence = pooled[m][row][np.ix_(near, near)]
+        attribution = pooled[m][row][np.ix_(near, near)]
         for k, curve in enumerate((deletion, insertion)):
-            found[row, m, k] = area(curve(images[m][row], evidence, score))
-    areas: Array = np.nanmean(found, axis=1)
-    return areas
+            areas[row, m, k] = area(curve(images[m][row], attribution, score))
+    means: Array = np.nanmean(areas, axis=1)
+    return means
 
 
 def _interval(values: Array, rng: np.random.Generator) -> dict[str, float]:
@@ -236,18 +234,19 @@ def _interval(values: Array, rng: np.random.Generator) -> dict[str, float]:
     return {"value": float(values.mean()), "low": float(low), "high": float(high)}
 
 
-def _agreement(
+def _mask_agreement(
     parts: Sequence[Array], cases: Sequence[Mapping[str, PreparedImage]], config: BundleConfig
 ) -> dict[str, dict[str, float]]:
-    """`inside` and `lesion` by modality, where there are masks and evidence."""
-    found: dict[str, dict[str, float]] = {"inside": {}, "lesion": {}}
+    """`relevance_mass_accuracy` and `lesion_area` by modality, where there are masks."""
+    accuracy: dict[str, float] = {}
+    lesion_area: dict[str, float] = {}
     for part, name in zip(parts, config.modalities, strict=True):
         pairs = [
-            (inside(part[row], view.mask), float(view.mask.mean()))
-            for row, views in enumerate(cases)
-            if (view := views.get(name)) is not None and view.mask is not None
+            (relevance_mass_accuracy(part[row], image.mask), float(image.mask.mean()))
+            for row, case in enumerate(cases)
+            if (image := case.get(name)) is not None and image.mask is not None
         ]
         known = [pair for pair in pairs if not np.isnan(pair[0])]
         if known:
-            found["inside"][name], found["lesion"][name] = np.mean(known, axis=0).tolist()
-    return found
+            accuracy[name], lesion_area[name] = np.mean(known, axis=0).tolist()
+    return {"relevance_mass_accuracy": accuracy, "lesion_area": lesion_area}

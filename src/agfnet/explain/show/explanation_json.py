@@ -1,4 +1,4 @@
-"""An explained case as numbers: explanation.json."""
+"""The content of explanation.json."""
 
 from __future__ import annotations
 
@@ -10,55 +10,64 @@ import numpy as np
 from agfnet import NOTICE
 from agfnet.bundle import BundleConfig
 from agfnet.data.table import Case
-from agfnet.explain.compute.explanation import ALL, Description
+from agfnet.explain.compute.explanation import ALL, Explanation
 from agfnet.explain.compute.measures import cells
 from agfnet.explain.compute.methods import CHECKS
-from agfnet.explain.show.figures import Drawn
+from agfnet.explain.show.figures import DrawnMap
 
 Array = np.ndarray[Any, Any]
-NUMBERS = 16  # cells per side of a map
+MAP_CELLS = 16  # per side
 
 
-def numbers(
+def explanation_json(
     case: Case,
-    found: Description,
-    drawn: Mapping[tuple[str, int], Mapping[str, Drawn]],
+    explanation: Explanation,
+    drawn: Mapping[tuple[str, int], Mapping[str, DrawnMap]],
     config: BundleConfig,
     failed: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
-    """What explanation.json holds."""
+    """Return the numbers of one explained case.
+
+    Args:
+        case: the case.
+        explanation: of its answer.
+        drawn: the maps as they were drawn.
+        config: of the bundle.
+        failed: method to the sanity checks that it failed.
+    """
 
     def by_class(values: Array) -> dict[str, float]:
         return {name: float(p) for name, p in zip(config.classes, values, strict=True)}
 
     names = list(config.modalities)
-    modalities = found.modalities
+    contributions = explanation.contributions
+    without_region = explanation.without_region
     return {
         "notice": NOTICE,
         "lesion_id": case.lesion_id,
         "label": case.label,
-        "answer": config.classes[int(found.probabilities.argmax())],
-        "probabilities": by_class(found.probabilities),
+        "answer": config.classes[int(explanation.probabilities.argmax())],
+        "probabilities": by_class(explanation.probabilities),
         "images": {
             name: {
-                "file": view.path.name,
-                "frames": view.frames,
+                "file": image.path.name,
+                "frames": image.frames,
                 "seen": dict(
-                    zip(("left", "top", "right", "bottom"), view.geometry.box, strict=True)
+                    zip(("left", "top", "right", "bottom"), image.geometry.box, strict=True)
                 ),
             }
-            for name, view in found.views.items()
+            for name, image in explanation.images.items()
         },
-        "shapley": {name: by_class(modalities.shapley[names.index(name)]) for name in found.views}
-        if modalities
-        else None,
-        "answers": {
+        "shapley": contributions
+        and {
+            name: by_class(contributions.shapley[names.index(name)]) for name in explanation.images
+        },
+        "answers": contributions
+        and {
             "+".join(names[m] for m in sorted(subset)): by_class(p)
-            for subset, p in modalities.answers.items()
-        }
-        if modalities
-        else None,
-        "without_region": None if found.hidden is None else by_class(found.hidden),
+            for subset, p in contributions.answers.items()
+        },
+        "without_region": None if without_region is None else by_class(without_region),
         "maps": [
             {
                 "method": method,
@@ -68,24 +77,20 @@ def numbers(
                 else None,
                 "views": {
                     name: {
-                        "share": drawn[method, c][name].share,
-                        "cells": np.round(cells(part, NUMBERS), 6).tolist(),
+                        "fraction": drawn[method, c][name].fraction,
+                        "cells": np.round(cells(part, MAP_CELLS), 6).tolist(),
                     }
                     for name, part in maps.items()
                 },
             }
-            for (method, c), maps in found.maps.items()
+            for (method, c), maps in explanation.maps.items()
         ],
         "attention": [
-            {
-                "asker": asker,
-                "asked": asked,
-                "shares": np.round(shares, 4).tolist(),
-            }
-            for (asker, asked), shares in found.attention.items()
+            {"query": query, "key": key, "weights": np.round(weights, 4).tolist()}
+            for (query, key), weights in explanation.attention.items()
         ],
-        "attention_strength": [
-            {"asker": asker, "of_itself": own, "value": value}
-            for (asker, own), value in found.strengths.items()
+        "update_norms": [
+            {"query": query, "to_itself": to_itself, "value": value}
+            for (query, to_itself), value in explanation.update_norms.items()
         ],
     }

@@ -1,4 +1,4 @@
-"""Maps as pictures: every map beside the bare image, and many cases on one sheet."""
+"""Figures of explanations: maps next to the image, attention, and a sheet of many cases."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from agfnet.files import replacing
 Array = np.ndarray[Any, Any]
 TILE = 2.3  # side of an image, inches
 DPI = 110
-LEGEND = "Yellow: the strongest evidence of a map; blue: less; no colour: little. Dark: not seen."
+LEGEND = "Yellow: highest attribution of a map. Blue: lower. No colour: low. Dark: not seen."
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
-    """One map laid over its image."""
+class DrawnMap:
+    """One map at the resolution of its image."""
 
-    evidence: Array  # (H, W) at the image's own pixels, nan where the network sees nothing
-    share: float | None  # of the method's evidence in all modalities; None without any
+    attribution: Array  # (H, W), nan outside of what the network sees
+    fraction: float | None  # of the attribution in all modalities; None without any
 
 
 def save_maps(
@@ -37,18 +37,18 @@ def save_maps(
     title: str,
     text: str,
     images: Mapping[str, Image],
-    columns: Mapping[str, Mapping[str, Drawn]],
-    doubts: Mapping[str, str],
+    columns: Mapping[str, Mapping[str, DrawnMap]],
+    failed_checks: Mapping[str, str],
 ) -> None:
-    """A row per modality: the bare image, and each method's map laid over it.
+    """Save a row per modality: the image, and the map of each method over it.
 
     Args:
         path: PNG.
         title: heading.
-        text: what the numbers say, in lines.
+        text: description of the numbers, in lines.
         images: by modality.
         columns: heading of a method to its maps by modality.
-        doubts: heading of a method to the checks that it failed on this network.
+        failed_checks: heading of a method to the checks that it failed on this network.
     """
     across, lines = len(columns) + 1, text.count("\n") + 1
     figure = Figure(
@@ -62,11 +62,12 @@ def save_maps(
         _scale_bar(axes[0], image)
         for axis, (heading, maps) in zip(axes[1:], columns.items(), strict=True):
             drawn = maps[name]
-            share = "no evidence" if drawn.share is None else f"{drawn.share:.0%} of this map"
-            _show(axis, image, overlay(image.pixels, drawn.evidence), f"{heading}\n{share}")
-            if heading in doubts:
+            fraction = drawn.fraction
+            part = "no attribution" if fraction is None else f"{fraction:.0%} of the attribution"
+            _show(axis, image, overlay(image.pixels, drawn.attribution), f"{heading}\n{part}")
+            if heading in failed_checks:
                 axis.set_xlabel(
-                    f"Do not rely on it:\n{doubts[heading]}", fontsize=7, color="#a03000"
+                    f"Not reliable:\n{failed_checks[heading]}", fontsize=7, color="#a03000"
                 )
     figure.suptitle(
         plain(title) + "\n" * (lines + 1), fontsize=10, fontweight="bold"
@@ -84,42 +85,44 @@ def save_attention(
     title: str,
     images: Mapping[str, Array],
     attention: Mapping[tuple[str, str], Array],
-    chosen: Mapping[str, int],
+    selected: Mapping[str, int],
 ) -> None:
-    """A row per view: one of its places, and what that place consulted in every view.
+    """Save a row per modality: one of its regions, and the attention of that region to all images.
 
     Args:
         path: PNG.
         title: heading.
-        images: view to what the network sees of it (S, S, 3) uint8.
-        attention: (asker, asked) to (g², g²).
-        chosen: view to the cell that asks.
+        images: modality to the prepared image (S, S, 3) uint8.
+        attention: (query modality, key modality) to (g², g²).
+        selected: modality to the query cell.
     """
-    askers = [name for name in images if any(asker == name for asker, _ in attention)]
+    queries = [name for name in images if any(query == name for query, _ in attention)]
     figure = Figure(
-        figsize=(max(6.0, TILE * (len(images) + 1)), (TILE + 0.4) * len(askers) + 0.9),
+        figsize=(max(6.0, TILE * (len(images) + 1)), (TILE + 0.4) * len(queries) + 0.9),
         dpi=DPI,
         layout="constrained",
     )
-    rows = figure.subplots(len(askers), len(images) + 1, squeeze=False)
-    for axes, asker in zip(rows, askers, strict=True):
-        cell = chosen[asker]
+    rows = figure.subplots(len(queries), len(images) + 1, squeeze=False)
+    for axes, query in zip(rows, queries, strict=True):
+        cell = selected[query]
         grid = round(len(next(iter(attention.values()))) ** 0.5)
-        side = images[asker].shape[0] / grid
-        _show(axes[0], None, images[asker], f"this place of {asker}")
+        side = images[query].shape[0] / grid
+        _show(axes[0], None, images[query], f"this region of {query}")
         corner = (side * (cell % grid) - 0.5, side * (cell // grid) - 0.5)
         for width, colour in ((4, "black"), (2, "white")):
             axes[0].add_patch(
                 Rectangle(corner, side, side, fill=False, linewidth=width, edgecolor=colour)
             )
-        for axis, (asked, pixels) in zip(axes[1:], images.items(), strict=True):
-            if (asker, asked) not in attention:
+        for axis, (key, pixels) in zip(axes[1:], images.items(), strict=True):
+            if (query, key) not in attention:
                 axis.set_axis_off()
                 continue
-            given = attention[asker, asked][cell]
-            text = f"consulted in {asked}\nat most {given.max():.0%}; evenly {given.mean():.0%}"
+            weights = attention[query, key][cell]
+            text = f"attention to {key}\nmaximum {weights.max():.0%}, mean {weights.mean():.0%}"
             near = np.arange(pixels.shape[0]) * grid // pixels.shape[0]
-            _show(axis, None, overlay(pixels, given.reshape(grid, grid)[np.ix_(near, near)]), text)
+            _show(
+                axis, None, overlay(pixels, weights.reshape(grid, grid)[np.ix_(near, near)]), text
+            )
     figure.suptitle(plain(title), fontsize=12, fontweight="bold")
     figure.supxlabel(NOTICE, fontsize=8, color="#555555")
     _save(figure, path)
@@ -128,7 +131,7 @@ def save_attention(
 def save_sheet(
     path: Path, *, title: str, rows: Sequence[tuple[str, Sequence[Array]]], columns: Sequence[str]
 ) -> None:
-    """Many cases: a line each, with its text and its images (h, w, 3) uint8.
+    """Save many cases, one per line, with text and images (h, w, 3) uint8.
 
     Args:
         path: PNG.
@@ -153,7 +156,7 @@ def save_sheet(
 
 
 def plain(text: str) -> str:
-    """A text of the user's, in which a dollar begins no formula."""
+    """Escape dollar signs, which would start a formula in matplotlib."""
     return text.replace("$", r"\$")
 
 
@@ -168,7 +171,7 @@ def _show(axis: Axes, image: Image | None, pixels: Array, heading: str) -> None:
 
 
 def _scale_bar(axis: Axes, image: Image) -> None:
-    """A bar of a round length in millimetres, where the file states the scale."""
+    """Draw a bar of a round length in millimetres, if the pixel spacing is known."""
     if image.spacing is None:
         return
     height, width = image.pixels.shape[:2]

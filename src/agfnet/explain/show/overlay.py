@@ -1,4 +1,4 @@
-"""Evidence laid over an image, and a bar that tells its scale."""
+"""Attribution maps over an image, thumbnails, and the length of a scale bar."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from matplotlib import colormaps
 from PIL import Image
 
 COLOURS = "viridis"
-"""Perceptually uniform, the same to colour-blind readers; neither skin nor ultrasound has them."""
-LOW = 0.25  # share of the strongest evidence below which none is shown
-OPACITY = 0.8  # of the strongest
+"""Perceptually uniform and safe for colour-blind readers; not a colour of skin or ultrasound."""
+LOW = 0.25  # fraction of the highest attribution below which nothing is drawn
+OPACITY = 0.8  # of the highest attribution
 THUMBNAIL = 320  # longest side in pixels; shown at half, so that it is sharp on dense screens
 UNSEEN = 0.4  # brightness of what the network does not see
 
 
 def overlay(
-    pixels: npt.NDArray[np.uint8], evidence: npt.NDArray[np.floating]
+    pixels: npt.NDArray[np.uint8], attribution: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.uint8]:
-    """Evidence (h, w) laid over an image (H, W, 3): viridis, and nothing where it is low.
+    """Draw a map (h, w) over an image (H, W, 3) in viridis, transparent where it is low.
 
-    Where it is nan, which the network does not see, the image is darkened.
+    The image is darkened where the map is nan, because the network does not see it.
     """
     height, width = pixels.shape[:2]
-    unseen = np.isnan(evidence)
-    known = np.where(unseen, 0, evidence).astype(np.float32)
+    unseen = np.isnan(attribution)
+    known = np.where(unseen, 0, attribution).astype(np.float32)
     if unseen.any():
         dark = np.rint(UNSEEN * pixels).astype(np.uint8)
         pixels = np.where(
@@ -36,15 +36,15 @@ def overlay(
     top = float(known.max())
     if not top > 0:
         return pixels
-    share = np.clip(_resized(known / top, width, height), 0, 1)
-    colour = colormaps[COLOURS](share)[..., :3] * 255
-    cover = OPACITY * np.clip((share - LOW) / (1 - LOW), 0, 1)[..., None]
-    laid: npt.NDArray[np.uint8] = np.rint((1 - cover) * pixels + cover * colour).astype(np.uint8)
-    return laid
+    level = np.clip(_resized(known / top, width, height), 0, 1)
+    colour = colormaps[COLOURS](level)[..., :3] * 255
+    cover = OPACITY * np.clip((level - LOW) / (1 - LOW), 0, 1)[..., None]
+    blended: npt.NDArray[np.uint8] = np.rint((1 - cover) * pixels + cover * colour).astype(np.uint8)
+    return blended
 
 
 def thumbnail(pixels: npt.NDArray[np.uint8]) -> str:
-    """A small JPEG of an image (H, W, 3) as a data URI."""
+    """Return a small JPEG of an image (H, W, 3) as a data URI."""
     image = Image.fromarray(pixels).convert("RGB")
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     file = io.BytesIO()
@@ -58,9 +58,9 @@ def _resized(values: npt.NDArray[np.float32], width: int, height: int) -> npt.ND
 
 
 def bar_length(width: float) -> float:
-    """Length of the scale bar for an image of this width: 1, 2 or 5 times a power of ten.
+    """Length of the scale bar for an image of this width, in the same unit.
 
-    The longest that is at most a third of the width; in whatever unit the width has.
+    The largest of 1, 2 or 5 times a power of ten that is at most a third of the width.
     """
     power = 10.0 ** np.floor(np.log10(width / 3))
     return float(max(power * step for step in (1, 2, 5) if power * step <= width / 3))

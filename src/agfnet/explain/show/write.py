@@ -1,4 +1,4 @@
-"""The files of an explained case: maps, attention, numbers; and one sheet of many cases."""
+"""Write the files of an explained case (maps, attention, numbers), and one sheet of many cases."""
 
 from __future__ import annotations
 
@@ -17,216 +17,238 @@ from agfnet.data.preprocess import load
 from agfnet.data.readers import Image, read_image
 from agfnet.data.table import Case
 from agfnet.explain.compute.contributions import Contributions
-from agfnet.explain.compute.explanation import ALL, Description
+from agfnet.explain.compute.explanation import ALL, Explanation
 from agfnet.explain.compute.images import PreparedImage
 from agfnet.explain.compute.measures import cells
 from agfnet.explain.compute.methods import CHECKS, METHODS
-from agfnet.explain.show.attention_page import write_page
-from agfnet.explain.show.explanation_json import numbers
-from agfnet.explain.show.figures import Drawn, save_attention, save_maps, save_sheet
+from agfnet.explain.show.attention_page import write_attention_page
+from agfnet.explain.show.explanation_json import explanation_json
+from agfnet.explain.show.figures import DrawnMap, save_attention, save_maps, save_sheet
 from agfnet.explain.show.overlay import overlay
 from agfnet.files import write_json
 from agfnet.inference.picture import percent
 
 Array = np.ndarray[Any, Any]
 SHEET = "sheet.png"
-SHOWN = 640  # longest side of an image in a picture
-SMOOTH = 1 / 40  # standard deviation for maps of single pixels, share of the side
+MAX_SIDE = 640  # longest side of an image in a figure, pixels
+SMOOTHING = 1 / 40  # standard deviation for maps of single pixels, fraction of the side
 ON_SHEET = ("layercam", "gradcam", "gradient", "occlusion", "integrated", "guide", "query")
-"""Which map stands for a case on the sheet: the first of these that was drawn."""
+"""The sheet shows the first of these maps that was drawn."""
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class SheetRow:
     """A case as the sheet shows it."""
 
     text: str
     methods: tuple[str, ...]
-    images: Mapping[str, Array]  # bare
+    images: Mapping[str, Array]  # without a map
     overlays: Mapping[str, Array]
-    shown: str  # method of the overlays; empty without any
+    method: str  # of the overlays; empty without any
 
 
 def write_case(
     folder: Path,
     case: Case,
-    found: Description,
+    explanation: Explanation,
     config: BundleConfig,
     failed: Mapping[str, Sequence[str]],
-) -> Told:
-    """Write maps-CLASS.png, attention.html, attention.png and explanation.json of one case."""
+) -> SheetRow:
+    """Write maps-CLASS.png, attention.html, attention.png and explanation.json of one case.
+
+    Args:
+        folder: where the files go; those of an earlier explanation are deleted.
+        case: the case.
+        explanation: of its answer.
+        config: of the bundle.
+        failed: method to the sanity checks that it failed.
+    """
     for old in (*folder.glob("maps-*.png"), *folder.glob("attention.*")):
         old.unlink()  # of an earlier explanation with other settings
-    images = {name: picture_of(view, config.modalities[name]) for name, view in found.views.items()}
-    drawn = {key: draw(key[0], maps, found.views, images) for key, maps in found.maps.items()}
-    answer = int(found.probabilities.argmax())
-    for c in found.classes:
+    images = {
+        name: original_image(image, config.modalities[name])
+        for name, image in explanation.images.items()
+    }
+    drawn = {
+        key: draw_maps(key[0], maps, explanation.images, images)
+        for key, maps in explanation.maps.items()
+    }
+    answer = int(explanation.probabilities.argmax())
+    for c in explanation.classes:
         methods = [name for name in METHODS if (name, c) in drawn or (name, ALL) in drawn]
         save_maps(
             folder / f"maps-{safe(config.classes[c])}.png",
-            title=f"{case.lesion_id}: evidence for {config.classes[c]}"
-            f" ({percent(found.probabilities[c])})",
-            text="\n".join(sentences(found, c, config)),
+            title=f"{case.lesion_id}: attribution maps for {config.classes[c]}"
+            f" ({percent(explanation.probabilities[c])})",
+            text="\n".join(sentences(explanation, c, config)),
             images=images,
             columns={
                 METHODS[name].title: drawn.get((name, c)) or drawn[name, ALL] for name in methods
             },
-            doubts={
+            failed_checks={
                 METHODS[name].title: "\n".join(CHECKS[check].title for check in failed[name])
                 for name in methods
                 if failed.get(name)
             },
         )
-    if found.attention:
-        write_attention(folder, case, found, config)
-    write_json(folder / "explanation.json", numbers(case, found, drawn, config, failed))
-    first = found.classes[0]
-    shown = next((n for n in ON_SHEET if (n, first) in drawn or (n, ALL) in drawn), "")
-    maps = drawn.get((shown, first)) or drawn.get((shown, ALL)) or {}
+    if explanation.attention:
+        write_attention(folder, case, explanation, config)
+    write_json(
+        folder / "explanation.json", explanation_json(case, explanation, drawn, config, failed)
+    )
+    first = explanation.classes[0]
+    method = next((n for n in ON_SHEET if (n, first) in drawn or (n, ALL) in drawn), "")
+    maps = drawn.get((method, first)) or drawn.get((method, ALL)) or {}
     truth = f"\ntruth: {case.label}" if case.label else ""
-    return Told(
-        text=f"{case.lesion_id}\n{config.classes[answer]} {percent(found.probabilities[answer])}"
+    return SheetRow(
+        text=f"{case.lesion_id}\n{config.classes[answer]} "
+        + percent(explanation.probabilities[answer])
         + (f"\nmap: {config.classes[first]}" if first != answer else "")
         + truth,
         methods=tuple(dict.fromkeys(name for name, _ in drawn)),
         images={name: thumb(image.pixels) for name, image in images.items()},
         overlays={
-            name: thumb(overlay(images[name].pixels, one.evidence)) for name, one in maps.items()
+            name: thumb(overlay(images[name].pixels, single.attribution))
+            for name, single in maps.items()
         },
-        shown=shown,
+        method=method,
     )
 
 
-def picture_of(view: PreparedImage, modality: ModalityConfig) -> Image:
-    """The image as it is, at most SHOWN pixels long; its scale is that of the smaller copy."""
-    image = read_image(view.path, side=SHOWN, region=modality.region)
+def original_image(prepared: PreparedImage, modality: ModalityConfig) -> Image:
+    """Read the image as it is in the file, reduced to at most MAX_SIDE pixels."""
+    image = read_image(prepared.path, side=MAX_SIDE, region=modality.region)
     height, width = image.pixels.shape[:2]
     small = Pillow.fromarray(image.pixels)
-    small.thumbnail((SHOWN, SHOWN))
+    small.thumbnail((MAX_SIDE, MAX_SIDE))
     spacing = image.spacing
     if spacing is not None:
         spacing = (spacing[0] * height / small.height, spacing[1] * width / small.width)
     return replace(image, pixels=np.asarray(small), spacing=spacing)
 
 
-def draw(
+def draw_maps(
     method: str,
     maps: Mapping[str, Array],
-    views: Mapping[str, PreparedImage],
+    prepared: Mapping[str, PreparedImage],
     images: Mapping[str, Image],
-) -> dict[str, Drawn]:
-    """Maps (size, size) per view at the pixels of their images."""
+) -> dict[str, DrawnMap]:
+    """Transfer maps (size, size) per modality to the pixels of the original images."""
     total = sum(float(part.sum()) for part in maps.values())
     drawn = {}
     for name, part in maps.items():
         height, width = images[name].pixels.shape[:2]
-        smooth = gaussian_filter(part, SMOOTH * len(part)) if METHODS[method].by_pixel else part
-        drawn[name] = Drawn(
-            evidence=views[name].geometry.to_image(smooth, (height, width)),
-            share=float(part.sum()) / total if total > 0 else None,
+        smooth = gaussian_filter(part, SMOOTHING * len(part)) if METHODS[method].by_pixel else part
+        drawn[name] = DrawnMap(
+            attribution=prepared[name].geometry.to_image(smooth, (height, width)),
+            fraction=float(part.sum()) / total if total > 0 else None,
         )
     return drawn
 
 
-def sentences(found: Description, c: int, config: BundleConfig) -> list[str]:
-    """What the numbers say of one class, in lines."""
-    answer = int(found.probabilities.argmax())
-    lines = [f"Answer: {config.classes[answer]} ({percent(found.probabilities[answer])})."]
-    several = {name: view.frames for name, view in found.views.items() if view.frames > 1}
+def sentences(explanation: Explanation, c: int, config: BundleConfig) -> list[str]:
+    """Describe the numbers of one class, in lines."""
+    answer = int(explanation.probabilities.argmax())
+    lines = [f"Answer: {config.classes[answer]} ({percent(explanation.probabilities[answer])})."]
+    several = {name: image.frames for name, image in explanation.images.items() if image.frames > 1}
     if several:
         frames = ", ".join(f"{name}: 1 of {count}" for name, count in several.items())
-        lines[0] += f" First frames only ({frames})."
-    if found.modalities is not None:
+        lines[0] += f" Only the first frame was explained ({frames})."
+    if explanation.contributions is not None:
         names = list(config.modalities)
         parts = [
-            f"{name} {round(100 * found.modalities.shapley[names.index(name), c]):+d}"
-            for name in found.views
+            f"{name} {round(100 * explanation.contributions.shapley[names.index(name), c]):+d}"
+            for name in explanation.images
         ]
-        none = found.modalities.answers[frozenset()][c]
+        none = explanation.contributions.answers[frozenset()][c]
         lines.append(
-            f"Points of probability from each view (Shapley): {', '.join(parts)};"
-            f" {percent(none)} without any."
+            "Contribution of each image in points of probability (Shapley values): "
+            f"{', '.join(parts)}; {percent(none)} without any image."
         )
         lines += [
-            f"Without {gone}: {config.classes[int(p.argmax())]} ({percent(p.max())})."
-            for gone, p in without_each(found.modalities, found.views, config).items()
+            f"Without {removed}: {config.classes[int(p.argmax())]} ({percent(p.max())})."
+            for removed, p in without_each(
+                explanation.contributions, explanation.images, config
+            ).items()
         ]
-    if found.hidden is not None:
-        best = int(found.hidden.argmax())
-        line = f"Without the chosen region: {config.classes[best]} ({percent(found.hidden[best])})."
+    if (covered := explanation.without_region) is not None:
+        best = int(covered.argmax())
+        line = f"With the region covered: {config.classes[best]} ({percent(covered[best])})."
         if best != c:
-            line += f" {config.classes[c]}: {percent(found.hidden[c])}."
+            line += f" {config.classes[c]}: {percent(covered[c])}."
         lines.append(line)
     return lines
 
 
 def without_each(
-    modalities: Contributions, views: Mapping[str, PreparedImage], config: BundleConfig
+    contributions: Contributions, images: Mapping[str, PreparedImage], config: BundleConfig
 ) -> dict[str, Array]:
-    """Probabilities without each of the views, where another is left."""
+    """Probabilities without each of the modalities, if another remains."""
     names = list(config.modalities)
-    there = frozenset(names.index(name) for name in views)
-    if len(there) < 2:
+    present = frozenset(names.index(name) for name in images)
+    if len(present) < 2:
         return {}
-    return {name: modalities.answers[there - {names.index(name)}] for name in views}
+    return {name: contributions.answers[present - {names.index(name)}] for name in images}
 
 
-def write_attention(folder: Path, case: Case, found: Description, config: BundleConfig) -> None:
-    """attention.html and attention.png."""
-    grid = round(len(next(iter(found.attention.values()))) ** 0.5)
-    side = max(SHOWN // 2, config.size)
-    seen = {
+def write_attention(
+    folder: Path, case: Case, explanation: Explanation, config: BundleConfig
+) -> None:
+    """Write attention.html and attention.png."""
+    grid = round(len(next(iter(explanation.attention.values()))) ** 0.5)
+    side = max(MAX_SIDE // 2, config.size)
+    images = {
         name: load(
-            view.path,
+            image.path,
             size=side if not config.modalities[name].mm_per_pixel else config.size,
             modality=config.modalities[name],
         )
-        for name, view in found.views.items()
+        for name, image in explanation.images.items()
     }
     strongest = {
-        name: np.mean([cells(maps[name], grid) for maps in found.maps.values()], axis=0)
-        if found.maps
+        name: np.mean([cells(maps[name], grid) for maps in explanation.maps.values()], axis=0)
+        if explanation.maps
         else np.eye(grid)[::-1]
-        for name in found.views
+        for name in explanation.images
     }
-    chosen = {name: int(part.argmax()) for name, part in strongest.items()}
-    answer = int(found.probabilities.argmax())
-    title = f"{case.lesion_id}: what consulted what"
-    write_page(
+    selected = {name: int(part.argmax()) for name, part in strongest.items()}
+    answer = int(explanation.probabilities.argmax())
+    title = f"{case.lesion_id}: attention between image regions"
+    write_attention_page(
         folder / "attention.html",
         title=title,
-        lead=f"Answer: {config.classes[answer]} ({percent(found.probabilities[answer])}).",
-        images=seen,
-        attention=found.attention,
-        strengths=found.strengths,
-        start=(next(iter(chosen)), next(iter(chosen.values()))),
+        lead=f"Answer: {config.classes[answer]} ({percent(explanation.probabilities[answer])}).",
+        images=images,
+        attention=explanation.attention,
+        update_norms=explanation.update_norms,
+        start=next(iter(selected.items())),
     )
     save_attention(
         folder / "attention.png",
         title=title,
-        images=seen,
-        attention=found.attention,
-        chosen=chosen,
+        images=images,
+        attention=explanation.attention,
+        selected=selected,
     )
 
 
-def write_overview(path: Path, told: Sequence[Told], config: BundleConfig) -> None:
-    """One sheet with the bare images of each case, and its first map."""
+def write_overview(path: Path, cases: Sequence[SheetRow], config: BundleConfig) -> None:
+    """Write one sheet with the images of each case, without and with its first map."""
     blank = np.full((8, 8, 3), 211, dtype=np.uint8)
-    heading = METHODS[told[0].shown].title if told[0].shown else ""
+    heading = METHODS[cases[0].method].title if cases[0].method else ""
     columns = [text for name in config.modalities for text in (name, heading)]
     rows = [
         (
-            one.text,
+            case.text,
             [
                 parts.get(name, blank)
                 for name in config.modalities
-                for parts in (one.images, one.overlays)
+                for parts in (case.images, case.overlays)
             ],
         )
-        for one in told
+        for case in cases
     ]
-    title = f"{len(told)} lesions: the answers, and where the evidence lies"
+    title = f"{len(cases)} lesions: answers and attribution maps"
     save_sheet(path, title=title, rows=rows, columns=columns)
 
 
