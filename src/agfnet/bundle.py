@@ -65,7 +65,7 @@ class PredictionSets:
     """Conformal prediction sets: a class is in the set while its score is within the quantile."""
 
     score: SetScore
-    """What is compared with the quantile (see `agfnet.inference.decision`)."""
+    """What is compared with the quantile (see `agfnet.inference.postprocessing`)."""
     coverage: float
     """Share of new patients' lesions whose true class the set holds, at least."""
     by_class: bool

@@ -207,7 +207,7 @@ def predict_table(config: PredictConfig, predictor: Any) -> None:
 
 def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     from agfnet.data.table import JOIN
-    from agfnet.inference.picture import doubts, save_picture, sentence
+    from agfnet.inference.wording import doubts, save_picture, sentence
 
     images = {
         name: tuple(Path(path) for path in cell.split(JOIN) if path)

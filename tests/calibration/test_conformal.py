@@ -5,7 +5,7 @@ from mapie.conformity_scores import APSConformityScore
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from agfnet.calibration.conformal import fit_sets, patient_quantile
-from agfnet.inference.decision import prediction_set, set_scores
+from agfnet.inference.postprocessing import prediction_set, set_scores
 
 
 class Stated(ClassifierMixin, BaseEstimator):

@@ -10,7 +10,7 @@ from PIL import Image
 from agfnet.bundle import Abstention, Calibration, PredictionSets
 from agfnet.data.table import Case, read_cases
 from agfnet.errors import DataError
-from agfnet.inference.decision import calibrated
+from agfnet.inference.postprocessing import calibrated
 from agfnet.inference.predictor import Predictor, frame_passes
 
 VIEWS = ("clinical", "ultrasound")

@@ -21,8 +21,8 @@ from agfnet.config import PredictConfig
 from agfnet.data.table import Case, read_cases
 from agfnet.errors import DataError, ImageError, RunError
 from agfnet.inference import table as answering
-from agfnet.inference.decisions import write_decisions
-from agfnet.inference.frames import frames_table
+from agfnet.inference.decisions_table import write_decisions
+from agfnet.inference.frames_table import frames_table
 from agfnet.inference.job import Job
 from agfnet.inference.predictions import read_predictions, write_predictions
 from agfnet.inference.predictor import Predictor

@@ -18,8 +18,8 @@ from agfnet.config import ServeConfig
 from agfnet.errors import ConfigError
 from agfnet.serve.app import create_app
 from agfnet.serve.guard import Guard
-from agfnet.serve.refusal import Refused
-from agfnet.serve.security import TOKEN, Gatekeeper, read_token
+from agfnet.serve.request_error import RequestError
+from agfnet.serve.security import TOKEN, Authenticator, read_token
 from agfnet.serve.service import Service
 
 from .live import NAME, Live
@@ -28,12 +28,12 @@ SECRET = "a-long-secret-token"
 
 
 def gate(path: str = "/v1/model", *, token: bool = False, **headers: str) -> str:
-    """What the gatekeeper says."""
-    keeper = Gatekeeper(token=SECRET.encode() if token else None, hosts=["localhost", "[::1]"])
+    """What the authenticator says."""
+    keeper = Authenticator(token=SECRET.encode() if token else None, hosts=["localhost", "[::1]"])
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     try:
         keeper.check(path, Headers({"host": "localhost:8000"} | named))
-    except Refused as refused:
+    except RequestError as refused:
         return refused.code
     return "in"
 
@@ -141,7 +141,7 @@ def test_the_server_and_its_workers_load_no_torch(bundle: Path) -> None:
     code = (
         "import sys\n"
         "from agfnet.serve import app, worker\n"
-        "from agfnet.serve.intake import Limits\n"
+        "from agfnet.serve.lesion import Limits\n"
         "import pathlib\n"
         f"predictor = worker.load(dict(bundle={str(bundle)!r}, backend='auto', threads=1))\n"
         "from PIL import Image\n"

@@ -13,7 +13,7 @@ import pytest
 
 from agfnet.cli import main
 from agfnet.serve.archive import Allowance, unpack
-from agfnet.serve.refusal import Refused
+from agfnet.serve.request_error import RequestError
 
 from .live import Live
 
@@ -179,7 +179,7 @@ def refusal(data: bytes, folder: Path, **changes: Any) -> str:
     target.mkdir(exist_ok=True)
     try:
         unpack(archive, target, left(**changes))
-    except Refused as refused:
+    except RequestError as refused:
         return refused.code
     return "unpacked"
 

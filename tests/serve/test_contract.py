@@ -16,7 +16,7 @@ from PIL import Image
 
 from agfnet.explain.show import overlay
 from agfnet.inference.predictor import Predictor
-from agfnet.serve import evidence
+from agfnet.serve import explain
 
 from .live import CLASSES, Live, encoded, noise
 
@@ -148,9 +148,9 @@ def test_a_layer_lies_where_the_evidence_is(live: Live) -> None:
 
 def test_layers_have_the_colours_of_the_command() -> None:
     known = colormaps[overlay.COLOURS](np.linspace(0, 1, 11))[:, :3] * 255
-    ours = [list(bytes.fromhex(colour)) for colour in evidence.VIRIDIS.split()]
+    ours = [list(bytes.fromhex(colour)) for colour in explain.VIRIDIS.split()]
     np.testing.assert_allclose(ours, known, atol=1)
-    assert evidence.LOW == overlay.LOW
+    assert explain.LOW == overlay.LOW
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 
 import agfnet
 from agfnet.config import default_modalities
-from agfnet.serve.pictures import HINTS
+from agfnet.serve.preview import HINTS
 
 from .live import LIMITS, MODALITIES, NAME, Live, encoded, make_bundle, noise
 

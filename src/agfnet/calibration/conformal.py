@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from agfnet.bundle import PredictionSets
 from agfnet.config import SetScore
-from agfnet.inference.decision import set_scores
+from agfnet.inference.postprocessing import set_scores
 from agfnet.inference.predictions import Predictions
 from agfnet.metrics.summary import Floats
 

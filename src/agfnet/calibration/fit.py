@@ -13,7 +13,7 @@ from agfnet.calibration.conformal import fit_sets
 from agfnet.calibration.ood import fit_threshold
 from agfnet.calibration.scaling import fit_temperature, fit_vector
 from agfnet.config import CalibrationConfig
-from agfnet.inference.decision import calibrated, decide
+from agfnet.inference.postprocessing import calibrated, decide
 from agfnet.inference.predictions import Predictions
 
 

@@ -22,8 +22,8 @@ from agfnet.evaluation.description import facts
 from agfnet.evaluation.evaluate import FILES, result_files
 from agfnet.explain.compute.sanity_json import SANITY, read_sanity
 from agfnet.files import write_json
-from agfnet.inference.decisions import write_decisions
-from agfnet.inference.frames import frames_table
+from agfnet.inference.decisions_table import write_decisions
+from agfnet.inference.frames_table import frames_table
 from agfnet.inference.predictions import Predictions, read_predictions, write_predictions
 from agfnet.inference.predictor import Diagnosis, Predictor
 from agfnet.metrics.operating_points import check_group

@@ -18,8 +18,8 @@ from agfnet.data.frames import expand
 from agfnet.data.preprocess import load
 from agfnet.data.table import Case
 from agfnet.errors import DataError, ImageError
-from agfnet.inference.decision import calibrated, decide, energy, log_softmax
 from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend
+from agfnet.inference.postprocessing import calibrated, decide, energy, log_softmax
 from agfnet.inference.predictions import DECISIONS, Predictions
 
 Array = np.ndarray[Any, Any]
@@ -141,7 +141,7 @@ class Predictor:
         Args:
             cases: the cases.
             progress: told how many are done.
-            each: told every case and its answer, in order (see `agfnet.inference.frames`).
+            each: told every case and its answer, in order (see `agfnet.inference.frames_table`).
 
         Raises:
             ImageError: a file that cannot be read.

@@ -23,10 +23,10 @@ from agfnet.config import PredictConfig, place
 from agfnet.data.streaming import count_cases, stream_cases
 from agfnet.data.table import Case
 from agfnet.errors import DataError, ImageError, RunError
-from agfnet.inference.decision import decide
-from agfnet.inference.decisions import decision_columns, decision_rows
-from agfnet.inference.frames import beside, frame_header, frame_rows
+from agfnet.inference.decisions_table import decision_columns, decision_rows
+from agfnet.inference.frames_table import beside, frame_header, frame_rows
 from agfnet.inference.job import Job
+from agfnet.inference.postprocessing import decide
 from agfnet.inference.predictions import Predictions, prediction_header, prediction_rows
 from agfnet.inference.predictor import Diagnosis, Images, Predictor, network_file, together
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from agfnet.explain.show.overlay import thumbnail
 from agfnet.files import write_text
-from agfnet.inference import picture
+from agfnet.inference import wording
 from agfnet.metrics.summary import LOWER_IS_BETTER
 from agfnet.report.page import Section, drawing, key_figures, page, table
 from agfnet.report.plots import short
@@ -221,7 +221,7 @@ def _case(names: tuple[str, str], case: Disagreement) -> str:
         for modality, pixels in case.images.items()
     )
     answers = "".join(
-        f"<p>{escape(name)}: {escape(answer)} ({picture.percent(confidence)})</p>"
+        f"<p>{escape(name)}: {escape(answer)} ({wording.percent(confidence)})</p>"
         for name, answer, confidence in zip(names, case.answers, case.confidence, strict=True)
     )
     return (

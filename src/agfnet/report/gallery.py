@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 from agfnet.explain.show.overlay import thumbnail
-from agfnet.inference import picture
+from agfnet.inference import wording
 from agfnet.report.examples import KINDS, Example
 from agfnet.report.page import Section
 
@@ -52,7 +52,7 @@ def _case(classes: Sequence[str], example: Example) -> str:
     )
     top = np.argsort(-example.probabilities, kind="stable")[:3]
     bars = "".join(
-        f"<span>{escape(classes[c])}</span><span>{picture.percent(example.probabilities[c])}</span>"
+        f"<span>{escape(classes[c])}</span><span>{wording.percent(example.probabilities[c])}</span>"
         f'<i style="width: {100 * example.probabilities[c]:.1f}%"></i>'
         for c in top
     )

@@ -23,9 +23,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from agfnet import NOTICE, __version__
-from agfnet.serve.guard import FAILED, GONE, Exchange, Guard
-from agfnet.serve.reference import ERROR, describe, lesion_body, page, zip_body
-from agfnet.serve.refusal import Refused
+from agfnet.serve.api_docs import ERROR, describe, lesion_body, page, zip_body
+from agfnet.serve.guard import FAILED, GONE, Guard, RequestContext
+from agfnet.serve.request_error import RequestError
 from agfnet.serve.schemas import (
     BatchStatus,
     ExplainOptions,
@@ -36,7 +36,7 @@ from agfnet.serve.schemas import (
     Preview,
     State,
 )
-from agfnet.serve.security import Gatekeeper
+from agfnet.serve.security import Authenticator
 from agfnet.serve.service import Service
 
 STATIC = Path(__file__).with_name("static")
@@ -70,7 +70,7 @@ def create_app(service: Service, token: bytes | None) -> ASGIApp:
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = service
-    app.add_exception_handler(Refused, refusal)
+    app.add_exception_handler(RequestError, refusal)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(Exception, internal)
     add_lesions(app, service)
@@ -80,10 +80,10 @@ def create_app(service: Service, token: bytes | None) -> ASGIApp:
     app.openapi_schema = describe(app)
     return Guard(
         app=app,
-        gatekeeper=Gatekeeper(token=token, hosts=config.hosts),
+        authenticator=Authenticator(token=token, hosts=config.hosts),
         metrics=service.metrics,
-        linger_mb=max(4 * config.request_mb, config.batch_mb),
-        linger_s=config.upload_s,
+        drain_mb=max(4 * config.request_mb, config.batch_mb),
+        drain_s=config.upload_s,
     )
 
 
@@ -101,24 +101,24 @@ def lifespan_of(service: Service) -> Any:
     return lifespan
 
 
-def exchange_of(request: Request) -> Exchange:
+def context_of(request: Request) -> RequestContext:
     """What the guard knows about a request."""
-    exchange: Exchange = request.state.exchange
-    return exchange
+    context: RequestContext = request.state.context
+    return context
 
 
 async def refusal(request: Request, error: Exception) -> JSONResponse:
     """The reply to a request that is not answered."""
-    assert isinstance(error, Refused)
-    return exchange_of(request).refusal(error)
+    assert isinstance(error, RequestError)
+    return context_of(request).refusal(error)
 
 
 async def http_error(request: Request, error: Exception) -> JSONResponse:
     """The reply to a path or method that there is not."""
     assert isinstance(error, HTTPException)
     code = CODES.get(error.status_code, "bad_request")
-    refused = Refused(error.status_code, code, str(error.detail))
-    response = exchange_of(request).refusal(refused)
+    refused = RequestError(error.status_code, code, str(error.detail))
+    response = context_of(request).refusal(refused)
     response.headers.update(error.headers or {})
     return response
 
@@ -127,7 +127,7 @@ async def internal(request: Request, error: Exception) -> Response:
     """The reply to a request at which the server itself fails; the guard logs it."""
     if isinstance(error, ClientDisconnect):
         return Response(status_code=GONE)
-    return exchange_of(request).refusal(Refused(500, "internal", FAILED))
+    return context_of(request).refusal(RequestError(500, "internal", FAILED))
 
 
 def add_lesions(app: FastAPI, service: Service) -> None:
@@ -201,7 +201,7 @@ def add_batches(app: FastAPI, service: Service) -> None:
         """A table of a batch that is done."""
         tables = batches.get(batch_id).tables
         if table not in tables:
-            raise Refused(404, "not_found", "there is no such table, or not yet")
+            raise RequestError(404, "not_found", "there is no such table, or not yet")
         return PlainTextResponse(
             tables[table],
             media_type="text/csv",
@@ -226,7 +226,7 @@ def add_state(app: FastAPI, service: Service) -> None:
     async def ready() -> Any:
         """Whether it can answer: some worker lives."""
         if not service.ready or not service.pool.alive:
-            raise Refused(503, "not_ready", "no worker is ready", retry_after=5)
+            raise RequestError(503, "not_ready", "no worker is ready", retry_after=5)
         return {"status": "ok"}
 
     @app.get("/metrics", response_class=PlainTextResponse, responses=errors())

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
-from agfnet.serve.kinds import HEAD, ZIP, kind_of
-from agfnet.serve.refusal import Refused
+from agfnet.serve.file_types import HEAD, ZIP, kind_of
+from agfnet.serve.request_error import RequestError
 
 CHUNK = 1 << 16
 NAME = 512
@@ -36,23 +36,23 @@ def unpack(archive: Path, folder: Path, left: Allowance) -> None:
     system leaves behind in a zip are passed over.
 
     Raises:
-        Refused: it is damaged, encrypted, breaks a limit, or leads out of the folder.
+        RequestError: it is damaged, encrypted, breaks a limit, or leads out of the folder.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
             if len(opened.infolist()) > left.files:
-                raise Refused(413, "too_many_files", "the zip holds too many files")
+                raise RequestError(413, "too_many_files", "the zip holds too many files")
             for member in opened.infolist():
                 if not member.is_dir() and not _is_note(member.filename):
                     _take(opened, member, folder, left)
-    except Refused:
+    except RequestError:
         raise
     except OSError as error:
-        raise Refused(
+        raise RequestError(
             503, "no_room", f"no room for the files ({error.strerror})", retry_after=60
         ) from None
     except Exception:  # the reader raises anything on damaged zips
-        raise Refused(400, "bad_request", "the zip is damaged; pack it again") from None
+        raise RequestError(400, "bad_request", "the zip is damaged; pack it again") from None
 
 
 def _is_note(name: str) -> bool:
@@ -63,18 +63,18 @@ def _is_note(name: str) -> bool:
 def _take(opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, left: Allowance) -> None:
     left.files -= 1
     if left.files < 0:
-        raise Refused(413, "too_many_files", "the zip holds too many files")
+        raise RequestError(413, "too_many_files", "the zip holds too many files")
     if member.flag_bits & 1:
-        raise Refused(422, "invalid", "the zip is encrypted; send one that is not")
+        raise RequestError(422, "invalid", "the zip is encrypted; send one that is not")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise Refused(422, "invalid", "the zip is packed in an unusual way; use deflate")
+        raise RequestError(422, "invalid", "the zip is packed in an unusual way; use deflate")
     target = _place(member.filename, folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     with opened.open(member) as source, target.open("xb") as file:
         head = _copy(source, file, member.compress_size, left)
     if kind_of(head) == ZIP:
         if left.nesting < 1:
-            raise Refused(413, "too_many_files", "the zip holds a zip; unpack that one first")
+            raise RequestError(413, "too_many_files", "the zip holds a zip; unpack that one first")
         left.nesting -= 1
         inner = target.with_name(f".{target.name}")
         target.rename(inner)
@@ -88,12 +88,12 @@ def _place(name: str, folder: Path) -> Path:
     parts = path.parts
     bad = path.is_absolute() or ".." in parts or ":" in name or not parts
     if bad or len(name) > NAME or len(parts) > DEPTH or not name.isprintable():
-        raise Refused(
+        raise RequestError(
             422, "invalid", "the zip holds a path that is not usable; use plain relative ones"
         )
     target = folder.joinpath(*parts)
     if target.exists():
-        raise Refused(422, "invalid", "the zip holds two files of one name")
+        raise RequestError(422, "invalid", "the zip holds two files of one name")
     return target
 
 
@@ -104,8 +104,8 @@ def _copy(source: IO[bytes], target: BinaryIO, packed: int, left: Allowance) -> 
         size += len(chunk)
         left.bytes -= len(chunk)
         if left.bytes < 0:
-            raise Refused(413, "too_large", "the zip unpacks to more than is allowed")
+            raise RequestError(413, "too_large", "the zip unpacks to more than is allowed")
         if size > SMALL and size > left.ratio * packed:
-            raise Refused(413, "too_large", "a file in the zip unpacks to suspiciously much")
+            raise RequestError(413, "too_large", "a file in the zip unpacks to suspiciously much")
         target.write(chunk)
     return head

@@ -23,9 +23,9 @@ from agfnet.data.table import JOIN, Case, read_cases
 from agfnet.errors import AgfnetError
 from agfnet.inference.table import Files, class_names, headers
 from agfnet.serve.archive import Allowance, unpack
-from agfnet.serve.kinds import ZIP
+from agfnet.serve.file_types import ZIP
 from agfnet.serve.pool import Pool
-from agfnet.serve.refusal import Refused
+from agfnet.serve.request_error import RequestError
 from agfnet.serve.spool import Spool
 from agfnet.serve.uploads import Received, Rules, receive
 
@@ -79,20 +79,20 @@ class Batches:
         """A batch.
 
         Raises:
-            Refused: there is none of this id, or no more.
+            RequestError: there is none of this id, or no more.
         """
         if name not in self._kept:
-            raise Refused(404, "not_found", "there is no such batch, or no more")
+            raise RequestError(404, "not_found", "there is no such batch, or no more")
         return self._kept[name]
 
     async def create(self, request: Request) -> Batch:
         """Take in what a request brings, and begin to work on it.
 
         Raises:
-            Refused: there are too many batches, or the request is not as it should be.
+            RequestError: there are too many batches, or the request is not as it should be.
         """
         if len(self._kept) >= self._config.batches:
-            raise Refused(429, "busy", "too many batches; delete one, or wait", retry_after=60)
+            raise RequestError(429, "busy", "too many batches; delete one, or wait", retry_after=60)
         batch = Batch()
         self._kept[batch.id] = batch  # holds the place while it is being sent
         folder = self._spool.new()
@@ -105,9 +105,9 @@ class Batches:
             )
             received = await receive(request, folder, rules)
             if {len(paths) for paths in received.files.values()} != {1} or received.texts:
-                raise Refused(422, "invalid", "expected one zip as 'archive', and one 'cases'")
+                raise RequestError(422, "invalid", "expected one zip as 'archive', and one 'cases'")
             if "archive" not in received.files:
-                raise Refused(422, "invalid", "there is no zip; send it as 'archive'")
+                raise RequestError(422, "invalid", "there is no zip; send it as 'archive'")
         except BaseException:
             self._kept.pop(batch.id, None)
             self._spool.drop(folder)
@@ -135,8 +135,8 @@ class Batches:
             batch.total, batch.state = len(cases), "running"
             batch.tables = await self._answer(batch, table, cases)
             batch.state = "done"
-        except (AgfnetError, Refused) as error:
-            text = error.message if isinstance(error, Refused) else str(error)
+        except (AgfnetError, RequestError) as error:
+            text = error.message if isinstance(error, RequestError) else str(error)
             batch.state, batch.error = "failed", text.replace(f"{folder / 'files'}/", "")
         except Exception as error:
             batch.state, batch.error = "failed", f"the server failed ({type(error).__name__})"
@@ -167,7 +167,7 @@ class Batches:
         check_cells(table)
         cases = read_cases(table, modalities=tuple(self._bundle.config.modalities)).cases
         if len(cases) > config.batch_files:
-            raise Refused(413, "too_many_files", f"more than {config.batch_files} lesions")
+            raise RequestError(413, "too_many_files", f"more than {config.batch_files} lesions")
         return table, cases
 
     async def _answer(self, batch: Batch, table: Path, cases: Sequence[Case]) -> dict[str, str]:
@@ -187,7 +187,7 @@ class Batches:
                 case, task = under_way.popleft()
                 try:
                     tables.add(await task)
-                except Refused as refused:
+                except RequestError as refused:
                     batch.problems += 1
                     tables.add({PROBLEMS: [[case.lesion_id, case.row, refused.message]]})
                 batch.done += 1
@@ -249,11 +249,11 @@ def find_table(folder: Path) -> Path:
     """The one table of cases in an unpacked zip.
 
     Raises:
-        Refused: there is none, or there are several.
+        RequestError: there is none, or there are several.
     """
     found = sorted(folder.rglob(TABLE))
     if len(found) != 1:
-        raise Refused(
+        raise RequestError(
             422,
             "invalid",
             f"the zip holds {len(found)} files {TABLE}; expected one, or send 'cases'",

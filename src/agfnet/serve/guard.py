@@ -13,9 +13,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agfnet.serve.refusal import Refused
-from agfnet.serve.security import HEADERS, Gatekeeper
-from agfnet.serve.watch import Metrics, log
+from agfnet.serve.monitoring import Metrics, log
+from agfnet.serve.request_error import RequestError
+from agfnet.serve.security import HEADERS, Authenticator
 
 REQUEST_ID = "X-Request-ID"
 FAILED = "this request failed; the log names its fault"
@@ -37,26 +37,26 @@ class Guard:
 
     Args:
         app: what answers.
-        gatekeeper: who may ask.
+        authenticator: who may ask.
         metrics: what to count in.
-        linger_mb: megabytes of a body that are read and thrown away once the answer is known: a
+        drain_mb: megabytes of a body that are read and thrown away once the answer is known: a
             client that still sends would not hear it.
-        linger_s: longest time for that, seconds.
+        drain_s: longest time for that, seconds.
     """
 
     def __init__(
         self,
         *,
         app: ASGIApp,
-        gatekeeper: Gatekeeper,
+        authenticator: Authenticator,
         metrics: Metrics,
-        linger_mb: int,
-        linger_s: float,
+        drain_mb: int,
+        drain_s: float,
     ) -> None:
         self.app = app
-        self._gatekeeper = gatekeeper
+        self._gatekeeper = authenticator
         self._metrics = metrics
-        self._linger = linger_mb << 20, linger_s
+        self._drain = drain_mb << 20, drain_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -64,56 +64,56 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        exchange = Exchange(receive, send, headers, linger=self._linger)
-        scope.setdefault("state", {})["exchange"] = exchange
+        context = RequestContext(receive, send, headers, drain=self._drain)
+        scope.setdefault("state", {})["context"] = context
         started = time.perf_counter()
         try:
             self._gatekeeper.check(scope["path"], headers)
-            await self.app(scope, exchange.receive, exchange.send)
-        except Refused as refused:
-            await self._refuse(scope, exchange, refused)
+            await self.app(scope, context.receive, context.send)
+        except RequestError as refused:
+            await self._refuse(scope, context, refused)
         except ClientDisconnect:
-            exchange.status = GONE
+            context.status = GONE
         except Exception as error:
             log(
                 "fault",
                 level=logging.ERROR,
-                request_id=exchange.request_id,
+                request_id=context.request_id,
                 fault=type(error).__name__,
             )
-            if exchange.status is None:
-                await self._refuse(scope, exchange, Refused(500, "internal", FAILED))
+            if context.status is None:
+                await self._refuse(scope, context, RequestError(500, "internal", FAILED))
         finally:
-            self._note(scope, exchange, time.perf_counter() - started)
+            self._note(scope, context, time.perf_counter() - started)
 
-    async def _refuse(self, scope: Scope, exchange: Exchange, refused: Refused) -> None:
-        response = exchange.refusal(refused)
-        await response(scope, exchange.receive, exchange.send)
+    async def _refuse(self, scope: Scope, context: RequestContext, refused: RequestError) -> None:
+        response = context.refusal(refused)
+        await response(scope, context.receive, context.send)
 
-    def _note(self, scope: Scope, exchange: Exchange, seconds: float) -> None:
+    def _note(self, scope: Scope, context: RequestContext, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "-")
-        status = 500 if exchange.status is None else exchange.status
+        status = 500 if context.status is None else context.status
         self._metrics.requests.labels(route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
-        if exchange.code:
-            self._metrics.refused.labels(exchange.code).inc()
+        if context.code:
+            self._metrics.refused.labels(context.code).inc()
         log(
             "request",
-            request_id=exchange.request_id,
+            request_id=context.request_id,
             method=scope["method"] if scope["method"] in METHODS else "-",
             route=route,
             status=status,
             seconds=round(seconds, 4),
-            bytes=exchange.received,
-            code=exchange.code,
+            bytes=context.received,
+            code=context.code,
         )
 
 
-class Exchange:
+class RequestContext:
     """One request and its reply, watched as they pass."""
 
     def __init__(
-        self, receive: Receive, send: Send, headers: Headers, *, linger: tuple[int, float]
+        self, receive: Receive, send: Send, headers: Headers, *, drain: tuple[int, float]
     ) -> None:
         self.request_id = request_id_of(headers)
         self.waits = headers.get("expect", "").lower() == "100-continue"
@@ -123,9 +123,9 @@ class Exchange:
         self.ended = False
         self._receive = receive
         self._send = send
-        self._linger = linger
+        self._drain = drain
 
-    def refusal(self, refused: Refused) -> JSONResponse:
+    def refusal(self, refused: RequestError) -> JSONResponse:
         """An error as every client gets it."""
         self.code = refused.code
         response = JSONResponse(
@@ -163,7 +163,7 @@ class Exchange:
         """Read what is left of a body, unless the client waits to be told to send it."""
         if self.waits and not self.received:
             return
-        size, seconds = self._linger
+        size, seconds = self._drain
         limit = self.received + size
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):

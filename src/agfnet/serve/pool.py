@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from agfnet.errors import BundleError
-from agfnet.serve.refusal import Refused
+from agfnet.serve.request_error import RequestError
 from agfnet.serve.security import TOKEN
 
 T = TypeVar("T")
@@ -178,7 +178,7 @@ class Pool:
             long: of work that takes long, one worker is kept free where there are several.
 
         Raises:
-            Refused: by the worker; or none is free in time, it dies, or takes too long.
+            RequestError: by the worker; or none is free in time, it dies, or takes too long.
         """
         worker = await self._take(rank, wait_s, long)
         work = self._task(self._ask(worker, job, long))
@@ -187,7 +187,7 @@ class Pool:
         if "fault" in reply:
             self._event("fault", {"fault": reply["fault"]})
         if "refused" in reply:
-            raise Refused(**reply["refused"])
+            raise RequestError(**reply["refused"])
         if "outcome" in reply:
             self._event("answer", {"outcome": reply.pop("outcome")})
         return reply
@@ -201,14 +201,14 @@ class Pool:
             sound = True
             return reply
         except WorkerLost:
-            raise Refused(
+            raise RequestError(
                 500,
                 "worker_lost",
                 "the process that worked on this request ended; no other request is affected."
                 " If it happens again with the same images, save these anew",
             ) from None
         except TimeoutError:
-            raise Refused(
+            raise RequestError(
                 503,
                 "too_slow",
                 f"the work took more than {self._work_s:g} seconds and was ended",
@@ -241,10 +241,12 @@ class Pool:
                 self._give(future.result(), sound=True, long=long)
             raise
 
-    def busy(self) -> Refused:
+    def busy(self) -> RequestError:
         """That there is no room now, and when to come back."""
         seconds = 1 + round(self.mean_s * (self.waiting + 1) / self.count)
-        return Refused(429, "busy", "too many requests at once; try again", retry_after=seconds)
+        return RequestError(
+            429, "busy", "too many requests at once; try again", retry_after=seconds
+        )
 
     def _match(self) -> None:
         """Give free workers to those who wait."""

@@ -28,9 +28,9 @@ def serve(config: ServeConfig) -> None:
         import uvicorn
 
         from agfnet.serve.app import create_app
+        from agfnet.serve.monitoring import set_up_log
         from agfnet.serve.security import read_token
         from agfnet.serve.service import Service
-        from agfnet.serve.watch import set_up_log
     except ModuleNotFoundError as error:
         raise ConfigError(f"serve: {error.name} is missing; pip install 'agfnet[serve]'") from error
     token = read_token(config.token_file)

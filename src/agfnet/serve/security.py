@@ -10,7 +10,7 @@ from pathlib import Path
 from starlette.datastructures import Headers
 
 from agfnet.errors import ConfigError
-from agfnet.serve.refusal import Refused
+from agfnet.serve.request_error import RequestError
 
 TOKEN = "AGFNET_TOKEN"
 SHORTEST = 16
@@ -54,7 +54,7 @@ def read_token(file: str | None) -> bytes | None:
     return token.encode()
 
 
-class Gatekeeper:
+class Authenticator:
     """Decides who may ask.
 
     Args:
@@ -70,15 +70,15 @@ class Gatekeeper:
         """Let a request pass.
 
         Raises:
-            Refused: it may not.
+            RequestError: it may not.
         """
         if "*" not in self._hosts and _without_port(headers.get("host", "")) not in self._hosts:
             message = "the server is not known by this name; see --hosts"
-            raise Refused(400, "unknown_host", message)
+            raise RequestError(400, "unknown_host", message)
         foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
         followed = headers.get("sec-fetch-mode") == "navigate" and path in OPEN
         if foreign and not followed:
-            raise Refused(403, "cross_site", "another site's page may not call this server")
+            raise RequestError(403, "cross_site", "another site's page may not call this server")
         if self._token is not None and path not in OPEN and not path.startswith("/static/"):
             self._check_token(headers.get("authorization", ""))
 
@@ -87,7 +87,7 @@ class Gatekeeper:
         kind, _, token = given.partition(" ")
         same = hmac.compare_digest(token.strip().encode("utf-8", "replace"), self._token)
         if kind.lower() != "bearer" or not same:
-            raise Refused(401, "unauthorized", "send the token: Authorization: Bearer TOKEN")
+            raise RequestError(401, "unauthorized", "send the token: Authorization: Bearer TOKEN")
 
 
 def _without_port(host: str) -> str:

@@ -19,14 +19,14 @@ from agfnet.errors import BundleError
 from agfnet.inference.predictor import network_file
 from agfnet.inference.table import model_hash
 from agfnet.serve.batch import Batches
-from agfnet.serve.guard import Exchange
-from agfnet.serve.kinds import IMAGES
+from agfnet.serve.file_types import IMAGES
+from agfnet.serve.guard import RequestContext
+from agfnet.serve.monitoring import Metrics, log
 from agfnet.serve.pool import Pool
-from agfnet.serve.refusal import Refused
+from agfnet.serve.request_error import RequestError
 from agfnet.serve.schemas import Options
 from agfnet.serve.spool import Spool
 from agfnet.serve.uploads import Rules, receive
-from agfnet.serve.watch import Metrics, log
 
 MOST_WORKERS = 4
 O = TypeVar("O", bound=Options)  # noqa: E741
@@ -64,7 +64,7 @@ class Service:
         self.ready = False
         self.failure: BundleError | None = None
         """Why the workers did not start."""
-        self._admitted = 0
+        self._occupied = 0
         self._most = count + (count if config.queue is None else config.queue)
         self.metrics.waiting.set_function(lambda: self.pool.waiting)
         self.metrics.working.set_function(lambda: self.pool.working)
@@ -127,22 +127,24 @@ class Service:
         }
 
     @asynccontextmanager
-    async def admitted(self) -> AsyncIterator[Path]:
+    async def request_slot(self) -> AsyncIterator[Path]:
         """A place among the requests in hand, with a folder; before the body is read.
 
         Raises:
-            Refused: there are as many as there may be, or no worker lives.
+            RequestError: there are as many as there may be, or no worker lives.
         """
         if not self.ready:
-            raise Refused(503, "not_ready", "the server is starting or stopping", retry_after=5)
-        if self._admitted >= self._most:
+            raise RequestError(
+                503, "not_ready", "the server is starting or stopping", retry_after=5
+            )
+        if self._occupied >= self._most:
             raise self.pool.busy()
-        self._admitted += 1
+        self._occupied += 1
         try:
             with self.spool.room() as folder:
                 yield folder
         finally:
-            self._admitted -= 1
+            self._occupied -= 1
 
     async def lesion(
         self, request: Request, folder: Path, options: type[O]
@@ -150,7 +152,7 @@ class Service:
         """The files of a request, by modality, and its options.
 
         Raises:
-            Refused: the request is not as it should be.
+            RequestError: the request is not as it should be.
         """
         rules = Rules(
             kinds=dict.fromkeys(self.bundle.config.modalities, IMAGES),
@@ -168,10 +170,10 @@ class Service:
         """What a worker says about the lesion of a request, with what every reply has.
 
         Raises:
-            Refused: there is no answer.
+            RequestError: there is no answer.
         """
         self.expect(request)
-        async with self.admitted() as folder:
+        async with self.request_slot() as folder:
             files, wanted = await self.lesion(request, folder, options)
             job = {"kind": kind, "files": files, **wanted.model_dump(by_alias=True)}
             found = await self.pool.run(job, rank=rank, wait_s=self.config.wait_s, long=long)
@@ -181,16 +183,16 @@ class Service:
         """Let pass who asks this model, or whichever there is (`If-Match`, RFC 9110, 13.1.1).
 
         Raises:
-            Refused: the request is for another model.
+            RequestError: the request is for another model.
         """
         wanted = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
         if not wanted & {"*", f'"{self.model.get("sha256")}"'}:
-            raise Refused(412, "other_model", "this server has another model; see /v1/model")
+            raise RequestError(412, "other_model", "this server has another model; see /v1/model")
 
     def signed(self, request: Request, found: Mapping[str, Any]) -> dict[str, Any]:
         """A reply with what every reply has."""
-        exchange: Exchange = request.state.exchange
-        return {"request_id": exchange.request_id, "notice": NOTICE, **found}
+        context: RequestContext = request.state.context
+        return {"request_id": context.request_id, "notice": NOTICE, **found}
 
     def _settings(self) -> dict[str, Any]:
         config = self.config
@@ -221,11 +223,11 @@ def parsed(options: type[O], text: str) -> O:
     """The text field `options`.
 
     Raises:
-        Refused: it is not what is expected.
+        RequestError: it is not what is expected.
     """
     try:
         return options.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(["options", *map(str, first["loc"])])
-        raise Refused(422, "invalid", f"{place[:120]}: {first['msg']}") from None
+        raise RequestError(422, "invalid", f"{place[:120]}: {first['msg']}") from None

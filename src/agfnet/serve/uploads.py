@@ -16,8 +16,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from agfnet.serve.kinds import HEAD, kind_of
-from agfnet.serve.refusal import Refused
+from agfnet.serve.file_types import HEAD, kind_of
+from agfnet.serve.request_error import RequestError
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -52,7 +52,7 @@ async def receive(request: Request, folder: Path, rules: Rules) -> Received:
     """Write the files of a request into a folder, under names of our own.
 
     Raises:
-        Refused: the body breaks a rule, cannot be parsed, or takes too long.
+        RequestError: the body breaks a rule, cannot be parsed, or takes too long.
         ClientDisconnect: the client is gone.
     """
     parts = _Parts(folder, rules)
@@ -66,13 +66,15 @@ async def receive(request: Request, folder: Path, rules: Rules) -> Received:
                     parser.write(chunk)
                 parts.finish()
             except FormParserError:
-                raise Refused(400, "bad_request", "the multipart body cannot be parsed") from None
+                raise RequestError(
+                    400, "bad_request", "the multipart body cannot be parsed"
+                ) from None
             except OSError as error:
-                raise Refused(
+                raise RequestError(
                     503, "no_room", f"no room for the upload ({error.strerror})", retry_after=5
                 ) from None
     except TimeoutError:
-        raise Refused(
+        raise RequestError(
             408,
             "upload_too_slow",
             f"the request did not arrive within {rules.seconds:g} seconds",
@@ -85,7 +87,7 @@ async def receive(request: Request, folder: Path, rules: Rules) -> Received:
 def _boundary(request: Request) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
-        raise Refused(415, "not_multipart", "expected multipart/form-data with a boundary")
+        raise RequestError(415, "not_multipart", "expected multipart/form-data with a boundary")
     return options[b"boundary"]
 
 
@@ -95,8 +97,8 @@ def _check_length(request: Request, rules: Rules) -> None:
         raise _too_large(rules)
 
 
-def _too_large(rules: Rules) -> Refused:
-    return Refused(413, "too_large", f"the request has more than {rules.megabytes} MB")
+def _too_large(rules: Rules) -> RequestError:
+    return RequestError(413, "too_large", f"the request has more than {rules.megabytes} MB")
 
 
 class _Parts:
@@ -138,7 +140,9 @@ class _Parts:
     def finish(self) -> None:
         """The body is at its end."""
         if not self._ended:
-            raise Refused(400, "bad_request", "the multipart body ends before its last boundary")
+            raise RequestError(
+                400, "bad_request", "the multipart body ends before its last boundary"
+            )
 
     def close(self) -> None:
         """Close a file that is still open."""
@@ -163,12 +167,12 @@ class _Parts:
         kind, options = parse_options_header(self._disposition)
         name = options.get(b"name", b"").decode("utf-8", "replace")
         if kind != b"form-data" or not name:
-            raise Refused(400, "bad_request", "a part of the body has no name")
+            raise RequestError(400, "bad_request", "a part of the body has no name")
         self._name, self._head, self._text = name, b"", None
         if b"filename" in options:
             self._begin_file()
         elif name != "options" or name in self.received.texts:
-            raise Refused(
+            raise RequestError(
                 422, "invalid", "the one text field is 'options', once; files need a file name"
             )
         else:
@@ -178,10 +182,10 @@ class _Parts:
         rules = self._rules
         if self._name not in rules.kinds:
             known = ", ".join(rules.kinds)
-            raise Refused(422, "invalid", f"unknown field of a file; there are {known}")
+            raise RequestError(422, "invalid", f"unknown field of a file; there are {known}")
         self._count += 1
         if self._count > rules.files:
-            raise Refused(413, "too_many_files", f"there are more than {rules.files} files")
+            raise RequestError(413, "too_many_files", f"there are more than {rules.files} files")
         place = self.received.files.setdefault(self._name, [])
         place.append(self._folder / f"{self._count:05d}")
         self._file = place[-1].open("xb")
@@ -191,7 +195,7 @@ class _Parts:
         if self._text is not None:
             self._text += part
             if len(self._text) > TEXT:
-                raise Refused(413, "too_large", f"a text field has more than {TEXT >> 10} KB")
+                raise RequestError(413, "too_large", f"a text field has more than {TEXT >> 10} KB")
         elif self._file is not None:
             if len(self._head) < HEAD:
                 self._head += part[: HEAD - len(self._head)]
@@ -215,7 +219,7 @@ class _Parts:
         elif kind_of(self._head) in kinds:
             return
         message = f"{self._name}, file {number}: {what}"
-        raise Refused(status, code, message, modality=self._name, file=number)
+        raise RequestError(status, code, message, modality=self._name, file=number)
 
     def _finished(self) -> None:
         self._ended = True

@@ -22,11 +22,11 @@ from agfnet.bundle import read_bundle
 from agfnet.errors import AgfnetError
 from agfnet.inference.onnx_backend import OnnxBackend
 from agfnet.inference.predictor import Predictor, network_file, open_backend
-from agfnet.serve.answers import answer_case, predict
-from agfnet.serve.evidence import explain, methods_of
-from agfnet.serve.intake import Limits
-from agfnet.serve.pictures import preview
-from agfnet.serve.refusal import Refused
+from agfnet.serve.explain import explain, methods_of
+from agfnet.serve.lesion import Limits
+from agfnet.serve.predict import answer_case, predict
+from agfnet.serve.preview import preview
+from agfnet.serve.request_error import RequestError
 
 LENGTH = 8
 Job = Mapping[str, Any]
@@ -82,16 +82,16 @@ def answer(job: Job, predictor: Predictor, limits: Limits) -> dict[str, Any]:
     """The answer to a job, or why there is none."""
     try:
         return KINDS[job["kind"]](job, predictor, limits)
-    except Refused as refused:
+    except RequestError as refused:
         return {"refused": asdict(refused)}
     except MemoryError:
         text = "the images need more memory than a worker may take"
-        return {"refused": asdict(Refused(413, "too_large", text))}
+        return {"refused": asdict(RequestError(413, "too_large", text))}
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         fault = f"{type(error).__name__} in {Path(last.filename).name}:{last.lineno}"
         text = "this request failed; the log names its fault"
-        return {"refused": asdict(Refused(500, "internal", text)), "fault": fault}
+        return {"refused": asdict(RequestError(500, "internal", text)), "fault": fault}
 
 
 def read(source: BinaryIO) -> dict[str, Any] | None:

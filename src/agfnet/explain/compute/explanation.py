@@ -13,7 +13,7 @@ from agfnet.explain.compute.contributions import Contributions, contributions, w
 from agfnet.explain.compute.images import PreparedImage, stack_images
 from agfnet.explain.compute.maps import Explainer
 from agfnet.explain.compute.methods import METHODS
-from agfnet.inference.decision import calibrated
+from agfnet.inference.postprocessing import calibrated
 from agfnet.inference.predictor import Predictor
 
 Array = np.ndarray[Any, Any]

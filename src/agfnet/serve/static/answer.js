@@ -1,6 +1,6 @@
 /** The answer for one lesion: a plain sentence first, then doubts, probabilities and passes. */
 import { make } from "./dom.js";
-import { nameOf, percent, say } from "./words.js";
+import { nameOf, percent, say } from "./locale.js";
 
 /** @typedef {import("./api.js").Prediction} Prediction */
 

@@ -1,8 +1,8 @@
 /** Many lesions: send a zip, follow its progress, fetch the tables. */
 import { ask, askJson, pause, ServerError } from "./api.js";
 import { announce, at, fill, make, save } from "./dom.js";
-import { problem } from "./problem.js";
-import { say } from "./words.js";
+import { problem } from "./error.js";
+import { say } from "./locale.js";
 
 /** @typedef {import("./api.js").BatchStatus} BatchStatus */
 

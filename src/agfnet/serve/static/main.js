@@ -1,15 +1,15 @@
 /** The page: asks the server what it reads, then lets the parts do their work. */
-import { AnswerPart } from "./answerpart.js";
+import { AnswerPart } from "./answer_panel.js";
 import { askJson, onToken, pin } from "./api.js";
 import { BatchPart } from "./batch.js";
 import { at, fill, make } from "./dom.js";
 import { takeFiles } from "./drop.js";
-import { Intake } from "./intake.js";
+import { Intake } from "./fields.js";
 import { Lesion } from "./lesion.js";
-import { problem, wayOut } from "./problem.js";
+import { problem, wayOut } from "./error.js";
 import { startTheme } from "./theme.js";
 import { askUser } from "./token.js";
-import { choose, current, languages, nameOf, say, speak } from "./words.js";
+import { choose, current, languages, nameOf, say, speak } from "./locale.js";
 
 /** @type {Lesion | null} */
 let lesion = null;

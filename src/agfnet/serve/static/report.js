@@ -1,6 +1,6 @@
 /** A report to save: what the page shows of an answer, with its styles, in one file. */
 import { make, save } from "./dom.js";
-import { say } from "./words.js";
+import { say } from "./locale.js";
 
 const STYLES = ["theme.css", "answer.css", "report.css"];
 

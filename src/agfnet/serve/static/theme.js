@@ -1,7 +1,7 @@
 /** Light or dark: as the system says, until the user chooses; the choice is remembered. */
 import { at } from "./dom.js";
-import { keep, recall } from "./kept.js";
-import { say } from "./words.js";
+import { keep, recall } from "./storage.js";
+import { say } from "./locale.js";
 
 const system = matchMedia("(prefers-color-scheme: dark)");
 

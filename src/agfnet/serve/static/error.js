@@ -1,7 +1,7 @@
 /** What went wrong, in the user's language and then in the server's words. */
 import { ServerError } from "./api.js";
 import { make } from "./dom.js";
-import { say } from "./words.js";
+import { say } from "./locale.js";
 
 const TELLING = ["bad_request", "invalid", "no_room", "unreadable_image"]; // the others say no more
 

@@ -1,5 +1,5 @@
 /** The language of the page: what it says, and how it writes numbers and names. */
-import { keep, recall } from "./kept.js";
+import { keep, recall } from "./storage.js";
 import en from "./words/en.js";
 import zh from "./words/zh.js";
 

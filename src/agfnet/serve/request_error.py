@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass
-class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
+class RequestError(Exception):
     """Why a request is not answered.
 
     Nothing in it may come from a file's name or from what a file says about a person.

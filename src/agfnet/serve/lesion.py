@@ -13,8 +13,8 @@ from PIL import Image as Pillow
 
 from agfnet.data.readers import count_frames
 from agfnet.errors import ImageError
-from agfnet.serve.kinds import HEAD, IMAGES, kind_of
-from agfnet.serve.refusal import Refused
+from agfnet.serve.file_types import HEAD, IMAGES, kind_of
+from agfnet.serve.request_error import RequestError
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 META = 1 << 16
@@ -52,11 +52,11 @@ class Lesion:
 
 
 @contextmanager
-def naming(files: Mapping[str, Sequence[Path]]) -> Iterator[None]:
+def error_context(files: Mapping[str, Sequence[Path]]) -> Iterator[None]:
     """Errors about these files speak of the field and the number of the file.
 
     Raises:
-        Refused: in place of an ImageError.
+        RequestError: in place of an ImageError.
     """
     try:
         yield
@@ -68,13 +68,13 @@ def naming(files: Mapping[str, Sequence[Path]]) -> Iterator[None]:
                     label = f"{modality}, file {number}"
                     text = re.sub(re.escape(str(path)) + r"#(\d+)", rf"{label}, frame \1", text)
                     text = text.replace(str(path), label)
-                    raise Refused(
+                    raise RequestError(
                         422, "unreadable_image", text, modality=modality, file=number
                     ) from None
-        raise Refused(422, "unreadable_image", "an image cannot be read") from None
+        raise RequestError(422, "unreadable_image", "an image cannot be read") from None
 
 
-def take_in(
+def load_uploads(
     files: Mapping[str, Sequence[Path]],
     chosen: Mapping[str, Sequence[Mapping[str, int]]],
     *,
@@ -90,11 +90,11 @@ def take_in(
         modalities: that the model reads.
 
     Raises:
-        Refused: a limit is broken, or the choice is not possible.
+        RequestError: a limit is broken, or the choice is not possible.
         ImageError: a header cannot be read.
     """
     if unknown := sorted(set(chosen) - set(modalities)):
-        raise Refused(422, "invalid", f"frames: {unknown[0][:40]!r} is not a modality")
+        raise RequestError(422, "invalid", f"frames: {unknown[0][:40]!r} is not a modality")
     facts = {
         name: [look(path, limits, name, number) for number, path in enumerate(paths)]
         for name, paths in files.items()
@@ -111,7 +111,9 @@ def take_in(
         images[name] = []
         for file, frame in wanted:
             if file >= len(facts.get(name, ())) or frame >= facts[name][file].frames:
-                raise Refused(422, "invalid", f"frames: {name} has no file {file}, frame {frame}")
+                raise RequestError(
+                    422, "invalid", f"frames: {name} has no file {file}, frame {frame}"
+                )
             path = files[name][file]
             if facts[name][file].frames > 1:
                 path = path.with_name(f"{path.name}#{frame}")
@@ -120,26 +122,28 @@ def take_in(
     if sum(map(len, images.values())) > limits.frames:
         raise too_many_frames(limits)
     if not source:
-        raise Refused(422, "invalid", f"no image of any of the modalities {', '.join(modalities)}")
+        raise RequestError(
+            422, "invalid", f"no image of any of the modalities {', '.join(modalities)}"
+        )
     return Lesion(facts, images, source)
 
 
-def too_many_frames(limits: Limits) -> Refused:
+def too_many_frames(limits: Limits) -> RequestError:
     """The error for more frames than a lesion may have."""
-    return Refused(413, "too_many_frames", f"there are more than {limits.frames} frames")
+    return RequestError(413, "too_many_frames", f"there are more than {limits.frames} frames")
 
 
-def too_many_pixels(limits: Limits, modality: str, number: int) -> Refused:
+def too_many_pixels(limits: Limits, modality: str, number: int) -> RequestError:
     """The error for an image that is too large."""
     text = f"{modality}, file {number}: has more than {limits.megapixels:g} megapixels"
-    return Refused(413, "too_many_pixels", text, modality=modality, file=number)
+    return RequestError(413, "too_many_pixels", text, modality=modality, file=number)
 
 
 def look(path: Path, limits: Limits, modality: str, number: int) -> Facts:
     """What a file is, from its header.
 
     Raises:
-        Refused: it is of another kind or breaks a limit.
+        RequestError: it is of another kind or breaks a limit.
         ImageError: its header cannot be read.
     """
     with path.open("rb") as file:
@@ -147,7 +151,7 @@ def look(path: Path, limits: Limits, modality: str, number: int) -> Facts:
     kind = kind_of(start[:HEAD])
     if kind is None or kind not in IMAGES:
         text = f"{modality}, file {number}: is not {', '.join(IMAGES)}"
-        raise Refused(415, "unsupported_type", text, modality=modality, file=number)
+        raise RequestError(415, "unsupported_type", text, modality=modality, file=number)
     if kind == "DICOM" and DEFLATED in start:
         # its header would be unpacked whole, to whatever size
         raise ImageError(f"{path}: is deflated DICOM; export it without")
@@ -155,7 +159,7 @@ def look(path: Path, limits: Limits, modality: str, number: int) -> Facts:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             width, height = _dicom(path) if kind == "DICOM" else _picture(path, kind, limits)
-    except (Refused, ImageError):
+    except (RequestError, ImageError):
         raise
     except Pillow.DecompressionBombError:
         raise too_many_pixels(limits, modality, number) from None

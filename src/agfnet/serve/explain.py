@@ -14,13 +14,13 @@ from agfnet.data.readers import read_image
 from agfnet.explain.compute.contributions import contributions
 from agfnet.explain.compute.images import PreparedImage, load_images, stack_images
 from agfnet.explain.compute.occlusion import enlarged, occlusion
-from agfnet.inference.decision import calibrated
 from agfnet.inference.onnx_backend import OnnxBackend
+from agfnet.inference.postprocessing import calibrated
 from agfnet.inference.predictor import Backend, Predictor, frame_passes
-from agfnet.serve.answers import by_class, files_of, frame
-from agfnet.serve.intake import Lesion, Limits, naming, take_in
-from agfnet.serve.pictures import LARGE, reduced, uri
-from agfnet.serve.refusal import Refused
+from agfnet.serve.lesion import Lesion, Limits, error_context, load_uploads
+from agfnet.serve.predict import by_class, files_of, frame
+from agfnet.serve.preview import LARGE, reduced, uri
+from agfnet.serve.request_error import RequestError
 
 Array = np.ndarray[Any, Any]
 LOW = 0.25
@@ -48,9 +48,9 @@ def explain(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
     names = list(config.modalities)
     known = methods_of(predictor.backend)
     if not set(job["methods"]) <= set(known):
-        raise Refused(422, "invalid", f"methods: expected some of {', '.join(known)}")
-    with naming(files):
-        lesion = take_in(files, job["frames"], limits=limits, modalities=names)
+        raise RequestError(422, "invalid", f"methods: expected some of {', '.join(known)}")
+    with error_context(files):
+        lesion = load_uploads(files, job["frames"], limits=limits, modalities=names)
         one = chosen_pass(lesion, job["pass"], names)
         views = load_images({name: [path] for name, path in one.items()}, {}, config)
         pictures = {name: picture(one[name], config.modalities[name]) for name in views}
@@ -103,7 +103,7 @@ def chosen_pass(lesion: Lesion, number: int, modalities: Sequence[str]) -> dict[
     """The frames of the pass that is asked for."""
     passes = frame_passes(lesion.images, modalities)
     if number >= len(passes):
-        raise Refused(
+        raise RequestError(
             422, "invalid", f"pass: there is none {number}, the last is {len(passes) - 1}"
         )
     return passes[number]
@@ -114,7 +114,7 @@ def chosen_class(name: str | None, probabilities: Array, classes: Sequence[str])
     if name is None:
         return int(probabilities.argmax())
     if name not in classes:
-        raise Refused(422, "invalid", f"class: expected one of {', '.join(classes)}")
+        raise RequestError(422, "invalid", f"class: expected one of {', '.join(classes)}")
     return classes.index(name)
 
 

@@ -1,6 +1,6 @@
 /** Where the evidence lies, what each modality contributed, and the answer with and without each. */
 import { make } from "./dom.js";
-import { nameOf, percent, say } from "./words.js";
+import { nameOf, percent, say } from "./locale.js";
 
 /** @typedef {import("./api.js").Explanation} Explanation */
 /** @typedef {{class: string, pass: number, method: string}} Choice `pass` counts from 0 */

@@ -17,8 +17,8 @@ from agfnet.check.looks import BLACK, BLURRED, COLOURED, DARK, FLAT, GREY, WHITE
 from agfnet.config import Kind, ModalityConfig
 from agfnet.data.readers import read_image
 from agfnet.inference.predictor import Predictor
-from agfnet.serve.answers import files_of
-from agfnet.serve.intake import Facts, Limits, naming, take_in
+from agfnet.serve.lesion import Facts, Limits, error_context, load_uploads
+from agfnet.serve.predict import files_of
 
 Array = np.ndarray[Any, Any]
 THUMBNAIL = 192
@@ -56,8 +56,8 @@ def reduced(pixels: Array, longest: int) -> Array:
 def preview(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dict[str, Any]:
     """What the files of a request show: `Preview` without what the server adds."""
     files, modalities = files_of(job), predictor.bundle.config.modalities
-    with naming(files):
-        lesion = take_in(files, job["frames"], limits=limits, modalities=list(modalities))
+    with error_context(files):
+        lesion = load_uploads(files, job["frames"], limits=limits, modalities=list(modalities))
         images = {
             name: [
                 asdict(facts) | {"shown": shown(path, facts, modalities[name], limits)}

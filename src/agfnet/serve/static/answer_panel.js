@@ -2,10 +2,10 @@
 import { answerParts, passes, spoken } from "./answer.js";
 import { askJson, ServerError } from "./api.js";
 import { announce, at, fill, make } from "./dom.js";
-import { comparison, contributions, overlays } from "./evidence.js";
-import { problem, wayOut } from "./problem.js";
+import { comparison, contributions, overlays } from "./attribution.js";
+import { problem, wayOut } from "./error.js";
 import { heading, saveReport } from "./report.js";
-import { say } from "./words.js";
+import { say } from "./locale.js";
 
 /**
  * @typedef {{date: Date, prediction: import("./api.js").Prediction}} Answer
@@ -39,7 +39,7 @@ export class AnswerPart {
     this.answer = null;
     /** @type {import("./api.js").Explanation | null} */
     this.explanation = null;
-    /** @type {import("./evidence.js").Choice | null} */
+    /** @type {import("./attribution.js").Choice | null} */
     this.choice = null;
     /** @type {{error: unknown, again: () => void} | null} */
     this.failure = null;
@@ -102,7 +102,7 @@ export class AnswerPart {
 
   /**
    * Ask for the evidence.
-   * @param {import("./evidence.js").Choice} choice
+   * @param {import("./attribution.js").Choice} choice
    */
   async explain(choice) {
     this.choice = choice;

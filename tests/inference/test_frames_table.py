@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agfnet.data.table import Case, read_cases
-from agfnet.inference.frames import frames_path, frames_table
+from agfnet.inference.frames_table import frames_path, frames_table
 from agfnet.inference.predictor import Diagnosis
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from agfnet.files import replacing
-from agfnet.inference.frames import beside
+from agfnet.inference.frames_table import beside
 from agfnet.inference.predictions import Predictions
 
 SET_PREFIX = "set_"

@@ -1,8 +1,8 @@
 /** The fields for images, one per modality: drop, paste, choose, camera; what the files show. */
 import { askJson, ServerError } from "./api.js";
 import { announce, at, fill, make } from "./dom.js";
-import { problem } from "./problem.js";
-import { nameOf, say } from "./words.js";
+import { problem } from "./error.js";
+import { nameOf, say } from "./locale.js";
 
 /** @typedef {import("./lesion.js").Item} Item */
 

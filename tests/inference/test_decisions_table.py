@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agfnet.inference.decisions import write_decisions
+from agfnet.inference.decisions_table import write_decisions
 from agfnet.inference.predictions import Predictions
 
 DECIDED = {

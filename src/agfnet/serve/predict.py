@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from agfnet.data.table import Case
-from agfnet.inference.decisions import decision_rows
-from agfnet.inference.frames import frame_rows
-from agfnet.inference.picture import doubts, sentence
+from agfnet.inference.decisions_table import decision_rows
+from agfnet.inference.frames_table import frame_rows
 from agfnet.inference.predictions import prediction_rows
 from agfnet.inference.predictor import Diagnosis, Predictor, together
-from agfnet.serve.intake import Lesion, Limits, naming, take_in
+from agfnet.inference.wording import doubts, sentence
+from agfnet.serve.lesion import Lesion, Limits, error_context, load_uploads
 
 Array = np.ndarray[Any, Any]
 
@@ -31,8 +31,10 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
     started = time.perf_counter()
     files = files_of(job)
     config = predictor.bundle.config
-    with naming(files):
-        lesion = take_in(files, job["frames"], limits=limits, modalities=list(config.modalities))
+    with error_context(files):
+        lesion = load_uploads(
+            files, job["frames"], limits=limits, modalities=list(config.modalities)
+        )
         answer = predictor.diagnose(lesion.images)
     classes, probabilities = config.classes, answer.probabilities
     order = np.argsort(-probabilities, kind="stable")
@@ -93,8 +95,8 @@ def answer_case(job: Mapping[str, Any], predictor: Predictor, limits: Limits) ->
     """The rows of one lesion of a batch, by table."""
     files, config = files_of(job), predictor.bundle.config
     modalities = list(config.modalities)
-    with naming(files):
-        lesion = take_in(files, {}, limits=limits, modalities=modalities)
+    with error_context(files):
+        lesion = load_uploads(files, {}, limits=limits, modalities=modalities)
         answer = predictor.diagnose(lesion.images)
     images = {name: tuple(paths) for name, paths in files.items()}
     case = Case(job["lesion_id"], job["patient_id"], job["label"], images, {}, "", {}, 0)

@@ -3,15 +3,15 @@ import pytest
 from scipy.special import log_softmax, logsumexp, softmax
 
 from agfnet.bundle import Abstention, Calibration, PredictionSets
-from agfnet.inference.decision import (
+from agfnet.inference.postprocessing import (
     abstains,
     calibrated,
     energy,
     out_of_distribution,
     prediction_set,
 )
-from agfnet.inference.picture import doubts
 from agfnet.inference.predictor import Diagnosis
+from agfnet.inference.wording import doubts
 
 LOGITS = np.random.default_rng(0).normal(size=(6, 3))
 
