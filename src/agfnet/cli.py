@@ -254,7 +254,7 @@ def explain(config: ExplainConfig) -> None:
 
 
 def study(config: StudyConfig) -> None:
-    from agfnet.study.command import run_study
+    from agfnet.study.runner import run_study
 
     run_study(config)
 

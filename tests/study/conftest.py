@@ -13,7 +13,7 @@ import yaml
 from agfnet.config import EvaluateConfig, TrainConfig
 from agfnet.files import write_json, write_text
 from agfnet.inference.predictions import Predictions, write_predictions
-from agfnet.study import work
+from agfnet.study.executors import job
 from agfnet.training.fit import record
 
 Write = Callable[..., Path]
@@ -71,11 +71,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         done.append(config.name)
         return folder
 
-    monkeypatch.setattr(work, "train_and_evaluate", train)
-    monkeypatch.setattr(work, "fit", fit)
-    monkeypatch.setattr(work, "evaluate_run", only_validation)
-    monkeypatch.setattr(work, "read_split", lambda *_, **__: None)
-    monkeypatch.setattr(work, "require_split", lambda *_: None)
+    monkeypatch.setattr(job, "train_and_evaluate", train)
+    monkeypatch.setattr(job, "fit", fit)
+    monkeypatch.setattr(job, "evaluate_run", only_validation)
+    monkeypatch.setattr(job, "read_split", lambda *_, **__: None)
+    monkeypatch.setattr(job, "require_split", lambda *_: None)
     return done
 
 

@@ -13,8 +13,8 @@ import pytest
 from agfnet.cli import main
 from agfnet.config import StudyConfig
 from agfnet.errors import ConfigError, RunError
-from agfnet.study.command import run_study
 from agfnet.study.locks import locked
+from agfnet.study.runner import run_study
 
 OWN = {"cohort": None, "base": {"data.cases": "cases.csv"}}
 
@@ -69,7 +69,7 @@ def test_a_failed_run_is_reported_and_stops_no_other(study_file, quick, tmp_path
 def test_ctrl_c_stops_and_says_how_to_go_on(study_file, quick, capsys):
     methods = {"AGFnet": {}, "stopped": {"model.dropout": 0.8}}
     assert main(["study", str(study_file(**OWN, methods=methods))]) == 1
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "same command again to continue" in capsys.readouterr().err
     assert quick == ["agfnet-seed0"]
 
 

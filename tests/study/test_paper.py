@@ -11,7 +11,8 @@ import pytest
 from agfnet.config import StudyFile
 from agfnet.phantom.plan import observers
 from agfnet.phantom.presets import resolve
-from agfnet.study.plan import NETWORKS, read_study, slug
+from agfnet.study.plan import NETWORKS, read_study
+from agfnet.study.settings import slug
 from agfnet.study.variants import VARIANTS
 
 PAPER = Path(__file__).parents[2] / "paper"

@@ -2,7 +2,8 @@ import pytest
 
 from agfnet.config import EvaluateConfig
 from agfnet.errors import ConfigError
-from agfnet.study.plan import read_study, slug
+from agfnet.study.plan import read_study
+from agfnet.study.settings import slug
 
 
 def test_every_method_fold_seed_and_setting_is_a_run(study_file):

@@ -17,7 +17,7 @@ from agfnet.config import StudyConfig
 from agfnet.data.splits import keep_fraction
 from agfnet.data.table import read_cases
 from agfnet.evaluation import runs
-from agfnet.study.command import run_study
+from agfnet.study.runner import run_study
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ import yaml
 from agfnet.cli import main
 from agfnet.config import StudyConfig
 from agfnet.errors import ConfigError, RunError
-from agfnet.study import work
-from agfnet.study.command import run_study
+from agfnet.study.executors import job
+from agfnet.study.runner import run_study
 
 SEARCH = {
     "parameters": {
@@ -51,17 +51,17 @@ def test_a_search_ends_with_trials_best_settings_and_history(study_file, quick, 
 def test_a_stopped_search_goes_on_to_the_same_trials(study_file, quick, tmp_path, monkeypatch):
     run_study(StudyConfig(file=str(study_file("whole", **BASE, search=SEARCH))))
     path = str(study_file("stopped", **BASE, search=SEARCH))
-    fit = work.fit
+    fit = job.fit
 
     def stopping(config, *, progress):
         if len(quick) == 6:
             raise KeyboardInterrupt
         return fit(config, progress=progress)
 
-    monkeypatch.setattr(work, "fit", stopping)
-    with pytest.raises(RunError, match="the same command goes on"):
+    monkeypatch.setattr(job, "fit", stopping)
+    with pytest.raises(RunError, match="same command again to continue"):
         run_study(StudyConfig(file=path))
-    monkeypatch.setattr(work, "fit", fit)
+    monkeypatch.setattr(job, "fit", fit)
     run_study(StudyConfig(file=path))
     assert len(quick) == 8
     assert trials(tmp_path / "stopped") == trials(tmp_path / "whole")
@@ -96,7 +96,7 @@ def test_trials_at_the_same_time_and_pruning(study_file, quick, tmp_path, monkey
 
 
 def one_by_one(runs):
-    return [(run, work.attempt(run)) for run in runs]
+    return [(run, job.attempt(run)) for run in runs]
 
 
 def test_other_parameters_need_another_folder(study_file, quick):
@@ -104,7 +104,7 @@ def test_other_parameters_need_another_folder(study_file, quick):
     run_study(StudyConfig(file=str(study_file(**BASE, search=SEARCH | {"trials": 2}))))
     assert len(quick) == 2
     changed = SEARCH | {"parameters": {"optim.lr": [1e-3, 1e-4]}}
-    with pytest.raises(RunError, match="begun with other settings"):
+    with pytest.raises(RunError, match="started with other settings"):
         run_study(StudyConfig(file=str(study_file(**BASE, search=changed))))
 
 
@@ -112,5 +112,5 @@ def test_what_a_search_cannot_have(study_file):
     path = study_file(**BASE, search=SEARCH, settings={"half": {"data.train_fraction": 0.5}})
     with pytest.raises(ConfigError, match="settings: a search has none"):
         run_study(StudyConfig(file=str(path)))
-    with pytest.raises(ConfigError, match="cannot be shared"):
+    with pytest.raises(ConfigError, match="cannot be divided into shards"):
         run_study(StudyConfig(file=str(study_file(**BASE, search=SEARCH)), only="1/2"))

@@ -2,14 +2,13 @@ import pytest
 
 from agfnet.config import DataConfig, StudyFile, TrainConfig
 from agfnet.errors import ConfigError
-from agfnet.study.plan import plain
-from agfnet.study.settings import build, lay_over, read_yaml
+from agfnet.study.settings import as_values, build, overlay, read_yaml
 
-BASE = plain(TrainConfig(data=DataConfig(cases="cases.csv")))
+BASE = as_values(TrainConfig(data=DataConfig(cases="cases.csv")))
 
 
 def _laid(changes):
-    return lay_over(BASE, changes, TrainConfig, "file.yaml: base")
+    return overlay(BASE, changes, TrainConfig, "file.yaml: base")
 
 
 def test_dotted_names_and_groups_say_the_same():
@@ -40,7 +39,7 @@ def test_free_mappings_take_any_name():
         ({"optim.epoch": 3}, r"optim.epoch: no setting 'epoch'; did you mean 'epochs'\?"),
         ({"optim": {"epoch": 3}}, "did you mean 'epochs'"),
         ({"otpim.epochs": 3}, "did you mean 'optim'"),
-        ({"seed.x": 3}, "seed has no settings of its own"),
+        ({"seed.x": 3}, "seed is not a group of settings"),
         ({"data.modalities": ["clincal"]}, "did you mean 'clinical'"),
         ({"data.modalities": {"us": {"kin": "photo"}}}, "us: kin: no setting 'kin'"),
     ],
@@ -71,9 +70,9 @@ def test_numbers_that_yaml_reads_as_text_are_numbers():
 
 def test_an_optional_group_is_checked_too():
     with pytest.raises(ConfigError, match="did you mean 'trials'"):
-        lay_over({}, {"search": {"trails": 3}}, StudyFile, "x")
+        overlay({}, {"search": {"trails": 3}}, StudyFile, "x")
     with pytest.raises(ConfigError, match="did you mean 'high'"):
-        lay_over({}, {"search": {"parameters": {"a": {"hihg": 3}}}}, StudyFile, "x")
+        overlay({}, {"search": {"parameters": {"a": {"hihg": 3}}}}, StudyFile, "x")
 
 
 @pytest.mark.parametrize(

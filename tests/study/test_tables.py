@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from agfnet.study import plots
-from agfnet.study.collect import Cell, Section
+from agfnet.study.results import Cell, Section
 from agfnet.study.tables import as_csv, as_json, escape, grids, latex, markdown, verdicts
 
 METHODS = ("AGFnet", "late_fusion & co", "100% | $x$")
@@ -58,7 +58,7 @@ def test_verdicts_know_the_better_direction():
     auc, nll = verdicts(_section())
     assert auc.startswith("Mean AUC: worse than AGFnet: late_fusion & co, 100% | $x$")
     assert "better than AGFnet" in nll
-    assert all("within noise" in sentence for sentence in verdicts(_section(p=0.2)))
+    assert all("no significant difference" in sentence for sentence in verdicts(_section(p=0.2)))
 
 
 def test_latex_holds_no_letter_that_it_would_read_as_a_command():
@@ -120,7 +120,7 @@ def test_csv_and_json_hold_the_same_numbers():
 
 
 def test_one_seed_says_what_it_cannot_say():
-    assert "not for networks trained anew" in grids(_section(seeds=1))[0].note
+    assert "not for networks trained with other seeds" in grids(_section(seeds=1))[0].note
 
 
 @pytest.mark.parametrize("draw", [plots.forest, plots.critical_differences])

@@ -1,1 +1,1 @@
-"""Runs from start to end, and many of them to one table."""
+"""Single runs from training to evaluation, and studies of many runs."""

@@ -1,4 +1,4 @@
-"""No run is done twice at the same time: a lock file per run, with the process that holds it."""
+"""Lock files, one per run, so that no two processes do the same run."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from filelock import SoftFileLock, Timeout
 
 from agfnet.errors import RunError
 
-WAIT = 0.5  # seconds; enough to take over the lock of a process that was killed
+WAIT = 0.5  # seconds; enough to acquire the lock of a process that was killed
 
 
 @contextmanager
 def locked(folder: Path, names: Iterable[str], *, wait: float = WAIT) -> Iterator[None]:
-    """Hold the locks of these names; a lock whose process is dead (on this machine) is taken over.
+    """Hold the locks of these names.
+
+    A lock whose process has ended on this machine is taken over.
 
     Args:
-        folder: where the lock files are.
-        names: one file each.
-        wait: seconds to wait for each; below 0, as long as it takes.
+        folder: Folder of the lock files.
+        names: One lock file each.
+        wait: Seconds to wait for each; below 0, without limit.
 
     Raises:
-        RunError: another process holds one.
+        RunError: Another process holds one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
@@ -32,16 +34,16 @@ def locked(folder: Path, names: Iterable[str], *, wait: float = WAIT) -> Iterato
             try:
                 held.enter_context(lock.acquire(timeout=wait, poll_interval=0.02))
             except Timeout as error:
-                raise RunError(_taken(folder / f"{name}.lock")) from error
+                raise RunError(_conflict(folder / f"{name}.lock")) from error
         yield
 
 
-def _taken(path: Path) -> str:
+def _conflict(path: Path) -> str:
     try:
         process, machine, *_ = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         process, machine = "unknown", "unknown"
     return (
         f"{path}: another study is at work here (process {process} on {machine}); wait for it or "
-        f"stop it. If it is gone with its machine, delete {path.parent}"
+        f"stop it. If that machine no longer exists, delete {path.parent}"
     )

@@ -1,13 +1,12 @@
-"""What a study file asks for: its runs, each with all its settings, and its phantom cohorts."""
+"""The plan of a study: its runs, each with all its settings, and its phantom cohorts."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 from agfnet.config import (
     DataConfig,
@@ -21,15 +20,24 @@ from agfnet.config import (
 from agfnet.data.problems import near
 from agfnet.errors import ConfigError
 from agfnet.metrics.summary import METRICS
-from agfnet.phantom.presets import resolve
-from agfnet.study.settings import build, lay_over, read_yaml
+from agfnet.study.cohorts import cohort_folder, plan_cohorts
+from agfnet.study.settings import as_values, build, overlay, read_yaml, refuse_names, slug
 from agfnet.study.variants import VARIANTS
 
 NETWORKS: tuple[str, ...] = get_args(get_type_hints(ModelConfig)["method"])
-OWN = ("name", "runs", "seed", "resume")  # the study decides these, and of a scoring:
-OWN_SCORING = ("run", "cases", "split", "name")
-PLAIN = ""  # the setting of a study that names none
+DECIDED_BY_STUDY = ("name", "runs", "seed", "resume")  # settings of training
+DECIDED_BY_RUN = ("run", "cases", "split", "name")  # settings of scoring
+UNNAMED = ""  # the setting of a study that names none
 TEST = "test"  # the table of results on the run's own test split
+
+
+class RunKey(NamedTuple):
+    """The position of a run in its study."""
+
+    method: str
+    fold: int | None
+    seed: int
+    setting: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,20 +50,20 @@ class Run:
     setting: str
     config: TrainConfig
     scoring: EvaluateConfig
-    """How to score it; its folder is put in then."""
+    """Settings of its evaluation; its folder is added at that time."""
     evaluate: Mapping[str, str]
     """Further tables to score: name to path."""
     tables: tuple[str, ...] = (TEST,)
-    """What it is scored on of its own table: test cases, or validation cases in a search."""
+    """Splits of its own table that are scored: test, or validation in a search."""
 
     @property
     def name(self) -> str:
-        """Its name, which is that of its folder."""
+        """Name of the run and of its folder."""
         return self.config.name
 
     @property
     def folder(self) -> Path:
-        """Its run folder."""
+        """Run folder."""
         return Path(self.config.runs) / self.config.name
 
 
@@ -73,7 +81,7 @@ class Study:
 
     @property
     def out(self) -> Path:
-        """The folder of the study."""
+        """Folder of the study."""
         return Path(self.file.out)
 
 
@@ -81,25 +89,25 @@ def read_study(path: str | Path) -> Study:
     """Read and check a study file.
 
     Raises:
-        ConfigError: the file, a name or a value in it is wrong.
+        ConfigError: The file, a name or a value in it is wrong.
     """
     path = Path(path)
-    file = build(StudyFile, lay_over({}, read_yaml(path), StudyFile, str(path)), str(path))
-    known(file.metrics, METRICS, f"{path}: metrics")
+    file = build(StudyFile, overlay({}, read_yaml(path), StudyFile, str(path)), str(path))
+    require_known(file.metrics, METRICS, f"{path}: metrics")
     base = _base(file, str(path))
     methods = {
         name: _method(base, name, change, f"{path}: methods.{name}")
-        for name, change in _named(file.methods).items()
+        for name, change in _by_name(file.methods).items()
     }
     reference = next(iter(methods)) if file.reference is None else file.reference
-    known([reference], methods, f"{path}: reference")
-    settings = file.settings or {PLAIN: {}}
+    require_known([reference], methods, f"{path}: reference")
+    settings = file.settings or {UNNAMED: {}}
     scoring = _scoring(file, f"{path}: scoring")
-    planned = [
+    runs = [
         _run(
             file,
             methods[method],
-            (method, fold, seed, setting),
+            RunKey(method, fold, seed, setting),
             scoring=scoring,
             where=f"{path}: settings.{setting}",
         )
@@ -107,7 +115,7 @@ def read_study(path: str | Path) -> Study:
             file.seeds, [None] if file.folds is None else file.folds, settings, methods
         )
     ]
-    _distinct(planned, path)
+    _require_distinct(runs, path)
     if file.search is not None:
         _check_search(file, file.search, base, str(path))
     return Study(
@@ -116,43 +124,26 @@ def read_study(path: str | Path) -> Study:
         methods=tuple(methods),
         reference=reference,
         settings=tuple(settings),
-        runs=tuple(planned),
-        cohorts=_cohorts(file, str(path)),
+        runs=tuple(runs),
+        cohorts=plan_cohorts(file, str(path)),
     )
 
 
-def known(names: Sequence[str], valid: Mapping[str, object], where: str) -> None:
+def require_known(names: Sequence[str], valid: Mapping[str, object], where: str) -> None:
     """Raise ConfigError for the first name that is not among the valid ones."""
     for name in names:
         if name not in valid:
             raise ConfigError(f"{where}: no {name!r}; {near(name, valid)}")
 
 
-def slug(text: str) -> str:
-    """A name in small letters, digits and hyphens, for folders and files."""
-    return re.sub(r"[^\w.]+", "-", text.casefold()).strip("-.")
-
-
-def plain(config: object) -> dict[str, Any]:
-    """Settings as nested plain values."""
-    return asdict(config)  # type: ignore[call-overload]
-
-
-def _leave_out(names: Sequence[str], given: Mapping[str, Any], where: str) -> None:
-    """Raise ConfigError for the first name that is given, but is the study's to decide."""
-    for name in names:
-        if name in given:
-            raise ConfigError(f"{where}.{name}: the study decides it; leave it out")
-
-
-def _named(methods: list[str] | dict[str, Any]) -> dict[str, Any]:
+def _by_name(methods: list[str] | dict[str, Any]) -> dict[str, Any]:
     return dict.fromkeys(methods) if isinstance(methods, list) else methods
 
 
 def _base(file: StudyFile, where: str) -> dict[str, Any]:
-    _leave_out(OWN, file.base, f"{where}: base")
-    start = plain(TrainConfig(data=DataConfig(cases="")))
-    base = lay_over(start, file.base, TrainConfig, f"{where}: base")
+    refuse_names(DECIDED_BY_STUDY, file.base, f"{where}: base")
+    defaults = as_values(TrainConfig(data=DataConfig(cases="")))
+    base = overlay(defaults, file.base, TrainConfig, f"{where}: base")
     config = build(TrainConfig, base, f"{where}: base")
     if (file.cohort is None) != bool(config.data.cases):
         raise ConfigError(f"{where}: give either base.data.cases, or a phantom cohort")
@@ -160,73 +151,71 @@ def _base(file: StudyFile, where: str) -> dict[str, Any]:
 
 
 def _method(base: dict[str, Any], name: str, change: Any, where: str) -> dict[str, Any]:
-    """The base with what a method changes."""
+    """Return the base with the changes of a method."""
     if isinstance(change, Mapping):
-        return lay_over(base, change, TrainConfig, where)
-    chosen = name if change is None else str(change)
-    if chosen in NETWORKS:
-        return lay_over(base, {"model.method": chosen}, TrainConfig, where)
-    if chosen in VARIANTS:
-        return plain(VARIANTS[chosen](build(TrainConfig, base, where)))
+        return overlay(base, change, TrainConfig, where)
+    known_as = name if change is None else str(change)
+    if known_as in NETWORKS:
+        return overlay(base, {"model.method": known_as}, TrainConfig, where)
+    if known_as in VARIANTS:
+        return as_values(VARIANTS[known_as](build(TrainConfig, base, where)))
     raise ConfigError(
-        f"{where}: {chosen!r} is no network and no variant; {near(chosen, [*NETWORKS, *VARIANTS])} "
-        "Give changes by dotted name for a method of your own, or {} for the base"
+        f"{where}: {known_as!r} is no network and no variant; "
+        f"{near(known_as, [*NETWORKS, *VARIANTS])} "
+        "To define a method, give its changes by dotted name, or {} for the base"
     )
 
 
 def _scoring(file: StudyFile, where: str) -> EvaluateConfig:
-    _leave_out(OWN_SCORING, file.scoring, where)
-    start = plain(EvaluateConfig(run=""))
-    return build(EvaluateConfig, lay_over(start, file.scoring, EvaluateConfig, where), where)
+    refuse_names(DECIDED_BY_RUN, file.scoring, where)
+    defaults = as_values(EvaluateConfig(run=""))
+    return build(EvaluateConfig, overlay(defaults, file.scoring, EvaluateConfig, where), where)
 
 
 def _run(
-    file: StudyFile,
-    method: dict[str, Any],
-    key: tuple[str, int | None, int, str],
-    *,
-    scoring: EvaluateConfig,
-    where: str,
+    file: StudyFile, method: dict[str, Any], key: RunKey, *, scoring: EvaluateConfig, where: str
 ) -> Run:
-    name, fold, seed, setting = key
-    values = lay_over(method, file.settings.get(setting, {}), TrainConfig, where)
-    config = build(TrainConfig, values, f"{where}, method {name}")
-    cases = config.data.cases if file.cohort is None else _table(file, seed, "")
-    parts = [name, *([] if fold is None else [f"fold{fold}"]), f"seed{seed}", setting]
+    values = overlay(method, file.settings.get(key.setting, {}), TrainConfig, where)
+    config = build(TrainConfig, values, f"{where}, method {key.method}")
+    cases = config.data.cases if file.cohort is None else _cohort_table(file, key.seed, "")
+    fold = config.data.fold if key.fold is None else key.fold
+    fold_part = [] if key.fold is None else [f"fold{key.fold}"]
+    parts = [key.method, *fold_part, f"seed{key.seed}", key.setting]
     return Run(
-        method=name,
-        fold=fold,
-        seed=seed,
-        setting=setting,
+        **key._asdict(),
         config=replace(
             config,
-            data=replace(config.data, cases=cases, fold=config.data.fold if fold is None else fold),
+            data=replace(config.data, cases=cases, fold=fold),
             name="-".join(filter(None, map(slug, parts))),
             runs=str(Path(file.out) / "runs"),
-            seed=seed,
+            seed=key.seed,
         ),
         scoring=scoring,
         evaluate={
-            name: given if isinstance(given, str) else _table(file, seed, name)
-            for name, given in file.evaluate.items()
+            name: table if isinstance(table, str) else _cohort_table(file, key.seed, name)
+            for name, table in file.evaluate.items()
         },
     )
 
 
+def _cohort_table(file: StudyFile, seed: int, name: str) -> str:
+    return str(cohort_folder(file, seed, name) / "cases.csv")
+
+
 def _check_search(file: StudyFile, search: SearchConfig, base: dict[str, Any], where: str) -> None:
-    known([search.metric], METRICS, f"{where}: search.metric")
+    require_known([search.metric], METRICS, f"{where}: search.metric")
     for name in ("settings", "evaluate"):
         if getattr(file, name):
             raise ConfigError(f"{where}: {name}: a search has none; leave it out")
-    for name, given in search.parameters.items():
-        values = given if isinstance(given, list) else [given.low, given.high]
+    for name, space in search.parameters.items():
+        values = space if isinstance(space, list) else [space.low, space.high]
         if not values:
             raise ConfigError(f"{where}: search.parameters.{name}: no choices; name some")
         for value in values:
-            lay_over(base, {name: value}, TrainConfig, f"{where}: search.parameters")
+            overlay(base, {name: value}, TrainConfig, f"{where}: search.parameters")
 
 
-def _distinct(runs: Sequence[Run], path: Path) -> None:
+def _require_distinct(runs: Sequence[Run], path: Path) -> None:
     first: dict[str, Run] = {}
     for run in runs:
         other = first.setdefault(run.name, run)
@@ -235,51 +224,3 @@ def _distinct(runs: Sequence[Run], path: Path) -> None:
                 f"{path}: {other.method!r} {other.setting!r} and {run.method!r} {run.setting!r} "
                 f"would share the folder {run.name}; rename one"
             )
-
-
-def _table(file: StudyFile, seed: int, name: str) -> str:
-    """The cases table of a phantom cohort of the study."""
-    return str(_cohort_folder(file, seed, name) / "cases.csv")
-
-
-def _cohort_folder(file: StudyFile, seed: int, name: str) -> Path:
-    parts = ["cohort", *([f"seed{seed}"] if file.cohort_per_seed else []), slug(name)]
-    return Path(file.out) / "cohorts" / "-".join(filter(None, parts))
-
-
-def _cohorts(file: StudyFile, where: str) -> tuple[PhantomConfig, ...]:
-    """The phantom cohorts of a study: the one to train on, and those to evaluate on as well."""
-    changes: dict[str, Mapping[str, Any]] = {
-        name: change for name, change in file.evaluate.items() if isinstance(change, Mapping)
-    }
-    if file.cohort is None:
-        if changes:
-            raise ConfigError(
-                f"{where}: evaluate.{next(iter(changes))}: changes of the cohort, but there is no "
-                "cohort; name a cases table"
-            )
-        return ()
-    own = ("out", "seed") if file.cohort_per_seed else ("out",)
-    _leave_out(own, file.cohort, f"{where}: cohort")
-    start = lay_over(plain(PhantomConfig(out="")), file.cohort, PhantomConfig, f"{where}: cohort")
-    made = []
-    for seed in file.seeds if file.cohort_per_seed else file.seeds[:1]:
-        for name, change in {"": {}, **changes}.items():
-            place = f"{where}: evaluate.{name}" if name else f"{where}: cohort"
-            values = lay_over(start, change, PhantomConfig, place)
-            values["out"] = str(_cohort_folder(file, seed, name))
-            if file.cohort_per_seed:
-                values["seed"] = seed
-            config = build(PhantomConfig, values, place)
-            drawn = _drawn(config)
-            if not name:
-                first = drawn
-            elif drawn == first:
-                raise ConfigError(f"{place}: changes nothing of the cohort; give it other values")
-            made.append(config)
-    return tuple(made)
-
-
-def _drawn(config: PhantomConfig) -> dict[str, Any]:
-    """All that decides about a cohort, with what its preset says."""
-    return plain(replace(config, out="")) | plain(resolve(config))

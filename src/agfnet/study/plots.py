@@ -1,4 +1,4 @@
-"""Figures of a study as SVG text, drawn as those of `agfnet.report.plots`."""
+"""Figures of a study as SVG text, in the style of `agfnet.report.plots`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from matplotlib.ticker import MaxNLocator
 from agfnet.metrics.ranks import cliques, critical_difference
 from agfnet.metrics.summary import LOWER_IS_BETTER
 from agfnet.report.plots import BLUE, COLOURS, DASHES, GREY, ORANGE, STYLE, short, to_svg
-from agfnet.study.collect import Section
-from agfnet.study.tables import headed, title
+from agfnet.study.results import Section
+from agfnet.study.tables import metric_header, metric_title
 
 MARKS = {"better": (BLUE, "^"), "worse": (ORANGE, "v"), "within noise": (GREY, "o")}
 MARKERS = "os^vDP"
 
 
 def forest(section: Section) -> str:
-    """Difference of every method from the reference with its interval, a panel per metric."""
+    """Draw the difference of every method from the reference with its interval, by metric."""
     methods = [name for name in section.methods if name != section.reference]
     size = (1.6 + 1.9 * len(section.metrics), 1.3 + 0.28 * len(methods))
     with mpl.rc_context(STYLE):
@@ -47,29 +47,29 @@ def forest(section: Section) -> str:
             axes.grid(axis="x", linewidth=0.6)
             axes.set_axisbelow(True)
             lower = metric in LOWER_IS_BETTER
-            axes.set_title(_wrapped(title(metric)), fontsize=9)
+            axes.set_title(_wrapped(metric_title(metric)), fontsize=9)
             axes.set_xlabel("← better" if lower else "better →", fontsize=7.5, color=GREY)
         return to_svg(figure, f"Differences from {section.reference} with 95 % intervals")
 
 
 def critical_differences(section: Section) -> str | None:
-    """Average ranks on a line per metric, methods that Nemenyi's test joins under one bar."""
-    drawn = [
+    """Draw average ranks by metric; a bar joins methods that Nemenyi's test does not separate."""
+    panels_of = [
         (metric, ranked)
         for metric in section.metrics
         if len(ranked := _ranked(section, metric)) > 2 and section.runs > 1
     ]
-    if not drawn:
+    if not panels_of:
         return None
-    count = len(drawn[0][1])
+    count = len(panels_of[0][1])
     gap = critical_difference(count, section.runs)
     lines = math.ceil(count / 2)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, len(drawn) * (0.75 + 0.2 * lines)), layout="constrained")
-        panels = figure.subplots(len(drawn), squeeze=False)[:, 0]
-        for axes, (metric, ranked) in zip(panels, drawn, strict=True):
+        figure = Figure(figsize=(6.4, len(panels_of) * (0.75 + 0.2 * lines)), layout="constrained")
+        panels = figure.subplots(len(panels_of), squeeze=False)[:, 0]
+        for axes, (metric, ranked) in zip(panels, panels_of, strict=True):
             _rank_line(axes, ranked, gap, lines)
-            axes.set_title(f"{title(metric)} (critical difference {gap:.2f})", fontsize=9)
+            axes.set_title(f"{metric_title(metric)} (critical difference {gap:.2f})", fontsize=9)
         return to_svg(figure, "Critical difference diagrams: average ranks of the methods")
 
 
@@ -87,17 +87,17 @@ def _rank_line(axes: Axes, ranked: Sequence[tuple[float, str]], gap: float, line
     for tick in range(1, count + 1):
         axes.plot([tick, tick], [0, 0.15], color="black", linewidth=0.8)
         axes.text(tick, 0.2, str(tick), ha="center", va="bottom", fontsize=7.5)
-    for place, (rank, method) in enumerate(ranked):
-        left = place < lines
-        line = place if left else count - 1 - place
+    for index, (rank, method) in enumerate(ranked):
+        on_left = index < lines
+        line = index if on_left else count - 1 - index
         height = top - 0.6 - 0.6 * line
-        end = 1 - 0.15 * count / 6 if left else count + 0.15 * count / 6
+        end = 1 - 0.15 * count / 6 if on_left else count + 0.15 * count / 6
         axes.plot([rank, rank, end], [0, height, height], color=GREY, linewidth=0.8)
         axes.text(
             end,
             height,
-            f"{short(method)}  {rank:.2f} " if left else f" {rank:.2f}  {short(method)}",
-            ha="right" if left else "left",
+            f"{short(method)}  {rank:.2f} " if on_left else f" {rank:.2f}  {short(method)}",
+            ha="right" if on_left else "left",
             va="center",
             fontsize=8,
         )
@@ -110,11 +110,11 @@ def _rank_line(axes: Axes, ranked: Sequence[tuple[float, str]], gap: float, line
 
 
 def learning_curves(fractions: Mapping[str, float], sections: Sequence[Section]) -> str:
-    """Every method against the share of training patients, with the intervals as bands.
+    """Draw every metric by the fraction of training patients, with the intervals as bands.
 
     Args:
-        fractions: setting to share of the training patients.
-        sections: one per setting, on the same table.
+        fractions: Setting to fraction of the training patients.
+        sections: One section per setting, on the same table.
     """
     ordered = sorted(sections, key=lambda section: fractions[section.setting])
     x = np.array([100 * fractions[section.setting] for section in ordered])
@@ -148,23 +148,23 @@ def learning_curves(fractions: Mapping[str, float], sections: Sequence[Section])
             axes.set_xticks(x, [f"{value:g} %" for value in x], minor=False)
             axes.minorticks_off()
             axes.grid(linewidth=0.6)
-            axes.set_title(headed(metric), fontsize=9)
+            axes.set_title(metric_header(metric), fontsize=9)
             axes.set_xlabel("Training patients")
         for axes in panels[len(first.metrics) :]:
             axes.axis("off")
         figure.legend(loc="outside lower center", ncols=3)
-        return to_svg(figure, "Learning curves: every metric by share of training patients")
+        return to_svg(figure, "Learning curves: every metric by fraction of training patients")
 
 
 def search_history(values: Mapping[str, Sequence[float]], metric: str) -> str:
-    """The metric of every trial of each method, and the best so far."""
+    """Draw the metric of every trial of each method, and the best so far."""
     lower = metric in LOWER_IS_BETTER
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 3.6 + 0.2 * len(values)), layout="constrained")
         axes = figure.subplots()
-        for number, (method, found) in enumerate(values.items()):
-            x = np.arange(1, len(found) + 1)
-            y = np.array(found)
+        for number, (method, of_trials) in enumerate(values.items()):
+            x = np.arange(1, len(of_trials) + 1)
+            y = np.array(of_trials)
             best = (np.fmin if lower else np.fmax).accumulate(y)
             colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
             axes.plot(x, y, marker, color=colour, markersize=4, label=short(method))
@@ -172,7 +172,7 @@ def search_history(values: Mapping[str, Sequence[float]], metric: str) -> str:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(linewidth=0.6)
         axes.set_xlabel("Trial")
-        axes.set_ylabel(f"{headed(metric)}, validation cases")
+        axes.set_ylabel(f"{metric_header(metric)}, validation cases")
         figure.legend(loc="outside upper left", ncols=3, title="Dots: trials. Lines: best so far")
         return to_svg(figure, "History of the search: every trial, and the best so far")
 

@@ -1,4 +1,4 @@
-"""Everything that a finished study leaves: tables, figures and a page to read."""
+"""Write the tables, figures and report of a study."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from agfnet.files import write_text
 from agfnet.report.page import Section as Part
 from agfnet.report.page import drawing, page, table
 from agfnet.study import plots
-from agfnet.study.collect import Progress, Section, sections
-from agfnet.study.plan import Study, slug
+from agfnet.study.plan import Study
+from agfnet.study.results import Progress, Section, sections
+from agfnet.study.settings import slug
 from agfnet.study.tables import Grid, file_name, grids, seeds_note, verdicts, write_tables
 
 REPORT = "report.html"
@@ -21,56 +22,56 @@ TABLES = "tables"
 def write_study(
     study: Study, unfinished: Sequence[str], *, progress: Progress | None = None
 ) -> Path:
-    """Write `tables/` and `report.html` in the study's folder, from the runs that are finished.
+    """Write `tables/` and `report.html` in the study's folder, from the finished runs.
 
     Args:
-        study: the study.
-        unfinished: names of the runs that are missing in the numbers.
-        progress: told how many tables are made.
+        study: The study.
+        unfinished: Names of the runs that are missing from the results.
+        progress: Called with the number of finished tables and their total.
 
     Returns:
-        The page.
+        Path of the report.
     """
     folder = study.out / TABLES
-    found = [section for section in sections(study, progress=progress) if section.cells]
-    parts = [_part(section, folder) for section in found]
-    for name, drawn in curves(study, found).items():
+    results = [section for section in sections(study, progress=progress) if section.cells]
+    parts = [_part(section, folder) for section in results]
+    for name, drawn in learning_curves(study, results).items():
         write_text(folder / f"{name}.svg", drawn)
         caption = "Mean over seeds; bands are 95 % intervals over new patients and new seeds."
         parts.insert(0, Part(name, "Learning curves", drawing(drawn, caption, wide=True)))
     parts.append(_how(study))
     path = study.out / REPORT
-    write_text(path, page(study.path.stem, _lead(study, found, unfinished), parts))
+    write_text(path, page(study.path.stem, _lead(study, results, unfinished), parts))
     return path
 
 
-def curves(study: Study, found: Sequence[Section]) -> dict[str, str]:
-    """Learning curves by file name, where settings differ in the share of training patients."""
+def learning_curves(study: Study, results: Sequence[Section]) -> dict[str, str]:
+    """Draw learning curves, by file name, if settings differ in the fraction of patients."""
     fractions = {
         setting: float(change.get("data.train_fraction") or 1.0)
         for setting, change in study.file.settings.items()
         if set(change) <= {"data.train_fraction"}
     }
     drawn = {}
-    for name in dict.fromkeys(section.table for section in found):
-        chosen = [s for s in found if s.table == name and s.setting in fractions]
-        if len({fractions[section.setting] for section in chosen}) > 1:
-            drawn[f"learning-curves-{slug(name)}"] = plots.learning_curves(fractions, chosen)
+    for name in dict.fromkeys(section.table for section in results):
+        curve = [s for s in results if s.table == name and s.setting in fractions]
+        if len({fractions[section.setting] for section in curve}) > 1:
+            drawn[f"learning-curves-{slug(name)}"] = plots.learning_curves(fractions, curve)
     return drawn
 
 
-def _lead(study: Study, found: Sequence[Section], unfinished: Sequence[str]) -> str:
-    if not found:
+def _lead(study: Study, results: Sequence[Section], unfinished: Sequence[str]) -> str:
+    if not results:
         return '<p class="lead">No run is finished yet.</p>'
     reference = escape(study.reference)
     text = (
-        f'<p class="lead">{_count(len(study.methods), "method")}, all compared with {reference}.'
-        f"</p><p>{escape(seeds_note(found[0]))}</p>"
+        f'<p class="lead">{_count(len(study.methods), "method")}, compared with {reference}.'
+        f"</p><p>{escape(seeds_note(results[0]))}</p>"
     )
     if unfinished:
         text += (
-            f"<p><strong>{_count(len(unfinished), 'run')} of {len(study.runs)} not finished, and "
-            f"missing in these numbers:</strong> {escape(', '.join(unfinished))}</p>"
+            f"<p><strong>{_count(len(unfinished), 'run')} of {len(study.runs)} not finished and "
+            f"missing from these results:</strong> {escape(', '.join(unfinished))}</p>"
         )
     return text
 
@@ -87,8 +88,8 @@ def _part(section: Section, folder: Path) -> Part:
         parts.append(
             drawing(
                 drawn,
-                f"Difference from {section.reference}, 95 % intervals. Triangles: better or worse "
-                "after Holm's correction; grey dots: within noise.",
+                f"Difference from {section.reference}, 95 % intervals. Triangles: significantly "
+                "better or worse after Holm's correction; grey dots: within noise.",
                 wide=len(section.metrics) > 2,
             )
         )
@@ -98,8 +99,8 @@ def _part(section: Section, folder: Path) -> Part:
         parts.append(
             drawing(
                 ranks,
-                "Average ranks, 1 is best. Methods under one bar are not told apart (Nemenyi's "
-                "test, which takes the runs as independent).",
+                "Average ranks, 1 is best. Nemenyi's test, which assumes independent runs, "
+                "finds no difference between methods under one bar.",
             )
         )
     return Part(name, section.title[:1].upper() + section.title[1:], "".join(parts))
@@ -113,7 +114,7 @@ def _grid(grid: Grid) -> str:
 
 
 def _how(study: Study) -> Part:
-    facts = {
+    rows = {
         "Study file": study.path.name,
         "Runs": str(len(study.runs)),
         "Seeds": ", ".join(map(str, study.file.seeds)),
@@ -121,9 +122,9 @@ def _how(study: Study) -> Part:
         "Resamples": f"{study.file.resamples} bootstrap draws of patients",
     }
     if study.file.folds is not None:
-        facts["Folds"] = ", ".join(map(str, study.file.folds)) + " (pooled for each seed)"
-    listed = table("Study", ("Fact", "Value"), list(facts.items()), words=True)
-    return Part("how", "How it was made", listed)
+        rows["Folds"] = ", ".join(map(str, study.file.folds)) + " (pooled for each seed)"
+    listed = table("Study", ("Setting", "Value"), list(rows.items()), words=True)
+    return Part("how", "Design of the study", listed)
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""One run from start to end: train, calibrate on the validation, evaluate on the test split."""
+"""Train a network, calibrate it on the validation split, and evaluate it on the test split."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ def run(
     bar: bool = True,
     progress: Progress | None = None,
 ) -> Path:
-    """Make a run folder with everything in it; without a test split, nothing is evaluated.
+    """Make a complete run folder; without a test split, nothing is evaluated.
 
     Args:
-        config: the settings.
-        scoring: how to evaluate, of this very run; by default the plain settings.
-        bar: show Lightning's progress bar during training.
-        progress: told about calibration and evaluation.
+        config: Settings of the training.
+        scoring: Settings of the evaluation of this run; the defaults if None.
+        bar: Show Lightning's progress bar during training.
+        progress: Called with the progress of calibration and evaluation.
 
     Returns:
         The run folder.
 
     Raises:
-        AgfnetError: whatever is wrong with settings, data or the run folder.
+        AgfnetError: The settings, the data or the run folder are wrong.
     """
     folder = fit(config, progress=bar)
     calibrate_run(folder, progress=progress)
     data = config.data
     table = read_split(
         data.cases, modalities=tuple(data.modalities), fold=data.fold, check_files=False
-    )  # files are checked above
+    )  # training has checked the files
     if any(case.split == "test" for case in table):
         evaluate_run(scoring or EvaluateConfig(run=str(folder)), progress=progress)
     return folder

@@ -1,12 +1,12 @@
-"""Search for good settings of every method with Optuna, on validation cases alone.
+"""Search settings of every method with Optuna, on validation cases only.
 
-Every method gets the same number of trials, so that none is tuned better than its peers. A trial is
-judged by one metric on the validation split, mean over the study's folds and seeds, before
-calibration; no test case is scored. Where there are several folds or seeds, a trial that is worse
-than the median after some of them is given up (pruned).
+Every method gets the same number of trials, so that the comparison is fair. The objective is one
+metric on the validation split, mean over the study's folds and seeds, before calibration; no test
+case is scored. With several folds or seeds, a trial that is worse than the median after some of
+them is pruned.
 
-Trials are kept in `search.db` in the study's folder. What was stopped goes on; with one worker to
-the same trials, since the next settings depend on nothing but the finished ones.
+Trials are stored in `search.db` in the study's folder. An interrupted search continues; with one
+worker it reaches the same trials, since the next settings depend on the finished trials only.
 """
 
 from __future__ import annotations
@@ -23,39 +23,40 @@ from agfnet.config import RangeConfig, SearchConfig, StudyConfig, TrainConfig
 from agfnet.errors import AgfnetError, ConfigError, RunError
 from agfnet.inference.predictions import read_predictions
 from agfnet.metrics.summary import LOWER_IS_BETTER, METRICS
-from agfnet.study.collect import Progress
-from agfnet.study.execute import execute
-from agfnet.study.plan import Run, Study, plain, slug
-from agfnet.study.settings import build, lay_over
-from agfnet.study.work import VAL, result
+from agfnet.study.executors import execute
+from agfnet.study.executors.job import VAL, metrics_file
+from agfnet.study.plan import Run, Study
+from agfnet.study.results import Progress
+from agfnet.study.settings import as_values, build, overlay, slug
 
 if TYPE_CHECKING:
     import optuna
 
 STORAGE = "search.db"
-INTERRUPTED = "interrupted"  # attribute of a study: numbers of trials that were begun anew
-ERROR = "error"  # attribute of a trial
+INTERRUPTED = "interrupted"  # attribute of an Optuna study: numbers of trials that were restarted
+REQUEST = "asked"  # attribute of an Optuna study: what the search was started with
+ERROR = "error"  # attribute of an Optuna trial
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """Settings that were tried for a method."""
+    """One trial of settings for a method."""
 
     method: str
     state: str
     """`complete`, `pruned` or `failed`."""
     value: float
-    """The metric; nan unless complete."""
+    """Value of the metric; nan unless complete."""
     parameters: dict[str, Any]
     error: str = ""
 
 
 def run_search(study: Study, config: StudyConfig, *, progress: Progress) -> list[Trial]:
-    """Try settings until every method has its trials; returns all of them.
+    """Run trials until every method has the number requested; return all of them.
 
     Raises:
         ConfigError: Optuna is not installed.
-        RunError: the search was begun with other parameters.
+        RunError: The search was started with other parameters.
     """
     try:
         import optuna
@@ -64,35 +65,35 @@ def run_search(study: Study, config: StudyConfig, *, progress: Progress) -> list
     assert study.file.search is not None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = optuna.storages.RDBStorage(f"sqlite:///{(study.out / STORAGE).absolute()}")
-    found: list[Trial] = []
-    in_all = study.file.search.trials * len(study.methods)
+    trials: list[Trial] = []
+    total = study.file.search.trials * len(study.methods)
     try:
         for method in study.methods:
             search = _open(study, study.file.search, method, storage)
-            while (left := study.file.search.trials - len(_past(search))) > 0:
-                progress(len(found) + len(_past(search)), in_all)
-                _batch(study, config, search, method, min(left, config.workers))
-            found += [_trial(method, one) for one in _past(search)]
-            progress(len(found), in_all)
+            while (remaining := study.file.search.trials - len(_ended(search))) > 0:
+                progress(len(trials) + len(_ended(search)), total)
+                _run_batch(study, config, search, method, min(remaining, config.workers))
+            trials += [_trial(method, frozen) for frozen in _ended(search)]
+            progress(len(trials), total)
     finally:
         storage.engine.dispose()
-    return found
+    return trials
 
 
-def best(trials: Sequence[Trial], metric: str) -> dict[str, Trial]:
-    """The best complete trial of each method that has one."""
+def best_trials(trials: Sequence[Trial], metric: str) -> dict[str, Trial]:
+    """Return the best complete trial of each method that has one."""
     sign = 1 if metric in LOWER_IS_BETTER else -1
-    found: dict[str, Trial] = {}
+    best: dict[str, Trial] = {}
     for trial in sorted(trials, key=lambda trial: sign * trial.value):
         if trial.state == "complete":
-            found.setdefault(trial.method, trial)
-    return found
+            best.setdefault(trial.method, trial)
+    return best
 
 
 def _open(
     study: Study, search: SearchConfig, method: str, storage: optuna.storages.BaseStorage
 ) -> optuna.Study:
-    """Optuna's study of a method; trials that were stopped are put first in the queue."""
+    """Open Optuna's study of a method; trials that were interrupted are queued first."""
     import optuna
 
     lower = search.metric in LOWER_IS_BETTER
@@ -103,18 +104,18 @@ def _open(
         direction="minimize" if lower else "maximize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
     )
-    asked = {
-        "parameters": plain(search)["parameters"],
+    request = {
+        "parameters": as_values(search)["parameters"],
         "metric": search.metric,
-        "runs": [plain(run.config) for run in study.runs if run.method == method],
+        "runs": [as_values(run.config) for run in study.runs if run.method == method],
     }
-    asked = json.loads(json.dumps(asked))
-    if opened.user_attrs.get("asked", asked) != asked:
+    request = json.loads(json.dumps(request))
+    if opened.user_attrs.get(REQUEST, request) != request:
         raise RunError(
-            f"{study.out / STORAGE}: the search of {method} was begun with other settings, "
+            f"{study.out / STORAGE}: the search of {method} was started with other settings, "
             "parameters, metric or seeds; give the study another `out`"
         )
-    opened.set_user_attr("asked", asked)
+    opened.set_user_attr(REQUEST, request)
     for trial in opened.get_trials(states=[optuna.trial.TrialState.RUNNING]):
         opened.set_user_attr(INTERRUPTED, [*_interrupted(opened), trial.number])
         opened.tell(trial.number, state=optuna.trial.TrialState.FAIL)
@@ -126,8 +127,8 @@ def _interrupted(search: optuna.Study) -> list[int]:
     return list(search.user_attrs.get(INTERRUPTED, []))
 
 
-def _past(search: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Trials that came to an end of their own."""
+def _ended(search: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Return the finished trials, without those that were interrupted."""
     interrupted = _interrupted(search)
     return [
         trial
@@ -136,75 +137,83 @@ def _past(search: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     ]
 
 
-def _batch(
+def _run_batch(
     study: Study, config: StudyConfig, search: optuna.Study, method: str, count: int
 ) -> None:
-    """Try `count` settings at the same time, fold by fold and seed by seed."""
+    """Run `count` trials at the same time, fold by fold and seed by seed."""
     import optuna
 
     assert study.file.search is not None
-    asked = study.file.search
-    spaces = {name: _space(given) for name, given in asked.parameters.items()}
-    alive: list[optuna.Trial] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        for _ in range(count):
-            search.sampler = optuna.samplers.TPESampler(
-                seed=100_003 * asked.seed + len(_past(search)) + len(alive),
-                constant_liar=count > 1,
-            )
-            alive.append(search.ask(spaces))
-    scores: dict[int, list[float]] = {trial.number: [] for trial in alive}
+    metric = study.file.search.metric
+    active = _ask(study.file.search, search, count)
+    scores: dict[int, list[float]] = {trial.number: [] for trial in active}
     blocks = [run for run in study.runs if run.method == method]
     for step, block in enumerate(blocks):
         runs = {}
-        for trial in list(alive):
+        for trial in list(active):
             try:
-                runs[trial.number] = _run(study, block, decoded(trial.params))
-            except AgfnetError as error:  # settings that do not go together
-                alive.remove(trial)
-                _give_up(search, trial, str(error))
+                runs[trial.number] = _run(study, block, _decode(trial.params))
+            except AgfnetError as error:  # settings that contradict each other
+                active.remove(trial)
+                _fail(search, trial, str(error))
         errors = {run.name: error for run, error in execute(list(runs.values()), config)}
-        for trial in list(alive):
+        for trial in list(active):
             run = runs[trial.number]
-            value = math.nan if errors[run.name] else _score(run, asked.metric)
+            value = math.nan if errors[run.name] else _score(run, metric)
             scores[trial.number].append(value)
             mean = math.fsum(scores[trial.number]) / len(scores[trial.number])
             if not math.isfinite(mean):
-                alive.remove(trial)
-                _give_up(search, trial, errors[run.name] or f"{asked.metric} is not defined")
+                active.remove(trial)
+                _fail(search, trial, errors[run.name] or f"{metric} is not defined")
                 continue
             trial.report(mean, step)
             if step + 1 == len(blocks):
                 search.tell(trial, mean)
             elif trial.should_prune():
-                alive.remove(trial)
+                active.remove(trial)
                 search.tell(trial, state=optuna.trial.TrialState.PRUNED)
 
 
-def _give_up(search: optuna.Study, trial: optuna.Trial, error: str) -> None:
+def _ask(config: SearchConfig, search: optuna.Study, count: int) -> list[optuna.Trial]:
+    """Draw the settings of new trials; each draw has a seed that depends on the trials before."""
+    import optuna
+
+    spaces = {name: _space(values) for name, values in config.parameters.items()}
+    trials: list[optuna.Trial] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        for _ in range(count):
+            search.sampler = optuna.samplers.TPESampler(
+                seed=100_003 * config.seed + len(_ended(search)) + len(trials),
+                constant_liar=count > 1,
+            )
+            trials.append(search.ask(spaces))
+    return trials
+
+
+def _fail(search: optuna.Study, trial: optuna.Trial, error: str) -> None:
     import optuna
 
     trial.set_user_attr(ERROR, error.splitlines()[0])
     search.tell(trial, state=optuna.trial.TrialState.FAIL)
 
 
-def _space(given: RangeConfig | list[Any]) -> optuna.distributions.BaseDistribution:
+def _space(values: RangeConfig | list[Any]) -> optuna.distributions.BaseDistribution:
     from optuna.distributions import (
         CategoricalDistribution,
         FloatDistribution,
         IntDistribution,
     )
 
-    if isinstance(given, list):
-        return CategoricalDistribution([json.dumps(choice) for choice in given])
-    if isinstance(given.low, int) and isinstance(given.high, int):
-        return IntDistribution(given.low, given.high, log=given.log)
-    return FloatDistribution(given.low, given.high, log=given.log)
+    if isinstance(values, list):
+        return CategoricalDistribution([json.dumps(choice) for choice in values])
+    if isinstance(values.low, int) and isinstance(values.high, int):
+        return IntDistribution(values.low, values.high, log=values.log)
+    return FloatDistribution(values.low, values.high, log=values.log)
 
 
-def decoded(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Optuna's parameters as changes of settings: choices are kept as JSON."""
+def _decode(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return Optuna's parameters as changes of settings; choices are stored as JSON."""
     return {
         name: json.loads(value) if isinstance(value, str) else value
         for name, value in parameters.items()
@@ -212,9 +221,9 @@ def decoded(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run(study: Study, block: Run, parameters: dict[str, Any]) -> Run:
-    """A run of the study with other settings; the same settings have the same folder."""
+    """Return a run with other settings; equal settings share a folder."""
     where = f"{study.path}: search"
-    values = lay_over(plain(block.config), parameters, TrainConfig, where)
+    values = overlay(as_values(block.config), parameters, TrainConfig, where)
     digest = hashlib.blake2b(json.dumps(parameters, sort_keys=True).encode(), digest_size=4)
     name = block.name.replace(slug(block.method), f"{slug(block.method)}-{digest.hexdigest()}", 1)
     config = replace(build(TrainConfig, values, where), name=name)
@@ -222,18 +231,18 @@ def _run(study: Study, block: Run, parameters: dict[str, Any]) -> Run:
 
 
 def _score(run: Run, metric: str) -> float:
-    cases = read_predictions(result(run, VAL).with_name("predictions.csv")).labelled()
+    cases = read_predictions(metrics_file(run, VAL).with_name("predictions.csv")).labelled()
     return METRICS[metric](cases.probabilities, cases.target)
 
 
-def _trial(method: str, found: optuna.trial.FrozenTrial) -> Trial:
+def _trial(method: str, frozen: optuna.trial.FrozenTrial) -> Trial:
     names = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-    state = names[found.state.name]
-    complete = state == "complete" and found.value is not None
+    state = names[frozen.state.name]
+    complete = state == "complete" and frozen.value is not None
     return Trial(
         method=method,
         state=state,
-        value=float(found.value) if complete else math.nan,  # type: ignore[arg-type]
-        parameters=decoded(found.params),
-        error=str(found.user_attrs.get(ERROR, "")),
+        value=float(frozen.value) if complete else math.nan,  # type: ignore[arg-type]
+        parameters=_decode(frozen.params),
+        error=str(frozen.user_attrs.get(ERROR, "")),
     )

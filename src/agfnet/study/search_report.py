@@ -1,4 +1,4 @@
-"""What a search leaves: all trials, the best settings as YAML, and a page with its history."""
+"""Write the results of a search: all trials, the best settings as YAML, and a report."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from agfnet.report.page import Section, drawing, page, table
 from agfnet.study.plan import Study
 from agfnet.study.plots import search_history
 from agfnet.study.report import REPORT, TABLES
-from agfnet.study.search import Trial, best
-from agfnet.study.tables import figure, title
+from agfnet.study.search import Trial, best_trials
+from agfnet.study.tables import format_number, metric_title
 
 BEST = "best.yaml"
 HEADER = f"""# Best settings of each method on validation cases, {{metric}}. Add them to the changes
@@ -30,15 +30,15 @@ HEADER = f"""# Best settings of each method on validation cases, {{metric}}. Add
 
 
 def write_search(study: Study, trials: Sequence[Trial]) -> Path:
-    """Write `tables/search.{csv,json,svg}`, `best.yaml` and `report.html`; returns the page."""
+    """Write `tables/search.{csv,json,svg}`, `best.yaml` and `report.html`; return its path."""
     assert study.file.search is not None
     metric = study.file.search.metric
     folder = study.out / TABLES
-    chosen = best(trials, metric)
+    best = best_trials(trials, metric)
     write_text(folder / "search.csv", _csv(trials))
     rows = [asdict(t) | {"value": t.value if math.isfinite(t.value) else None} for t in trials]
     write_json(folder / "search.json", {"note": NOTICE, "metric": metric, "trials": rows})
-    settings = {method: trial.parameters for method, trial in chosen.items()}
+    settings = {method: trial.parameters for method, trial in best.items()}
     text = HEADER.format(metric=metric) + yaml.safe_dump(settings, sort_keys=False)
     write_text(study.out / BEST, text)
     values = {
@@ -52,21 +52,21 @@ def write_search(study: Study, trials: Sequence[Trial]) -> Path:
         Section("trials", "All trials", _table(trials, metric)),
     ]
     lead = "".join(
-        f"<p>{escape(method)}: {escape(title(metric))} {figure(trial.value)} with "
-        f"{escape(described(trial.parameters))}</p>"
-        for method, trial in chosen.items()
+        f"<p>{escape(method)}: {escape(metric_title(metric))} {format_number(trial.value)} with "
+        f"{escape(describe_settings(trial.parameters))}</p>"
+        for method, trial in best.items()
     )
     lead += (
-        '<p class="soft">Judged on validation cases alone, which also chose the epoch: these '
-        "numbers are better than those of new cases will be.</p>"
+        '<p class="soft">Measured on the validation cases that also selected the epoch: these '
+        "figures are optimistic for new cases.</p>"
     )
     path = study.out / REPORT
     write_text(path, page(f"{study.path.stem}: search", lead, parts))
     return path
 
 
-def described(parameters: dict[str, Any]) -> str:
-    """Settings in one line."""
+def describe_settings(parameters: dict[str, Any]) -> str:
+    """Format settings in one line."""
     return ", ".join(f"{name} {_short(value)}" for name, value in parameters.items())
 
 
@@ -76,10 +76,16 @@ def _short(value: Any) -> str:
 
 def _table(trials: Sequence[Trial], metric: str) -> str:
     rows = [
-        (trial.method, trial.state, figure(trial.value), described(trial.parameters), trial.error)
+        (
+            trial.method,
+            trial.state,
+            format_number(trial.value),
+            describe_settings(trial.parameters),
+            trial.error,
+        )
         for trial in trials
     ]
-    head = ("Method", "Outcome", title(metric), "Settings", "Error")
+    head = ("Method", "Outcome", metric_title(metric), "Settings", "Error")
     return table("Trials", head, rows, words=True)
 
 

@@ -1,10 +1,11 @@
-"""Settings from a mapping: dotted names laid over one another, every name and value checked."""
+"""Settings from mappings: apply changes by dotted name, and check every name and value."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import is_dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -20,10 +21,10 @@ Values = dict[str, Any]
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that occurs twice, where YAML silently takes the last."""
+    """A YAML loader that refuses a key that occurs twice; YAML silently takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping; an error names the place of the second key."""
+        """Return the mapping; the error names the line of the second key."""
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
@@ -36,106 +37,128 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> Values:
-    """A YAML file that holds a mapping.
+    """Read a YAML file that holds a mapping.
 
     Raises:
-        ConfigError: it cannot be read, is no YAML, or holds something else.
+        ConfigError: It cannot be read, is no YAML, or holds something else.
     """
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); name a YAML file") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(
             f"{path}: cannot be read as YAML: {' '.join(str(error).split())}"
         ) from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise ConfigError(f"{path}: holds no mapping; expected `name: value` lines")
-    return found
+    return content
 
 
-def lay_over(values: Values, changes: Mapping[Any, Any], kind: Any, where: str) -> Values:
-    """Values with changes by dotted name; a group of settings may also be given as a mapping.
+def overlay(values: Values, changes: Mapping[Any, Any], kind: Any, where: str) -> Values:
+    """Return values with changes by dotted name; a group of settings may also be a mapping.
 
-    A mapping from names to groups, as `data.modalities`, is replaced by a mapping; a list of names
-    keeps those.
+    A mapping from names to groups, such as `data.modalities`, is replaced by a mapping, and reduced
+    to some of its groups by a list of names.
 
     Args:
-        values: what is there; stays as it is.
-        changes: dotted name to value.
-        kind: the dataclass whose fields the values are.
-        where: begins the message of an error.
+        values: Values to change; not modified.
+        changes: Dotted name to value.
+        kind: Dataclass whose fields the values are.
+        where: Prefix of error messages: the file and the section.
 
     Raises:
-        ConfigError: there is no setting of a name.
+        ConfigError: A name is no setting.
     """
     result = copy.deepcopy(values)
     for dotted, value in changes.items():
-        place, inner = result, kind
+        group, inner = result, kind
         *groups, name = str(dotted).split(".")
-        for group in groups:
-            inner = _member(inner, group, f"{where}: {dotted}")
-            place = place.setdefault(group, {})
-            if not isinstance(place, dict):
-                raise ConfigError(f"{where}: {dotted}: {group} has no settings of its own")
-        inner = _member(inner, name, f"{where}: {dotted}")
-        inner, entry = _group(inner), _group(_entry(inner))
-        if is_dataclass(inner) and isinstance(value, Mapping):
-            value = lay_over(place.get(name) or {}, value, inner, f"{where}: {dotted}")
-        elif is_dataclass(entry) and isinstance(value, Mapping):
-            value = {
-                key: lay_over({}, given or {}, entry, f"{where}: {dotted}.{key}")
-                if isinstance(given, Mapping | None)
-                else given
-                for key, given in value.items()
-            }
-        elif is_dataclass(inner) and value is None and name in place:
+        for part in groups:
+            inner = _member_type(inner, part, f"{where}: {dotted}")
+            group = group.setdefault(part, {})
+            if not isinstance(group, dict):
+                raise ConfigError(f"{where}: {dotted}: {part} is not a group of settings")
+        inner = _dataclass_of(_member_type(inner, name, f"{where}: {dotted}"))
+        if is_dataclass(inner) and value is None and name in group:
             continue  # a heading with nothing below it
-        elif is_dataclass(entry) and isinstance(value, list):
-            known = place.get(name) or {}
-            for key in value:
-                if key not in known:
-                    raise ConfigError(f"{where}: {dotted}: no {key!r}; {near(str(key), known)}")
-            value = {key: known[key] for key in value}
-        place[name] = value
+        group[name] = _overlaid(group.get(name), value, inner, f"{where}: {dotted}")
     return result
 
 
+def _overlaid(before: Any, value: Any, kind: Any, where: str) -> Any:
+    """Return the new value of one setting of a type."""
+    entry = _dataclass_of(_entry_type(kind))
+    if is_dataclass(kind) and isinstance(value, Mapping):
+        return overlay(before or {}, value, kind, where)
+    if is_dataclass(entry) and isinstance(value, Mapping):
+        return {
+            key: overlay({}, group or {}, entry, f"{where}.{key}")
+            if isinstance(group, Mapping | None)
+            else group
+            for key, group in value.items()
+        }
+    if is_dataclass(entry) and isinstance(value, list):
+        known = before or {}
+        for key in value:
+            if key not in known:
+                raise ConfigError(f"{where}: no {key!r}; {near(str(key), known)}")
+        return {key: known[key] for key in value}
+    return value
+
+
 def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
-    """A dataclass from values whose names `lay_over` has checked.
+    """Build a dataclass from values whose names `overlay` has checked.
 
     Raises:
-        ConfigError: a value is of the wrong kind, out of range, or missing.
+        ConfigError: A value is of the wrong type, out of range, or missing.
     """
     try:
         return TypeAdapter(kind).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        given = "" if first["type"] == "missing" else f", not {first['input']!r}"
-        raise ConfigError(f"{where}: {name}: {first['msg']}{given}") from error
+        value = "" if first["type"] == "missing" else f", not {first['input']!r}"
+        raise ConfigError(f"{where}: {name}: {first['msg']}{value}") from error
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def _member(kind: Any, name: str, where: str) -> Any:
-    """Type of a setting of a group."""
-    kind = _group(kind)
+def as_values(config: object) -> Values:
+    """Return settings as nested mappings of plain values."""
+    return asdict(config)  # type: ignore[call-overload]
+
+
+def refuse_names(names: Iterable[str], values: Mapping[str, Any], where: str) -> None:
+    """Raise ConfigError for the first of these names among the values: the study decides them."""
+    for name in names:
+        if name in values:
+            raise ConfigError(f"{where}.{name}: the study decides it; leave it out")
+
+
+def slug(text: str) -> str:
+    """Return a name in lower case with hyphens, for folders and files."""
+    return re.sub(r"[^\w.]+", "-", text.casefold()).strip("-.")
+
+
+def _member_type(kind: Any, name: str, where: str) -> Any:
+    """Return the type of a setting of a group."""
+    kind = _dataclass_of(kind)
     if is_dataclass(kind):
         known = get_type_hints(kind)
         if name not in known:
             raise ConfigError(f"{where}: no setting {name!r}; {near(name, known)}")
         return known[name]
-    return _entry(kind)
+    return _entry_type(kind)
 
 
-def _group(kind: Any) -> Any:
-    """The dataclass of an alternative, as `SearchConfig | None`; other types as they are."""
+def _dataclass_of(kind: Any) -> Any:
+    """Return the dataclass of a union such as `SearchConfig | None`; other types unchanged."""
     if not isinstance(kind, UnionType):
         return kind
-    return next((one for one in get_args(kind) if is_dataclass(one)), kind)
+    return next((option for option in get_args(kind) if is_dataclass(option)), kind)
 
 
-def _entry(kind: Any) -> Any:
-    """Type of the values of a mapping; Any of anything else."""
+def _entry_type(kind: Any) -> Any:
+    """Return the type of the values of a mapping; Any for other types."""
     return get_args(kind)[1] if get_origin(kind) is dict else Any

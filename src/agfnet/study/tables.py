@@ -1,4 +1,4 @@
-"""The tables of a study as text: Markdown, LaTeX, CSV and JSON, one set per setting and table."""
+"""Tables of a study as text: Markdown, LaTeX, CSV and JSON, one set per setting and table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,15 @@ from agfnet import NOTICE
 from agfnet.files import write_json, write_text
 from agfnet.metrics.summary import LOWER_IS_BETTER
 from agfnet.report.wording import MEANINGS
-from agfnet.study.collect import Cell, Section
-from agfnet.study.plan import slug
+from agfnet.study.results import Cell, Section
+from agfnet.study.settings import slug
 
 DASH = "—"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """A table to be read; the second line of a cell is set smaller where that is possible."""
+    """A table for readers; the second line of a cell is set in a smaller font if possible."""
 
     title: str
     head: tuple[str, ...]
@@ -32,15 +32,15 @@ class Grid:
 
 
 def grids(section: Section) -> list[Grid]:
-    """Values, differences from the reference, and ranks."""
-    found = [_values(section)]
+    """Return the tables of values, of differences from the reference, and of ranks."""
+    tables = [_values(section)]
     if len(section.methods) > 1:
-        found += [_differences(section), _ranks(section)]
-    return found
+        tables += [_differences(section), _ranks(section)]
+    return tables
 
 
 def verdicts(section: Section) -> list[str]:
-    """What the differences say, one sentence per metric."""
+    """Summarise the differences, one sentence per metric."""
     sentences = []
     for metric in section.metrics:
         groups: dict[str, list[str]] = {}
@@ -53,47 +53,46 @@ def verdicts(section: Section) -> list[str]:
             if word in groups
         ]
         if noise := groups.get("within noise"):
-            parts.append(
-                f"not told apart from {section.reference} (within noise): {', '.join(noise)}"
-            )
+            parts.append(f"no significant difference from {section.reference}: {', '.join(noise)}")
         if parts:
-            sentences.append(f"{title(metric)}: {'; '.join(parts)}.")
+            sentences.append(f"{metric_title(metric)}: {'; '.join(parts)}.")
     return sentences
 
 
-def title(metric: str) -> str:
-    """A metric in words."""
+def metric_title(metric: str) -> str:
+    """Name of a metric in words."""
     return MEANINGS[metric].title if metric in MEANINGS else metric
 
 
-def headed(metric: str) -> str:
-    """A metric in few words, with the better direction: `ECE ↓`."""
-    words, _, more = title(metric).rstrip(")").partition(" (")
-    return f"{more if more.isupper() else words} {'↓' if metric in LOWER_IS_BETTER else '↑'}"
+def metric_header(metric: str) -> str:
+    """Short name of a metric with its better direction, such as `ECE ↓`."""
+    words, _, abbreviation = metric_title(metric).rstrip(")").partition(" (")
+    name = abbreviation if abbreviation.isupper() else words
+    return f"{name} {'↓' if metric in LOWER_IS_BETTER else '↑'}"
 
 
-def figure(value: float, *, signed: bool = False) -> str:
-    """A number in three decimals; a dash where undefined."""
+def format_number(value: float, *, signed: bool = False) -> str:
+    """Format a number with three decimals; a dash where undefined."""
     if not math.isfinite(value):
         return DASH
     return f"{value:+.3f}" if signed else f"{value:.3f}"
 
 
-def p_value(p: float) -> str:
-    """A p in words."""
+def format_p(p: float) -> str:
+    """Format a p value."""
     if not math.isfinite(p):
         return f"p {DASH}"
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def seeds_note(section: Section) -> str:
-    """What chance the intervals speak of."""
+    """State the population for which the intervals hold."""
     counts = {cell.seeds for cell in section.cells.values()}
     patients = f"{section.patients} patients, {section.cases} cases"
     if counts <= {1}:
         return (
-            f"{patients}; one seed: the intervals hold for new patients and these very networks, "
-            "not for networks trained anew."
+            f"{patients}; one seed: the intervals hold for new patients and these trained "
+            "networks, not for networks trained with other seeds."
         )
     text = f"{patients}; the intervals hold for new patients and new seeds."
     if len(counts) > 1:
@@ -102,7 +101,7 @@ def seeds_note(section: Section) -> str:
 
 
 def write_tables(section: Section, folder: Path) -> list[Path]:
-    """Write NAME.md, .tex, .csv and .json of a section."""
+    """Write the Markdown, LaTeX, CSV and JSON files of a section; return their paths."""
     name = file_name(section)
     tables = grids(section)
     write_text(folder / f"{name}.md", markdown(section.title, tables, verdicts(section)))
@@ -113,27 +112,27 @@ def write_tables(section: Section, folder: Path) -> list[Path]:
 
 
 def file_name(section: Section) -> str:
-    """Name of a section's files."""
+    """File name of a section, without extension."""
     return "-".join(filter(None, [slug(section.setting), slug(section.table)]))
 
 
 def markdown(heading: str, tables: Sequence[Grid], sentences: Sequence[str]) -> str:
-    """The tables of a section for a README or a wiki."""
+    """Format the tables of a section as Markdown."""
 
     def row(cells: Sequence[str]) -> str:
         return "| " + " | ".join(c.replace("|", "\\|").replace("\n", "<br>") for c in cells) + " |"
 
     parts = [f"# {heading}", f"> {NOTICE}"]
-    for one in tables:
-        rules = "|" + "---|" * len(one.head)
-        lines = "\n".join([row(one.head), rules, *map(row, one.rows)])
-        parts += [f"## {one.title}", lines, one.note]
+    for table in tables:
+        rules = "|" + "---|" * len(table.head)
+        lines = "\n".join([row(table.head), rules, *map(row, table.rows)])
+        parts += [f"## {table.title}", lines, table.note]
     if sentences:
-        parts += ["## In words", "\n".join(f"- {sentence}" for sentence in sentences)]
+        parts += ["## Summary", "\n".join(f"- {sentence}" for sentence in sentences)]
     return "\n\n".join(parts) + "\n"
 
 
-LATEX = {
+LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
     "%": r"\%",
@@ -155,18 +154,18 @@ LATEX = {
 
 
 def latex(tables: Sequence[Grid], name: str) -> str:
-    """The tables of a section for a paper, no wider than its text."""
+    """Format the tables of a section as LaTeX, no wider than the text of the page."""
     parts = [f"% {NOTICE}\n% Needs \\usepackage{{booktabs,graphicx}}."]
-    for number, one in enumerate(tables, start=1):
-        lines = [" & ".join(map(_latex_cell, row)) + r" \\" for row in one.rows]
+    for number, table in enumerate(tables, start=1):
+        lines = [" & ".join(map(_latex_cell, row)) + r" \\" for row in table.rows]
         rows = "\n\\addlinespace\n".join(lines)
         parts.append(
             "\\begin{table}\n\\centering\\footnotesize\n"
-            f"\\caption{{{escape(one.title)}. {escape(one.note)} {escape(NOTICE)}}}\n"
+            f"\\caption{{{escape(table.title)}. {escape(table.note)} {escape(NOTICE)}}}\n"
             f"\\label{{tab:{name}-{number}}}\n"
             "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{"
-            f"\\begin{{tabular}}{{l{'r' * (len(one.head) - 1)}}}\n\\toprule\n"
-            + " & ".join(_latex_cell(text.replace(" ", "\n", 1)) for text in one.head)
+            f"\\begin{{tabular}}{{l{'r' * (len(table.head) - 1)}}}\n\\toprule\n"
+            + " & ".join(_latex_cell(text.replace(" ", "\n", 1)) for text in table.head)
             + f" \\\\\n\\midrule\n{rows}\n\\bottomrule\n\\end{{tabular}}}}\n\\end{{table}}"
         )
     return "\n\n".join(parts) + "\n"
@@ -179,13 +178,13 @@ def _latex_cell(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX sets as it is."""
+    """Escape the characters that are special in LaTeX."""
     text = re.sub(r"(?<![\w.])-(?=\d)", "\u2212", text)
-    return "".join(LATEX.get(letter, letter) for letter in text).replace("\u2212", "$-$")
+    return "".join(LATEX_ESCAPES.get(letter, letter) for letter in text).replace("\u2212", "$-$")
 
 
 def as_csv(section: Section) -> str:
-    """One row per method and metric."""
+    """Format a section as CSV, one row per method and metric."""
     text = io.StringIO()
     rows = [_flat(cell) for cell in section.cells.values()]
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
@@ -195,7 +194,7 @@ def as_csv(section: Section) -> str:
 
 
 def as_json(section: Section) -> dict[str, Any]:
-    """All numbers of a section."""
+    """Return all numbers of a section as JSON values."""
     return {
         "note": NOTICE,
         "setting": section.setting,
@@ -219,65 +218,66 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _rows(
+    section: Section, methods: Iterable[str], text_of: Callable[[Cell], str]
+) -> tuple[tuple[str, ...], ...]:
+    """Return one row per method, with a text for each metric; a dash without a finished seed."""
+    cells = section.cells
+    return tuple(
+        (method, *(text_of(c) if (c := cells.get((method, m))) else DASH for m in section.metrics))
+        for method in methods
+    )
+
+
+def _header(section: Section) -> tuple[str, ...]:
+    return ("Method", *map(metric_header, section.metrics))
+
+
 def _values(section: Section) -> Grid:
-    def shown(cell: Cell | None) -> str:
-        if cell is None:
-            return DASH
+    def text_of(cell: Cell) -> str:
         spread = f" ± {cell.sd:.3f}" if math.isfinite(cell.sd) else ""
-        return f"{figure(cell.value)}{spread}\n{figure(cell.low)} to {figure(cell.high)}"
+        interval = f"{format_number(cell.low)} to {format_number(cell.high)}"
+        return f"{format_number(cell.value)}{spread}\n{interval}"
 
     return Grid(
         title=f"Results: {section.title}",
-        head=("Method", *map(headed, section.metrics)),
-        rows=tuple(
-            (method, *(shown(section.cells.get((method, metric))) for metric in section.metrics))
-            for method in section.methods
-        ),
+        head=_header(section),
+        rows=_rows(section, section.methods, text_of),
         note="Mean over seeds ± standard deviation over single runs; below, the 95 % interval. "
         + seeds_note(section),
     )
 
 
 def _differences(section: Section) -> Grid:
-    def shown(cell: Cell | None) -> str:
-        if cell is None or not math.isfinite(cell.difference):
+    def text_of(cell: Cell) -> str:
+        if not math.isfinite(cell.difference):
             return DASH
-        low, high = (figure(x, signed=True) for x in (cell.difference_low, cell.difference_high))
-        told = f", {cell.verdict}" if cell.verdict in ("better", "worse") else ""
-        return (
-            f"{figure(cell.difference, signed=True)}{told}\n{low} to {high}, {p_value(cell.p_holm)}"
+        difference, low, high = (
+            format_number(number, signed=True)
+            for number in (cell.difference, cell.difference_low, cell.difference_high)
         )
+        verdict = f", {cell.verdict}" if cell.verdict in ("better", "worse") else ""
+        return f"{difference}{verdict}\n{low} to {high}, {format_p(cell.p_holm)}"
 
     return Grid(
         title=f"Difference from {section.reference}: {section.title}",
-        head=("Method", *map(headed, section.metrics)),
-        rows=tuple(
-            (method, *(shown(section.cells.get((method, metric))) for metric in section.metrics))
-            for method in section.methods
-            if method != section.reference
-        ),
-        note="On the same cases and seeds, with the 95 % interval; p is adjusted for all methods "
-        "of a column (Holm), the interval is not. A difference is within noise unless the adjusted "
-        "p is below 0.05: that is no proof that there is none.",
+        head=_header(section),
+        rows=_rows(section, [m for m in section.methods if m != section.reference], text_of),
+        note="On the same cases and seeds, with the 95 % interval. p is adjusted for the number of "
+        "methods (Holm); the interval is not. A difference with an adjusted p of 0.05 or more is "
+        "within noise, which does not prove that there is no difference.",
     )
 
 
 def _ranks(section: Section) -> Grid:
-    rows = [
-        (
-            method,
-            *(
-                figure(cell.rank) if (cell := section.cells.get((method, metric))) else DASH
-                for metric in section.metrics
-            ),
-        )
-        for method in section.methods
-    ]
-    friedman = tuple(p_value(section.friedman[metric]) for metric in section.metrics)
+    friedman = tuple(format_p(section.friedman[metric]) for metric in section.metrics)
     return Grid(
         title=f"Average ranks: {section.title}",
-        head=("Method", *map(headed, section.metrics)),
-        rows=(*rows, ("Friedman test", *friedman)),
-        note=f"Over {section.runs} runs that every method has, 1 is best. The test takes the runs "
-        "as independent; those that share patients are not, so read it as a description.",
+        head=_header(section),
+        rows=(
+            *_rows(section, section.methods, lambda cell: format_number(cell.rank)),
+            ("Friedman test", *friedman),
+        ),
+        note=f"Over the {section.runs} runs that every method has; 1 is the best. The test assumes "
+        "independent runs. Runs that share patients are not, so it is descriptive only.",
     )

@@ -1,4 +1,4 @@
-"""AGFnet with one part changed at a time: what an ablation compares."""
+"""Variants of AGFnet for ablations, each with one part changed."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def reconstruction(**changes: Any) -> Variant:
 
 
 def modality_dropout(probability: float) -> Variant:
-    """Change how often training takes a view as missing."""
+    """Change the probability that training treats a modality as missing."""
     return lambda base: replace(base, optim=replace(base.optim, modality_dropout=probability))
 
 
 def shared(base: TrainConfig) -> TrainConfig:
-    """One backbone for all views."""
+    """Share one backbone among all modalities."""
     backbone = replace(base.model.backbone, shared=True)
     return replace(base, model=replace(base.model, backbone=backbone))
 
 
 def concatenation(base: TrainConfig) -> TrainConfig:
-    """The plainest peer."""
+    """Replace AGFnet by the simplest baseline."""
     return replace(base, model=replace(base.model, method="concatenation"))
 
 
@@ -69,5 +69,5 @@ VARIANTS: dict[str, Variant] = {
     "more modality dropout": modality_dropout(0.3),
     "missing view rebuilt": fusion(rebuild_missing=True),
 }
-"""Name to change of a base setting. The first is the base itself; the next four take away the
-parts that the paper names; the rest are the choices inside them."""
+"""Name to change of the base settings. The first is the base itself; the next four remove parts
+that the paper names; the others change choices inside these parts."""

@@ -1,4 +1,4 @@
-"""Doing one run of a study: what is done already, what is left, and what went wrong."""
+"""One run as a job: its state, the work that remains, and its error."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from agfnet.training.fit import differences, fit, record
 
 State = Literal["finished", "begun", "not begun"]
 VAL: Literal["val"] = "val"
-FAILED = "error.log"  # in the run folder, gone after a success
+ERROR_LOG = "error.log"  # in the run folder; deleted after a success
 
 
 def state(run: Run) -> State:
-    """How far a run is.
+    """Return the state of a run.
 
     Raises:
-        RunError: its folder holds a run with other settings.
+        RunError: Its folder holds a run with other settings.
     """
     file = run.folder / "config.yaml"
     if not file.is_file():
@@ -42,42 +42,45 @@ def state(run: Run) -> State:
             f"{run.folder}: holds a run with other settings ({', '.join(changed)}); give the study "
             "another `out`, or delete the folder to do the run again"
         )
-    done = all(result(run, name).is_file() for name in (*run.tables, *run.evaluate))
+    done = all(metrics_file(run, name).is_file() for name in (*run.tables, *run.evaluate))
     return "finished" if done else "begun"
 
 
-def result(run: Run, table: str) -> Path:
-    """The file that says that a run was scored on a table."""
+def metrics_file(run: Run, table: str) -> Path:
+    """Path of the metrics of a run on a table; the file exists once the run was scored there."""
     return run.folder / "evaluation" / table / "metrics.json"
 
 
 def attempt(run: Run) -> str | None:
-    """Do what is left of a run.
+    """Do the work that remains of a run.
 
     Returns:
-        What went wrong, in one line, with the whole in `error.log` of the run folder; None if it is
-        finished.
+        The error in one line, with its traceback in `error.log` of the run folder; None if the run
+        is finished.
 
     Raises:
-        KeyboardInterrupt: it was stopped; nothing is wrong.
+        KeyboardInterrupt: The run was stopped; nothing is wrong with it.
     """
     try:
         complete(run)
     except Exception as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):  # how training says that it was stopped
+        if isinstance(error.__cause__, KeyboardInterrupt):  # how training reports Ctrl-C
             raise KeyboardInterrupt from error
-        return fail(run, error)
-    (run.folder / FAILED).unlink(missing_ok=True)
+        return write_error(run, error)
+    (run.folder / ERROR_LOG).unlink(missing_ok=True)
     return None
 
 
 def complete(run: Run) -> None:
-    """Train, calibrate and score, from where it was stopped; a trial is scored as it validates."""
+    """Train, calibrate and score a run, continuing after an interruption.
+
+    A trial of a search is trained and scored on validation cases only.
+    """
     scoring = replace(run.scoring, run=str(run.folder))
     if run.tables == (VAL,):
         fit(replace(run.config, resume=True), progress=False)
         evaluate_run(replace(scoring, split=VAL))
-    elif not result(run, TEST).is_file():
+    elif not metrics_file(run, TEST).is_file():
         data = run.config.data
         table = read_split(
             data.cases, modalities=tuple(data.modalities), fold=data.fold, check_files=False
@@ -85,43 +88,44 @@ def complete(run: Run) -> None:
         require_split(table, TEST)  # before hours of training, not after
         train_and_evaluate(replace(run.config, resume=True), scoring=scoring, bar=False)
     for name, cases in run.evaluate.items():
-        if not result(run, name).is_file():
-            evaluate_run(replace(scoring, cases=cases, name=name, split=part(run, cases)))
+        if not metrics_file(run, name).is_file():
+            split = split_to_score(run, cases)
+            evaluate_run(replace(scoring, cases=cases, name=name, split=split))
 
 
-def part(run: Run, cases: str) -> Literal["test"] | None:
-    """The part of a further table to score: its test split, or all of it if it has none."""
+def split_to_score(run: Run, cases: str) -> Literal["test"] | None:
+    """Return `test` for a further table with a split, and None (all cases) for one without."""
     table = read_cases(cases, modalities=tuple(run.config.data.modalities), check_files=False)
     return "test" if any(case.split for case in table) else None
 
 
-def fail(run: Run, error: BaseException) -> str:
-    """Keep an error in the run folder; returns its first line."""
+def write_error(run: Run, error: BaseException) -> str:
+    """Write an error to the run folder; return its first line."""
     line = (str(error).splitlines() or [""])[0] or type(error).__name__
     details = "".join(traceback.format_exception(error))
-    write_text(run.folder / FAILED, f"{line}\n\n{details}")
+    write_text(run.folder / ERROR_LOG, f"{line}\n\n{details}")
     return line
 
 
 def failure(run: Run) -> str | None:
-    """What went wrong in another process; None if the run is finished."""
+    """Return the error of a run that another process did; None if the run is finished."""
     if state(run) == "finished":
         return None
     with contextlib.suppress(OSError):
-        return (run.folder / FAILED).read_text(encoding="utf-8").splitlines()[0]
-    return "its process ended without a word (out of memory?)"
+        return (run.folder / ERROR_LOG).read_text(encoding="utf-8").splitlines()[0]
+    return "its process ended without an error message (out of memory?)"
 
 
-def work(run: Run, cpus: int | None, folder: str) -> str | None:
-    """`attempt` in a process of its own.
+def attempt_in_process(run: Run, cpus: int | None, folder: str) -> str | None:
+    """Call `attempt` in a new process.
 
     Args:
-        run: what to do.
-        cpus: threads to compute with; PyTorch's own number if None.
-        folder: where relative paths of the study begin.
+        run: The run to do.
+        cpus: Number of threads; PyTorch's default if None.
+        folder: Working directory, to which paths in the study are relative.
     """
     os.chdir(folder)
     if cpus is not None:
         torch.set_num_threads(cpus)
-    (run.folder / FAILED).unlink(missing_ok=True)
+    (run.folder / ERROR_LOG).unlink(missing_ok=True)
     return attempt(run)

@@ -1,4 +1,4 @@
-"""Runs as tasks of a Ray cluster (`agfnet[cluster]`). Nothing is reported to anyone."""
+"""Execute runs as tasks of a Ray cluster (`agfnet[cluster]`), without telemetry."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 
 from agfnet.config import StudyConfig
 from agfnet.errors import ConfigError
+from agfnet.study.executors.job import attempt_in_process
 from agfnet.study.plan import Run
-from agfnet.study.work import work
 
-QUIET = {
+ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no telemetry
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a task without GPUs sees what its machine shows
-    "RAY_worker_niceness": "0",  # as this process, not as an afterthought of the machine
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a task without reserved GPUs may use all
+    "RAY_worker_niceness": "0",  # the priority of this process
 }
-STORE = 100 * 2**20  # bytes of shared memory: only settings and error lines pass through it
+OBJECT_STORE = 100 * 2**20  # bytes of shared memory: only settings and errors are passed
 
 
 def on_ray(runs: Sequence[Run], config: StudyConfig) -> Iterator[tuple[Run, str | None]]:
-    """Do runs as tasks, as many at a time as the cluster has room for.
+    """Execute runs as tasks, at the same time as far as the cluster has room.
 
     Raises:
         ConfigError: Ray is not installed, or there is no cluster at the address.
     """
-    os.environ.update(QUIET)  # read when ray is imported
+    os.environ.update(ENVIRONMENT)  # read when ray is imported
     try:
         import ray
     except ImportError as error:
@@ -35,7 +35,7 @@ def on_ray(runs: Sequence[Run], config: StudyConfig) -> Iterator[tuple[Run, str 
             "executor: ray is not installed; pip install 'agfnet[cluster]'"
         ) from error
     cpus = config.cpus or 1
-    local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": STORE} | (
+    local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": OBJECT_STORE} | (
         {"num_cpus": config.workers * cpus} if config.workers > 1 else {}
     )
     try:
@@ -48,7 +48,7 @@ def on_ray(runs: Sequence[Run], config: StudyConfig) -> Iterator[tuple[Run, str 
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(f"address: no Ray cluster at {config.address}: {error}") from error
     try:
-        task = ray.remote(num_cpus=cpus, num_gpus=config.gpus, max_retries=0)(work)
+        task = ray.remote(num_cpus=cpus, num_gpus=config.gpus, max_retries=0)(attempt_in_process)
         folder = str(Path.cwd())
         tasks = {task.remote(run, cpus, folder): run for run in runs}
         while tasks:
@@ -56,7 +56,7 @@ def on_ray(runs: Sequence[Run], config: StudyConfig) -> Iterator[tuple[Run, str 
             run = tasks.pop(done)
             try:
                 yield run, ray.get(done)
-            except ray.exceptions.RayError as error:  # its process was killed, or its machine lost
+            except ray.exceptions.RayError as error:  # process killed or machine lost
                 yield run, (str(error).splitlines() or ["its process ended"])[0]
     finally:
         ray.shutdown()

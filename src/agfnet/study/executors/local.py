@@ -1,0 +1,73 @@
+"""Execute runs on this machine: in this process, or in several."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from threading import Thread
+
+import torch
+
+from agfnet.config import StudyConfig
+from agfnet.study.executors.job import attempt, attempt_in_process, failure
+from agfnet.study.plan import Run
+
+
+def one_by_one(runs: Sequence[Run], config: StudyConfig) -> Iterator[tuple[Run, str | None]]:
+    """Execute runs in this process."""
+    threads = torch.get_num_threads()
+    try:
+        for run in runs:
+            torch.set_num_threads(config.cpus or threads)
+            yield run, attempt(run)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def in_processes(runs: Sequence[Run], config: StudyConfig) -> Iterator[tuple[Run, str | None]]:
+    """Execute each run in a new process, so that a crash cannot harm the other runs.
+
+    Closing the iterator ends the processes; the next study continues their runs after their last
+    epoch.
+    """
+    cpus = config.cpus or max(1, (os.cpu_count() or 1) // config.workers)
+    waiting = deque(runs)
+    working: dict[int, tuple[SpawnProcess, Run]] = {}
+    try:
+        while waiting or working:
+            while waiting and len(working) < config.workers:
+                run = waiting.popleft()
+                process = get_context("spawn").Process(
+                    target=_run_in_child, args=(run, cpus, str(Path.cwd())), name=run.name
+                )
+                process.start()
+                working[process.sentinel] = process, run
+            for sentinel in connection.wait(list(working)):
+                assert isinstance(sentinel, int)
+                process, run = working.pop(sentinel)
+                process.join()
+                yield run, failure(run)
+    finally:
+        for process, _ in working.values():
+            process.kill()
+            process.join()
+
+
+def _run_in_child(run: Run, cpus: int, folder: str) -> None:
+    """Ignore Ctrl-C, which is for the parent: it then ends this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+    attempt_in_process(run, cpus, folder)
+
+
+def _end_with_parent() -> None:
+    """End with the parent: without it nothing holds the lock, and another study may run this."""
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)

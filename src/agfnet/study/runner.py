@@ -1,0 +1,122 @@
+"""Run a study: from its file to finished runs, tables and a report."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from agfnet import NOTICE
+from agfnet.config import StudyConfig, place
+from agfnet.errors import ConfigError, RunError
+from agfnet.study.cohorts import make_cohorts
+from agfnet.study.executors import execute
+from agfnet.study.executors.job import ERROR_LOG, state
+from agfnet.study.locks import locked
+from agfnet.study.plan import Study, read_study
+from agfnet.study.report import write_study
+from agfnet.study.search import best_trials, run_search
+from agfnet.study.search_report import BEST, describe_settings, write_search
+from agfnet.study.tables import format_number, metric_title
+from agfnet.terminal import bar, say, show_table
+
+LOCKS = "locks"
+
+
+def run_study(config: StudyConfig) -> None:
+    """Do the remaining runs of a study, and write its tables.
+
+    Raises:
+        ConfigError: The file or the settings are wrong.
+        RunError: Runs failed (the tables are written nevertheless), a folder holds a run with
+            other settings, another study is at work in the folder, or this one was stopped.
+    """
+    whole = read_study(config.file)
+    study = select_shard(whole, config.only)
+    if config.dry_run:
+        show_runs(study)
+        return
+    try:
+        with locked(study.out / LOCKS, [run.name for run in study.runs]):
+            make_cohorts(study.cohorts)
+            if study.file.search is not None:
+                search_settings(study, config)
+                return
+            failed = do_runs(study, config)
+            if study is whole:
+                with bar("tables") as progress:
+                    page = write_study(study, list(failed), progress=progress)
+                say(f"Report: {page}. {NOTICE}")
+    except KeyboardInterrupt as stop:
+        raise RunError("stopped; run the same command again to continue") from stop
+    if failed:
+        lines = [f"  {name}: {error}" for name, error in failed.items()]
+        raise RunError(
+            f"{len(failed)} of {len(study.runs)} runs failed (details in {ERROR_LOG} of the run "
+            "folder; run the same command to try again):\n" + "\n".join(lines)
+        )
+
+
+def select_shard(study: Study, shard: str | None) -> Study:
+    """Return the study with the runs of one shard (`i/n`) only; unchanged if None."""
+    if shard is None:
+        return study
+    i, n = place(shard, "only")
+    if study.file.search is not None:
+        raise ConfigError("only: a search cannot be divided into shards; use workers or Ray")
+    return replace(study, runs=study.runs[i - 1 :: n])
+
+
+def do_runs(study: Study, config: StudyConfig) -> dict[str, str]:
+    """Do all runs that are not finished; return the name and error of each that failed."""
+    remaining = [run for run in study.runs if state(run) != "finished"]
+    say(f"{len(study.runs)} runs, {len(study.runs) - len(remaining)} of them finished.")
+    failed: dict[str, str] = {}
+    with bar("runs") as progress:
+        start = time.monotonic()
+        if remaining:
+            progress(0, len(remaining))
+        for number, (run, error) in enumerate(execute(remaining, config), start=1):
+            progress(number, len(remaining))
+            prefix = f"[{number}/{len(remaining)}] {run.name}"
+            if error is None:
+                seconds = time.monotonic() - start
+                say(f"{prefix} finished, {seconds:.0f} s since the start")
+            else:
+                failed[run.name] = error
+                say(f"{prefix} failed: {error}", error=True)
+    return failed
+
+
+def search_settings(study: Study, config: StudyConfig) -> None:
+    """Search settings for each method, and show the best."""
+    assert study.file.search is not None
+    with bar("trials") as progress:
+        trials = run_search(study, config, progress=progress)
+    page = write_search(study, trials)
+    metric = study.file.search.metric
+    rows = [
+        [method, format_number(trial.value), describe_settings(trial.parameters)]
+        for method, trial in best_trials(trials, metric).items()
+    ]
+    counts = {name: sum(t.state == name for t in trials) for name in ("pruned", "failed")}
+    heading = f"Best of {len(trials)} trials on validation cases"
+    show_table(["method", metric_title(metric), "settings"], rows, heading)
+    if any(counts.values()):
+        say(f"{counts['pruned']} trials were pruned, {counts['failed']} failed.")
+    say(f"Wrote {study.out / BEST}. Report: {page}. {NOTICE}")
+
+
+def show_runs(study: Study) -> None:
+    """List the runs of a study with their states."""
+    columns = ["run", "method", "fold", "seed", "setting", "state"]
+    rows = [
+        [r.name, r.method, "" if r.fold is None else r.fold, r.seed, r.setting, state(r)]
+        for r in study.runs
+    ]
+    used = [i for i in range(len(columns)) if any(str(row[i]) for row in rows)]
+    show_table([columns[i] for i in used], [[row[i] for i in used] for row in rows])
+    finished = sum(row[-1] == "finished" for row in rows)
+    say(f"{len(rows)} runs, {finished} of them finished.")
+    if study.file.search is not None:
+        trials = study.file.search.trials
+        say(f"A search: these are the runs of one trial; each method gets {trials} trials.")
