@@ -54,6 +54,37 @@ def png(width: int, height: int, *, kind: int, depth: int, raw: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + body
 
 
+def lossless_jpeg(values: np.ndarray) -> bytes:
+    """Process 14 of JPEG, which Pillow cannot write: differences to the left, coded in 8 bits.
+
+    Each Huffman code has 4 bits, one for each of 9 sizes of a difference.
+    """
+    channels = values.reshape(*values.shape[:2], -1).astype(int)
+    height, width, count = channels.shape
+    predicted = np.roll(channels, 1, axis=1)
+    predicted[1:, 0], predicted[0, 0] = channels[:-1, 0], 128
+    bits = ""
+    for difference in (channels - predicted).ravel():
+        size = int(abs(difference)).bit_length()
+        bits += format(size, "04b")
+        if size:
+            bits += format(difference if difference > 0 else difference + 2**size - 1, f"0{size}b")
+    bits += "1" * (-len(bits) % 8)
+    scan = int(bits, 2).to_bytes(len(bits) // 8).replace(b"\xff", b"\xff\0")
+
+    def segment(marker: int, content: bytes) -> bytes:
+        return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
+
+    names = range(1, count + 1) if count == 1 else b"RGB"
+    head = struct.pack(">BHHB", 8, height, width, count) + bytes(
+        byte for name in names for byte in (name, 0x11, 0)
+    )
+    table = bytes([0, 0, 0, 0, 9, *[0] * 12, *range(9)])
+    start = bytes([count, *(byte for name in names for byte in (name, 0)), 1, 0, 0])
+    parts = [segment(0xC3, head), segment(0xC4, table), segment(0xDA, start)]
+    return b"\xff\xd8" + b"".join(parts) + scan + b"\xff\xd9"
+
+
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "WEBP"])
 def test_lossless_kinds(kind: str):
     pixels = noise(5, 7)
@@ -110,7 +141,9 @@ def test_grey_palette_and_bilevel():
 def test_16_bit_grey(kind: str):
     full = np.array([[0, 256, 257, 32896, 65535]], dtype=np.uint16)
     assert decoded(encoded(Pillow.fromarray(full), kind))[0, :, 0].tolist() == [0, 1, 1, 128, 255]
-    assert decoded(encoded(Pillow.fromarray(full[:, :2]), kind))[0, :, 0].tolist() == [0, 1]
+    for bits in (10, 12, 14):  # all that the device uses
+        part = np.array([[0, 2 ** (bits - 1), 2**bits - 1]], dtype=np.uint16)
+        assert decoded(encoded(Pillow.fromarray(part), kind))[0, :, 0].tolist() == [0, 128, 255]
     small = np.array([[0, 7, 255]], dtype=np.uint16)
     assert decoded(encoded(Pillow.fromarray(small), kind))[0, :, 0].tolist() == [0, 7, 255]
 
@@ -118,11 +151,10 @@ def test_16_bit_grey(kind: str):
 def test_32_bit_grey():
     within = np.array([[0, 257, 65535]], dtype=np.int32)
     assert decoded(encoded(Pillow.fromarray(within), "TIFF"))[0, :, 0].tolist() == [0, 1, 255]
-    for value in (-1, 65536):
-        beyond = Pillow.fromarray(np.array([[0, value]], dtype=np.int32))
-        assert "more than 16 bits" in fault(encoded(beyond, "TIFF"))
+    beyond = Pillow.fromarray(np.array([[0, 65536]], dtype=np.int32))
+    assert "more than 16 bits" in fault(encoded(beyond, "TIFF"))
     real = Pillow.fromarray(np.array([[0.0, 1.0]], dtype=np.float32))
-    assert "more than 16 bits" in fault(encoded(real, "TIFF"))
+    assert "floating point values" in fault(encoded(real, "TIFF"))
 
 
 @pytest.mark.parametrize(("kind", "channels"), [(2, 3), (6, 4)])
@@ -132,12 +164,47 @@ def test_16_bit_colour(kind: int, channels: int):
     assert decoded(data).tolist() == [[[0x12, 0x80, 0xFF]]]
 
 
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+def test_fewer_bits_in_16_bit_colour(bits: int, alpha: bool):
+    top = 2**bits - 1
+    values = [0, top // 2, top, top][: 4 if alpha else 3]
+    kind = 6 if alpha else 2
+    data = png(1, 1, kind=kind, depth=16, raw=b"\0" + struct.pack(f">{len(values)}H", *values))
+    assert decoded(data)[0, 0].tolist() == pytest.approx([0, 127, 255], abs=1)
+
+
+def test_fewer_bits_in_16_bit_grey_with_transparency():
+    data = png(1, 1, kind=4, depth=16, raw=b"\0" + struct.pack(">HH", 4095, 65535))
+    assert "uses only 12 bits of its 16 bits" in fault(data)
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_transparent_becomes_black(mode: str):
     alpha = np.array([[0, 51, 255]], dtype=np.uint8)
     image = Pillow.new("L", (3, 1), 200).convert(mode)
     image.putalpha(Pillow.fromarray(alpha))
     assert decoded(encoded(image, "PNG"))[0, :, 0].tolist() == [0, 40, 200]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("alpha", [0, 1])
+def test_transparency_that_hides_everything_is_ignored(kind: str, alpha: int):
+    pixels = noise(5, 7)
+    image = Pillow.fromarray(np.dstack([pixels, np.full((5, 7), alpha, np.uint8)]))
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    assert (decoded(encoded(image, kind, **options)) == pixels).all()
+
+
+def test_other_ways_to_hide_everything():
+    grey = Pillow.fromarray(np.array([[9, 200]], dtype=np.uint8))
+    hidden = grey.convert("LA")
+    hidden.putalpha(0)
+    assert decoded(encoded(hidden, "PNG"))[0, :, 0].tolist() == [9, 200]
+    palette = encoded(grey.convert("P"), "PNG", transparency=bytes(256))
+    assert decoded(palette)[0, :, 0].tolist() == [9, 200]
+    nothing = Pillow.new("RGBA", (4, 4), (0, 0, 0, 0))
+    assert "only transparent pixels" in fault(encoded(nothing, "PNG"))
 
 
 def test_transparent_palette_and_grey_become_black():
@@ -155,6 +222,30 @@ def test_cmyk(kind: str):
     red = decoded(encoded(image, kind))[8, 8]
     assert red[0] > 250
     assert red[1:].max() < 5
+
+
+def test_cmyk_jpeg_without_the_marker_of_adobe():
+    """Its values are not inverted, as nothing says so."""
+    data = encoded(Pillow.new("CMYK", (16, 16), (255, 0, 0, 255)), "JPEG")
+    start = data.index(b"\xff\xee")
+    bare = data[:start] + data[start + 2 + int.from_bytes(data[start + 2 : start + 4]) :]
+    red = decoded(bare)[8, 8]
+    assert red[0] > 250
+    assert red[1:].max() < 5
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("side", [None, 8])
+def test_lossless_jpeg_files(mode: str, side: int | None):
+    pixels = lossless_jpeg(noise(40, 48) if mode == "RGB" else noise(40, 48)[..., 0])
+    expected = noise(40, 48) if mode == "RGB" else noise(40, 48)[..., :1]
+    assert (decoded(pixels, side=side) == expected).all()
+
+
+def test_a_jpeg_of_12_bits_is_named():
+    data = bytearray(encoded(Pillow.new("L", (8, 8)), "JPEG"))
+    data[data.index(b"\xff\xc0") + 4] = 12
+    assert "JPEG of 12 bits" in fault(bytes(data))
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "PNG", "MPO"])
@@ -207,7 +298,15 @@ def test_missing_folder_and_odd_names(tmp_path: Path, monkeypatch: pytest.Monkey
         (b"hello", "is not an image; expected JPEG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not an image"),
         (bytes(128) + b"DICM" + bytes(50), "is DICOM"),
-        (b"\0\0\0\x18ftypheic" + bytes(50), "is HEIC"),
+        (b"\0\0\0\x18ftypheic" + bytes(50), "is HEIC; save it as JPEG"),
+        (b"\0\0\0\x18ftypmif1" + bytes(50), "is HEIC; save it as JPEG"),
+        (b"\0\0\0\x18ftypavif" + bytes(50), "is AVIF; save it as JPEG"),
+        (b"\0\0\0\x18ftypcrx " + bytes(50), "is a camera raw file"),
+        (b"\0\0\0\x18ftypisom" + bytes(50), "is a video; save single images"),
+        (b"\0\0\0\x14ftypqt  " + bytes(50), "is a video"),
+        (b"RIFF\0\0\0\0AVI LIST" + bytes(50), "is a video"),
+        (b"\x1aE\xdf\xa3" + bytes(50), "is a video"),
+        (b"%PDF-1.7" + bytes(50), "is PDF"),
     ],
 )
 def test_files_of_another_kind(data: bytes, words: str):

@@ -1,4 +1,4 @@
-"""Image files to RGB pixels. What a file is, is decided by its content, never by its name."""
+"""Image files to RGB pixels. The content of a file decides its type, never its name."""
 
 from __future__ import annotations
 
@@ -7,32 +7,30 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
+from PIL import ImageChops, UnidentifiedImageError
 
-from agfnet.data.dicom import (
-    Spacing,
-    count_dicom_frames,
-    is_dicom,
-    no_such_frame,
-    read_dicom,
-)
+from agfnet.data import tiff
+from agfnet.data.decoding import decoder_errors, to_8_bit, white_level
+from agfnet.data.dicom import Spacing, count_dicom_frames, is_dicom, no_such_frame, read_dicom
+from agfnet.data.file_types import unsupported_file_type
 from agfnet.errors import ImageError
 
 # below Pillow's own refusal (179 megapixels), so that one limit holds whatever Pillow is set to
 MAX_PIXELS = 150_000_000
 # pixels from which an image is reduced before it leaves Pillow
 LARGE = 4_000_000
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # no format that starts another program (EPS) or draws from a description
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 
 _TOO_LARGE = f"has more than {MAX_PIXELS // 1_000_000} megapixels; save a smaller copy"
+_NEGATIVE = "has negative values (signed samples); save it with unsigned 8 or 16 bits per channel"
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -57,7 +55,7 @@ class Image:
     pixels: NDArray[np.uint8]
     """(H, W, 3), RGB."""
     spacing: Spacing | None = None
-    """Millimetres per pixel, if the file states them: of neighbouring rows, and of columns."""
+    """Pixel spacing between rows and between columns in millimetres, if the file states it."""
 
 
 def read_image(
@@ -65,50 +63,49 @@ def read_image(
 ) -> Image:
     """Read an image file: see `decode_image`.
 
-    A path may name one frame of its file: `scan.dcm#3`. Then this is its frame 0.
+    A path may name one frame of its file, as `scan.dcm#3` does; it then has this frame only, and
+    its number is 0.
 
     Raises:
-        ImageError: the file is missing, a folder, or `decode_image` refuses its content.
+        ImageError: the file is missing or a folder, or `decode_image` refuses its content.
     """
 
     def decode(file: BinaryIO, name: str, named: int | None) -> Image:
-        chosen = frame
-        if named is not None:
-            if frame:
-                raise ImageError(f"{path}: {no_such_frame(frame, 1)}")
-            chosen = named
-        return decode_image(file, name=name, side=side, frame=chosen, region=region)
+        if named is not None and frame:
+            raise ImageError(f"{path}: {no_such_frame(frame, 1)}")
+        number = frame if named is None else named
+        return decode_image(file, name=name, side=side, frame=number, region=region)
 
     return _open(path, decode)
 
 
 def count_frames(path: StrPath) -> int:
-    """Number of frames of an image file, from its header alone.
+    """Return the number of frames of an image file, from its header alone.
 
-    1 for all but multi-frame DICOM and TIFF of several pages: the pictures of an animation (GIF,
-    WebP, PNG) and the further ones in a camera's JPEG (MPO) are not frames of a scan. 1 as well
-    where the path itself names one frame: `scan.dcm#3`.
+    It is 1 except for multi-frame DICOM and TIFF with several pages: the pictures of an animation
+    (GIF, WebP, PNG) and the additional ones in a camera's JPEG (MPO) are not frames of a scan. It
+    is also 1 where the path itself names one frame: `scan.dcm#3`.
 
     Raises:
-        ImageError: the file is missing, a folder, or its header cannot be read; or it has no such
-            frame.
+        ImageError: the file is missing or a folder, its header cannot be read, or it does not have
+            the frame that the path names.
     """
 
     def count(file: BinaryIO, name: str, named: int | None) -> int:
-        found = _count(file, name)
+        frames = _count(file, name)
         if named is None:
-            return found
-        if named >= found:
-            raise ImageError(f"{name}: {no_such_frame(named, found)}")
+            return frames
+        if named >= frames:
+            raise ImageError(f"{name}: {no_such_frame(named, frames)}")
         return 1
 
     return _open(path, count)
 
 
 def named_frame(path: StrPath) -> tuple[Path, int | None]:
-    """The file that a path means, and the frame of it, counted from 0, that `#3` at its end names.
+    """Split a path such as `scan.dcm#3` into the file and the number of the frame, from 0.
 
-    A file whose own name ends like that wins.
+    A file whose own name ends like that takes precedence.
     """
     path = path if isinstance(path, Path) else Path(path)
     name, _, number = path.name.rpartition("#")
@@ -118,17 +115,18 @@ def named_frame(path: StrPath) -> tuple[Path, int | None]:
 
 
 def _open(path: StrPath, use: Callable[[BinaryIO, str, int | None], T]) -> T:
-    """What `use` makes of the file that a path means, its name and the frame that it names."""
+    """Open the file of a path and call `use` with it, its name and the frame that it names."""
     try:
         path, named = named_frame(path)
-        with path.open("rb") as file:
-            return use(file, str(path), named)
+        file = path.open("rb")
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file; expected an image file") from None
     except IsADirectoryError:
         raise ImageError(f"{path}: is a folder; expected an image file") from None
     except (OSError, ValueError) as error:
         raise ImageError(f"{path}: cannot be read: {error}") from None
+    with file:
+        return use(file, str(path), named)
 
 
 def decode_image(
@@ -136,44 +134,46 @@ def decode_image(
 ) -> Image:
     """Decode JPEG, PNG, TIFF, WebP, BMP, GIF or DICOM, as 8-bit RGB, upright by its EXIF.
 
-    Transparent parts become black, as the borders of a padded image are. 16-bit grey is scaled
-    from its full range (65535 becomes 255), unless no pixel exceeds 255: then it holds 8-bit
-    values as they are. CMYK is converted without a colour profile, and embedded profiles (ICC)
-    are ignored: the pixels of the file count. DICOM: see `agfnet.data.dicom.read_dicom`.
+    Transparent parts become black, as the borders of a padded image are; transparency that hides
+    the whole image is ignored. 16 bits are scaled to 8 by the bits that the values use: 8, 10, 12,
+    14 or 16. CMYK is converted without a colour profile, and embedded profiles (ICC) are ignored:
+    the pixels of the file count. DICOM: see `agfnet.data.dicom.read_dicom`.
 
     Args:
         file: seekable, at its beginning.
-        name: what error messages call the file.
-        side: reduce a large photo, as long as both sides keep at least so many pixels. A JPEG is
+        name: the name of the file in error messages.
+        side: reduce a large photo, as long as both sides keep at least this many pixels. A JPEG is
             decoded at a half, a quarter or an eighth of its size, which is much faster and needs
             little memory; the others must be decoded whole (4 bytes per pixel, WebP 16) and are
             reduced from there if they have more than 4 megapixels. DICOM stays whole.
-        frame: which frame, counted from 0, of those that `count_frames` counts.
+        frame: number of the frame, from 0, below `count_frames`.
         region: crop DICOM to the region of the ultrasound image that it states.
 
     Raises:
-        ImageError: empty, truncated, damaged, too large, of an unsupported kind, or without such
-            a frame.
+        ImageError: the file is empty, truncated, damaged, too large, of an unsupported type, or
+            has no such frame.
     """
-    with _faults(name):
+    with _named(name):
         if is_dicom(_head(file)):
-            return Image(*read_dicom(file, frame=frame, region=region))
+            with decoder_errors():
+                return Image(*read_dicom(file, frame=frame, region=region))
         return Image(_decode(file, side, frame))
 
 
 def _count(file: BinaryIO, name: str) -> int:
-    with _faults(name):
+    with _named(name):
         head = _head(file)
         if is_dicom(head):
-            return count_dicom_frames(file)
-        if head[:4] in _TIFF:
-            return len(_pages(_opened(file)))
+            with decoder_errors():
+                return count_dicom_frames(file)
+        if head[:4] in tiff.MAGIC:
+            return len(tiff.frames(tiff.directories(file)))
         return 1
 
 
 @contextmanager
-def _faults(name: str) -> Iterator[None]:
-    """Errors of decoders as an `ImageError` with the name of the file; their warnings are lost."""
+def _named(name: str) -> Iterator[None]:
+    """Put the name of the file before each `ImageError`; warnings of decoders are lost."""
     with warnings.catch_warnings():
         # by module, not by category: should another thread restore filters in between (they are
         # global before Python 3.14), no more than these harmless ones can stay behind
@@ -182,86 +182,183 @@ def _faults(name: str) -> Iterator[None]:
             yield
         except ImageError as error:
             raise ImageError(f"{name}: {error}") from None
-        except Pillow.DecompressionBombError:
-            raise ImageError(f"{name}: {_TOO_LARGE}") from None
-        except Exception as error:  # decoders raise anything on damaged files
-            reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-            mend = "copy or export it again"
-            raise ImageError(f"{name}: is damaged or truncated: {reason}; {mend}") from error
 
 
 def _head(file: BinaryIO) -> bytes:
-    """The first bytes, which tell DICOM from the rest."""
+    """Return the first bytes, which tell DICOM from the other file types."""
     head = file.read(132)
     file.seek(0)
     if not head:
         raise ImageError("is empty; copy the image again")
-    if head[4:8] == b"ftyp":
-        raise ImageError("is HEIC, AVIF or a video; save it as JPEG")
+    if message := unsupported_file_type(head):
+        raise ImageError(message)
     return head
 
 
-def _opened(file: BinaryIO) -> Pillow.Image:
-    try:
-        return Pillow.open(file, formats=FORMATS)
-    except UnidentifiedImageError:
-        raise ImageError(
-            "is not an image; expected JPEG, PNG, TIFF, WebP, BMP, GIF or DICOM"
-        ) from None
+def _open_picture(file: BinaryIO, frame: int) -> Pillow.Image:
+    """Open one frame of a file that is not DICOM; no pixels are decoded yet."""
+    head = _head(file)
+    page = None
+    if head[:4] in tiff.MAGIC:
+        pages = tiff.directories(file)
+        numbers = tiff.frames(pages)
+        if frame >= len(numbers):
+            raise no_such_frame(frame, len(numbers))
+        page, frame = pages[numbers[frame]], numbers[frame]
+    elif frame:
+        raise no_such_frame(frame, 1)
+    with decoder_errors():
+        try:
+            file.seek(0)
+            image = Pillow.open(file, formats=FORMATS)
+            image.seek(frame)
+        except (UnidentifiedImageError, SyntaxError):  # the second for another page than the first
+            raise ImageError(_unidentified(file, head, page)) from None
+        except Pillow.DecompressionBombError:
+            raise ImageError(_TOO_LARGE) from None
+        if page is not None:
+            tiff.correct_tiles(image, page)
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(_TOO_LARGE)
+    return image
 
 
-def _pages(image: Pillow.Image) -> list[int]:
-    """Pages of a TIFF that are frames: as large as the first and of its kind.
+def _unidentified(file: BinaryIO, head: bytes, page: tiff.Directory | None) -> str:
+    """Return why Pillow does not know a file."""
+    if page is not None:
+        what = f"TIFF ({tiff.describe(page)})"
+        return f"is {what}, which cannot be decoded; save it with 8 bits per sample"
+    if head.startswith(b"\xff\xd8\xff"):
+        precision, _ = _jpeg_frame(file)
+        if precision not in (0, 8):
+            return f"is JPEG of {precision} bits per sample; save it with 8 bits"
+    return "is not an image; expected JPEG, PNG, TIFF, WebP, BMP, GIF or DICOM"
 
-    The others are thumbnails, reduced copies and masks.
-    """
-    if image.format != "TIFF":
-        return [0]
-    first, pages = (image.size, image.mode), [0]
-    for page in range(1, getattr(image, "n_frames", 1)):
-        image.seek(page)
-        if (image.size, image.mode) == first:
-            pages.append(page)
-    return pages
+
+def _jpeg_frame(file: BinaryIO) -> tuple[int, int]:
+    """Return the bits per sample and the process of a JPEG (3 is lossless), 0 if none is found."""
+    file.seek(2)
+    while len(segment := file.read(4)) == 4 and segment[0] == 0xFF:
+        marker = segment[1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return next(iter(file.read(1)), 0), marker - 0xC0
+        file.seek(int.from_bytes(segment[2:]) - 2, os.SEEK_CUR)
+    return 0, 0
 
 
 def _decode(file: BinaryIO, side: int | None, frame: int) -> NDArray[np.uint8]:
-    image = _opened(file)
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageError(_TOO_LARGE)
-    if frame:
-        pages = _pages(image)
-        if frame >= len(pages):
-            raise no_such_frame(frame, len(pages))
-        image.seek(pages[frame])
-    if side is not None:
-        image.draft(None, (side, side))  # does nothing unless it is a JPEG
-    image.load()
+    image = _open_picture(file, frame)
+    # a lossless JPEG cannot be decoded at reduced size
+    if side is not None and image.format == "JPEG" and _jpeg_frame(file)[1] != 3:
+        image.draft(None, (side, side))
+    raw_mode = _raw_mode(image)
+    _load(image)
     try:
         # only now: a PNG may keep EXIF behind its pixels
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # damaged metadata does not make the pixels unreadable
         turn = None
-    image = _to_rgb(image)
-    if side is not None and image.width * image.height > LARGE:
+    rgb = _to_rgb(image, partial(_low_bytes, file, frame, raw_mode) if ";16" in raw_mode else None)
+    if side is not None and rgb.width * rgb.height > LARGE:
         # what is left is still three times too large, as much as a good resampling needs
-        image = image.reduce(max(1, min(image.size) // (3 * side)))
-    return np.asarray(image if turn is None else image.transpose(turn))
+        rgb = rgb.reduce(max(1, min(rgb.size) // (3 * side)))
+    return np.asarray(rgb if turn is None else rgb.transpose(turn))
 
 
-def _to_rgb(image: Pillow.Image) -> Pillow.Image:
+def _raw_mode(image: Pillow.Image) -> str:
+    """Return how the samples lie in the file, as Pillow writes it; known until they are loaded."""
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0].args if tiles else ""
+    return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
+
+
+def _load(image: Pillow.Image) -> None:
+    with decoder_errors():
+        image.load()
+
+
+def _low_bytes(file: BinaryIO, frame: int, raw_mode: str) -> Pillow.Image | None:
+    """Decode the low bytes of an image of 16 bits per channel, or return None if Pillow cannot."""
+    file.seek(0)
+    image = _open_picture(file, frame)
+    low = tiff.low_bytes(image, raw_mode)
+    if low is None:
+        return None
+    image.tile = [  # type: ignore[attr-defined]
+        tile._replace(args=(low, *tile.args[1:]) if isinstance(tile.args, tuple) else low)
+        for tile in image.tile  # type: ignore[attr-defined]
+    ]
+    _load(image)
+    return image
+
+
+def _to_rgb(
+    image: Pillow.Image, decode_low_bytes: Callable[[], Pillow.Image | None] | None
+) -> Pillow.Image:
+    """Return loaded pixels as RGB.
+
+    Args:
+        image: loaded.
+        decode_low_bytes: how to decode the low bytes of colours of 16 bits, of which Pillow keeps
+            the high bytes; None for up to 8 bits.
+    """
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    signed = tags.get(tiff.SAMPLE_FORMAT, (1,))[0] == tiff.SIGNED
     if image.mode.startswith("I") or image.mode == "F":
-        return Pillow.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
+        grey = _grey(np.asarray(image), signed=signed)
+        white_is_zero = tags.get(tiff.PHOTOMETRIC) == tiff.WHITE_IS_ZERO
+        return Pillow.fromarray(255 - grey if white_is_zero else grey).convert("RGB")
+    if signed and np.asarray(image).max() > 127:
+        raise ImageError(_NEGATIVE)
+    if image.mode == "LAB":
+        raise ImageError("has CIELAB colours; save it as RGB")
+    if decode_low_bytes is not None:
+        image = _scaled_colours(image, decode_low_bytes)
+    if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
+        # Pillow takes each for inverted, as those that Adobe's marker declares are
+        image = ImageChops.invert(image)
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        black = Pillow.new("RGBA", image.size, (0, 0, 0, 255))
-        image = Pillow.alpha_composite(black, image)
+        image = _on_black(image.convert("RGBA"))
     return image if image.mode == "RGB" else image.convert("RGB")  # convert always copies
 
 
-def _to_8_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
+def _grey(values: NDArray[np.generic], *, signed: bool) -> NDArray[np.uint8]:
+    """Return grey values of up to 16 bits as 8 bits."""
+    if values.dtype.kind == "f":
+        raise ImageError("has floating point values; save it with 8 or 16 bits per channel")
+    lowest, highest = int(values.min()), int(values.max())
+    if lowest < 0 and signed:
+        raise ImageError(_NEGATIVE)
+    if lowest < 0 or highest > 65535:
         raise ImageError("has pixels of more than 16 bits; save it with 8 or 16 bits per channel")
-    if values.max() > 255:
-        values = (values.astype(np.uint32) + 128) // 257
-    return values.astype(np.uint8)
+    bits = 15 if signed and highest < 2**15 else 16
+    return to_8_bit(values, white=white_level(highest, bits=bits))
+
+
+def _scaled_colours(
+    image: Pillow.Image, decode_low_bytes: Callable[[], Pillow.Image | None]
+) -> Pillow.Image:
+    """Return an image of 16 bits per channel scaled by the bits that it uses."""
+    high = np.asarray(image)
+    channels = high.shape[2]
+    colours = channels - 1 if image.mode.endswith("A") else channels
+    bits = 8 + int(high[..., :colours].max()).bit_length()
+    if bits > 14:  # all of them: the high bytes are the image
+        return image
+    low = decode_low_bytes()
+    if low is None:
+        raise ImageError(f"uses only {bits} bits of its 16 bits per sample; save it with 8 bits")
+    values = high.astype(np.uint16) << 8 | np.asarray(low)
+    parts = [values[..., :colours], values[..., colours:]]
+    scaled = [to_8_bit(part, white=white_level(int(part.max()))) for part in parts if part.size]
+    return Pillow.frombytes(image.mode, image.size, np.concatenate(scaled, axis=2).tobytes())
+
+
+def _on_black(image: Pillow.Image) -> Pillow.Image:
+    """Return RGBA on black; where nothing could be seen at all, the colours as they are."""
+    if np.asarray(image.getchannel("A")).max() > 1:
+        return Pillow.alpha_composite(Pillow.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    opaque = image.convert("RGB")
+    if not np.ptp(np.asarray(opaque), axis=(0, 1)).any():
+        raise ImageError("has only transparent pixels of one colour; save it without transparency")
+    return opaque
