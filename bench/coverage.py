@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.special import softmax
@@ -23,11 +23,9 @@ from agfnet.config import CalibrationConfig
 from agfnet.evaluation.evaluate import evaluate
 from agfnet.files import write_json
 from agfnet.inference.predictions import Predictions
-from agfnet.metrics.bootstrap import patient_bootstrap
-from agfnet.metrics.calibration import CERTAINTY
-from agfnet.metrics.delong import area_interval, delong
-from agfnet.metrics.discrimination import DISCRIMINATION
-from agfnet.metrics.summary import METRICS, accuracy
+from agfnet.metrics.bootstrap import Interval, bootstrap
+from agfnet.metrics.delong import auc_interval
+from agfnet.metrics.summary import summary
 
 CLASSES = ("a", "b", "c", "d")
 SHARE = np.array([0.4, 0.3, 0.2, 0.1])
@@ -56,17 +54,20 @@ def cohort(rng: np.random.Generator, patients: int, most: int) -> Predictions:
 def intervals(most: int, patients: int, trials: int, resamples: int) -> dict[str, float]:
     """Coverage of the interval of each metric, and of one that forgets the patients."""
     rng = np.random.default_rng(most)
-    metrics = METRICS | DISCRIMINATION | CERTAINTY
     truth = evaluate(cohort(rng, 150_000, most), resamples=1)
+    del truth["n"]
     held: dict[str, list[bool]] = defaultdict(list)
     for trial in range(trials):
         cases = cohort(rng, patients, most)
         found = evaluate(cases, resamples=resamples, seed=trial)
-        for name in metrics:
+        for name in truth:
             held[name].append(_holds(found[name]["low"], found[name]["high"], truth[name]["value"]))
-        alone = patient_bootstrap(
-            _without_patients(cases), {"x": accuracy}, resamples=resamples, seed=trial
-        )["x"]
+        alone = bootstrap(
+            cases.lesion_id,
+            summary(cases.probabilities, cases.target, ["accuracy"]),
+            resamples=resamples,
+            seed=trial,
+        )["accuracy"]
         held["accuracy, lesions resampled"].append(
             _holds(alone.low, alone.high, truth["accuracy"]["value"])
         )
@@ -77,18 +78,14 @@ def areas(most: int, patients: int, trials: int) -> dict[str, float]:
     """Coverage of DeLong's interval of the area of class a, and of the one without patients."""
     rng = np.random.default_rng(100 + most)
 
-    def area(
-        cases: Predictions, patient: np.ndarray[Any, Any] | None
-    ) -> tuple[float, float, float]:
-        score = cases.probabilities[:, 0][None]
-        value, covariance = delong(score, cases.target == 0, patient)
-        return float(value[0]), *area_interval(float(value[0]), float(covariance[0, 0]), LEVEL)
+    def area(cases: Predictions, patient: Sequence[str] | None) -> Interval:
+        return auc_interval(cases.probabilities[:, 0], cases.target == 0, patient)
 
-    truth = area(cohort(rng, 150_000, most), None)[0]
+    truth = area(cohort(rng, 150_000, most), None).value
     held = defaultdict(list)
     for _ in range(trials):
         cases = cohort(rng, patients, most)
-        _, low, high = area(cases, np.array(cases.patient_id))
+        _, low, high = area(cases, cases.patient_id)
         held["AUC, DeLong over patients"].append(_holds(low, high, truth))
         _, low, high = area(cases, None)
         held["AUC, DeLong over lesions"].append(_holds(low, high, truth))
@@ -139,11 +136,6 @@ def promises(most: int, patients: int, trials: int) -> dict[str, tuple[float, fl
 
 def _holds(low: float | None, high: float | None, truth: float) -> bool:
     return low is not None and high is not None and low <= truth <= high
-
-
-def _without_patients(cases: Predictions) -> Predictions:
-    fields = {name: getattr(cases, name) for name in cases.__dataclass_fields__}
-    return Predictions(**(fields | {"patient_id": cases.lesion_id}))
 
 
 def main() -> None:

@@ -20,13 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from agfnet.evaluation.evaluate import evaluate, evaluate_classes
+from agfnet.evaluation.malignant import evaluate_group
+from agfnet.evaluation.subgroups import subgroups
 from agfnet.files import write_json
 from agfnet.inference.predictions import Predictions
-from agfnet.metrics.bootstrap import patient_bootstrap
-from agfnet.metrics.decision_curve import decision_curve
-from agfnet.metrics.operating_points import evaluate_group
-from agfnet.metrics.subgroups import subgroups
-from agfnet.metrics.summary import METRICS
+from agfnet.metrics.bootstrap import bootstrap
+from agfnet.metrics.summary import METRICS, summary
 
 SAMPLED = 3  # resamples of the baseline that are really timed
 TIME, MEMORY = 120.0, 2048.0  # what all files together may take: seconds, MiB
@@ -68,8 +67,7 @@ def files(cases: Predictions, resamples: int) -> dict[str, float]:
         "subgroups.json": seconds(lambda: subgroups(cases, attributes, resamples=resamples)),
         "malignant.json": seconds(
             lambda: evaluate_group(cases, names, validation=cases, resamples=resamples)
-        )
-        + seconds(lambda: decision_curve(cases, names, resamples=resamples)),
+        ),
     }
     found["all files"] = sum(found.values())
     found["memory, MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -97,8 +95,10 @@ def main() -> None:
         return seconds(work) * settings.resamples / SAMPLED
 
     def weighted(names: list[str]) -> float:
-        chosen = {name: METRICS[name] for name in names}
-        return seconds(lambda: patient_bootstrap(cases, chosen, resamples=settings.resamples))
+        statistics = summary(cases.probabilities, target, names)
+        return seconds(
+            lambda: bootstrap(cases.patient_id, statistics, resamples=settings.resamples)
+        )
 
     results = []
     title = f"bootstrap of {settings.rows} rows, {settings.classes} classes"

@@ -17,6 +17,8 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from agfnet.bundle import read_bundle
 from agfnet.config import ExportConfig
 from agfnet.data.splits import require_split
@@ -25,7 +27,7 @@ from agfnet.export.run import answer, export_run
 from agfnet.files import write_json
 from agfnet.inference.onnx_backend import INT8, ONNX
 from agfnet.metrics.bootstrap import paired_bootstrap
-from agfnet.metrics.summary import METRICS
+from agfnet.metrics.summary import summary
 from agfnet.terminal import say, show_table
 from study import row
 
@@ -74,12 +76,12 @@ def measured(run: Path, resamples: int) -> list[dict[str, object]]:
         fp32, int8 = (answer(bundle, file, cases, None) for file in (ONNX, INT8))
     name = f"{run.parent.parent.name}, {run.name}"
     rows: list[dict[str, object]] = []
-    for measure in MEASURES:
-        metric = METRICS[measure]
-        value, base = (metric(part.probabilities, part.target) for part in (int8, fp32))
-        difference = paired_bootstrap(int8, fp32, metric, resamples=resamples)
+    a, b = (summary(part.probabilities, part.target, MEASURES) for part in (int8, fp32))
+    values, bases = (each(np.ones(len(fp32))) for each in (a, b))
+    differences = paired_bootstrap(fp32.patient_id, a, b, resamples=resamples)
+    for measure, difference in differences.items():
         rows.append(
-            row(name, measure, value, base)
+            row(name, measure, values[measure], bases[measure])
             | {
                 "lesions": len(fp32),
                 "difference": difference.value,

@@ -19,11 +19,12 @@ from agfnet.cli import build_parser
 from agfnet.config import TrainConfig
 from agfnet.data.splits import split_cases
 from agfnet.data.table import read_cases, write_cases
+from agfnet.evaluation.compare import paired
 from agfnet.files import write_json
 from agfnet.importing.milk10k import import_milk10k
 from agfnet.inference.predictions import Predictions, read_predictions
 from agfnet.metrics.bootstrap import paired_bootstrap
-from agfnet.metrics.summary import METRICS
+from agfnet.metrics.summary import summary
 from agfnet.study.run import run
 from agfnet.terminal import say, show_table
 
@@ -139,8 +140,11 @@ def compare(root: Path) -> list[dict[str, object]]:
     show_table(["method", "seeds", *SHOWN], printed, "MILK10k, test split, mean ± sd over seeds")
     for (method, seed), table in tables.items():
         if method != BASELINE and (BASELINE, seed) in tables:
-            for metric in ("balanced_accuracy", "macro_auc", "nll"):
-                test = paired_bootstrap(table, tables[BASELINE, seed], METRICS[metric])
+            pair = paired(table, tables[BASELINE, seed])
+            compared = ("balanced_accuracy", "macro_auc", "nll")
+            statistics = [summary(t.probabilities, t.target, compared) for t in (pair.a, pair.b)]
+            tests = paired_bootstrap(pair.a.patient_id, *statistics)
+            for metric, test in tests.items():
                 rows.append(
                     {
                         "name": f"{method} - {BASELINE}, seed {seed}",
@@ -151,12 +155,12 @@ def compare(root: Path) -> list[dict[str, object]]:
                         "p": test.p,
                     }
                 )
-    tests = [row for row in rows if "p" in row]
+    tested = [row for row in rows if "p" in row]
     show_table(
         ["difference", "metric", "value", "low", "high", "p"],
         [
             [r["name"], r["metric"], *(f"{r[k]:+.3f}" for k in ("value", "low", "high", "p"))]
-            for r in tests
+            for r in tested
         ],
         "Paired bootstrap over the same test cases",
     )

@@ -25,7 +25,7 @@ ARROWS = {
     "evaluation": {"calibration", "robustness", "card"},
     "calibration": {"metrics", "inference"},
     "robustness": {"metrics", "explain.compute"},
-    "metrics": {"inference"},
+    "metrics": set(),
     "explain.show": {"explain.compute"},
     "explain.compute": {"inference"},
     "explain": set(),

@@ -1,18 +1,13 @@
-import dataclasses
-
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
 from agfnet.calibration.abstention import (
-    decision_metrics,
     fit_abstention,
     one_per_patient,
-    risk_coverage,
     upper_bound,
 )
 from agfnet.inference.predictions import Predictions
-from agfnet.metrics.summary import METRICS
 
 
 def _cohort(confidence, right, per_patient=1):
@@ -30,22 +25,6 @@ def _drawn(rng, rows):
     """A network that is as often right as it says."""
     confidence = rng.uniform(0.5, 1, rows)
     return _cohort(confidence, rng.random(rows) < confidence)
-
-
-def test_risk_and_coverage_by_hand():
-    cases = _cohort(np.array([0.9, 0.6, 0.8, 0.6]), [True, False, False, True])
-    found = risk_coverage(cases.probabilities, cases.target)
-    np.testing.assert_allclose(found.coverage, [1 / 4, 2 / 4, 1])
-    np.testing.assert_allclose(found.risk, [0, 1 / 2, 2 / 4])
-    np.testing.assert_allclose(found.threshold, [0.9, 0.8, 0.6])
-    assert len(risk_coverage(np.empty((0, 2)), np.empty(0, dtype=int)).risk) == 0
-
-
-def test_the_area_under_it_is_aurc(table):
-    cohort = table(80)
-    found = risk_coverage(cohort.probabilities, cohort.target)
-    area = METRICS["aurc"](cohort.probabilities, cohort.target)
-    assert found.risk.mean() == pytest.approx(area)
 
 
 @pytest.mark.parametrize(("errors", "cases"), [(0, 10), (3, 10), (10, 10), (40, 1000)])
@@ -95,29 +74,3 @@ def test_which_lesion_counts_does_not_depend_on_the_order_of_rows():
     chosen = [set(one_per_patient(t, 3).lesion_id) for t in (cases, turned)]
     assert chosen[0] == chosen[1]
     assert chosen[0] != set(one_per_patient(cases, 4).lesion_id)
-
-
-def test_what_the_decisions_were_worth():
-    cases = dataclasses.replace(
-        _cohort(np.array([0.9, 0.6, 0.8, 0.7]), [True, False, False, True]),
-        prediction_set=np.array([[1, 0], [1, 1], [1, 0], [1, 1]], dtype=bool),
-        abstain=np.array([False, True, False, False]),
-        out_of_distribution=np.array([True, False, False, False]),
-    )
-    found = {
-        name: metric(cases.probabilities, cases.target)
-        for name, metric in decision_metrics(cases).items()
-    }
-    assert found == pytest.approx(
-        {
-            "set_coverage": 3 / 4,
-            "set_size": 6 / 4,
-            "abstained": 1 / 4,
-            "selective_risk": 1 / 3,
-            "out_of_distribution": 1 / 4,
-        }
-    )
-    assert decision_metrics(_cohort(np.array([0.9]), [True])) == {}
-    silent = dataclasses.replace(cases, abstain=np.ones(4, dtype=bool))
-    risk = decision_metrics(silent)["selective_risk"]
-    assert np.isnan(risk(cases.probabilities, cases.target))

@@ -2,12 +2,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from agfnet.bundle import Calibration
 from agfnet.calibration.fit import apply_calibration, fit_calibration, shortcomings
-from agfnet.calibration.scaling import apply_temperature, fit_temperature
+from agfnet.calibration.scaling import fit_temperature
 from agfnet.config import CalibrationConfig
-from agfnet.metrics.summary import nll
+from agfnet.metrics.calibration import nll
 
 CLASSES = tuple(f"class {c}" for c in range(4))
 
@@ -46,7 +47,7 @@ def test_applying_it_gives_the_answers_of_the_calibrated_bundle(table):
     found = fit_calibration(held, CalibrationConfig(risk=0.4))
     answer = apply_calibration(new, found)
     np.testing.assert_allclose(
-        answer.probabilities, apply_temperature(new.probabilities, found.temperature)
+        answer.probabilities, softmax(np.log(new.probabilities) / found.temperature, axis=1)
     )
     assert answer.prediction_set.any(axis=1).all()
     assert 0.8 < answer.prediction_set[np.arange(80), new.target].mean() < 1

@@ -14,9 +14,10 @@ from agfnet.config import CalibrationConfig, EvaluateConfig
 from agfnet.data.table import read_cases
 from agfnet.errors import ConfigError
 from agfnet.evaluation.evaluate import FILES
+from agfnet.evaluation.malignant import grouped
 from agfnet.evaluation.runs import VALIDATION, calibrate_run, evaluate_run
 from agfnet.inference.predictions import read_predictions
-from agfnet.metrics.operating_points import grouped, threshold_for_sensitivity
+from agfnet.metrics.operating_points import threshold_for_sensitivity
 
 
 @pytest.fixture

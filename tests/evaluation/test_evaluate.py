@@ -5,14 +5,28 @@ import warnings
 import numpy as np
 import pytest
 
-from agfnet.evaluation.evaluate import FILES, evaluate, evaluate_classes, result_files
+from agfnet.evaluation.evaluate import (
+    FILES,
+    decision_statistics,
+    evaluate,
+    evaluate_classes,
+    result_files,
+)
 from agfnet.files import write_json
 from agfnet.inference.predictions import Predictions
-from agfnet.metrics.calibration import CERTAINTY
-from agfnet.metrics.discrimination import DISCRIMINATION
-from agfnet.metrics.summary import METRICS, class_auc, confusion, rates
+from agfnet.metrics.calibration import BRIER_PARTS
+from agfnet.metrics.discrimination import MACRO, WEIGHTED, class_auc, confusion, rates
+from agfnet.metrics.summary import METRICS
 
-NAMES = [*METRICS, *DISCRIMINATION, *CERTAINTY]
+BINNED = ("ece_equal_mass", "ece_debiased", "classwise_ece", *BRIER_PARTS)
+NAMES = [
+    *METRICS,
+    "top2_accuracy",
+    "kappa",
+    *(f"macro_{rate}" for rate in MACRO),
+    *(f"weighted_{rate}" for rate in WEIGHTED),
+    *BINNED,
+]
 
 
 def test_the_contract_of_metrics_json(table, tmp_path):
@@ -39,6 +53,48 @@ def test_decisions_of_the_table_are_scored_too(table):
     assert found["set_size"]["value"] == 4
     assert found["selective_risk"]["value"] == pytest.approx(1 - found["accuracy"]["value"])
     assert list(found)[-1] == "n"
+
+
+def test_what_the_decisions_were_worth():
+    cases = Predictions(
+        classes=("a", "b"),
+        lesion_id=tuple("1234"),
+        patient_id=tuple("1234"),
+        label=tuple("abba"),
+        probabilities=np.array([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.7, 0.3]]),
+        prediction_set=np.array([[1, 0], [1, 1], [1, 0], [1, 1]], dtype=bool),
+        abstain=np.array([False, True, False, False]),
+        out_of_distribution=np.array([True, False, False, False]),
+    )
+    ones = np.ones(4)
+    assert decision_statistics(cases)(ones) == pytest.approx(
+        {
+            "set_coverage": 3 / 4,
+            "set_size": 6 / 4,
+            "abstained": 1 / 4,
+            "selective_risk": 1 / 3,
+            "out_of_distribution": 1 / 4,
+        }
+    )
+    plain = dataclasses.replace(cases, prediction_set=None, abstain=None, out_of_distribution=None)
+    assert decision_statistics(plain)(ones) == {}
+    silent = dataclasses.replace(cases, abstain=np.ones(4, dtype=bool))
+    assert np.isnan(decision_statistics(silent)(ones)["selective_risk"])
+
+
+def test_binned_errors_have_intervals_around_their_value_and_above_0(table):
+    for seed in range(5):
+        found = evaluate(table(60, seed=seed), resamples=40)
+        for name in ("ece", *BINNED):
+            entry = found[name]
+            assert 0 <= entry["low"] <= entry["value"] <= entry["high"]
+
+
+def test_one_patient_has_no_interval(table):
+    found = evaluate(table(3, per_patient=3), resamples=10)
+    assert found.pop("n") == 3
+    assert found["accuracy"]["value"] is not None
+    assert {entry[end] for entry in found.values() for end in ("low", "high")} == {None}
 
 
 def test_undefined_is_null(table, tmp_path):
@@ -73,7 +129,7 @@ def test_the_classes_are_those_of_the_confusion_matrix(table):
         assert entry["n"] == expected.cases[c]
         assert entry["sensitivity"]["value"] == expected.sensitivity[c]
         assert entry["specificity"]["value"] == expected.specificity[c]
-        assert entry["ppv"]["value"] == expected.precision[c]
+        assert entry["ppv"]["value"] == expected.ppv[c]
         assert entry["npv"]["value"] == expected.npv[c]
         assert entry["f1"]["value"] == expected.f1[c]
         for name in ("auc", "auc_delong"):

@@ -1,10 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agfnet.errors import DataError
-from agfnet.inference.predictions import Predictions, read_predictions, write_predictions
+from agfnet.inference.predictions import Predictions, align, read_predictions, write_predictions
 
 HEADER = "lesion_id,patient_id,label,predicted,p_a,p_b\n"
 
@@ -135,3 +137,36 @@ def test_a_file_that_is_no_table_is_refused(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="not a UTF-8 CSV"):
         read_predictions(path)
+
+
+def test_rows_and_classes_are_matched_by_name(table):
+    a = table(40, seed=1)
+    mixed = a.select(np.random.default_rng(0).permutation(40))
+    mixed = dataclasses.replace(
+        mixed, classes=mixed.classes[::-1], probabilities=mixed.probabilities[:, ::-1]
+    )
+    b = align(a, mixed)
+    for name in ("classes", "lesion_id", "patient_id", "label"):
+        assert getattr(b, name) == getattr(a, name)
+    np.testing.assert_array_equal(b.probabilities, a.probabilities)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lesion_id": ("L0", "other")}, "'L1'"),
+        ({"patient_id": ("P0", "P7")}, "column patient_id"),
+        ({"label": ("a", "b")}, "column label"),
+        ({"classes": ("a", "c"), "label": ("a", "a")}, "different classes"),
+    ],
+)
+def test_different_cases_are_refused(change, message):
+    a = Predictions(
+        classes=("a", "b"),
+        lesion_id=("L0", "L1"),
+        patient_id=("P0", "P1"),
+        label=("a", "a"),
+        probabilities=np.array([[0.8, 0.2], [0.3, 0.7]]),
+    )
+    with pytest.raises(DataError, match=message):
+        align(a, dataclasses.replace(a, **change))

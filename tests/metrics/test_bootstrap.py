@@ -2,27 +2,28 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
-from agfnet.errors import DataError
-from agfnet.inference.predictions import Predictions
-from agfnet.metrics.bootstrap import Interval, paired_bootstrap, patient_bootstrap, wilson
-from agfnet.metrics.summary import METRICS, accuracy
+from agfnet.metrics.bootstrap import Interval, bootstrap, paired_bootstrap, patient_draws
+from agfnet.metrics.calibration import CENTRES, certainty
+from agfnet.metrics.metric import joined, together, weighted_mean
+from agfnet.metrics.summary import METRICS, summary
 
 
-def _cohort(right: np.ndarray, per_patient: int = 1) -> Predictions:
-    """Two classes; row i is right or wrong as told."""
-    rows = len(right)
-    return Predictions(
-        classes=("a", "b"),
-        lesion_id=tuple(f"L{row}" for row in range(rows)),
-        patient_id=tuple(f"P{row // per_patient}" for row in range(rows)),
-        label=("a",) * rows,
-        probabilities=np.where(right[:, None], [0.8, 0.2], [0.3, 0.7]),
-    )
+def _patients(rows, per_patient=1):
+    return [f"P{row // per_patient}" for row in range(rows)]
+
+
+def _accuracy(right):
+    return together({"x": weighted_mean(np.asarray(right))})
+
+
+def _intervals(cases, **options):
+    return bootstrap(cases.patient_id, summary(cases.probabilities, cases.target), **options)
 
 
 def test_the_interval_holds_the_value(table):
-    found = patient_bootstrap(table(120, per_patient=2), METRICS, resamples=200)
+    found = _intervals(table(120, per_patient=2), resamples=200)
     assert list(found) == list(METRICS)
     for name, (value, low, high) in found.items():
         assert low < high
@@ -32,18 +33,20 @@ def test_the_interval_holds_the_value(table):
 
 def test_the_interval_is_that_of_resampling_rows_when_a_patient_has_one_lesion():
     right = np.arange(100) < 80
-    _, low, high = patient_bootstrap(_cohort(right), {"x": accuracy}, resamples=4000)["x"]
+    _, low, high = bootstrap(_patients(100), _accuracy(right), resamples=4000)["x"]
     assert (low, high) == pytest.approx((0.72, 0.875), abs=0.011)  # binomial quantiles, / 100
 
 
 def test_duplicated_lesions_of_a_patient_add_no_certainty():
     right = np.arange(60) % 3 > 0
-    many = _cohort(np.repeat(right, 5), per_patient=5)
-    naive = _cohort(np.repeat(right, 5))
-    once = _cohort(right)
+    copies = _accuracy(np.repeat(right, 5))
     widths = []
-    for cohort in (many, once, naive):
-        _, low, high = patient_bootstrap(cohort, {"x": accuracy}, resamples=500)["x"]
+    for patients, statistics in (
+        (_patients(300, per_patient=5), copies),
+        (_patients(60), _accuracy(right)),
+        (_patients(300), copies),
+    ):
+        _, low, high = bootstrap(patients, statistics, resamples=500)["x"]
         widths.append(high - low)
     assert widths[0] == pytest.approx(widths[1])
     assert widths[0] > 1.7 * widths[2]
@@ -53,107 +56,129 @@ def test_the_95_percent_interval_covers_the_truth_about_95_times_in_100():
     rng = np.random.default_rng(3)
     covered = 0
     for trial in range(200):
-        patients = rng.beta(4, 2, size=80)  # lesions of a patient resemble each other; mean 2/3
-        right = rng.random((80, 3)) < patients[:, None]
-        found = patient_bootstrap(
-            _cohort(right.ravel(), per_patient=3), {"x": accuracy}, resamples=200, seed=trial
-        )
+        rates = rng.beta(4, 2, size=80)  # lesions of a patient resemble each other; mean 2/3
+        right = rng.random((80, 3)) < rates[:, None]
+        patients = _patients(240, per_patient=3)
+        found = bootstrap(patients, _accuracy(right.ravel()), resamples=200, seed=trial)
         covered += found["x"].low <= 2 / 3 <= found["x"].high
     assert 0.89 <= covered / 200 <= 0.99
 
 
 def test_the_same_seed_gives_the_same_interval(table):
-    first, again, other = (
-        patient_bootstrap(table(), {"x": accuracy}, resamples=50, seed=seed) for seed in (1, 1, 2)
-    )
+    first, again, other = (_intervals(table(), resamples=50, seed=seed) for seed in (1, 1, 2))
     assert first == again != other
 
 
-def test_unlabelled_rows_do_not_count(table):
-    full = table(50)
-    half = Predictions(
-        classes=full.classes,
-        lesion_id=full.lesion_id,
-        patient_id=full.patient_id,
-        label=full.label[:30] + ("",) * 20,
-        probabilities=full.probabilities,
-    )
-    assert patient_bootstrap(half, METRICS, resamples=20) == patient_bootstrap(
-        full.select(range(30)), METRICS, resamples=20
-    )
-
-
 def test_undefined_is_nan(table):
-    one_class = _cohort(np.arange(10) < 5)
-    assert all(map(math.isnan, patient_bootstrap(one_class, METRICS, resamples=20)["macro_auc"]))
-    nothing = patient_bootstrap(table(0), METRICS, resamples=20)
+    one_class = table(10).select(np.flatnonzero(table(10).target == 1))
+    assert all(map(math.isnan, _intervals(one_class, resamples=20)["macro_auc"]))
+    nothing = _intervals(table(0), resamples=20)
     assert all(math.isnan(number) for interval in nothing.values() for number in interval)
 
 
-def test_one_case():
-    found = patient_bootstrap(_cohort(np.array([True])), {"x": accuracy}, resamples=20)
-    assert found == {"x": Interval(1, 1, 1)}
+@pytest.mark.parametrize("rows", [1, 4])
+def test_one_patient_has_values_without_intervals(table, rows):
+    cases = table(rows, per_patient=rows)
+    statistics = joined(
+        summary(cases.probabilities, cases.target), certainty(cases.probabilities, cases.target)
+    )
+    intervals = bootstrap(cases.patient_id, statistics, resamples=20, centres=CENTRES)
+    assert intervals["accuracy"].value == METRICS["accuracy"](cases.probabilities, cases.target)
+    assert np.isnan([interval[1:] for interval in intervals.values()]).all()
+    comparison = paired_bootstrap(cases.patient_id, statistics, statistics, resamples=20)["ece"]
+    assert comparison.value == 0
+    assert np.isnan(comparison[1:]).all()
+
+
+def test_draws_are_patients_with_all_their_cases():
+    draws = np.array(list(patient_draws(["a", "b", "a", "c"], 500, 0)))
+    assert (draws[:, 0] == draws[:, 2]).all()
+    np.testing.assert_array_equal(draws[:, [0, 1, 3]].sum(axis=1), 3)
+    np.testing.assert_allclose(draws.mean(axis=0), 1, atol=0.15)
+
+
+def test_several_statistics_are_computed_once_per_resample():
+    calls = []
+
+    def statistics(weights):
+        calls.append(weights)
+        return {"a": weights.sum(), 7: weights[0]}
+
+    intervals = bootstrap(["p", "q"], statistics, resamples=30)
+    assert len(calls) == 31
+    assert intervals["a"] == Interval(2, 2, 2)
+    assert intervals[7] == Interval(1, 0, 2)
 
 
 def test_a_better_network_is_found_better_and_the_same_is_found_the_same():
     rng = np.random.default_rng(0)
     weak = rng.random(200) < 0.5
     strong = weak | (rng.random(200) < 0.4)
-    found = paired_bootstrap(_cohort(strong), _cohort(weak), accuracy, resamples=400)
+    patients = _patients(200)
+    found = paired_bootstrap(patients, _accuracy(strong), _accuracy(weak), resamples=400)["x"]
     assert found.value == pytest.approx(strong.mean() - weak.mean())
     assert 0 < found.low < found.value < found.high
     assert found.p < 0.01
-    same = paired_bootstrap(_cohort(weak), _cohort(weak), accuracy, resamples=100)
+    same = paired_bootstrap(patients, _accuracy(weak), _accuracy(weak), resamples=100)["x"]
     assert same == (0, 0, 0, 1)
+
+
+def test_p_is_never_0_however_large_the_difference():
+    right, wrong = _accuracy(np.ones(50)), _accuracy(np.zeros(50))
+    found = paired_bootstrap(_patients(50), right, wrong, resamples=99)["x"]
+    assert found[:3] == (1, 1, 1)
+    assert found.p == pytest.approx(2 / 100)
 
 
 def test_p_is_about_uniform_between_equals():
     rng = np.random.default_rng(5)
     p = [
         paired_bootstrap(
-            _cohort(rng.random(80) < 0.7),
-            _cohort(rng.random(80) < 0.7),
-            accuracy,
+            _patients(80),
+            _accuracy(rng.random(80) < 0.7),
+            _accuracy(rng.random(80) < 0.7),
             resamples=99,
             seed=trial,
-        ).p
+        )["x"].p
         for trial in range(200)
     ]
     assert 0.01 <= np.mean(np.array(p) < 0.05) <= 0.1
     assert 0.4 <= np.mean(p) <= 0.65
 
 
-def test_rows_and_classes_are_matched_by_name(table):
-    a = table(40, seed=1)
-    order = np.random.default_rng(0).permutation(40)
-    mixed = a.select(order)
-    mixed = Predictions(
-        classes=mixed.classes[::-1],
-        lesion_id=mixed.lesion_id,
-        patient_id=mixed.patient_id,
-        label=mixed.label,
-        probabilities=mixed.probabilities[:, ::-1],
-    )
-    assert paired_bootstrap(a, mixed, METRICS["macro_auc"], resamples=20)[:3] == (0, 0, 0)
+def test_only_binned_metrics_are_reflected(table):
+    cases = table(120, per_patient=2)
+    plain = _intervals(cases, resamples=100)
+    found = _intervals(cases, resamples=100, centres=CENTRES)
+    assert {name for name in METRICS if found[name] != plain[name]} == {"ece"}
+    value, low, high = plain["ece"]
+    assert found["ece"] == (value, max(0, 2 * value - high), max(value, 2 * value - low))
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"lesion_id": ("L0", "other")}, "'L1'"),
-        ({"patient_id": ("P0", "P7")}, "column patient_id"),
-        ({"label": ("a", "b")}, "column label"),
-        ({"classes": ("a", "c"), "label": ("a", "a")}, "different classes"),
-    ],
-)
-def test_different_cases_are_refused(change, message):
-    a = _cohort(np.array([True, False]))
-    fields = {name: getattr(a, name) for name in a.__dataclass_fields__}
-    with pytest.raises(DataError, match=message):
-        paired_bootstrap(a, Predictions(**(fields | change)), accuracy)
+def test_the_centre_may_be_another_statistic():
+    statistics = together({"biased": lambda weights: weights[0], "centre": lambda weights: 0.5})
+    found = bootstrap(["p", "q"], statistics, resamples=50, centres={"biased": "centre"})
+    assert found["biased"] == (1, 0, 1.5)  # 1 + 0.5 - 2 < 0, and 1 + 0.5 - 0
 
 
-def test_wilson_by_hand():
-    low, high = wilson(np.array([8.0, 0.0, 5.0, 0.0]), np.array([10.0, 10.0, 5.0, 0.0]))
-    np.testing.assert_allclose(low, [0.4902, 0, 0.5655, np.nan], atol=5e-5)
-    np.testing.assert_allclose(high, [0.9433, 0.2775, 1, np.nan], atol=5e-5)
+def _cohort(rng, patients, sharpness):
+    """Three lesions of each patient, which share what the network makes of them."""
+    owner = np.repeat(np.arange(patients), 3)
+    logits = 2 * (rng.normal(size=(patients, 3))[owner] + rng.normal(size=(len(owner), 3)))
+    shares = softmax(logits, axis=1)
+    target = (rng.random((len(owner), 1)) > shares.cumsum(axis=1)[:, :2]).sum(axis=1)
+    return owner, softmax(sharpness * logits, axis=1), target
+
+
+@pytest.mark.parametrize("name", ["ece", "accuracy"])
+def test_95_percent_intervals_hold_the_truth_about_95_times_in_100(name):
+    rng = np.random.default_rng(0)
+    _, *large = _cohort(rng, 60_000, 1.6)
+    truth = METRICS[name](*large)
+    held = []
+    for trial in range(120):
+        owner, *cases = _cohort(rng, 120, 1.6)
+        options = {"resamples": 120, "seed": trial, "centres": CENTRES}
+        found = bootstrap(owner, summary(*cases, [name]), **options)[name]
+        held.append(found.low <= truth <= found.high)
+    assert 0.88 <= np.mean(held) <= 0.99

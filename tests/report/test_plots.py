@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from agfnet.inference.predictions import Predictions
-from agfnet.metrics.summary import macro_auc
+from agfnet.metrics.discrimination import macro_auc
 from agfnet.report import plots
 
 FIGURES = [
     plots.confusion_matrix,
     plots.roc_curves,
     plots.reliability_diagram,
-    plots.risk_coverage,
+    plots.risk_coverage_curve,
 ]
 NAMES = (
     "黑色素瘤",

@@ -45,23 +45,36 @@ def written(tmp_path):
 def _everything(cases: Predictions) -> dict[str, dict]:
     """Every result file, as `evaluate_run` would write them."""
     shown = dict.fromkeys(("value", "low", "high"), 0.5)
-    measures = dict.fromkeys(("accuracy", "balanced_accuracy", "nll", "ece", "drop"), shown)
+    measures = dict.fromkeys(
+        ("accuracy", "balanced_accuracy", "nll", "ece", "accuracy_drop"), shown
+    )
     conditions = [
         {"modality": view, "corruption": name, "severity": severity, **measures}
         for view, name in ((EVIL, "blur"), (EVIL, "missing"), ("", "frames_lost"))
         for severity in ((0,) if name == "missing" else range(1, 6))
     ]
-    focus = dict.fromkeys(("inside", "lesion", "pointing", "deletion", "insertion"), shown)
+    focus = dict.fromkeys(
+        ("relevance_mass_accuracy", "lesion_area", "pointing_game", "deletion", "insertion"),
+        shown,
+    )
     attributes = {EVIL: ["x", EVIL] * (len(cases) // 2)}
     return result_files(cases, attributes=attributes, malignant=cases.classes[:1], resamples=20) | {
         "robustness.json": {
             "n": 9,
             "clean": measures,
-            "means": dict.fromkeys(("mean_error", "rise", "mce", "relative_mce"), shown),
+            "means": dict.fromkeys(
+                (
+                    "corruption_error",
+                    "corruption_error_increase",
+                    "mean_corruption_error",
+                    "relative_mean_corruption_error",
+                ),
+                shown,
+            ),
             "conditions": conditions,
         },
         "focus.json": {
-            "evidence": "occlusion",
+            "method": "occlusion",
             "n": 3,
             "modalities": {EVIL: {"n": 3, **focus}},
             "left_out": [EVIL],

@@ -158,6 +158,7 @@ def found(*rows: list[int]) -> dict[Condition, Predictions]:
     }
 
 
+RATIOS = ("mean_corruption_error", "relative_mean_corruption_error")
 OURS = found([1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0])
 THEIRS = found([1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0])
 
@@ -166,18 +167,21 @@ def test_scores_by_hand() -> None:
     scored = score_conditions(OURS, resamples=50)
     assert scored["n"] == 4
     assert scored["clean"]["accuracy"]["value"] == 0.75
-    assert "drop" not in scored["clean"]
+    assert "accuracy_drop" not in scored["clean"]
     rows = {(row["corruption"], row["severity"]): row for row in scored["conditions"]}
     assert len(rows) == 11
     assert rows["blur", 4]["accuracy"]["value"] == 0.25
-    assert rows["blur", 4]["drop"]["value"] == 0.5
-    assert rows["missing", 0]["drop"]["value"] == 0.5
-    assert rows["blur", 1]["drop"] == {"value": 0, "low": 0, "high": 0}  # paired: nothing differs
+    assert rows["blur", 4]["accuracy_drop"]["value"] == 0.5
+    assert rows["missing", 0]["accuracy_drop"]["value"] == 0.5
+    nothing = {"value": 0, "low": 0, "high": 0}  # paired: the answers are the same
+    assert rows["blur", 1]["accuracy_drop"] == nothing
     blur = (0.25 + 0.25 + 0.5 + 0.75 + 1) / 5
-    assert scored["means"]["mean_error"]["value"] == pytest.approx((blur + 1) / 2)
-    assert scored["means"]["rise"]["value"] == pytest.approx((blur + 1) / 2 - 0.25)
-    assert scored["means"]["rise/x"] == scored["means"]["rise"]
-    assert "mce" not in scored["means"]
+    means = scored["means"]
+    assert means["corruption_error"]["value"] == pytest.approx((blur + 1) / 2)
+    increase = means["corruption_error_increase"]
+    assert increase["value"] == pytest.approx((blur + 1) / 2 - 0.25)
+    assert means["corruption_error_increase/x"] == increase
+    assert "mean_corruption_error" not in means
 
 
 def test_the_score_that_notices_a_change_by_hand() -> None:
@@ -185,8 +189,8 @@ def test_the_score_that_notices_a_change_by_hand() -> None:
     changed = replace(answers([1, 1, 1, 1]), ood_score=np.array([2.5, 2.5, 2.5, 2.0]))
     scored = score_conditions({**OURS, CLEAN: clean, Condition("x", "blur", 1): changed})
     rows = {(row["corruption"], row["severity"]): row for row in scored["conditions"]}
-    assert rows["blur", 1]["ood_auroc"]["value"] == (9 + 2 + 0.5) / 16  # a tie counts half
-    assert "ood_auroc" not in rows["blur", 2]  # without a score
+    assert rows["blur", 1]["detection_auroc"]["value"] == (9 + 2 + 0.5) / 16  # a tie counts half
+    assert "detection_auroc" not in rows["blur", 2]  # without a score
 
 
 def test_mean_corruption_error_by_hand() -> None:
@@ -202,12 +206,23 @@ def test_mean_corruption_error_by_hand() -> None:
 def test_against_a_reference() -> None:
     reference = score_conditions(THEIRS, resamples=5)
     means = score_conditions(OURS, resamples=50, reference=reference)["means"]
-    assert means["mce"]["value"] == pytest.approx((2.75 / 3.5 + 5 / 5) / 2)
-    assert means["relative_mce"]["value"] == pytest.approx((1.5 / 2.25 + 3.75 / 3.75) / 2)
-    assert means["mce"]["low"] <= means["mce"]["value"] <= means["mce"]["high"]
+    whole, relative = (means[name] for name in RATIOS)
+    assert whole["value"] == pytest.approx((2.75 / 3.5 + 5 / 5) / 2)
+    assert relative["value"] == pytest.approx((1.5 / 2.25 + 3.75 / 3.75) / 2)
+    assert whole["low"] <= whole["value"] <= whole["high"]
     itself = score_conditions(THEIRS, resamples=5, reference=reference)["means"]
-    assert itself["mce"]["value"] == pytest.approx(1)
-    assert itself["relative_mce"]["value"] == pytest.approx(1)
+    assert [itself[name]["value"] for name in RATIOS] == pytest.approx([1, 1])
+
+
+def test_a_reference_that_corruption_does_not_harm_gives_no_ratio() -> None:
+    # three thirds and a fifth: the same error rate, of which floating point leaves 1e-16
+    rates = np.array([[0.1 + 0.2] * 5, [0.4] * 5])
+    assert mean_corruption_error(np.full((2, 5), 0.1), rates - 0.3) == pytest.approx(1)
+    assert np.isnan(mean_corruption_error(np.full((1, 5), 0.1), rates[:1] - 0.3))
+    unharmed = found(*[[1, 1, 1, 0]] * 5)
+    reference = score_conditions(unharmed, resamples=5)
+    means = score_conditions(OURS, resamples=5, reference=reference)["means"]
+    assert means[RATIOS[1]]["value"] == pytest.approx(3.75 / 3.75)  # noise alone
 
 
 def test_a_reference_on_other_lesions_is_an_error() -> None:

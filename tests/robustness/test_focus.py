@@ -39,27 +39,32 @@ def test_measures_of_every_view_with_either_evidence(
 ) -> None:
     plain = Predictor(bundle=predictor.bundle, backend=LogitsOnly(predictor))
     for one, method in ((predictor, "gradient x input"), (plain, "occlusion")):
-        found = measure_focus(one, cases, most=100, resamples=10)
+        found = measure_focus(one, cases, max_lesions=100, resamples=10)
         assert found is not None
-        assert (found["evidence"], found["n"], found["left_out"]) == (method, 5, [])
+        assert (found["method"], found["n"], found["left_out"]) == (method, 5, [])
         for view in VIEWS:
             scores = found["modalities"][view]
             assert scores["n"] == 5
             masks = [np.asarray(Image.open(case.masks[view][0])) / 255 for case in cases]
             covered = np.mean([mask.mean() for mask in masks])
-            assert scores["lesion"]["value"] == pytest.approx(covered, abs=0.005)
-            assert all(0 <= scores[name]["value"] <= 1 for name in ("inside", "pointing"))
+            assert scores["lesion_area"]["value"] == pytest.approx(covered, abs=0.005)
+            assert all(
+                0 <= scores[name]["value"] <= 1
+                for name in ("relevance_mass_accuracy", "pointing_game")
+            )
 
 
 def test_most_is_kept_and_drawn_by_the_seed(predictor: Predictor, cases: tuple[Case, ...]) -> None:
-    first, again = (measure_focus(predictor, cases, most=2, resamples=5) for _ in range(2))
+    first, again = (measure_focus(predictor, cases, max_lesions=2, resamples=5) for _ in range(2))
     assert first == again
     assert first is not None
     assert first["n"] == 2
 
 
 def test_without_masks_there_is_nothing(predictor: Predictor, cases: tuple[Case, ...]) -> None:
-    assert measure_focus(predictor, [replace(case, masks={}) for case in cases], most=9) is None
+    assert (
+        measure_focus(predictor, [replace(case, masks={}) for case in cases], max_lesions=9) is None
+    )
 
 
 def test_masks_follow_their_images_and_misfits_are_said(
@@ -75,16 +80,18 @@ def test_masks_follow_their_images_and_misfits_are_said(
         config=replace(config, modalities={**config.modalities, "ultrasound": moved}),
     )
     found, plain = (
-        measure_focus(Predictor(bundle=one, backend=predictor.backend), wrong, most=9, resamples=5)
+        measure_focus(
+            Predictor(bundle=one, backend=predictor.backend), wrong, max_lesions=9, resamples=5
+        )
         for one in (bundle, predictor.bundle)
     )
     assert found is not None
     assert plain is not None
     assert found["modalities"]["clinical"]["n"] == 4
     assert found["modalities"]["ultrasound"]["n"] == 5
-    assert found["left_out"] == ["1 masks that do not have the proportions of their image"]
+    assert found["left_out"] == ["1 masks whose proportions differ from those of their image"]
     # moved to the bottom, most of a lesion leaves the image
-    shares = [x["modalities"]["ultrasound"]["lesion"]["value"] for x in (found, plain)]
+    shares = [x["modalities"]["ultrasound"]["lesion_area"]["value"] for x in (found, plain)]
     assert 0 < shares[0] < shares[1]
 
 

@@ -2,36 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.stats import beta
 
 from agfnet.bundle import Abstention
 from agfnet.inference.predictions import Predictions
-from agfnet.metrics.summary import Floats, Integers, Metric, Weighted, mean, ratio
-
-
-class RiskCoverage(NamedTuple):
-    """One point per distinct confidence, from the most to the least confident; each (K,)."""
-
-    coverage: Floats  # share of cases with at least that confidence
-    risk: Floats  # share of them that are wrong
-    threshold: Floats  # the confidence
-
-
-def risk_coverage(probabilities: Floats, target: Integers) -> RiskCoverage:
-    """Error rate among the most confident share of cases; equally confident cases go together."""
-    confidence = probabilities.max(axis=1)
-    wrong = probabilities.argmax(axis=1) != target
-    order = np.argsort(-confidence, kind="stable")
-    last = np.flatnonzero(np.diff(-confidence[order], append=np.inf))
-    accepted = last + 1.0
-    return RiskCoverage(
-        coverage=accepted / max(len(target), 1),
-        risk=np.cumsum(wrong[order])[last] / accepted,
-        threshold=confidence[order][last],
-    )
 
 
 def fit_abstention(
@@ -89,30 +64,3 @@ def one_per_patient(predictions: Predictions, seed: int) -> Predictions:
     rows = sorted(range(len(predictions)), key=lambda row: predictions.lesion_id[row])
     drawn = np.random.default_rng(seed).permutation(np.array(rows, dtype=np.int64))
     return predictions.select(list({predictions.patient_id[row]: row for row in drawn}.values()))
-
-
-def decision_metrics(predictions: Predictions) -> dict[str, Metric]:
-    """What the sets, abstentions and warnings of a labelled table are worth, where it has them.
-
-    `set_coverage`: share of sets with the true class; `set_size`: their mean size; `abstained`:
-    share of cases left to a person; `selective_risk`: share wrong among the others;
-    `out_of_distribution`: share called strange.
-    """
-    found: dict[str, Metric] = {}
-    target = predictions.target
-    if (sets := predictions.prediction_set) is not None:
-        found["set_coverage"] = _fixed(mean(sets[np.arange(len(target)), target]))
-        found["set_size"] = _fixed(mean(sets.sum(axis=1).astype(np.float64)))
-    if (abstain := predictions.abstain) is not None:
-        given = (~abstain).astype(np.float64)
-        wrong = given * (predictions.probabilities.argmax(axis=1) != target)
-        found["abstained"] = _fixed(mean(abstain))
-        found["selective_risk"] = _fixed(lambda weights: ratio(weights @ wrong, weights @ given))
-    if (strange := predictions.out_of_distribution) is not None:
-        found["out_of_distribution"] = _fixed(mean(strange))
-    return found
-
-
-def _fixed(weighted: Weighted) -> Metric:
-    """A metric of what is known of the rows beside their probabilities."""
-    return Metric(lambda probabilities, target: weighted)

@@ -16,7 +16,7 @@ from agfnet.bundle import PredictionSets
 from agfnet.config import SetScore
 from agfnet.inference.postprocessing import set_scores
 from agfnet.inference.predictions import Predictions
-from agfnet.metrics.summary import Floats
+from agfnet.metrics.metric import Floats
 
 
 def patient_quantile(scores: Floats, patient: npt.ArrayLike, share: float) -> float | None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import binomtest
 
 from agfnet.errors import DataError
-from agfnet.inference.predictions import Predictions
-from agfnet.metrics.bootstrap import aligned, paired_bootstrap, patient_bootstrap, plain
+from agfnet.inference.predictions import Predictions, align
+from agfnet.metrics.bootstrap import bootstrap, paired_bootstrap, to_json
 from agfnet.metrics.delong import influence
+from agfnet.metrics.discrimination import rates, weighted_confusion
+from agfnet.metrics.metric import Floats, Statistics
 from agfnet.metrics.paired import area_parts, area_test, casewise, holm, permutation_p
-from agfnet.metrics.summary import METRICS, Metric
+from agfnet.metrics.summary import METRICS, summary
 
 COMPARED = [name for name in METRICS if name != "macro_sensitivity"]  # the balanced accuracy again
 
@@ -41,7 +44,7 @@ def paired(a: Predictions, b: Predictions) -> Pair:
         )
     first = a.select([row for row, lesion in enumerate(a.lesion_id) if lesion in both])
     second = b.select([row for row, lesion in enumerate(b.lesion_id) if lesion in both])
-    return Pair(first, aligned(first, second), len(a) - len(both), len(b) - len(both))
+    return Pair(first, align(first, second), len(a) - len(both), len(b) - len(both))
 
 
 def compare(pair: Pair, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
@@ -61,35 +64,54 @@ def compare(pair: Pair, *, resamples: int = 1000, seed: int = 0) -> dict[str, An
         and `auc` with `a`, `b` and `difference` (bootstrap and DeLong).
     """
     a, b = pair.a, pair.b
-    options = {"resamples": resamples, "seed": seed}
-    chosen = {name: METRICS[name] for name in COMPARED}
-    own = [patient_bootstrap(table, chosen, **options) for table in (a, b)]
-    differences = {name: paired_bootstrap(a, b, chosen[name], **options) for name in COMPARED}
-    adjusted = holm([found.p for found in differences.values()])
+    statistics = [_statistics(table) for table in (a, b)]
+    options: dict[str, Any] = {"resamples": resamples, "seed": seed}
+    intervals = [bootstrap(a.patient_id, each, **options) for each in statistics]
+    differences = paired_bootstrap(a.patient_id, *statistics, **options)
+    adjusted = holm([differences[name].p for name in COMPARED])
     metrics = {
         name: {
-            "a": own[0][name]._asdict(),
-            "b": own[1][name]._asdict(),
-            "difference": found._asdict() | {"p_holm": float(p)},
+            "a": intervals[0][name],
+            "b": intervals[1][name],
+            "difference": differences[name]._asdict() | {"p_holm": float(p)},
         }
-        for (name, found), p in zip(differences.items(), adjusted, strict=True)
+        for name, p in zip(COMPARED, adjusted, strict=True)
     }
-    value = differences["macro_auc"].value
     parts = area_parts(a.probabilities, a.target) - area_parts(b.probabilities, b.target)
-    return plain(
-        {
-            "n": len(a),
-            "patients": len(set(a.patient_id)),
-            "only_a": pair.only_a,
-            "only_b": pair.only_b,
-            "metrics": metrics,
-            "macro_auc_delong": area_test(value, parts, a.patient_id)._asdict(),
-            "right": _right(a, b, seed),
-            "classes": {
-                name: _class(a, b, column, resamples, seed) for column, name in enumerate(a.classes)
-            },
-        }
-    )
+    comparison = {
+        "n": len(a),
+        "patients": len(set(a.patient_id)),
+        "only_a": pair.only_a,
+        "only_b": pair.only_b,
+        "metrics": metrics,
+        "macro_auc_delong": area_test(differences["macro_auc"].value, parts, a.patient_id),
+        "right": _right(a, b, seed),
+        "classes": {
+            name: {
+                "n": int((a.target == column).sum()),
+                "sensitivity": {
+                    "a": intervals[0][column].value,
+                    "b": intervals[1][column].value,
+                    "difference": differences[column],
+                },
+                "auc": _areas(a, b, column),
+            }
+            for column, name in enumerate(a.classes)
+        },
+    }
+    return dict(to_json(comparison))
+
+
+def _statistics(cases: Predictions) -> Statistics[str | int]:
+    """The COMPARED metrics by name, and the sensitivity of each class by its index."""
+    metrics = summary(cases.probabilities, cases.target, COMPARED)
+    counts = weighted_confusion(cases.probabilities, cases.target)
+
+    def weighted(weights: Floats) -> Mapping[str | int, float]:
+        values: dict[str | int, float] = dict(metrics(weights).items())
+        return values | dict(enumerate(rates(counts(weights)).sensitivity.tolist()))
+
+    return weighted
 
 
 def _right(a: Predictions, b: Predictions, seed: int) -> dict[str, Any]:
@@ -108,39 +130,9 @@ def _right(a: Predictions, b: Predictions, seed: int) -> dict[str, Any]:
     }
 
 
-def _class(
-    a: Predictions, b: Predictions, column: int, resamples: int, seed: int
-) -> dict[str, Any]:
-    """One class against the rest."""
-    positive = a.target == column
+def _areas(a: Predictions, b: Predictions, column: int) -> dict[str, Any]:
+    """AUC of one class against the rest, and DeLong's test of the difference."""
     scores = np.stack([table.probabilities[:, column] for table in (a, b)])
-    areas, parts = influence(scores, positive)
-    area = area_test(float(areas[0] - areas[1]), parts[0] - parts[1], a.patient_id)
-    found = sensitivity(column)
-    own = [found(table.probabilities, table.target) for table in (a, b)]
-    difference = paired_bootstrap(a, b, found, resamples=resamples, seed=seed)
-    return {
-        "n": int(positive.sum()),
-        "sensitivity": {"a": own[0], "b": own[1], "difference": difference._asdict()},
-        "auc": {
-            "a": float(areas[0]),
-            "b": float(areas[1]),
-            "difference": area._asdict(),
-        },
-    }
-
-
-def sensitivity(column: int) -> Metric:
-    """Share of the lesions of one class that are called so."""
-
-    def prepare(probabilities: Any, target: Any) -> Any:
-        mine = target == column
-        hit = mine & (probabilities.argmax(axis=1) == column)
-
-        def weighted(weights: Any) -> float:
-            cases = float(weights @ mine)
-            return float(weights @ hit) / cases if cases else float("nan")
-
-        return weighted
-
-    return Metric(prepare)
+    areas, parts = influence(scores, a.target == column)
+    difference = area_test(float(areas[0] - areas[1]), parts[0] - parts[1], a.patient_id)
+    return {"a": float(areas[0]), "b": float(areas[1]), "difference": difference}

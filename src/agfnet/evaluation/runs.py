@@ -20,14 +20,14 @@ from agfnet.data.table import Case, CasesTable, map_labels, read_cases
 from agfnet.errors import ConfigError, DataError, RunError
 from agfnet.evaluation.description import facts
 from agfnet.evaluation.evaluate import FILES, result_files
+from agfnet.evaluation.malignant import check_group
+from agfnet.evaluation.subgroups import case_attributes
 from agfnet.explain.compute.sanity_json import SANITY, read_sanity
 from agfnet.files import write_json
 from agfnet.inference.decisions_table import write_decisions
 from agfnet.inference.frames_table import frames_table
 from agfnet.inference.predictions import Predictions, read_predictions, write_predictions
 from agfnet.inference.predictor import Diagnosis, Predictor
-from agfnet.metrics.operating_points import check_group
-from agfnet.metrics.subgroups import case_attributes
 from agfnet.report.example_images import examples
 from agfnet.report.write import write_report
 from agfnet.robustness.conditions import complete, try_conditions
@@ -145,8 +145,9 @@ def trials(
         answers = try_conditions(predictor, whole, seed=config.seed, progress=progress)
         found[ROBUSTNESS] = score_conditions(answers, reference=other, **options)
     if config.focus:
-        most = config.focus
-        focus = measure_focus(predictor, cases, most=most, progress=progress, **options)
+        focus = measure_focus(
+            predictor, cases, max_lesions=config.focus, progress=progress, **options
+        )
         found |= {} if focus is None else {FOCUS: focus}
     return found
 

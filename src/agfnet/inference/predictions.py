@@ -90,6 +90,42 @@ class Predictions:
         return self.select([row for row, name in enumerate(self.label) if name])
 
 
+def align(a: Predictions, b: Predictions) -> Predictions:
+    """Return the rows and columns of b in the order of a.
+
+    Raises:
+        DataError: lesions, patients, labels or classes of the two tables differ.
+    """
+    if set(a.classes) != set(b.classes):
+        raise DataError(
+            f"the two tables have different classes: {', '.join(a.classes)} and "
+            f"{', '.join(b.classes)}; compare predictions of the same classes"
+        )
+    row = {lesion: index for index, lesion in enumerate(b.lesion_id)}
+    unmatched = sorted(set(a.lesion_id) ^ set(b.lesion_id))
+    if unmatched:
+        raise DataError(
+            f"{len(unmatched)} labelled lesions are in one table only, first {unmatched[0]!r}; "
+            "compare predictions of the same cases"
+        )
+    b = b.select([row[lesion] for lesion in a.lesion_id])
+    for name in ("patient_id", "label"):
+        for lesion, in_a, in_b in zip(a.lesion_id, getattr(a, name), getattr(b, name), strict=True):
+            if in_a != in_b:
+                raise DataError(
+                    f"lesion {lesion!r}, column {name}: {in_a!r} in one table and {in_b!r} in "
+                    "the other; score both against the same cases table"
+                )
+    columns = [b.classes.index(name) for name in a.classes]
+    return Predictions(
+        classes=a.classes,
+        lesion_id=a.lesion_id,
+        patient_id=a.patient_id,
+        label=a.label,
+        probabilities=b.probabilities[:, columns],
+    )
+
+
 def write_predictions(predictions: Predictions, path: str | Path) -> None:
     """Write the table as CSV; reading it back gives the same numbers to the last bit."""
     with (

@@ -1,1 +1,1 @@
-"""Metrics as pure functions of arrays: they read and write no file."""
+"""Metrics as pure functions of arrays, with intervals and tests that resample patients."""

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from scipy.special import expit, logit, ndtri
 from scipy.stats import rankdata
 
-Floats = npt.NDArray[np.float64]
+from agfnet.metrics.bootstrap import Interval
+from agfnet.metrics.metric import Floats
 
 
 def delong(
@@ -88,12 +89,21 @@ def influence(scores: npt.ArrayLike, positive: npt.ArrayLike) -> tuple[Floats, F
 def area_interval(area: float, variance: float, level: float = 0.95) -> tuple[float, float]:
     """Ends of the interval of one area on the logit scale, so that it stays between 0 and 1.
 
-    nan where the area is 0 or 1 or the variance is unknown or none: the data then name no interval.
+    nan where the area is 0 or 1 or the variance is unknown or 0: the data then name no interval.
     """
     if not (0 < area < 1 and variance > 0):
         return float("nan"), float("nan")
     half = ndtri((1 + level) / 2) * np.sqrt(variance) / (area * (1 - area))
     return float(expit(logit(area) - half)), float(expit(logit(area) + half))
+
+
+def auc_interval(
+    score: Floats, positive: npt.ArrayLike, patient: npt.ArrayLike | None = None
+) -> Interval:
+    """Area of one score (N,) with its 95 % interval; see `delong` and `area_interval`."""
+    areas, covariance = delong(score[None], positive, patient)
+    area = float(areas[0])
+    return Interval(area, *area_interval(area, float(covariance[0, 0])))
 
 
 def _sums(parts: Floats, owner: npt.NDArray[Any], patients: int) -> Floats:

@@ -14,7 +14,7 @@ from scipy.stats import t as student
 
 from agfnet.metrics.bootstrap import Comparison
 from agfnet.metrics.delong import influence
-from agfnet.metrics.summary import Floats, Integers
+from agfnet.metrics.metric import Floats, Integers
 
 CASEWISE = ("accuracy", "balanced_accuracy", "nll", "brier")
 """Metrics that are a mean of one value per case."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
-from agfnet.metrics.summary import Floats
+from agfnet.metrics.metric import Floats
 
 
 def average_ranks(values: Floats, *, higher_is_better: bool) -> Floats:

@@ -21,7 +21,7 @@ def certainty(predictions: Predictions, metrics: Mapping[str, Any]) -> Section:
         "Stated confidence against the share that was right, with 95 % intervals. On the dotted "
         "line the two agree. Below: how many cases had that confidence.",
     ) + drawing(
-        plots.risk_coverage(predictions),
+        plots.risk_coverage_curve(predictions),
         "Errors left when the least confident cases are set aside for a person to judge. The "
         "steeper it falls to the left, the better the network knows when it does not know.",
     )

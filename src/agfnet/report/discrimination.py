@@ -97,7 +97,7 @@ def group(found: Mapping[str, Any] | None) -> Section | None:
     )
     rows = [
         (
-            f"{100 * point['aim']:g}\u00a0%",
+            f"{100 * point['target_sensitivity']:g}\u00a0%",
             "—" if point["threshold"] is None else f"{100 * point['threshold']:.1f}\u00a0%",
             *(cell(point.get(key), percent=True) for key in POINT_COLUMNS),
         )

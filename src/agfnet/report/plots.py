@@ -20,9 +20,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from agfnet.calibration.scaling import reliability
 from agfnet.inference.predictions import Predictions
-from agfnet.metrics.summary import Floats, class_auc, confusion
+from agfnet.metrics.calibration import reliability
+from agfnet.metrics.discrimination import class_auc, confusion
+from agfnet.metrics.metric import Floats
+from agfnet.metrics.risk_coverage import risk_coverage
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b7280"
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -154,28 +156,26 @@ def reliability_diagram(predictions: Predictions, bins: int = 10) -> str:
         )
 
 
-def risk_coverage(predictions: Predictions) -> str:
-    """Error rate among the most confident share of cases, against a perfect ordering."""
+def risk_coverage_curve(predictions: Predictions) -> str:
+    """Error rate among the most confident fraction of cases, against a perfect ordering."""
     cases = predictions.labelled()
-    confidence = cases.probabilities.max(axis=1)
-    wrong = cases.probabilities.argmax(axis=1) != cases.target
-    order = np.argsort(-confidence, kind="stable")
-    last = np.flatnonzero(np.diff(confidence[order], append=-1))  # of each run of equals
+    curve = risk_coverage(cases.probabilities, cases.target)
+    wrong = np.sort(cases.probabilities.argmax(axis=1) != cases.target)
     accepted = np.arange(1, len(cases) + 1)
-    risk = np.cumsum(wrong[order]) / accepted
-    best = np.cumsum(np.sort(wrong)) / accepted
-    coverage = accepted / len(cases)
+    best = np.cumsum(wrong) / accepted
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 3.6), layout="constrained")
         axes = figure.subplots()
         axes.axhline(
             wrong.mean(), color=GREY, linewidth=0.8, linestyle=(0, (1, 3)), label="all cases"
         )
-        axes.plot(coverage, best, color=ORANGE, linestyle="--", label="if doubt were perfect")
-        marker = "o" if len(last) == 1 else None
-        axes.plot(coverage[last], risk[last], color=BLUE, marker=marker, label="this network")
+        axes.plot(
+            accepted / len(cases), best, color=ORANGE, linestyle="--", label="if doubt were perfect"
+        )
+        marker = "o" if len(curve.risk) == 1 else None
+        axes.plot(curve.coverage, curve.risk, color=BLUE, marker=marker, label="this network")
         percent_axes(axes)
-        axes.set_ylim(0, max(0.05, float(risk[last].max()), float(wrong.mean())) * 1.08)
+        axes.set_ylim(0, max(0.05, float(curve.risk.max()), float(wrong.mean())) * 1.08)
         axes.set_xlabel("Share of cases answered, most confident first")
         axes.set_ylabel("Wrong among those answered")
         figure.legend(loc="outside upper left", ncols=3)

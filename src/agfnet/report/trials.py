@@ -60,8 +60,8 @@ def robustness(found: Mapping[str, Any] | None) -> Section | None:
     for (modality, corruption), conditions in steps.items():
         worst = conditions[-1]
         name = f"{modality or 'all views'}: {TITLES[corruption]}"
-        seen = cell(worst["ood_auroc"], percent=False) if "ood_auroc" in worst else "—"
-        rows.append((name, *_cells(worst), cell(worst["drop"], percent=True), seen))
+        seen = cell(worst["detection_auroc"], percent=False) if "detection_auroc" in worst else "—"
+        rows.append((name, *_cells(worst), cell(worst["accuracy_drop"], percent=True), seen))
     return Section(
         "robustness",
         "How it bears poor images",
@@ -89,17 +89,19 @@ def _cells(found: Mapping[str, Any]) -> list[str]:
 
 def _told(found: Mapping[str, Any]) -> str:
     means = found["means"]
-    rise = means["rise"]
+    increase = means["corruption_error_increase"]
     texts = [
         f"Tried on the {found['n']:,} labelled lesions that have every view. Over all corruptions "
         "and severities the network was wrong in "
-        f"{number(means['mean_error']['value'], percent=True)}, where it is wrong in "
+        f"{number(means['corruption_error']['value'], percent=True)}, where it is wrong in "
         f"{number(1 - found['clean']['accuracy']['value'], percent=True)} of the images as they "
-        f"are: {100 * rise['value']:.1f} points more (95 % interval "
-        f"{span(rise['low'], rise['high'], percent=True)})."
+        f"are: {100 * increase['value']:.1f} points more (95 % interval "
+        f"{span(increase['low'], increase['high'], percent=True)})."
     ]
-    if "mce" in means:
-        mce, relative = means["mce"], means["relative_mce"]
+    if "mean_corruption_error" in means:
+        mce, relative = (
+            means[name] for name in ("mean_corruption_error", "relative_mean_corruption_error")
+        )
         texts.append(
             "Against the reference run, mean corruption error is "
             f"{number(mce['value'], percent=True)} "
@@ -112,12 +114,15 @@ def _told(found: Mapping[str, Any]) -> str:
 
 
 FOCUS = {
-    "inside": ("Evidence inside the lesion", "Share of all evidence that lies in the lesion mask."),
-    "lesion": (
+    "relevance_mass_accuracy": (
+        "Evidence inside the lesion",
+        "Share of all evidence that lies in the lesion mask.",
+    ),
+    "lesion_area": (
         "Lesion's share of the image",
         "What evidence scattered at random would have inside.",
     ),
-    "pointing": (
+    "pointing_game": (
         "Strongest evidence inside",
         "In so many lesions the strongest point is in the mask.",
     ),
@@ -153,7 +158,7 @@ def focus(found: Mapping[str, Any] | None) -> Section | None:
     return Section(
         "focus",
         "Whether it looks at the lesion",
-        f"<p>Evidence is what speaks for the answer ({escape(found['evidence'])}), on lesions with "
+        f"<p>Evidence is what speaks for the answer ({escape(found['method'])}), on lesions with "
         f"masks: {escape(counts)}. Much evidence outside the lesion may be a shortcut, or the "
         "skin around it that a dermatologist looks at too: see the cases below.</p>"
         + table("Focus", ("Measure", *names), rows)

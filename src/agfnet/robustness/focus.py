@@ -1,4 +1,4 @@
-"""Focus of a run, on the lesions of a table that have masks: `focus.json`."""
+"""Agreement of attribution maps with lesion masks, and their faithfulness: `focus.json`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ from agfnet.explain.compute.measures import (
     scorer,
 )
 from agfnet.explain.compute.occlusion import occlusion
-from agfnet.inference.predictions import Predictions
 from agfnet.inference.predictor import Predictor
-from agfnet.metrics.bootstrap import patient_bootstrap, plain
-from agfnet.metrics.summary import Floats, Metric
+from agfnet.metrics.bootstrap import bootstrap, to_json
+from agfnet.metrics.metric import together, weighted_mean
 
 Array = np.ndarray[Any, Any]
-MEASURES = ("inside", "lesion", "pointing", "deletion", "insertion")
+MEASURES = (
+    "relevance_mass_accuracy",
+    "lesion_area",
+    "pointing_game",
+    "deletion",
+    "insertion",
+)
 BATCH = 16
 
 
@@ -33,29 +38,29 @@ def measure_focus(
     predictor: Predictor,
     cases: Sequence[Case],
     *,
-    most: int,
+    max_lesions: int,
     resamples: int = 1000,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any] | None:
-    """Where the evidence for the answers lies, per modality, with patient-bootstrap intervals.
+    """Measure the attribution maps of a network against lesion masks, per modality.
 
-    Of each lesion the first frame is taken, with the first mask. The evidence is that for the
-    answer, right or wrong: |gradient x input| where the backend has gradients, else occlusion.
+    The first frame of each lesion is used, with the first mask. The maps are those of the predicted
+    class, correct or not: |gradient x input| if the backend has gradients, otherwise occlusion.
 
     Args:
         predictor: the network.
         cases: of a table; those without a mask are left out.
-        most: lesions to look at, drawn where there are more.
-        resamples: of patients.
+        max_lesions: number of lesions to use, drawn at random if there are more.
+        resamples: of patients, for the 95 % intervals.
         seed: of both draws.
-        progress: told how many lesions are done, of how many.
+        progress: called with the number of lesions done and the total.
 
     Returns:
-        `evidence` (its method), `n`, and per modality in `modalities` its `n` and the measures
-        `inside`, `lesion` (the share of the image that the mask covers: what chance would give),
-        `pointing`, `deletion`, `insertion`; and `left_out`, why masks are not there. None where no
-        lesion has a mask.
+        `method` of the maps, `n`, and per modality in `modalities` its `n` and the MEASURES
+        (`lesion_area`, the fraction of the image that the mask covers, is what a map without
+        information reaches as relevance mass accuracy); and `left_out`, why masks are missing. None
+        if no lesion has a mask.
 
     Raises:
         ImageError: a file that cannot be read.
@@ -65,39 +70,41 @@ def measure_focus(
     if not masked:
         return None
     rng = np.random.default_rng(seed)
-    drawn = sorted(rng.permutation(len(masked))[:most].tolist())
-    chosen = [masked[row] for row in drawn]
+    drawn = sorted(rng.permutation(len(masked))[:max_lesions].tolist())
+    lesions = [masked[row] for row in drawn]
     values = {
-        name: {measure: [math.nan] * len(chosen) for measure in MEASURES}
+        name: {measure: np.full(len(lesions), math.nan) for measure in MEASURES}
         for name in config.modalities
     }
     misfits = 0
-    for start in range(0, len(chosen), BATCH):
-        part = chosen[start : start + BATCH]
-        loaded = [load_images(case.images, case.masks, config) for case in part]
-        misfits += sum(view.misfit for views in loaded for view in views.values())
+    for start in range(0, len(lesions), BATCH):
+        batch = lesions[start : start + BATCH]
+        loaded = [load_images(case.images, case.masks, config) for case in batch]
+        misfits += sum(image.misfit for by_name in loaded for image in by_name.values())
         images, present = stack_images(loaded, config)
         masks = {
-            (row, name): view.mask
-            for row, views in enumerate(loaded)
-            for name, view in views.items()
-            if view.mask is not None
+            (row, name): image.mask
+            for row, by_name in enumerate(loaded)
+            for name, image in by_name.items()
+            if image.mask is not None
         }
-        for row, name, found in _measure(predictor, images, masks, present):
-            for measure, value in found.items():
+        for row, name, measured in _measure(predictor, images, masks, present):
+            for measure, value in measured.items():
                 values[name][measure][start + row] = value
         if progress is not None:
-            progress(start + len(part), len(chosen))
-    table = _table(chosen, config.classes)
+            progress(start + len(batch), len(lesions))
+    patients = [case.patient_id for case in lesions]
+    modalities = {}
+    for name, columns in values.items():
+        means = together({measure: weighted_mean(column) for measure, column in columns.items()})
+        intervals = bootstrap(patients, means, resamples=resamples, seed=seed)
+        count = int(np.isfinite(columns["lesion_area"]).sum())
+        modalities[name] = {"n": count} | to_json(intervals)
     return {
-        "evidence": _method(predictor),
-        "n": len(chosen),
-        "modalities": {
-            name: {"n": int(np.isfinite(found["lesion"]).sum())}
-            | _intervals(found, table, resamples, seed)
-            for name, found in values.items()
-        },
-        "left_out": [f"{misfits} masks that do not have the proportions of their image"]
+        "method": _method(predictor),
+        "n": len(lesions),
+        "modalities": modalities,
+        "left_out": [f"{misfits} masks whose proportions differ from those of their image"]
         if misfits
         else [],
     }
@@ -119,59 +126,21 @@ def _measure(
 ) -> Iterable[tuple[int, str, dict[str, float]]]:
     """Row, modality and measures of every mask of a batch."""
     backend = predictor.backend
-    answers = backend.logits(images, present).argmax(axis=1)
+    predicted = backend.logits(images, present).argmax(axis=1)
     if hasattr(backend, "evidence"):
-        maps = backend.evidence(images, present, answers)
+        maps = backend.evidence(images, present, predicted)
     else:
-        maps = occlusion(backend.logits, images, present, answers)
+        maps = occlusion(backend.logits, images, present, predicted)
     names = list(predictor.bundle.config.modalities)
     for (row, name), mask in masks.items():
         m = names.index(name)
-
-        score = scorer(backend.logits, images, present, row, m, int(answers[row]))
-        evidence, image = maps[m][row], images[m][row]
-        yield (
-            row,
-            name,
-            {
-                "inside": relevance_mass_accuracy(evidence, mask),
-                "lesion": float(mask.mean()),
-                "pointing": pointing(evidence, mask),
-                "deletion": area(deletion(image, evidence, score)),
-                "insertion": area(insertion(image, evidence, score)),
-            },
+        score = scorer(backend.logits, images, present, row, m, int(predicted[row]))
+        attribution, image = maps[m][row], images[m][row]
+        values = (
+            relevance_mass_accuracy(attribution, mask),
+            float(mask.mean()),
+            pointing(attribution, mask),
+            area(deletion(image, attribution, score)),
+            area(insertion(image, attribution, score)),
         )
-
-
-def _table(cases: Sequence[Case], classes: tuple[str, ...]) -> Predictions:
-    """The patients of the lesions, in the form that the bootstrap reads."""
-    probabilities = np.full((len(cases), len(classes)), 1 / len(classes))
-    return Predictions(
-        classes=classes,
-        lesion_id=tuple(case.lesion_id for case in cases),
-        patient_id=tuple(case.patient_id for case in cases),
-        label=(classes[0],) * len(cases),  # so that no lesion is left out
-        probabilities=probabilities,
-    )
-
-
-def _intervals(
-    found: dict[str, list[float]], table: Predictions, resamples: int, seed: int
-) -> dict[str, Any]:
-    metrics = {measure: _mean(np.array(values)) for measure, values in found.items()}
-    intervals: dict[str, Any] = plain(
-        patient_bootstrap(table, metrics, resamples=resamples, seed=seed)
-    )
-    return intervals
-
-
-def _mean(values: Floats) -> Metric:
-    """Mean of the finite values, as a metric of whatever table has a row for each."""
-    known = np.isfinite(values)
-    filled = np.where(known, values, 0.0)
-
-    def weighted(weights: Floats) -> float:
-        total = float(weights @ known)
-        return float(weights @ filled) / total if total else math.nan
-
-    return Metric(lambda *_: weighted)
+        yield row, name, dict(zip(MEASURES, values, strict=True))

@@ -9,8 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from agfnet.errors import DataError
-from agfnet.inference.predictions import Predictions, read_predictions
-from agfnet.metrics.bootstrap import aligned
+from agfnet.inference.predictions import Predictions, align, read_predictions
 from agfnet.study.executors.job import metrics_file
 from agfnet.study.plan import TEST, Run, Study
 
@@ -48,7 +47,7 @@ def read_method_predictions(study: Study, setting: str, table: str) -> dict[str,
             cohort = seed if study.file.cohort_per_seed else None
             first = first_of.setdefault(cohort, predictions)
             try:
-                tables[seed, fold] = aligned(first, predictions)
+                tables[seed, fold] = align(first, predictions)
             except DataError as error:
                 raise DataError(f"{method}, seed {seed}, on {table}: {error}") from error
         by_method[method] = MethodPredictions(

@@ -17,6 +17,7 @@ import numpy as np
 
 from agfnet.inference.predictions import Predictions
 from agfnet.metrics.bootstrap import Comparison, patient_draws
+from agfnet.metrics.metric import Floats
 from agfnet.metrics.paired import (
     CASEWISE,
     area_parts,
@@ -27,7 +28,7 @@ from agfnet.metrics.paired import (
     permutation_p,
 )
 from agfnet.metrics.ranks import average_ranks, friedman_p
-from agfnet.metrics.summary import LOWER_IS_BETTER, METRICS, Floats
+from agfnet.metrics.summary import LOWER_IS_BETTER, METRICS, summary
 from agfnet.study.plan import TEST, Study
 from agfnet.study.predictions import MethodPredictions, RunKey, read_method_predictions
 
@@ -229,16 +230,15 @@ def _draws(
     tables = predictions.tables
     drawn = np.full((1 + resamples, len(tables), len(metrics)), np.nan)
     for column, ((seed, _), cases) in enumerate(zip(predictions.keys, tables, strict=True)):
-        target = cases.target
-        weighted = [METRICS[name].prepare(cases.probabilities, target) for name in metrics]
+        statistics = summary(cases.probabilities, cases.target, metrics)
         for row, weights in enumerate(_weights(cases, resamples, 0 if shared else seed)):
-            drawn[row, column] = [score(weights) for score in weighted]
+            drawn[row, column] = list(statistics(weights).values())
     return drawn
 
 
 def _weights(cases: Predictions, resamples: int, seed: int) -> Iterator[Floats]:
     yield np.ones(len(cases))
-    yield from patient_draws(cases, resamples, seed)
+    yield from patient_draws(cases.patient_id, resamples, seed)
 
 
 def _p_networks(

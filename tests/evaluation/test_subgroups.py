@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from agfnet.data.table import Case
-from agfnet.metrics.subgroups import MISSING, REPORTED, VIEWS, case_attributes, subgroups
+from agfnet.evaluation.subgroups import MISSING, REPORTED, VIEWS, case_attributes, subgroups
 from agfnet.metrics.summary import METRICS
 
 
