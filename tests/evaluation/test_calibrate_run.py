@@ -74,5 +74,5 @@ def test_an_evaluation_writes_all_numbers_and_drops_old_ones(run: Path) -> None:
 
 
 def test_a_group_of_no_class_is_a_mistake_of_the_user(run: Path) -> None:
-    with pytest.raises(ConfigError, match="'cancer' is no class of this network"):
+    with pytest.raises(ConfigError, match="'cancer' is not a class of this network"):
         evaluate_run(EvaluateConfig(run=str(run), resamples=5, malignant=["cancer"]))
