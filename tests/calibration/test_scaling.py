@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from agfnet.inference.decision import calibrated
 from scipy.special import log_softmax, softmax
 
 from agfnet.bundle import Calibration
 from agfnet.calibration.scaling import fit_temperature, fit_vector
+from agfnet.inference.postprocessing import calibrated
 from agfnet.metrics.calibration import ece, nll
 
 
