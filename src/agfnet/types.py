@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+Shapes = tuple[tuple[int, int], ...]  # (H_s, W_s) per scale, finest first
+Grid = tuple[int, tuple[int, int]]  # modality, and height and width of one of its grids of tokens
+FUSED = -1  # takes the place of a modality for a query over all modalities
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -51,7 +55,7 @@ class Batch:
 
 
 class Features(NamedTuple):
-    """What local learning hands to global learning.
+    """Tokens and guides of all modalities: the output of local learning.
 
     The tokens of a modality are those of all its scales, finest first, one after the other:
     N is the sum of H_s * W_s, each map flattened row by row.
@@ -59,11 +63,42 @@ class Features(NamedTuple):
 
     tokens: tuple[Tensor, ...]  # per modality (B, N, d)
     guides: tuple[Tensor, ...]  # per modality (B, N), in (0, 1)
-    shapes: tuple[tuple[tuple[int, int], ...], ...]  # per modality and scale (H_s, W_s)
+    shapes: tuple[Shapes, ...]  # per modality
 
 
 class Output(NamedTuple):
-    """What a network answers. Every network of the package answers in this form."""
+    """Logits of a network. Every network of the package returns this type."""
 
     logits: Tensor  # (B, C), the prediction
     auxiliary: tuple[Tensor, ...] = ()  # further supervised logits (B, C), one per modality
+
+
+class FeatureMap(NamedTuple):
+    """A feature map of a backbone, in the layout that the network goes on with."""
+
+    raw: Tensor
+    channels_last: bool
+
+    def channels_first(self, values: Tensor) -> Tensor:
+        """Values of the raw layout as (B, C, H, W)."""
+        return values.permute(0, 3, 1, 2) if self.channels_last else values
+
+
+class AttentionMap(NamedTuple):
+    """Attention weights, with the positions of their queries and keys."""
+
+    query_modality: int  # or FUSED
+    query_grids: tuple[Grid, ...]  # of the Q queries, in order; empty for a global query
+    key_grids: tuple[Grid, ...]  # of the K keys, in order
+    weights: Tensor  # (B, Q, K), mean over the heads; each row sums to 1
+    update_norm: Tensor | None  # (B,), mean norm of a token's update relative to the token's norm
+
+
+class Intermediates(NamedTuple):
+    """Intermediate results of one forward pass, from which explanations are computed."""
+
+    logits: Tensor  # (B, C)
+    maps: tuple[tuple[FeatureMap, ...], ...]  # per modality, finest first
+    guides: tuple[tuple[Tensor, ...], ...]  # per modality and scale (B, H_s, W_s); or empty
+    local_attention: tuple[AttentionMap, ...]  # queries are tokens
+    global_attention: tuple[AttentionMap, ...]  # queries are global

@@ -1,1 +1,1 @@
-"""What the networks are. A name becomes a class in `build`, nowhere else."""
+"""The networks. Only `build` turns the name of a method into a class."""

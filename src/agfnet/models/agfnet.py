@@ -6,114 +6,122 @@ Using Clinical and Ultrasound Images", IEEE TMI 44(1):543-555, 2025, doi 10.1109
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from torch import Tensor, nn
 
-from agfnet.models.backbone import Backbone, Backbones
+from agfnet.models.attention import CrossAttention
+from agfnet.models.backbone import Backbones
+from agfnet.models.context import pooled_shapes
 from agfnet.models.decoder import Decoder
 from agfnet.models.global_learning import GlobalLearning
-from agfnet.models.heads import Head
-from agfnet.models.local_learning import LocalLearning, Tokens, at_most, contexts
-from agfnet.types import Features, Output
+from agfnet.models.local_learning import LocalLearning
+from agfnet.models.network import Calls, Network, grids_of, local_attention_map
+from agfnet.models.tokenizer import Tokenizer, split_scales
+from agfnet.types import FUSED, AttentionMap, Features, Output, Shapes
 
 
-class AGFNet(nn.Module):
+class AGFNet(Network):
     """The network for any number M >= 1 of modalities. No part knows which modality it serves.
 
     Args:
-        backbones: one per modality, in the order of the images, or one that all of them share.
-        modalities: number M of modalities.
-        classes: number C of classes.
-        dim: token width d.
-        heads: attention heads; divides `dim`.
-        grid: side g of the context grid.
-        resolution: most places per side of a scale.
-        intra: local learning attends to the own view.
-        inter: local learning attends to the other views (with two or more).
-        guided: a guide says which tokens count; otherwise all count alike.
-        layers: layers of global learning; 0 averages the tokens.
-        dropout: before each classification head, and of what global learning adds.
-        exchange: how much the exchange between views in global learning counts at the start.
-        decoder: rebuilds the tokens of a missing view from the others; without it they stay the
-            learned token of an absent view, made aware of the other views by local learning.
+        backbones: one per modality, or one that all of them share.
+        tokenizers: one per modality; feature maps to tokens and guides.
+        local_learning: ALL, attention of the tokens to local contexts.
+        global_learning: AGL, one query per modality and one fused query.
+        heads: classification heads of the M queries and, last, of the fused query.
+        decoder: reconstructs the tokens of a missing modality from the others; without it they are
+            the learned token of an absent modality, updated by local learning.
     """
 
     def __init__(
         self,
         *,
-        backbones: Sequence[Backbone],
-        modalities: int,
-        classes: int,
-        dim: int,
-        heads: int,
-        grid: int,
-        resolution: int,
-        intra: bool,
-        inter: bool,
-        guided: bool,
-        layers: int,
-        dropout: float,
-        exchange: float,
-        decoder: Decoder | None,
+        backbones: Backbones,
+        tokenizers: Iterable[Tokenizer],
+        local_learning: LocalLearning,
+        global_learning: GlobalLearning,
+        heads: Sequence[nn.Module],
+        decoder: Decoder | None = None,
     ) -> None:
-        super().__init__()
-        self.grid = grid
-        self.resolution = resolution
-        self.backbones = Backbones(backbones, modalities=modalities)
-        self.tokens = nn.ModuleList(
-            Tokens(channels=channels, dim=dim, grid=grid, guided=guided)
-            for channels in self.backbones.channels
-        )
-        self.local_learning = nn.ModuleList(
-            LocalLearning(dim=dim, heads=heads, intra=intra, inter=inter and modalities > 1)
-            for _ in range(modalities)
-        )
+        super().__init__(backbones=backbones)
+        self.tokenizers = nn.ModuleList(tokenizers)
+        self.local_learning = local_learning
         self.decoder = decoder
-        self.global_learning = GlobalLearning(
-            modalities=modalities,
-            dim=dim,
-            heads=heads,
-            layers=layers,
-            dropout=dropout,
-            exchange=exchange,
-        )
-        self.head = Head(dim=dim, classes=classes, dropout=dropout)
-        self.auxiliary = nn.ModuleList(
-            Head(dim=dim, classes=classes, dropout=dropout) for _ in range(modalities)
-        )
+        self.global_learning = global_learning
+        self.head = heads[-1]
+        self.auxiliary = nn.ModuleList(heads[:-1])
 
     def forward(self, images: Sequence[Tensor], present: Tensor) -> Output:
         """Images per modality (B, 3, H, W) and present (B, M) to logits (B, C).
 
         Where `present` is False the image is ignored. Sizes may differ between modalities.
         """
-        return self.decide(self.encode(images, present))
+        return self.forward_head(self.forward_features(images, present))
 
-    def encode(self, images: Sequence[Tensor], present: Tensor) -> Features:
-        """Backbones and local learning."""
-        tokens, guides, shapes = [], [], []
-        for m, maps in enumerate(self.backbones(images, present)):  # S x (B, C_s, H_s, W_s)
-            maps = [at_most(feature, self.resolution) for feature in maps]
-            token, guide, shape = self.tokens[m](maps, present[:, m])
-            tokens.append(token)  # (B, N, d)
-            guides.append(guide)  # (B, N)
-            shapes.append(shape)
-        context = contexts(tokens, guides, shapes, self.grid)  # M x (B, L, d)
-        learned = tuple(
-            local(tokens[m], context[m], [*context[:m], *context[m + 1 :]])
-            for m, local in enumerate(self.local_learning)
-        )
-        features = Features(tokens=learned, guides=tuple(guides), shapes=tuple(shapes))
+    def forward_features(self, images: Sequence[Tensor], present: Tensor) -> Features:
+        """Backbones, tokenizers and local learning."""
+        maps = self.backbones(images, present)  # M x S x (B, C_s, H_s, W_s)
+        tokenized = [
+            tokenizer(maps[m], present[:, m]) for m, tokenizer in enumerate(self.tokenizers)
+        ]
+        tokens, guides, shapes = zip(*tokenized, strict=True)  # M x (B, N, d), M x (B, N)
+        features = self.local_learning(Features(tokens=tokens, guides=guides, shapes=shapes))
         if self.decoder is None:
             return features
         absent = [~present[:, m, None].expand_as(guide) for m, guide in enumerate(guides)]
-        return features._replace(tokens=self.decoder(features, absent))
+        return self.decoder(features, absent)
 
-    def decide(self, features: Features) -> Output:
+    def forward_head(self, features: Features) -> Output:
         """Global learning and the heads."""
         queries = self.global_learning(features)  # (B, M+1, d)
         return Output(
             logits=self.head(queries[:, -1]),
             auxiliary=tuple(head(queries[:, m]) for m, head in enumerate(self.auxiliary)),
         )
+
+    def recorded_modules(self) -> list[nn.Module]:
+        """Tokenizers, layers of local learning, and all attention modules."""
+        attention = [m for m in self.modules() if isinstance(m, CrossAttention)]
+        return [*self.tokenizers, *self.local_learning, *attention]
+
+    def guides(self, calls: Calls) -> tuple[tuple[Tensor, ...], ...]:
+        """Guides of the tokenizers; none if the network has no guides."""
+        if any(tokenizer.guide is None for tokenizer in self.tokenizers):
+            return ()
+        outputs = [calls.output(tokenizer) for tokenizer in self.tokenizers]
+        return tuple(
+            tuple(part[:, 0] for part in split_scales(guide.unsqueeze(-1), shapes))
+            for _, guide, shapes in outputs
+        )
+
+    def token_shapes(self, calls: Calls) -> list[Shapes]:
+        """Grids of the tokens of each modality."""
+        return [calls.output(tokenizer)[2] for tokenizer in self.tokenizers]
+
+    def local_attention(self, calls: Calls) -> Iterator[AttentionMap]:
+        """Intra- and inter-modality attention of local learning."""
+        shapes = self.token_shapes(calls)
+        contexts = [pooled_shapes(shape, self.local_learning.grid) for shape in shapes]
+        for m, layer in enumerate(self.local_learning):
+            tokens = calls.inputs(layer)[0]
+            others = [n for n in range(len(shapes)) if n != m]
+            for module, layer_scale, keys in (
+                (layer.intra, layer.layer_scale_intra, [m]),
+                (layer.inter, layer.layer_scale_inter, others),
+            ):
+                if module is not None:
+                    grids = grids_of(keys, contexts)
+                    yield local_attention_map(
+                        module, calls, m, shapes[m], grids, tokens, layer_scale
+                    )
+
+    def global_attention(self, calls: Calls) -> Iterator[AttentionMap]:
+        """Attention of the query of each modality, and of the fused query, to the tokens."""
+        shapes = self.token_shapes(calls)
+        grids = grids_of(range(len(shapes)), shapes)
+        for layer in self.global_learning.layers:
+            module = layer.attention
+            weights = module.attention_weights(*calls.inputs(module)).mean(dim=1)  # (B, M+1, sum N)
+            for query in (*range(len(shapes)), FUSED):
+                yield AttentionMap(query, (), grids, weights[:, [query]], None)

@@ -1,4 +1,4 @@
-"""One modality's image to feature maps, finest first: any timm model with `features_only`."""
+"""Feature maps of one modality's image, finest first, by a timm model with `features_only`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import timm
-import torch
-from safetensors import SafetensorError, safe_open
-from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.layers.format import Format
 from timm.models import FeatureDictNet
 from timm.models.efficientnet import EfficientNetFeatures
@@ -19,6 +16,9 @@ from timm.models.mobilenetv3 import MobileNetV3Features
 from torch import Tensor, nn
 
 from agfnet.errors import ConfigError
+from agfnet.models.pretrained import check_weights
+
+MIN_STRIDE = 8  # of the maps that explanations use: finer ones show edges rather than findings
 
 
 class Backbone(nn.Module):
@@ -26,17 +26,17 @@ class Backbone(nn.Module):
 
     Args:
         name: a timm model name.
-        scales: how many maps, counted from the coarsest.
+        scales: number of maps, counted from the coarsest.
         weights: None for random weights, `timm` for timm's published weights (a download), or the
             path of a `.safetensors` file with the full model's parameters in timm's names.
         options: further arguments for `timm.create_model`.
-        frozen: nothing in it is trained, the statistics of batch normalisation neither.
+        frozen: train nothing, including the statistics of batch normalisation.
 
     Attributes:
         channels: C_s of each map, finest first.
 
     Raises:
-        ConfigError: unknown model, too few maps, or weights that do not fit.
+        ConfigError: the model is unknown, has too few maps, or does not fit the weights.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Backbone(nn.Module):
         super().__init__()
         if not timm.is_model(name):
             near = ", ".join(timm.list_models(f"*{name}*")[:5]) or "see timm.list_models()"
-            raise ConfigError(f"model.backbone.name: timm has no model '{name}'; near: {near}")
+            raise ConfigError(f"model.backbone.name: timm has no model '{name}'; similar names: {near}")
         create = dict(options)
         if weights is not None:
             create["pretrained"] = True
@@ -79,7 +79,7 @@ class Backbone(nn.Module):
             self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Backbone:
-        """A frozen backbone stays in evaluation."""
+        """Set training mode; a frozen backbone stays in evaluation mode."""
         return super().train(mode and not self.frozen)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -89,12 +89,27 @@ class Backbone(nn.Module):
             maps = [feature.permute(0, 3, 1, 2) for feature in maps]
         return tuple(maps)
 
-    def stages(self) -> list[Callable[[Tensor], tuple[Tensor, ...]]]:
-        """The network in pieces: image to the first map, and each map to the next.
+    def map_modules(self) -> list[nn.Module]:
+        """Modules whose outputs are the maps of stride 8 and more, finest first.
 
-        Each takes and gives one map (B, C_s, H_s, W_s), in a tuple. One piece, from the image to
-        the last map, if timm runs the network other than as a chain of modules. A piece raises
-        ConfigError if it finds more than one map to hand on.
+        A network that uses the last map only also computes the finer ones on the way. The backbone
+        itself, whose output is a tuple of maps, if it cannot be cut into stages.
+        """
+        net: Any = self.net
+        if not cut(net):
+            return [self]
+        modules = dict(net.named_modules())
+        names = [item["module"] for item in net.feature_info.info if item["reduction"] >= MIN_STRIDE]
+        if isinstance(net, FeatureDictNet):
+            names = [name.replace(".", "_") for name in names]
+        return [modules[name] for name in names if name in modules] or [self]
+
+    def stages(self) -> list[Callable[[Tensor], tuple[Tensor, ...]]]:
+        """Return the network in stages: from the image to the first map, and to each next map.
+
+        Each stage takes one map (B, C_s, H_s, W_s) and returns one, in a tuple. There is a single
+        stage, from the image to the last map, if timm does not run the network as a chain of
+        modules. A stage raises ConfigError if its output is more than one map.
         """
         parts = cut(self.net)
         if not parts:
@@ -104,15 +119,16 @@ class Backbone(nn.Module):
     def run_part(
         self, part: Sequence[nn.Module], feature: Tensor, *, first: bool
     ) -> tuple[Tensor, ...]:
-        """One map through some modules of the network; `first` if it is the image."""
+        """Run some modules of the network on a map; `first` if the map is the image."""
         if self.channels_last and not first:
             feature = feature.permute(0, 2, 3, 1)
         for module in part:
             feature = module(feature)
         if not isinstance(feature, Tensor):
             raise ConfigError(
-                "model.backbone.name: this timm model hands several maps from stage to stage, so"
-                " views cannot exchange between its stages; choose another, for example resnet50"
+                "model.backbone.name: this timm model passes several maps from stage to stage, so"
+                " modalities cannot be fused between its stages; choose another model, for example"
+                " resnet50"
             )
         return (feature.permute(0, 3, 1, 2) if self.channels_last else feature,)
 
@@ -132,6 +148,7 @@ class Backbones(nn.ModuleList):
         if len(parts) not in (1, modalities):
             raise ValueError(f"{len(parts)} backbones for {modalities} modalities")
         super().__init__(parts)
+        self.modalities = modalities
         self.channels = [parts[m % len(parts)].channels for m in range(modalities)]
 
     def forward(self, images: Sequence[Tensor], present: Tensor) -> list[tuple[Tensor, ...]]:
@@ -142,40 +159,44 @@ class Backbones(nn.ModuleList):
         ]
 
     def part(self, m: int) -> Backbone:
-        """The backbone of modality m."""
+        """Return the backbone of modality m."""
         return cast(Backbone, self[m % len(self)])
 
+    def last_maps(self, images: Sequence[Tensor], present: Tensor) -> list[Tensor]:
+        """Last map (B, C, H, W) per modality."""
+        return [maps[-1] for maps in self(images, present)]
+
     def pooled(self, images: Sequence[Tensor], present: Tensor) -> list[Tensor]:
-        """Global average (B, C) of the last map per modality, zeros where the view is missing."""
-        return pool([maps[-1] for maps in self(images, present)], present)
+        """Global average (B, C) of the last map per modality, zeros where it is missing."""
+        return pool(self.last_maps(images, present), present)
 
     def stage_channels(self) -> list[tuple[int, ...]]:
-        """Channels of each view's map after each stage of `in_step`."""
+        """Channels of each modality's map after each stage of `forward_stages`."""
         stages = len(self.part(0).stages())
         return list(zip(*(channels[-stages:] for channels in self.channels), strict=True))
 
-    def in_step(
+    def forward_stages(
         self,
         images: Sequence[Tensor],
         present: Tensor,
-        exchange: Callable[[int, list[Tensor]], list[Tensor]],
+        fuse: Callable[[int, list[Tensor]], list[Tensor]],
     ) -> list[Tensor]:
-        """The last map per modality, where the views exchange what they found after each stage.
+        """Last map per modality, with the modalities fused after each stage.
 
         Args:
             images: per modality (B, 3, H, W).
             present: (B, M).
-            exchange: takes the number of the stage and the maps (B, C_s, H_s, W_s) per modality;
-                the maps that it returns enter the next stage.
+            fuse: takes the number of the stage and the maps (B, C_s, H_s, W_s) per modality, and
+                returns the maps that enter the next stage.
         """
         stages = zip(*(self.part(m).stages() for m in range(len(images))), strict=True)
         maps = list(images)
         for s, runs in enumerate(stages):
-            found = [
+            outputs = [
                 run_present(run, maps[m], present[:, m], training=self.part(m).training)
                 for m, run in enumerate(runs)
             ]
-            maps = exchange(s, [feature for (feature,) in found])
+            maps = fuse(s, [feature for (feature,) in outputs])
         return maps
 
 
@@ -187,10 +208,10 @@ def pool(maps: Sequence[Tensor], present: Tensor) -> list[Tensor]:
 def run_present(
     run: Callable[[Tensor], tuple[Tensor, ...]], image: Tensor, present: Tensor, *, training: bool
 ) -> tuple[Tensor, ...]:
-    """What a backbone makes of images (B, 3, H, W), where present (B,) is True.
+    """Run a backbone on images (B, 3, H, W), where present (B,) is True.
 
-    In training a missing view's blank image would enter the statistics of batch normalisation, so
-    only images that are there pass the backbone, and the maps of the others are zero.
+    In training, the blank image of a missing modality would enter the statistics of batch
+    normalisation. Only present images pass the backbone, and the maps of the others are zero.
     """
     if not training:
         return run(image)
@@ -204,7 +225,7 @@ def run_present(
 
 
 def cut(net: Any) -> list[list[nn.Module]]:
-    """The modules of a timm feature network, cut after each map; empty if they are no chain."""
+    """Cut the modules of a timm feature network after each map; empty if they are not a chain."""
     if isinstance(net, FeatureDictNet) and not net.concat:
         modules, ends = list(net.items()), set(net.return_layers)
     elif isinstance(net, EfficientNetFeatures | MobileNetV3Features) and not net.feature_hooks:
@@ -219,48 +240,3 @@ def cut(net: Any) -> list[list[nn.Module]]:
         if name in ends:
             parts.append([])
     return parts[:-1]
-
-
-def check_weights(path: Path, *, name: str, options: Mapping[str, Any]) -> None:
-    """Refuse a weights file that would load only in part: timm itself would stay silent.
-
-    Raises:
-        ConfigError: not there, not safetensors (pickles are never opened), or names and shapes
-            that are not those of the model.
-    """
-    where = f"model.backbone.weights: {path}"
-    if path.suffix != ".safetensors":
-        raise ConfigError(f"{where}: only .safetensors files are read")
-    if not path.is_file():
-        raise ConfigError(f"{where}: no such file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ConfigError(f"{where}: not a readable safetensors file: {error}") from error
-    with torch.device("meta"):
-        model: nn.Module = timm.create_model(name, **options)
-    published = timm.get_pretrained_cfg(name)
-    classifier = (published and published.classifier) or ()
-    heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
-    wanted = {
-        key: tuple(value.shape)
-        for key, value in model.state_dict().items()
-        if not key.startswith(heads) and not key.endswith("num_batches_tracked")
-    }
-    wrong = [key for key, shape in wanted.items() if found.get(key) != shape]
-    if wrong:
-        raise ConfigError(
-            f"{where}: does not fit '{name}': {len(wrong)} of {len(wanted)} tensors are missing or"
-            f" of another shape, first '{wrong[0]}'"
-        )
-
-
-def normalisation(
-    name: str, mean: tuple[float, ...] | None, std: tuple[float, ...] | None
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per RGB channel (0 to 1 scale) that a timm model expects."""
-    published = timm.get_pretrained_cfg(name)
-    if published is None:
-        return mean or IMAGENET_DEFAULT_MEAN, std or IMAGENET_DEFAULT_STD
-    return mean or tuple(published.mean), std or tuple(published.std)

@@ -1,34 +1,54 @@
-"""Settings to network: the only place where a method's name becomes a class."""
+"""From settings to a network: the only place where the name of a method becomes a class."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from torch import nn
 
 from agfnet.config import FusionConfig, ModelConfig
 from agfnet.errors import ConfigError
 from agfnet.models.agfnet import AGFNet
-from agfnet.models.backbone import Backbone, normalisation
+from agfnet.models.backbone import Backbone, Backbones
 from agfnet.models.baselines.addition import Addition
-from agfnet.models.baselines.amfam import Adversarial
+from agfnet.models.baselines.amfam import AMFAM
 from agfnet.models.baselines.concatenation import Concatenation
 from agfnet.models.baselines.cross_attention import TokenCrossAttention
 from agfnet.models.baselines.fusionm4net import FusionM4Net
-from agfnet.models.baselines.hccnn import HyperBranch
+from agfnet.models.baselines.hccnn import HcCNN
 from agfnet.models.baselines.late_fusion import LateFusion
 from agfnet.models.baselines.low_rank import LowRank
 from agfnet.models.baselines.metablock import MetaBlocks
 from agfnet.models.baselines.mmtm import MMTM
 from agfnet.models.baselines.tformer import TFormer
 from agfnet.models.decoder import Decoder
+from agfnet.models.global_learning import GlobalLearning
+from agfnet.models.heads import Head
+from agfnet.models.local_learning import LocalLayer, LocalLearning
+from agfnet.models.network import Network
+from agfnet.models.pretrained import normalisation
+from agfnet.models.tokenizer import Tokenizer
 
-Builder = Callable[[ModelConfig, int, int], nn.Module]
+Builder = Callable[[ModelConfig, int, int], Network]
+
+# names of parameters in agfnet 0.1, and their names now; backbones keep timm's names
+OLD_KEYS = {
+    r"(?<![a-z_])tokens\.": "tokenizers.",
+    r"(?<![a-z_])gain(?![a-z])": "layer_scale",
+    r"(?<![a-z])read(?![a-z])": "attention",
+    r"(?<![a-z])exchange(?![a-z])": "self_attention",
+    r"(?<![a-z_])asking\.": "layers.",
+    r"(?<![a-z_])hidden$": "mask_token",
+}
 
 
-def build(config: ModelConfig, *, modalities: int, classes: int) -> nn.Module:
-    """A network that takes `(images, present)` and returns `Output`.
+def build(config: ModelConfig, *, modalities: int, classes: int) -> Network:
+    """Build a network that takes `(images, present)` and returns `Output`.
+
+    It also loads state dicts with the parameter names of agfnet 0.1.
 
     Args:
         config: the settings of the network.
@@ -36,111 +56,153 @@ def build(config: ModelConfig, *, modalities: int, classes: int) -> nn.Module:
         classes: number C of classes.
 
     Raises:
-        ConfigError: settings that do not fit together.
+        ConfigError: the settings do not fit together.
     """
-    return METHODS[config.method](config, modalities, classes)
+    network = METHODS[config.method](config, modalities, classes)
+    network.register_load_state_dict_pre_hook(rename_old_keys)
+    return network
 
 
-def untrained(config: ModelConfig) -> ModelConfig:
-    """The same network without its starting weights, which a bundle replaces anyhow."""
+def rename_old_keys(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
+    """Give the parameters of an old state dict their present names, in place."""
+    for key in list(state):
+        name = key.removeprefix(prefix)
+        if key.startswith(prefix) and not name.startswith("backbones."):
+            for old, new in OLD_KEYS.items():
+                name = re.sub(old, new, name)
+            state[prefix + name] = state.pop(key)
+
+
+def without_weights(config: ModelConfig) -> ModelConfig:
+    """Return the settings with random starting weights: those of a bundle replace them."""
     return replace(config, backbone=replace(config.backbone, weights=None))
 
 
 def image_statistics(config: ModelConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per RGB channel (0 to 1 scale) that the backbones expect."""
+    """Return the mean and standard deviation per RGB channel, 0 to 1, that the backbones expect."""
     return normalisation(config.backbone.name, config.backbone.mean, config.backbone.std)
 
 
-def build_backbones(config: ModelConfig, modalities: int, scales: int) -> list[Backbone]:
-    """One backbone per modality, or one in all if they share it."""
+def build_backbones(config: ModelConfig, modalities: int, scales: int) -> Backbones:
+    """Build one backbone per modality, or one for all if they share it."""
     backbone = config.backbone
-    return [
-        Backbone(
-            name=backbone.name,
-            scales=scales,
-            weights=backbone.weights,
-            options=backbone.options,
-            frozen=backbone.frozen,
-        )
-        for _ in range(1 if backbone.shared else modalities)
-    ]
-
-
-def build_agfnet(config: ModelConfig, modalities: int, classes: int) -> nn.Module:
-    """AGFnet as the settings describe it."""
-    fusion = config.fusion
-    return AGFNet(
-        backbones=build_backbones(config, modalities, fusion.scales),
+    return Backbones(
+        [
+            Backbone(
+                name=backbone.name,
+                scales=scales,
+                weights=backbone.weights,
+                options=backbone.options,
+                frozen=backbone.frozen,
+            )
+            for _ in range(1 if backbone.shared else modalities)
+        ],
         modalities=modalities,
-        classes=classes,
-        dim=fusion.dim,
-        heads=fusion.heads,
-        grid=fusion.grid,
-        resolution=fusion.resolution,
-        intra=fusion.intra,
-        inter=fusion.inter,
-        guided=fusion.guide,
-        layers=fusion.layers,
-        exchange=fusion.exchange,
-        dropout=config.dropout,
-        decoder=build_decoder(fusion, modalities) if fusion.rebuild_missing else None,
     )
 
 
-def build_decoder(fusion: FusionConfig, modalities: int, *, across: bool = True) -> Decoder:
-    """The decoder that fits the network's tokens."""
+def build_agfnet(config: ModelConfig, modalities: int, classes: int) -> AGFNet:
+    """Build AGFnet. The order of construction decides which random weights a seed gives."""
+    fusion = config.fusion
+    dim, heads = fusion.dim, fusion.heads
+    backbones = build_backbones(config, modalities, fusion.scales)
+    decoder = build_decoder(fusion, modalities) if fusion.rebuild_missing else None
+    tokenizers = [
+        Tokenizer(
+            channels=channels,
+            dim=dim,
+            grid=fusion.grid,
+            guided=fusion.guide,
+            max_size=fusion.resolution,
+        )
+        for channels in backbones.channels
+    ]
+    inter = fusion.inter and modalities > 1
+    local_learning = LocalLearning(
+        [
+            LocalLayer(dim=dim, heads=heads, intra=fusion.intra, inter=inter)
+            for _ in range(modalities)
+        ],
+        grid=fusion.grid,
+    )
+    global_learning = GlobalLearning(
+        modalities=modalities,
+        dim=dim,
+        heads=heads,
+        layers=fusion.layers,
+        dropout=config.dropout,
+    )
+    fused, *others = (
+        Head(dim=dim, classes=classes, dropout=config.dropout) for _ in range(modalities + 1)
+    )
+    return AGFNet(
+        backbones=backbones,
+        tokenizers=tokenizers,
+        local_learning=local_learning,
+        global_learning=global_learning,
+        heads=[*others, fused],
+        decoder=decoder,
+    )
+
+
+def build_decoder(
+    fusion: FusionConfig, modalities: int, *, cross_modality: bool = True
+) -> Decoder:
+    """Build the decoder that fits the network's tokens."""
     return Decoder(
         modalities=modalities,
         dim=fusion.dim,
         heads=fusion.heads,
         grid=fusion.grid,
         scales=fusion.scales,
-        across=across,
+        cross_modality=cross_modality,
     )
 
 
-def peer(
-    network: Callable[..., nn.Module], *settings: str, multiscale: bool = False, least: int = 1
+def baseline(
+    network: Callable[..., Network],
+    *settings: str,
+    multiscale: bool = False,
+    min_modalities: int = 1,
 ) -> Builder:
-    """How to build a peer of AGFnet.
+    """Return a function that builds a baseline.
 
     Args:
-        network: the class; takes backbones, modalities, classes, dropout and the settings named.
+        network: the class; takes backbones, classes, dropout and the named settings.
         settings: names of settings of `model.fusion`.
         multiscale: it uses the last `fusion.scales` maps of the backbones, otherwise the last one.
-        least: fewest modalities that it can fuse.
+        min_modalities: smallest number of modalities that it can fuse.
     """
 
-    def build_peer(config: ModelConfig, modalities: int, classes: int) -> nn.Module:
-        if modalities < least:
+    def build_baseline(config: ModelConfig, modalities: int, classes: int) -> Network:
+        if modalities < min_modalities:
             raise ConfigError(
-                f"model.method: {config.method} needs {least} modalities or more, but"
-                f" data.modalities has {modalities}; for one take concatenation"
+                f"model.method: {config.method} needs at least {min_modalities} modalities, but"
+                f" data.modalities has {modalities}; for a single modality use concatenation"
             )
         return network(
             backbones=build_backbones(
                 config, modalities, config.fusion.scales if multiscale else 1
             ),
-            modalities=modalities,
             classes=classes,
             dropout=config.dropout,
             **{name: getattr(config.fusion, name) for name in settings},
         )
 
-    return build_peer
+    return build_baseline
 
 
 METHODS: dict[str, Builder] = {
     "agfnet": build_agfnet,
-    "concatenation": peer(Concatenation),
-    "late_fusion": peer(LateFusion),
-    "sum": peer(Addition, "dim"),
-    "low_rank": peer(LowRank, "dim"),
-    "mmtm": peer(MMTM, multiscale=True),
-    "metablock": peer(MetaBlocks, least=2),
-    "fusionm4net": peer(FusionM4Net, "dim"),
-    "tformer": peer(TFormer, "dim", "heads", "grid", multiscale=True),
-    "cross_attention": peer(TokenCrossAttention, "dim", "heads", "grid", least=2),
-    "hyper_branch": peer(HyperBranch, "dim", "heads", "grid", multiscale=True, least=2),
-    "adversarial": peer(Adversarial, "dim", least=2),
+    "concatenation": baseline(Concatenation),
+    "late_fusion": baseline(LateFusion),
+    "sum": baseline(Addition, "dim"),
+    "low_rank": baseline(LowRank, "dim"),
+    "mmtm": baseline(MMTM, multiscale=True),
+    "metablock": baseline(MetaBlocks, min_modalities=2),
+    "fusionm4net": baseline(FusionM4Net, "dim"),
+    "tformer": baseline(TFormer, "dim", "heads", "grid", multiscale=True),
+    "cross_attention": baseline(TokenCrossAttention, "dim", "heads", "grid", min_modalities=2),
+    "hyper_branch": baseline(HcCNN, "dim", "heads", "grid", multiscale=True, min_modalities=2),
+    "adversarial": baseline(AMFAM, "dim", min_modalities=2),
 }

@@ -1,4 +1,4 @@
-"""From a feature vector to class logits."""
+"""Classification heads."""
 
 from __future__ import annotations
 

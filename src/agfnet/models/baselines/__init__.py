@@ -1,1 +1,1 @@
-"""Methods to compare with, one file each, all behind AGFnet's interface."""
+"""Baselines: other fusion methods, one file each, with the interface of AGFnet."""

@@ -1,4 +1,4 @@
-"""Sum: every view's pooled features brought to one width and added."""
+"""Addition: the pooled features of all modalities are projected to one width and added."""
 
 from __future__ import annotations
 
@@ -7,30 +7,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from agfnet.models.backbone import Backbone, Backbones
+from agfnet.models.backbone import Backbones
 from agfnet.models.heads import Head
+from agfnet.models.network import Network
 from agfnet.types import Output
 
 
-class Addition(nn.Module):
+class Addition(Network):
     """Global average of each backbone's last map, projected to width d, added, then a head.
 
-    A missing view adds nothing.
+    A missing modality adds nothing.
     """
 
-    def __init__(
-        self,
-        *,
-        backbones: Sequence[Backbone],
-        modalities: int,
-        classes: int,
-        dropout: float,
-        dim: int,
-    ) -> None:
-        super().__init__()
-        self.backbones = Backbones(backbones, modalities=modalities)
+    def __init__(self, *, backbones: Backbones, classes: int, dropout: float, dim: int) -> None:
+        super().__init__(backbones=backbones)
         self.project = nn.ModuleList(
-            nn.Linear(channels[-1], dim) for channels in self.backbones.channels
+            nn.Linear(channels[-1], dim) for channels in backbones.channels
         )
         self.head = Head(dim=dim, classes=classes, dropout=dropout)
 

@@ -1,4 +1,4 @@
-"""Concatenation: pooled features side by side and one linear layer, the plainest fusion.
+"""Concatenation: pooled features of all modalities and one linear layer, the simplest fusion.
 
 With one modality this is the single-modality baseline.
 """
@@ -8,25 +8,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from agfnet.models.backbone import Backbone, Backbones
+from agfnet.models.backbone import Backbones
 from agfnet.models.heads import Head
+from agfnet.models.network import Network
 from agfnet.types import Output
 
 
-class Concatenation(nn.Module):
+class Concatenation(Network):
     """Global average of each backbone's last map, concatenated, then a head.
 
-    A missing view enters as zeros.
+    The features of a missing modality are zeros.
     """
 
-    def __init__(
-        self, *, backbones: Sequence[Backbone], modalities: int, classes: int, dropout: float
-    ) -> None:
-        super().__init__()
-        self.backbones = Backbones(backbones, modalities=modalities)
-        dim = sum(channels[-1] for channels in self.backbones.channels)
+    def __init__(self, *, backbones: Backbones, classes: int, dropout: float) -> None:
+        super().__init__(backbones=backbones)
+        dim = sum(channels[-1] for channels in backbones.channels)
         self.head = Head(dim=dim, classes=classes, dropout=dropout)
 
     def forward(self, images: Sequence[Tensor], present: Tensor) -> Output:

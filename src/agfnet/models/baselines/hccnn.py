@@ -1,52 +1,53 @@
-"""HcCNN/CAFNet-style fusion: a third branch that mixes the views place by place at every scale.
+"""HcCNN/CAFNet-style fusion: a third branch that mixes the modalities at every position and scale.
 
 Papers: Bi, Feng, Fulham and Kim, "Multi-label classification of multi-modality skin lesion via
 hyper-connected convolutional neural network", Pattern Recognition 107:107502, 2020,
 doi 10.1016/j.patcog.2020.107502 (the hyper-branch); He, Wang, Zhao and Chen, "Co-attention fusion
 network for multimodal skin cancer diagnosis", Pattern Recognition 133:108990, 2023,
-doi 10.1016/j.patcog.2022.108990 (co-attention, and fusion ratios per place).
+doi 10.1016/j.patcog.2022.108990 (co-attention, and fusion ratios per position).
 
-Faithful: at every scale the views first guide each other by attention, then are mixed with ratios
-that are chosen at each place, and the mixture joins what the branch brings from the finer scale;
-deep supervision, and a prediction that combines branches and hyper-branch. Adapted: the papers'
-abstracts name the blocks, how they are made is ours. Co-attention asks the other view's g x g
-averages, so that its cost is linear in pixels; the hyper-branch works at width d, on the returned
-maps; maps of another size are averaged to that of the first view.
+Faithful: at every scale the modalities first guide each other by attention, then they are mixed
+with ratios that are computed at each position, and the mixture is merged with the branch of the
+finer scale; deep supervision, and a prediction that combines all branches and the hyper-branch.
+Adapted: the abstracts name the blocks, and their construction is ours. Co-attention attends to g x
+g averages of the other modalities, so that its cost is linear in pixels; the hyper-branch works at
+width d, on the returned maps; maps of another size are averaged to that of the first modality.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from agfnet.models.attention import Context, CrossAttention, pool_context
-from agfnet.models.backbone import Backbone, Backbones, pool
+from agfnet.models.attention import CrossAttention
+from agfnet.models.backbone import Backbones, pool
 from agfnet.models.baselines.late_fusion import mean_logits
+from agfnet.models.context import Context, concatenate_contexts, pool_context, pooled_shapes
 from agfnet.models.heads import Head
-from agfnet.models.local_learning import join
-from agfnet.types import Output
+from agfnet.models.network import Calls, Network, grids_of, local_attention_map
+from agfnet.types import AttentionMap, Output
 
 
 class CoAttention(nn.Module):
-    """A view's map at width d, guided by the summaries of the others."""
+    """A map of one modality at width d, updated by attention to the contexts of the others."""
 
     def __init__(self, *, dim: int, heads: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
-        self.read = CrossAttention(dim=dim, heads=heads)
+        self.attention = CrossAttention(dim=dim, heads=heads)
 
     def forward(self, feature: Tensor, others: Sequence[Context]) -> Tensor:
         """Map (B, d, H, W) to a map (B, d, H, W)."""
         tokens = feature.flatten(2).mT  # (B, N, d)
-        tokens = tokens + self.read(self.norm(tokens), *join(others))
+        tokens = tokens + self.attention(self.norm(tokens), *concatenate_contexts(others))
         return tokens.mT.unflatten(2, feature.shape[2:])
 
 
 class Mixing(nn.Module):
-    """The views' maps as one, with ratios chosen at each place."""
+    """Weighted mean of the modalities' maps, with ratios computed at each position."""
 
     def __init__(self, *, modalities: int, dim: int) -> None:
         super().__init__()
@@ -62,15 +63,15 @@ class Mixing(nn.Module):
         return (torch.stack(tuple(maps), dim=1) * ratios).sum(dim=1)
 
 
-class Fusion(nn.Module):
-    """One scale of the hyper-branch: co-attention, mixing, and what the finer scale found.
+class HyperScale(nn.Module):
+    """One scale of the hyper-branch: co-attention, mixing, and merging with the finer scale.
 
     Args:
-        channels: C of each view's map.
+        channels: C of each modality's map.
         dim: width d.
         heads: attention heads; divides `dim`.
-        grid: side g of the summaries.
-        first: nothing comes from a finer scale.
+        grid: side g of the contexts.
+        first: there is no finer scale.
     """
 
     def __init__(
@@ -92,63 +93,78 @@ class Fusion(nn.Module):
     ) -> tuple[Tensor, list[Tensor]]:
         """Maps (B, C_m, H_m, W_m), present (B, M) and the hyper-branch (B, d, H', W') so far.
 
-        Returns the hyper-branch (B, d, H_0, W_0) and the views' guided maps (B, d, H_m, W_m).
+        Returns the hyper-branch (B, d, H_0, W_0) and the modalities' updated maps (B, d, H_m, W_m).
         """
-        views = [project(x) for project, x in zip(self.project, maps, strict=True)]
-        contexts = [self.summary(view, present[:, m]) for m, view in enumerate(views)]
-        guided = [
-            attention(views[m], [*contexts[:m], *contexts[m + 1 :]])
+        projected = [project(x) for project, x in zip(self.project, maps, strict=True)]
+        contexts = [self.context(x, present[:, m]) for m, x in enumerate(projected)]
+        attended = [
+            attention(projected[m], [*contexts[:m], *contexts[m + 1 :]])
             for m, attention in enumerate(self.attention)
         ]
-        size = guided[0].shape[2:]
-        mixed = self.mixing([F.adaptive_avg_pool2d(x, size) for x in guided], present)
+        size = attended[0].shape[2:]
+        mixed = self.mixing([F.adaptive_avg_pool2d(x, size) for x in attended], present)
         if finer is not None:
             mixed = torch.cat([mixed, F.adaptive_avg_pool2d(finer, size)], dim=1)
-        return self.merge(mixed), guided
+        return self.merge(mixed), attended
 
-    def summary(self, view: Tensor, present: Tensor) -> Context:
-        """Map (B, d, H, W) in at most g x g tokens, which count for nothing where it is missing."""
-        height, width = view.shape[2:]
-        weights = present[:, None].expand(-1, height * width).to(view.dtype)  # (B, N)
-        return pool_context(view.flatten(2).mT, weights, ((height, width),), self.grid)
+    def context(self, feature: Tensor, present: Tensor) -> Context:
+        """Map (B, d, H, W) in at most g x g tokens, without weight where it is missing."""
+        height, width = feature.shape[2:]
+        weights = present[:, None].expand(-1, height * width).to(feature.dtype)  # (B, N)
+        return pool_context(feature.flatten(2).mT, weights, ((height, width),), self.grid)
 
 
-class HyperBranch(nn.Module):
-    """Backbones, a hyper-branch over their scales, and the mean of what it and the views say.
+class HcCNN(Network):
+    """Backbones, a hyper-branch over their scales, and the mean of its logits and theirs.
 
-    A missing view guides no other, has no part in the mixture and no say in the mean.
+    A missing modality guides no other, has no part in the mixture and is left out of the mean.
     """
 
     def __init__(
         self,
         *,
-        backbones: Sequence[Backbone],
-        modalities: int,
+        backbones: Backbones,
         classes: int,
         dropout: float,
         dim: int,
         heads: int,
         grid: int,
     ) -> None:
-        super().__init__()
-        self.backbones = Backbones(backbones, modalities=modalities)
+        super().__init__(backbones=backbones)
         self.scales = nn.ModuleList(
-            Fusion(channels=channels, dim=dim, heads=heads, grid=grid, first=s == 0)
-            for s, channels in enumerate(zip(*self.backbones.channels, strict=True))
+            HyperScale(channels=channels, dim=dim, heads=heads, grid=grid, first=s == 0)
+            for s, channels in enumerate(zip(*backbones.channels, strict=True))
         )
         self.heads = nn.ModuleList(
-            Head(dim=dim, classes=classes, dropout=dropout) for _ in range(modalities + 1)
+            Head(dim=dim, classes=classes, dropout=dropout) for _ in range(backbones.modalities + 1)
         )
 
     def forward(self, images: Sequence[Tensor], present: Tensor) -> Output:
         """Images per modality (B, 3, H, W) and present (B, M) to logits (B, C)."""
         hyper: Tensor | None = None
-        guided: list[Tensor] = []
+        attended: list[Tensor] = []
         scales = zip(*self.backbones(images, present), strict=True)
-        for fusion, maps in zip(self.scales, scales, strict=True):
-            hyper, guided = fusion(maps, present, hyper)
+        for scale, maps in zip(self.scales, scales, strict=True):
+            hyper, attended = scale(maps, present, hyper)
         assert hyper is not None
-        heard = F.pad(present, (0, 1), value=True)  # (B, M+1): the hyper-branch always is
-        pooled = pool([*guided, hyper], heard)
-        *views, fused = (head(x) for head, x in zip(self.heads, pooled, strict=True))
-        return Output(logits=mean_logits([*views, fused], heard), auxiliary=tuple(views))
+        used = F.pad(present, (0, 1), value=True)  # (B, M+1): the hyper-branch always is
+        pooled = pool([*attended, hyper], used)
+        *modalities, fused = (head(x) for head, x in zip(self.heads, pooled, strict=True))
+        logits = mean_logits([*modalities, fused], used)
+        return Output(logits=logits, auxiliary=tuple(modalities))
+
+    def recorded_modules(self) -> list[nn.Module]:
+        """The co-attention of all scales, and its attention modules."""
+        blocks = [block for scale in self.scales for block in scale.attention]
+        return [*blocks, *(block.attention for block in blocks)]
+
+    def local_attention(self, calls: Calls) -> Iterator[AttentionMap]:
+        """Attention of the positions of each modality to the contexts of the others."""
+        for scale in self.scales:
+            maps = [calls.inputs(block)[0] for block in scale.attention]
+            shapes = [((int(x.shape[2]), int(x.shape[3])),) for x in maps]
+            contexts = [pooled_shapes(shape, scale.grid) for shape in shapes]
+            for m, block in enumerate(scale.attention):
+                keys = grids_of((n for n in range(len(shapes)) if n != m), contexts)
+                tokens = maps[m].flatten(2).mT
+                yield local_attention_map(block.attention, calls, m, shapes[m], keys, tokens)

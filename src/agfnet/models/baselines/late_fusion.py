@@ -1,4 +1,4 @@
-"""Late fusion: a network per view, and the mean of what they say."""
+"""Late fusion: one network per modality, and the mean of their logits."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from agfnet.models.backbone import Backbone, Backbones
+from agfnet.models.backbone import Backbones
 from agfnet.models.heads import Head
+from agfnet.models.network import Network
 from agfnet.types import Output
 
 
-class LateFusion(nn.Module):
-    """A head on the global average of each backbone's last map; the mean of the logits decides.
+class LateFusion(Network):
+    """A head on the global average of each backbone's last map, and the mean of their logits.
 
-    A missing view has no say. The logits of the views are supervised as well.
+    A missing modality is left out of the mean. The logits of each modality are supervised as well.
     """
 
-    def __init__(
-        self, *, backbones: Sequence[Backbone], modalities: int, classes: int, dropout: float
-    ) -> None:
-        super().__init__()
-        self.backbones = Backbones(backbones, modalities=modalities)
+    def __init__(self, *, backbones: Backbones, classes: int, dropout: float) -> None:
+        super().__init__(backbones=backbones)
         self.heads = nn.ModuleList(
             Head(dim=channels[-1], classes=classes, dropout=dropout)
-            for channels in self.backbones.channels
+            for channels in backbones.channels
         )
 
     def forward(self, images: Sequence[Tensor], present: Tensor) -> Output:

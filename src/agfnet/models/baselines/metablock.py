@@ -1,12 +1,13 @@
-"""MetaBlock-style fusion: the other views say which features of a view count.
+"""MetaBlock-style fusion: features of each modality are gated by those of the others.
 
 Paper: Pacheco and Krohling, "An Attention-Based Mechanism to Combine Images and Metadata in Deep
 Learning Models Applied to Skin Cancer Classification", IEEE Journal of Biomedical and Health
 Informatics 25(9):3554-3563, 2021.
 
 Faithful: sigmoid(tanh(V * f(U)) + g(U)), with V the last feature map and f, g one linear layer and
-a norm each. Adapted: U is not metadata but the pooled features of the other views, and every view
-is gated so; LayerNorm instead of batch normalisation, since a batch of one must train.
+a norm each. Adapted: U is the pooled features of the other modalities instead of metadata, and
+every modality is gated in this way; LayerNorm instead of batch normalisation, because a batch of
+one must train.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from agfnet.models.backbone import Backbone, Backbones, pool
+from agfnet.models.backbone import Backbones, pool
 from agfnet.models.heads import Head
+from agfnet.models.network import Network
 from agfnet.types import Output
 
 
@@ -35,18 +37,15 @@ class MetaBlock(nn.Module):
         return ((feature * scale).tanh() + shift).sigmoid()
 
 
-class MetaBlocks(nn.Module):
-    """Each view's last map gated by the pooled features of the others, pooled, concatenated.
+class MetaBlocks(Network):
+    """The last map of each modality, gated by the pooled features of the others, then pooled.
 
-    A missing view enters as zeros, both where it gates and where it is gated.
+    The features of a missing modality are zeros, both as a gate and after gating.
     """
 
-    def __init__(
-        self, *, backbones: Sequence[Backbone], modalities: int, classes: int, dropout: float
-    ) -> None:
-        super().__init__()
-        self.backbones = Backbones(backbones, modalities=modalities)
-        widths = [channels[-1] for channels in self.backbones.channels]
+    def __init__(self, *, backbones: Backbones, classes: int, dropout: float) -> None:
+        super().__init__(backbones=backbones)
+        widths = [channels[-1] for channels in backbones.channels]
         self.blocks = nn.ModuleList(
             MetaBlock(channels=width, dim=sum(widths) - width) for width in widths
         )
@@ -54,7 +53,7 @@ class MetaBlocks(nn.Module):
 
     def forward(self, images: Sequence[Tensor], present: Tensor) -> Output:
         """Images per modality (B, 3, H, W) and present (B, M) to logits (B, C)."""
-        maps = [found[-1] for found in self.backbones(images, present)]  # M x (B, C_m, H_m, W_m)
+        maps = self.backbones.last_maps(images, present)  # M x (B, C_m, H_m, W_m)
         pooled = pool(maps, present)  # M x (B, C_m)
         gated = [
             block(maps[m], torch.cat([*pooled[:m], *pooled[m + 1 :]], dim=1))

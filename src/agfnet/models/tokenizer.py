@@ -1,0 +1,95 @@
+"""Feature maps of one modality to tokens with position embeddings and a guide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from agfnet.types import Shapes
+
+
+class Tokenizer(nn.Module):
+    """Tokens of one modality at all scales, and a guide that weighs them.
+
+    A case without this modality gets a learned `absent` token at every position. Without `guided`
+    all tokens have the weight 1.
+
+    Args:
+        channels: C_s of each feature map, finest first.
+        dim: token width d.
+        grid: side of the position embedding.
+        guided: learn a guide, a weight in (0, 1) for each token.
+        max_size: largest height and width of a feature map; larger maps are averaged in blocks.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: Sequence[int],
+        dim: int,
+        grid: int,
+        guided: bool,
+        max_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.max_size = max_size
+        self.project = nn.ModuleList(nn.Conv2d(c, dim, kernel_size=1) for c in channels)
+        self.norm = nn.ModuleList(nn.LayerNorm(dim) for _ in channels)
+        self.embed = PositionEmbedding(dim=dim, grid=grid, scales=len(channels))
+        self.absent = nn.Parameter(0.02 * torch.randn(dim))
+        self.guide = nn.Linear(dim, 1) if guided else None
+
+    def forward(self, maps: Sequence[Tensor], present: Tensor) -> tuple[Tensor, Tensor, Shapes]:
+        """Maps (B, C_s, H_s, W_s), present (B,) to tokens (B, N, d), guide (B, N) and shapes."""
+        if self.max_size is not None:
+            maps = [pool_to_max_size(feature, self.max_size) for feature in maps]
+        shapes = tuple((int(m.shape[2]), int(m.shape[3])) for m in maps)
+        tokens = torch.cat(
+            [
+                norm(project(feature).flatten(2).mT)
+                for project, norm, feature in zip(self.project, self.norm, maps, strict=True)
+            ],
+            dim=1,
+        )  # (B, N, d)
+        tokens = torch.where(present[:, None, None], tokens, self.absent)
+        tokens = tokens + self.embed(shapes)
+        if self.guide is None:
+            return tokens, torch.ones_like(tokens[..., 0]), shapes
+        return tokens, self.guide(tokens).squeeze(-1).sigmoid(), shapes
+
+
+class PositionEmbedding(nn.Module):
+    """A learned grid of positions, interpolated to any size, plus one vector per scale."""
+
+    def __init__(self, *, dim: int, grid: int, scales: int) -> None:
+        super().__init__()
+        self.position = nn.Parameter(0.02 * torch.randn(1, dim, grid, grid))
+        self.scale = nn.Parameter(0.02 * torch.randn(scales, dim))
+
+    def forward(self, shapes: Shapes) -> Tensor:
+        """Embeddings (1, N, d) for the tokens of all scales."""
+        return torch.cat(
+            [
+                F.interpolate(self.position, size=shape, mode="bilinear").flatten(2).mT + scale
+                for shape, scale in zip(shapes, self.scale, strict=True)
+            ],
+            dim=1,
+        )
+
+
+def pool_to_max_size(feature: Tensor, max_size: int) -> Tensor:
+    """Average a map (B, C, H, W) in equal blocks so that no side is longer than `max_size`."""
+    height, width = int(feature.shape[2]), int(feature.shape[3])
+    block = -(-max(height, width) // max_size)
+    if block == 1:
+        return feature
+    return F.adaptive_avg_pool2d(feature, (-(-height // block), -(-width // block)))
+
+
+def split_scales(tokens: Tensor, shapes: Shapes) -> list[Tensor]:
+    """Split tokens (B, N, d) of all scales into one map (B, d, H_s, W_s) per scale."""
+    parts = tokens.split([height * width for height, width in shapes], dim=1)
+    return [part.mT.unflatten(2, shape) for part, shape in zip(parts, shapes, strict=True)]
