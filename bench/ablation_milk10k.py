@@ -108,7 +108,7 @@ def feature_maps(config: TrainConfig, cases: tuple[Case, ...], folder: Path) -> 
     assert mean
     assert std
     size = config.data.size
-    backbone = build_backbones(config.model, 1, scales=3)[0].eval()
+    backbone = build_backbones(config.model, 1, scales=3).part(0).eval()
     for view in VIEWS:
         done = folder / view / "done"
         if done.exists():

@@ -48,7 +48,6 @@ INNER = {"explain"}  # rooms whose inner rooms have arrows of their own
 # file -> a room that only this file of its room may import
 EXCEPTIONS = {
     "inference/torch_backend.py": {"models"},
-    "explain/compute/recording.py": {"models"},
     "evaluation/runs.py": {"report"},
     "evaluation/compare_run.py": {"report"},
 }

@@ -45,10 +45,10 @@ def test_merged_is_the_same(modalities: int, fusion: dict[str, Any]) -> None:
     present = torch.ones(3, modalities, dtype=torch.bool)
     present[1, 1:] = False
     with torch.no_grad():
-        before = made.encode(images, present).tokens
+        before = made.forward_features(images, present).tokens
         names = [type(local).__name__ for local in made.local_learning]
         merge(made, standard=True)
-        after = made.encode(images, present).tokens
+        after = made.forward_features(images, present).tokens
     if fusion.get("intra", True) or modalities > 1:
         assert names != [type(local).__name__ for local in made.local_learning]
     for old, new in zip(before, after, strict=True):
@@ -90,13 +90,13 @@ def test_three_views_of_different_context_lengths(tmp_path: Path) -> None:
             self.network = made
 
         def forward(self, images: list[torch.Tensor], present: torch.Tensor) -> torch.Tensor:
-            return torch.cat(self.network.encode(images, present).tokens, dim=1)
+            return torch.cat(self.network.forward_features(images, present).tokens, dim=1)
 
     images = [torch.randn(2, 3, 64, 64), torch.randn(2, 3, 32, 64), torch.randn(2, 3, 96, 96)]
     present = torch.tensor([[True, True, False], [True, True, True]])
     expected_of = network(3)
     with torch.no_grad():
-        expected = torch.cat(expected_of.encode(images, present).tokens, dim=1).numpy()
+        expected = torch.cat(expected_of.forward_features(images, present).tokens, dim=1).numpy()
         torch.onnx.export(Encode().eval(), (images, present), tmp_path / "m.onnx", dynamo=True)
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
     given = [*(image.numpy() for image in images), present.numpy()]

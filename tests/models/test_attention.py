@@ -1,4 +1,4 @@
-"""Cross-attention: few queries or many, with and without a bias, against PyTorch's own."""
+"""Cross-attention in both forms, with and without a bias, against PyTorch's own."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def some_bias(kind: str) -> torch.Tensor | None:
     return bias
 
 
-@pytest.mark.parametrize("few", [False, True])
+@pytest.mark.parametrize("absorb", [False, True])
 @pytest.mark.parametrize("kind", ["none", "shared", "each", "masked"])
-def test_equals_multihead_attention_and_learns_alike(few: bool, kind: str) -> None:
+def test_equals_multihead_attention_and_learns_alike(absorb: bool, kind: str) -> None:
     torch.manual_seed(0)
-    layer = CrossAttention(dim=DIM, heads=HEADS, few=few)
+    layer = CrossAttention(dim=DIM, heads=HEADS, absorb_keys=absorb)
     nn.init.normal_(layer.key_value.bias)
     theirs = reference(layer)
     queries, context, bias = torch.randn(2, QUERIES, DIM), torch.randn(2, CONTEXT, DIM), None

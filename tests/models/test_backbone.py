@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from agfnet.errors import ConfigError
-from agfnet.models.backbone import Backbone, Backbones, normalisation
+from agfnet.models.backbone import Backbone, Backbones
+from agfnet.models.pretrained import normalisation
 
 OPTIONS = {"channels": [8, 16, 24, 32], "stem_width": 8}
 
@@ -172,7 +173,7 @@ def test_views_in_step_exchange_after_each_stage() -> None:
         return maps
 
     for alone, together in zip(
-        pair(images, present), pair.in_step(images, present, look), strict=True
+        pair(images, present), pair.forward_stages(images, present, look), strict=True
     ):
         torch.testing.assert_close(alone[-1], together)
     assert seen == [
@@ -192,7 +193,7 @@ def test_blank_images_do_not_enter_the_batch_statistics_in_step() -> None:
     whole, stepped = (Backbones([make()], modalities=1).train() for _ in range(2))
     stepped.load_state_dict(whole.state_dict())
     (maps,) = whole([images], present)
-    (last,) = stepped.in_step([images], present, lambda stage, maps: maps)
+    (last,) = stepped.forward_stages([images], present, lambda stage, maps: maps)
     torch.testing.assert_close(maps[-1], last)
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(stepped.state_dict()[name], value)

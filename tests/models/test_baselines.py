@@ -1,4 +1,4 @@
-"""The mechanism of every peer, against loops and hand-calculated cases.
+"""The mechanism of every baseline, against loops and hand-calculated cases.
 
 What must hold for every network is in test_networks.py.
 """
@@ -14,12 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from agfnet.models.attention import CrossAttention
-from agfnet.models.backbone import Backbone, pool
+from agfnet.models.backbone import Backbone, Backbones, pool
 from agfnet.models.baselines.addition import Addition
-from agfnet.models.baselines.amfam import Adversarial
+from agfnet.models.baselines.amfam import AMFAM
 from agfnet.models.baselines.cross_attention import TokenCrossAttention
-from agfnet.models.baselines.fusionm4net import FusionM4Net, mix, search, shares
-from agfnet.models.baselines.hccnn import HyperBranch, Mixing
+from agfnet.models.baselines.fusionm4net import (
+    FusionM4Net,
+    compositions,
+    search_weights,
+    weighted_mean,
+)
+from agfnet.models.baselines.hccnn import HcCNN, Mixing
 from agfnet.models.baselines.late_fusion import LateFusion, mean_logits
 from agfnet.models.baselines.low_rank import LowRank
 from agfnet.models.baselines.metablock import MetaBlock
@@ -31,12 +36,13 @@ OPTIONS = {"channels": [8, 16, 24, 32], "stem_width": 8}
 CLASSES = 4
 
 
-def backbones(modalities: int = 2, scales: int = 1) -> list[Backbone]:
+def backbones(modalities: int = 2, scales: int = 1) -> Backbones:
     torch.manual_seed(0)
-    return [
+    parts = [
         Backbone(name="resnet10t", scales=scales, weights=None, options=OPTIONS)
         for _ in range(modalities)
     ]
+    return Backbones(parts, modalities=modalities)
 
 
 def pictures(modalities: int = 2, batch: int = 3) -> tuple[Tensor, ...]:
@@ -51,14 +57,14 @@ def test_mean_of_the_logits_that_are_there() -> None:
 
 
 def test_late_fusion_says_what_its_only_view_says() -> None:
-    model = LateFusion(backbones=backbones(), modalities=2, classes=CLASSES, dropout=0.0).eval()
+    model = LateFusion(backbones=backbones(), classes=CLASSES, dropout=0.0).eval()
     output = model(pictures(), torch.tensor([[True, False]] * 3))
     torch.testing.assert_close(output.logits, output.auxiliary[0])
     assert len(output.auxiliary) == 2
 
 
 def test_addition_adds_present_views_only() -> None:
-    model = Addition(backbones=backbones(), modalities=2, classes=CLASSES, dropout=0.0, dim=8)
+    model = Addition(backbones=backbones(), classes=CLASSES, dropout=0.0, dim=8)
     model = model.eval()
     images, present = pictures(), torch.tensor([[True, True], [True, False], [False, True]])
     photo, scan = (maps[-1].mean(dim=(2, 3)) for maps in model.backbones(images, present))
@@ -72,7 +78,6 @@ def test_low_rank_is_a_weight_tensor_times_the_outer_product(modalities: int) ->
     dim, rank = 3, 2
     model = LowRank(
         backbones=backbones(modalities),
-        modalities=modalities,
         classes=CLASSES,
         dropout=0.0,
         dim=dim,
@@ -98,7 +103,7 @@ def test_low_rank_is_a_weight_tensor_times_the_outer_product(modalities: int) ->
 
 
 def test_low_rank_without_a_view_is_the_product_with_its_one() -> None:
-    model = LowRank(backbones=backbones(), modalities=2, classes=CLASSES, dropout=0.0, dim=6)
+    model = LowRank(backbones=backbones(), classes=CLASSES, dropout=0.0, dim=6)
     model = model.eval()
     images, present = pictures(), torch.tensor([[True, False]] * 3)
     photo = model.project[0](model.backbones(images, present)[0][-1].mean(dim=(2, 3)))
@@ -135,13 +140,13 @@ def test_mmtm_gates() -> None:
 
 def test_mmtm_feeds_the_gated_maps_to_the_next_stage() -> None:
     parts = backbones(scales=3)
-    model = MMTM(backbones=parts, modalities=2, classes=CLASSES, dropout=0.0).eval()
+    model = MMTM(backbones=parts, classes=CLASSES, dropout=0.0).eval()
     assert [transfer.squeeze.in_features for transfer in model.transfers] == [32, 48, 64]
     present = torch.ones(3, 2, dtype=torch.bool)
     images = pictures()
     maps = list(images)
     for first, second, transfer in zip(
-        parts[0].stages(), parts[1].stages(), model.transfers, strict=True
+        parts.part(0).stages(), parts.part(1).stages(), model.transfers, strict=True
     ):
         maps = transfer([first(maps[0])[0], second(maps[1])[0]], present)
     logits = [head(x) for head, x in zip(model.heads, pool(maps, present), strict=True)]
@@ -151,12 +156,13 @@ def test_mmtm_feeds_the_gated_maps_to_the_next_stage() -> None:
 @pytest.mark.parametrize("method", [MMTM, TFormer])
 def test_a_backbone_that_is_no_chain_is_fused_at_its_last_map(method: type[nn.Module]) -> None:
     options = {"img_size": 64, "embed_dim": 24, "depth": 3, "num_heads": 2}
-    parts = [
+    vit = [
         Backbone(name="vit_tiny_patch16_224", scales=3, weights=None, options=options)
         for _ in range(2)
     ]
+    parts = Backbones(vit, modalities=2)
     settings = {} if method is MMTM else {"dim": 8, "heads": 2, "grid": 2}
-    model = method(backbones=parts, modalities=2, classes=CLASSES, dropout=0.0, **settings)
+    model = method(backbones=parts, classes=CLASSES, dropout=0.0, **settings)
     model(pictures(), torch.ones(3, 2, dtype=torch.bool)).logits.square().sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -177,15 +183,15 @@ def test_metablock_formula() -> None:
 def test_mixed_probabilities_leave_out_missing_views() -> None:
     probabilities = torch.tensor([[[0.9, 0.1], [0.3, 0.7], [0.6, 0.4]]] * 3)
     present = torch.tensor([[True, True], [True, False], [False, True]])
-    found = mix(probabilities, torch.tensor([0.5, 0.25, 0.25]), present)
+    found = weighted_mean(probabilities, torch.tensor([0.5, 0.25, 0.25]), present)
     expected = torch.tensor([0.675, (0.45 + 0.15) / 0.75, 0.45])
     torch.testing.assert_close(found[:, 0], expected, atol=1e-5, rtol=0)
-    only_first = mix(probabilities, torch.tensor([1.0, 0.0, 0.0]), present)
+    only_first = weighted_mean(probabilities, torch.tensor([1.0, 0.0, 0.0]), present)
     torch.testing.assert_close(only_first[2], probabilities[2, 2])  # the sum decides instead
 
 
 def test_shares_are_all_ways_once() -> None:
-    found = list(shares(3, 10))
+    found = list(compositions(3, 10))
     assert len(found) == len(set(found)) == 66
     assert all(sum(parts) == 10 for parts in found)
 
@@ -200,7 +206,7 @@ def test_weight_search_finds_the_planted_best() -> None:
     fused = wrong
     probabilities = torch.stack([first, second, fused], dim=1)
     present = torch.ones(40, 2, dtype=torch.bool)
-    weights = search(probabilities, present, labels)
+    weights = search_weights(probabilities, present, labels)
     # right everywhere needs 0.9 a + 0.3 b and 0.45 a + 0.7 b above one half, and nothing of fused
     a, b, c = weights.tolist()
     assert c == 0
@@ -231,7 +237,7 @@ def batches(labels: Sequence[int]) -> list[Batch]:
 
 
 def test_tuned_weights_are_part_of_the_state_and_decide() -> None:
-    model = FusionM4Net(backbones=backbones(), modalities=2, classes=CLASSES, dropout=0.5, dim=8)
+    model = FusionM4Net(backbones=backbones(), classes=CLASSES, dropout=0.5, dim=8)
     model.branches[1][-1][-1].bias.data[2] = 50.0  # the second view always says 2
     model.train().tune(batches([2, 2, 2]))
     assert model.state_dict()["weights"].tolist() == [0.0, 1.0, 0.0]
@@ -284,17 +290,19 @@ def attended(attention: CrossAttention, query: Tensor, keys: Tensor) -> Tensor:
 
 def test_tokens_ask_those_of_the_other_views_only() -> None:
     model = TokenCrossAttention(
-        backbones=backbones(), modalities=2, classes=CLASSES, dropout=0.0, dim=4, heads=1, grid=2
+        backbones=backbones(), classes=CLASSES, dropout=0.0, dim=4, heads=1, grid=2
     ).eval()
     images, present = pictures(batch=1), torch.ones(1, 2, dtype=torch.bool)
     tokens = [
-        model.tokens[m](maps[-1:], present[:, m])[0][0]
+        model.tokenizers[m](maps[-1:], present[:, m])[0][0]
         for m, maps in enumerate(model.backbones(images, present))
     ]  # M x (N, d)
     means = []
-    for asking, own, other in zip(model.asking, tokens, reversed(tokens), strict=True):
-        rows = [own[n] + attended(asking.read, asking.norm(own[n]), other) for n in range(len(own))]
-        means.append(torch.stack([row + asking.feed_forward(row) for row in rows]).mean(dim=0))
+    for layer, own, other in zip(model.layers, tokens, reversed(tokens), strict=True):
+        rows = [
+            own[n] + attended(layer.attention, layer.norm(own[n]), other) for n in range(len(own))
+        ]
+        means.append(torch.stack([row + layer.feed_forward(row) for row in rows]).mean(dim=0))
     expected = model.head(torch.cat(means)[None])
     torch.testing.assert_close(model(images, present).logits, expected)
 
@@ -317,9 +325,8 @@ def test_views_are_mixed_at_each_place() -> None:
 
 
 def test_hyper_branch_carries_finer_scales_to_the_coarser() -> None:
-    model = HyperBranch(
+    model = HcCNN(
         backbones=backbones(scales=3),
-        modalities=2,
         classes=CLASSES,
         dropout=0.0,
         dim=8,
@@ -336,9 +343,9 @@ def test_hyper_branch_carries_finer_scales_to_the_coarser() -> None:
 
 
 def test_attention_of_the_adversarial_network_weighs_places() -> None:
-    model = Adversarial(backbones=backbones(), modalities=2, classes=CLASSES, dropout=0.0, dim=5)
+    model = AMFAM(backbones=backbones(), classes=CLASSES, dropout=0.0, dim=5)
     images, present = pictures(), torch.ones(3, 2, dtype=torch.bool)
-    found = model.eval().encode(images, present)
+    found = model.eval().forward_features(images, present)
     for m, maps in enumerate(model.backbones(images, present)):
         weights = model.attend[m](maps[-1]).sigmoid()  # (B, 1, H, W)
         projected = model.project[m](maps[-1])

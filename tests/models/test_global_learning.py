@@ -13,7 +13,7 @@ SHAPES = (((2, 2), (1, 1)), ((2, 2), (1, 1)))
 
 def learning(layers: int) -> GlobalLearning:
     torch.manual_seed(0)
-    return GlobalLearning(modalities=2, dim=8, heads=2, layers=layers, dropout=0.0, exchange=1.0)
+    return GlobalLearning(modalities=2, dim=8, heads=2, layers=layers, dropout=0.0)
 
 
 def features() -> Features:
@@ -33,7 +33,7 @@ def changed(before: Features, modality: int, token: int) -> Features:
 
 def test_a_modality_query_reads_only_its_own_tokens() -> None:
     model = learning(layers=1)
-    exchange = model.layers[0].exchange.out
+    exchange = model.layers[0].self_attention.out
     exchange.weight.data.zero_()  # without exchange, nothing of the others may arrive
     exchange.bias.data.zero_()
     before = model(features())

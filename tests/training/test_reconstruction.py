@@ -56,7 +56,7 @@ def batch(size: int = 4) -> Batch:
 
 def features(model: torch.nn.Module) -> Features:
     data = batch()
-    return model.encode(data.images, data.present)
+    return model.forward_features(data.images, data.present)
 
 
 def test_model_is_the_same_with_and_without() -> None:
@@ -151,7 +151,7 @@ def test_rebuilding_reads_nothing_hidden() -> None:
         )
     )
     for before, after in zip(
-        learner.decoder(found, hidden), learner.decoder(changed, hidden), strict=True
+        learner.decoder(found, hidden).tokens, learner.decoder(changed, hidden).tokens, strict=True
     ):
         torch.testing.assert_close(before, after)
 
@@ -161,7 +161,7 @@ def test_tokens_change_only_where_they_are_hidden() -> None:
     found = features(learner.model)
     hidden = tuple(torch.rand(4, guide.shape[1]) > 0.5 for guide in found.guides)
     for before, after, mask in zip(
-        found.tokens, learner.decoder(found, hidden), hidden, strict=True
+        found.tokens, learner.decoder(found, hidden).tokens, hidden, strict=True
     ):
         assert torch.equal(before[~mask], after[~mask])
         assert (before[mask] != after[mask]).any(dim=1).all()
@@ -204,13 +204,13 @@ def test_a_network_that_rebuilds_missing_views_shares_its_decoder() -> None:
     learner = task(config).eval()
     assert learner.decoder is learner.model.decoder
     data = batch()
-    with_images = learner.model.encode(data.images, data.present)
+    with_images = learner.model.forward_features(data.images, data.present)
     noise = tuple(
         torch.where(data.present[:, m, None, None, None], image, torch.randn_like(image))
         for m, image in enumerate(data.images)
     )
     for before, after in zip(
-        with_images.tokens, learner.model.encode(noise, data.present).tokens, strict=True
+        with_images.tokens, learner.model.forward_features(noise, data.present).tokens, strict=True
     ):
         torch.testing.assert_close(before, after)
 
@@ -219,8 +219,8 @@ def test_evidence_is_gradient_times_token() -> None:
     model = task().model.eval()
     found = features(model)
     leaves = tuple(token.detach().requires_grad_() for token in found.tokens)
-    model.decide(found._replace(tokens=leaves)).logits[:, 1].sum().backward()
-    score = model.decide(found).logits[:, 1].sum()
+    model.forward_head(found._replace(tokens=leaves)).logits[:, 1].sum().backward()
+    score = model.forward_head(found).logits[:, 1].sum()
     for map_, leaf in zip(evidence(score, found), leaves, strict=True):
         assert leaf.grad is not None
         torch.testing.assert_close(map_, (leaf.grad * leaf).sum(dim=-1).clamp_min(0))

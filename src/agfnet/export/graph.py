@@ -32,7 +32,7 @@ from agfnet.export.merged import merge
 from agfnet.files import replacing
 from agfnet.inference.torch_backend import TorchBackend
 from agfnet.models.agfnet import AGFNet
-from agfnet.models.attention import split_scales
+from agfnet.models.tokenizer import split_scales
 
 OPSET = 20
 
@@ -78,8 +78,8 @@ class Deployed(nn.Module):
             lambda _, arguments: found.update(features=arguments[0])
         )
         if isinstance(self.model, AGFNet):
-            features = self.model.encode(images, present)
-            logits = self.model.decide(features).logits
+            features = self.model.forward_features(images, present)
+            logits = self.model.forward_head(features).logits
             for m, (guide, shapes) in enumerate(zip(features.guides, features.shapes, strict=True)):
                 maps = split_scales(guide.unsqueeze(-1), shapes)  # S x (R, 1, H_s, W_s)
                 finest = [

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from agfnet.models.agfnet import AGFNet
-from agfnet.models.attention import Context, CrossAttention
-from agfnet.models.local_learning import LocalLearning, join
+from agfnet.models.attention import CrossAttention
+from agfnet.models.context import Context, concatenate_contexts
+from agfnet.models.local_learning import LocalLayer
 
 
 class Reading(nn.Module):
@@ -64,27 +65,27 @@ class Reading(nn.Module):
         return F.scaled_dot_product_attention(q, k, v, scale=1.0).transpose(1, 2).flatten(2)
 
 
-class MergedLocalLearning(nn.Module):
-    """`LocalLearning` for inference: gains and last linear layers are one.
+class MergedLocalLayer(nn.Module):
+    """`LocalLayer` for inference: gains and last linear layers are one.
 
     Args:
         local: what to compute; attends to a view at least.
         standard: see `Reading`.
     """
 
-    def __init__(self, local: LocalLearning, *, standard: bool) -> None:
+    def __init__(self, local: LocalLayer, *, standard: bool) -> None:
         super().__init__()
         self.norm = cast(nn.LayerNorm, local.norm)
         self.intra = local.intra and Reading(local.intra, standard=standard)
         self.inter = local.inter and Reading(local.inter, standard=standard)
-        both = ((local.intra, local.gain_intra), (local.inter, local.gain_inter))
+        both = ((local.intra, local.layer_scale_intra), (local.inter, local.layer_scale_inter))
         layers = [scaled(part.out, gain) for part, gain in both if part and gain is not None]
         self.out = linear(
             torch.cat([layer.weight for layer in layers], dim=1),
             torch.stack([layer.bias for layer in layers]).sum(dim=0),
         )
         norm, wide, gelu, narrow = local.feed_forward
-        narrow = scaled(cast(nn.Linear, narrow), local.gain_feed_forward)
+        narrow = scaled(cast(nn.Linear, narrow), local.layer_scale_feed_forward)
         self.feed_forward = nn.Sequential(norm, wide, gelu, narrow)
 
     def forward(self, tokens: Tensor, own: Context, others: Sequence[Context]) -> Tensor:
@@ -94,7 +95,7 @@ class MergedLocalLearning(nn.Module):
         if self.intra is not None:
             found.append(self.intra(queries, own))
         if self.inter is not None:
-            found.append(self.inter(queries, join(others)))
+            found.append(self.inter(queries, concatenate_contexts(others)))
         tokens = tokens + self.out(torch.cat(found, dim=2))
         return tokens + self.feed_forward(tokens)
 
@@ -107,9 +108,9 @@ def merge(network: AGFNet, *, standard: bool) -> None:
         standard: see `Reading`.
     """
     for m, local in enumerate(network.local_learning):
-        assert isinstance(local, LocalLearning)
+        assert isinstance(local, LocalLayer)
         if local.intra or local.inter:
-            network.local_learning[m] = MergedLocalLearning(local, standard=standard)
+            network.local_learning[m] = MergedLocalLayer(local, standard=standard)
 
 
 def linear(weight: Tensor, bias: Tensor) -> nn.Linear:

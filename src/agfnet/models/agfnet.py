@@ -7,6 +7,7 @@ Using Clinical and Ultrasound Images", IEEE TMI 44(1):543-555, 2025, doi 10.1109
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -14,8 +15,8 @@ from agfnet.models.attention import CrossAttention
 from agfnet.models.backbone import Backbones
 from agfnet.models.context import pooled_shapes
 from agfnet.models.decoder import Decoder
-from agfnet.models.global_learning import GlobalLearning
-from agfnet.models.local_learning import LocalLearning
+from agfnet.models.global_learning import GlobalLayer, GlobalLearning
+from agfnet.models.local_learning import LocalLayer, LocalLearning
 from agfnet.models.network import Calls, Network, grids_of, local_attention_map
 from agfnet.models.tokenizer import Tokenizer, split_scales
 from agfnet.types import FUSED, AttentionMap, Features, Output, Shapes
@@ -103,14 +104,14 @@ class AGFNet(Network):
         """Intra- and inter-modality attention of local learning."""
         shapes = self.token_shapes(calls)
         contexts = [pooled_shapes(shape, self.local_learning.grid) for shape in shapes]
-        for m, layer in enumerate(self.local_learning):
+        for m, layer in enumerate(cast(Iterable[LocalLayer], self.local_learning)):
             tokens = calls.inputs(layer)[0]
             others = [n for n in range(len(shapes)) if n != m]
             for module, layer_scale, keys in (
                 (layer.intra, layer.layer_scale_intra, [m]),
                 (layer.inter, layer.layer_scale_inter, others),
             ):
-                if module is not None:
+                if module is not None and layer_scale is not None:
                     grids = grids_of(keys, contexts)
                     yield local_attention_map(
                         module, calls, m, shapes[m], grids, tokens, layer_scale
@@ -120,7 +121,7 @@ class AGFNet(Network):
         """Attention of the query of each modality, and of the fused query, to the tokens."""
         shapes = self.token_shapes(calls)
         grids = grids_of(range(len(shapes)), shapes)
-        for layer in self.global_learning.layers:
+        for layer in cast(Iterable[GlobalLayer], self.global_learning.layers):
             module = layer.attention
             weights = module.attention_weights(*calls.inputs(module)).mean(dim=1)  # (B, M+1, sum N)
             for query in (*range(len(shapes)), FUSED):

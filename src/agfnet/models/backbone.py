@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import timm
+import torch
 from timm.layers.format import Format
 from timm.models import FeatureDictNet
 from timm.models.efficientnet import EfficientNetFeatures
@@ -51,7 +52,9 @@ class Backbone(nn.Module):
         super().__init__()
         if not timm.is_model(name):
             near = ", ".join(timm.list_models(f"*{name}*")[:5]) or "see timm.list_models()"
-            raise ConfigError(f"model.backbone.name: timm has no model '{name}'; similar names: {near}")
+            raise ConfigError(
+                f"model.backbone.name: timm has no model '{name}'; similar names: {near}"
+            )
         create = dict(options)
         if weights is not None:
             create["pretrained"] = True
@@ -99,7 +102,9 @@ class Backbone(nn.Module):
         if not cut(net):
             return [self]
         modules = dict(net.named_modules())
-        names = [item["module"] for item in net.feature_info.info if item["reduction"] >= MIN_STRIDE]
+        names = [
+            item["module"] for item in net.feature_info.info if item["reduction"] >= MIN_STRIDE
+        ]
         if isinstance(net, FeatureDictNet):
             names = [name.replace(".", "_") for name in names]
         return [modules[name] for name in names if name in modules] or [self]

@@ -145,11 +145,9 @@ def build_agfnet(config: ModelConfig, modalities: int, classes: int) -> AGFNet:
     )
 
 
-def build_decoder(
-    fusion: FusionConfig, modalities: int, *, cross_modality: bool = True
-) -> Decoder:
+def build_decoder(fusion: FusionConfig, modalities: int, *, cross_modality: bool = True) -> Decoder:
     """Build the decoder that fits the network's tokens."""
-    return Decoder(
+    decoder = Decoder(
         modalities=modalities,
         dim=fusion.dim,
         heads=fusion.heads,
@@ -157,6 +155,8 @@ def build_decoder(
         scales=fusion.scales,
         cross_modality=cross_modality,
     )
+    decoder.register_load_state_dict_pre_hook(rename_old_keys)  # it may be part of a task only
+    return decoder
 
 
 def baseline(

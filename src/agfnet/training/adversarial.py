@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from agfnet.models.baselines.amfam import Adversarial, Attended
+from agfnet.models.baselines.amfam import AMFAM, AttendedFeatures
 from agfnet.training.supervised import SupervisedTask, drop_modalities
 from agfnet.types import Batch
 
@@ -35,7 +35,7 @@ class AdversarialTask(nn.Module):
     """Supervised training with the adversary and the reconstruction on top.
 
     Args:
-        supervised: the supervised task; its model must be an Adversarial network.
+        supervised: the supervised task; its model must be an `AMFAM` network.
         align: weight of the adversary's loss.
         rebuild: weight of the reconstruction loss.
     """
@@ -47,7 +47,7 @@ class AdversarialTask(nn.Module):
         self.supervised = supervised
         self.align = align
         self.rebuild = rebuild
-        dim, modalities = self.model.dim, self.model.modalities
+        dim, modalities = self.model.dim, self.model.backbones.modalities
         self.discriminator = nn.Sequential(
             nn.Linear(dim, dim), nn.LeakyReLU(0.2), nn.Linear(dim, modalities)
         )
@@ -62,15 +62,15 @@ class AdversarialTask(nn.Module):
         )
 
     @property
-    def model(self) -> Adversarial:
+    def model(self) -> AMFAM:
         """The network that is trained."""
-        return cast(Adversarial, self.supervised.model)
+        return cast(AMFAM, self.supervised.model)
 
     def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Named losses; `loss` is their weighted sum. `progress` is 0 to 1 over the training."""
         batch = drop_modalities(batch, self.supervised.modality_dropout)
-        found = self.model.encode(batch.images, batch.present)
-        losses = self.supervised.losses(self.model.decide(found, batch.present), batch)
+        found = self.model.forward_features(batch.images, batch.present)
+        losses = self.supervised.losses(self.model.forward_head(found, batch.present), batch)
         asked = self.discriminator(reverse(found.vectors, reversal(progress)))  # (B, M, M)
         losses["align"] = which_view(asked, batch.present)
         losses["rebuild"] = self.distance(found, batch.images, batch.present)
@@ -79,12 +79,14 @@ class AdversarialTask(nn.Module):
         )
         return losses
 
-    def distance(self, found: Attended, images: Sequence[Tensor], present: Tensor) -> Tensor:
+    def distance(
+        self, found: AttendedFeatures, images: Sequence[Tensor], present: Tensor
+    ) -> Tensor:
         """Mean over the present views of how far the rebuilt images are from the images."""
         views = [
             weighted_distance(decoder(feature), image, attention.detach())
             for decoder, feature, image, attention in zip(
-                self.decoders, found.features, images, found.attention, strict=True
+                self.decoders, found.maps, images, found.attention, strict=True
             )
         ]
         return (torch.stack(views, dim=1) * present).sum() / present.sum().clamp_min(1)

@@ -29,8 +29,8 @@ from agfnet.data.table import Case, cases_hash, map_labels
 from agfnet.errors import DataError, RunError
 from agfnet.files import write_json, write_text
 from agfnet.models.agfnet import AGFNet
-from agfnet.models.baselines.amfam import Adversarial
-from agfnet.models.build import build, build_decoder, image_statistics, untrained
+from agfnet.models.baselines.amfam import AMFAM
+from agfnet.models.build import build, build_decoder, image_statistics, without_weights
 from agfnet.training.adversarial import AdversarialTask
 from agfnet.training.reconstruction import ReconstructionTask
 from agfnet.training.supervised import SupervisedTask, balanced_weights
@@ -119,7 +119,7 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
             size=config.data.size,
             mean=mean,
             std=std,
-            model=untrained(config.model),
+            model=without_weights(config.model),
             data_hash=data_hash,
             cases={
                 split: dict(Counter(case.label for case in part))
@@ -224,12 +224,14 @@ def build_task(config: TrainConfig, labels: list[int], classes: int) -> Task:
         class_weights=balanced_weights(torch.tensor(labels), classes) if balanced else None,
         modality_dropout=config.optim.modality_dropout,
     )
-    if isinstance(model, Adversarial):
+    if isinstance(model, AMFAM):
         return AdversarialTask(supervised=supervised)
     if not (config.reconstruction.enabled and isinstance(model, AGFNet)):
         return supervised
     decoder = model.decoder or build_decoder(
-        config.model.fusion, len(config.data.modalities), across=config.reconstruction.across
+        config.model.fusion,
+        len(config.data.modalities),
+        cross_modality=config.reconstruction.across,
     )
     return ReconstructionTask(supervised=supervised, config=config.reconstruction, decoder=decoder)
 

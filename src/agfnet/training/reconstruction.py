@@ -26,11 +26,11 @@ from torch.nn import functional as F
 
 from agfnet.config import ReconstructionConfig
 from agfnet.models.agfnet import AGFNet
-from agfnet.models.attention import Shapes, split_scales
 from agfnet.models.decoder import Decoder
+from agfnet.models.tokenizer import split_scales
 from agfnet.training.losses import agreement, cosine_distance
 from agfnet.training.supervised import SupervisedTask, choose_view, drop_modalities
-from agfnet.types import Batch, Features
+from agfnet.types import Batch, Features, Shapes
 
 
 class ReconstructionTask(nn.Module):
@@ -60,8 +60,8 @@ class ReconstructionTask(nn.Module):
         """Named losses; `loss` is their weighted sum. `progress` is 0 to 1 over the training."""
         config, task = self.config, self.supervised
         batch = drop_modalities(batch, task.modality_dropout)
-        features = self.model.encode(batch.images, batch.present)
-        output = self.model.decide(features)
+        features = self.model.forward_features(batch.images, batch.present)
+        output = self.model.forward_head(features)
         losses = task.losses(output, batch)
 
         chosen = output.logits.gather(1, batch.labels[:, None]).sum()
@@ -74,12 +74,12 @@ class ReconstructionTask(nn.Module):
             whole=config.hide_modality,
         )
         rebuilt = self.decoder(features, hidden)
-        again = self.model.decide(features._replace(tokens=rebuilt))
+        again = self.model.forward_head(rebuilt)
 
         losses["rebuild"] = torch.stack(
             [
                 cosine_distance(new, old, mask)
-                for mask, new, old in zip(hidden, rebuilt, features.tokens, strict=True)
+                for mask, new, old in zip(hidden, rebuilt.tokens, features.tokens, strict=True)
             ]
         ).mean()
         losses["classify_rebuilt"] = task.cross_entropy(again.logits, batch.labels).mean()

@@ -79,8 +79,8 @@ def explain_batch(
     attention = {}
     if "attention" in methods:
         grid = min(MAX_CELLS, bundle.config.model.fusion.grid)
-        attention = attention_on_grid(recorded.local, grid)
-    norms = update_norms(recorded.local)
+        attention = attention_on_grid(recorded.local_attention, grid)
+    norms = update_norms(recorded.local_attention)
     for row, case in enumerate(cases):
 
         def by_modality(parts: Sequence[Array], row: int = row) -> dict[str, Array]:

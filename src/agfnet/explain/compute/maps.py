@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from agfnet.errors import ConfigError
 from agfnet.explain.compute.methods import METHODS
 from agfnet.explain.compute.occlusion import occlusion
-from agfnet.explain.compute.recording import FUSED, Record, record
 from agfnet.inference.torch_backend import TorchBackend
+from agfnet.types import FUSED, Intermediates
 
 Array = np.ndarray[Any, Any]
 STEPS = 16  # of integrated gradients
@@ -32,7 +32,7 @@ class Explainer:
     def __init__(self, *, backend: TorchBackend) -> None:
         self.backend = backend
 
-    def record(self, images: Sequence[Array], present: Array) -> Record:
+    def record(self, images: Sequence[Array], present: Array) -> Intermediates:
         """Run the forward pass that guide, queries, CAM and attention share.
 
         Args:
@@ -40,7 +40,7 @@ class Explainer:
             present: (B, M).
         """
         available = torch.from_numpy(present).to(self.backend.device)
-        return record(self.backend.model, self.backend.tensors(images), available)
+        return self.backend.model.forward_intermediates(self.backend.tensors(images), available)
 
     def maps(
         self,
@@ -49,7 +49,7 @@ class Explainer:
         present: Array,
         classes: Array,
         *,
-        recorded: Record | None = None,
+        recorded: Intermediates | None = None,
     ) -> dict[str, list[Array]]:
         """Compute maps by method; methods that this network does not support are left out.
 
@@ -113,7 +113,7 @@ class Explainer:
 
 
 def from_record(
-    method: str, recorded: Record, classes: Tensor, size: tuple[int, int]
+    method: str, recorded: Intermediates, classes: Tensor, size: tuple[int, int]
 ) -> list[Tensor]:
     """Maps (B, *size) per modality from one recorded pass; empty if the network has none."""
     if method == "guide":
@@ -129,7 +129,10 @@ def from_record(
         explained, raw, retain_graph=True, allow_unused=True, materialize_grads=True
     )
     gradient = iter(gradients)
-    pairs = [[(f.planes(f.raw), f.planes(next(gradient))) for f in part] for part in recorded.maps]
+    pairs = [
+        [(f.channels_first(f.raw), f.channels_first(next(gradient))) for f in part]
+        for part in recorded.maps
+    ]
     if method == "gradcam":
         return [_density(_gradcam(*part[-1]), size) for part in pairs]
     return [torch.stack([_density(_layercam(*f), size) for f in p]).mean(dim=0) for p in pairs]
@@ -154,14 +157,14 @@ def _gradcam(feature: Tensor, gradient: Tensor) -> Tensor:
     return (feature * weights).sum(dim=1).clamp_min(0)
 
 
-def _query_maps(recorded: Record, size: tuple[int, int], *, fused: bool) -> list[Tensor]:
+def _query_maps(recorded: Intermediates, size: tuple[int, int], *, fused: bool) -> list[Tensor]:
     """Attention of the fusion or the view queries, summed over scales; mean over layers."""
     layers: dict[int, list[Tensor]] = {}
-    for reading in recorded.queries:
-        parts = reading.weights[:, 0].split([h * w for _, (h, w) in reading.asked], dim=1)
+    for attention in recorded.global_attention:
+        parts = attention.weights[:, 0].split([h * w for _, (h, w) in attention.key_grids], dim=1)
         sums: dict[int, list[Tensor]] = {}
-        for (modality, shape), part in zip(reading.asked, parts, strict=True):
-            if reading.asker == (FUSED if fused else modality):
+        for (modality, shape), part in zip(attention.key_grids, parts, strict=True):
+            if attention.query_modality == (FUSED if fused else modality):
                 sums.setdefault(modality, []).append(_density(part.unflatten(1, shape), size))
         for modality, scales in sums.items():
             layers.setdefault(modality, []).append(torch.stack(scales).sum(dim=0))

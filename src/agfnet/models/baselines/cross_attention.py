@@ -7,7 +7,8 @@ the tokens of the modality and whose keys and values are the tokens of all other
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -83,7 +84,7 @@ class TokenCrossAttention(Network):
     def local_attention(self, calls: Calls) -> Iterator[AttentionMap]:
         """Attention of the tokens of each modality to those of the others."""
         shapes = [calls.output(tokenizer)[2] for tokenizer in self.tokenizers]
-        for m, layer in enumerate(self.layers):
+        for m, layer in enumerate(cast(Iterable[CrossAttentionLayer], self.layers)):
             keys = grids_of((n for n in range(len(shapes)) if n != m), shapes)
             tokens = calls.inputs(layer)[0]
             yield local_attention_map(layer.attention, calls, m, shapes[m], keys, tokens)

@@ -16,7 +16,8 @@ width d, on the returned maps; maps of another size are averaged to that of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -155,16 +156,16 @@ class HcCNN(Network):
 
     def recorded_modules(self) -> list[nn.Module]:
         """The co-attention of all scales, and its attention modules."""
-        blocks = [block for scale in self.scales for block in scale.attention]
-        return [*blocks, *(block.attention for block in blocks)]
+        return [m for m in self.modules() if isinstance(m, CoAttention | CrossAttention)]
 
     def local_attention(self, calls: Calls) -> Iterator[AttentionMap]:
         """Attention of the positions of each modality to the contexts of the others."""
-        for scale in self.scales:
-            maps = [calls.inputs(block)[0] for block in scale.attention]
+        for scale in cast(Iterable[HyperScale], self.scales):
+            blocks = cast(list[CoAttention], list(scale.attention))
+            maps = [calls.inputs(block)[0] for block in blocks]
             shapes = [((int(x.shape[2]), int(x.shape[3])),) for x in maps]
             contexts = [pooled_shapes(shape, scale.grid) for shape in shapes]
-            for m, block in enumerate(scale.attention):
+            for m, block in enumerate(blocks):
                 keys = grids_of((n for n in range(len(shapes)) if n != m), contexts)
                 tokens = maps[m].flatten(2).mT
                 yield local_attention_map(block.attention, calls, m, shapes[m], keys, tokens)
