@@ -75,7 +75,7 @@ def test_every_method_has_a_name_in_the_settings() -> None:
 def test_one_view_cannot_be_fused_with_others(method: str) -> None:
     with pytest.raises(
         ConfigError,
-        match=f"{method} needs at least 2 modalities .* single modality use concatenation",
+        match=f"{method} needs at least 2 .*use concatenation",
     ):
         network(method, 1)
 
