@@ -148,7 +148,7 @@ def cohort(folder: Path, chosen: argparse.Namespace, seed: int, shortcut_test: f
                 seed=seed,
                 split=(0.25, 0.10, 0.65),
                 frames=1,
-                mark_rate=0.25,
+                annotation_rate=0.25,
                 shortcut_train=0.9,
                 shortcut_test=shortcut_test,
             )

@@ -53,11 +53,11 @@ BASE = TrainConfig(
     optim=OptimConfig(lr=3e-3),
 )
 PARTS = ("without ALL", "without AGL", "without FRL")
-FULL = VARIANTS["exchange in full"](BASE)
+FULL = ", exchange in full"  # the scale of the exchange between views begins at 1, not at 0.1
 NETWORKS = {
     "AGFnet": BASE,
-    "AGFnet, exchange in full": FULL,
-    **{f"{name}, exchange in full": VARIANTS[name](FULL) for name in PARTS},
+    f"AGFnet{FULL}": BASE,
+    **{f"{name}{FULL}": VARIANTS[name](BASE) for name in PARTS},
 } | {
     name: replace(BASE, model=replace(BASE.model, method=name))
     for name in METHODS
@@ -77,9 +77,7 @@ def main() -> None:
     runs = [(q, name) for q in QUESTIONS for name in chosen.networks]
     with bar("training") as progress:
         for done, (question, name) in enumerate(runs):
-            values = [
-                accuracy(NETWORKS[name], question, seed, chosen.steps) for seed in chosen.seeds
-            ]
+            values = [accuracy(name, question, seed, chosen.steps) for seed in chosen.seeds]
             chance = 1 / QUESTIONS[question]
             rows.append(
                 {
@@ -102,10 +100,15 @@ def main() -> None:
         write_json(chosen.json, rows)
 
 
-def accuracy(config: TrainConfig, question: str, seed: int, steps: int) -> float:
+def accuracy(name: str, question: str, seed: int, steps: int) -> float:
     """Train one network and test it."""
+    config = NETWORKS[name]
     torch.manual_seed(seed)
     task = build_task(config, list(range(QUESTIONS[question])), QUESTIONS[question]).train()
+    if name.endswith(FULL):
+        for layer in task.model.global_learning.layers:
+            layer.gain_exchange.data.fill_(1.0)
+            layer.gain_feed_forward.data.fill_(1.0)
     optimizer = build_optimizer(task, config.optim)
     schedule = build_schedule(optimizer, config.optim, steps=steps)
     batches = draw(question, seed)

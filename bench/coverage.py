@@ -104,7 +104,7 @@ def promises(most: int, patients: int, trials: int) -> dict[str, tuple[float, fl
         cases = cohort(rng, patients, most)
         for score in ("lac", "aps", "raps"):
             for by_class in (False, True):
-                config = CalibrationConfig(sets=score, by_class=by_class, risk=0.2)
+                config = CalibrationConfig(sets=score, by_class=by_class, target_risk=0.2)
                 calibration = fit_calibration(cases, config)
                 answer = apply_calibration(population, calibration)
                 assert answer.prediction_set is not None

@@ -136,7 +136,7 @@ def cohort(out: Path, lesions: int, marks: bool) -> Path:
     """The cases table of the cohort, or of the same lesions without marks."""
     folder = out / ("cohort" if marks else "plain")
     if not (folder / "cases.csv").is_file():
-        plain = {} if marks else {"mark_rate": 0.0, "shortcut_train": 0.0}
+        plain = {} if marks else {"annotation_rate": 0.0, "shortcut_train": 0.0}
         make_cohort(
             PhantomConfig(
                 out=str(folder),
@@ -415,7 +415,7 @@ def cost_rows(run: Path, table: Path) -> list[dict[str, Any]]:
         seen = 0
         start = time.process_time()
         explainer.maps(
-            ["guide", "query", "own_query", "layercam", "gradcam"], images, present, zeros
+            ["guide", "fusion_query", "view_query", "layercam", "gradcam"], images, present, zeros
         )
         times["explain"].append(time.process_time() - start)
     handle.remove()
@@ -452,7 +452,7 @@ def pictures(out: Path, cases: Path, folder: Path) -> None:
     both.paste(sheets[1].convert("RGB"), (sheets[0].width, 0))
     both.save(folder / "explain-marked.jpg", quality=80)
     run = out / folder_of("AGFnet")
-    config = ExplainConfig(model=str(run), cases=str(cases), out=str(run / "maps"), most=1)
+    config = ExplainConfig(model=str(run), cases=str(cases), out=str(run / "maps"), max_lesions=1)
     explain(config)
     (maps,) = (run / "maps").glob("*/maps-*.png")
     Image.open(maps).convert("RGB").save(folder / "explain-maps.jpg", quality=80)

@@ -124,7 +124,7 @@ def forward(backbone: str, size: int, count: int, rounds: int) -> Rows:
         **{method: network(settings(backbone, method)) for method in PEERS},
         "AGFnet": agfnet,
         "AGFnet, d = 128": network(settings(backbone, dim=128)),
-        "AGFnet, rebuilds missing views": network(settings(backbone, rebuild_missing=True)),
+        "AGFnet, rebuilds missing views": network(settings(backbone, reconstruct_missing=True)),
     }
 
     def work(model: nn.Module) -> Callable[[], object]:

@@ -36,7 +36,7 @@ STUDY = {
     },
     "methods": ["AGFnet", "concatenation", "late_fusion", "low_rank", "mmtm", "metablock"],
     "seeds": [0, 1, 2],
-    "scoring": {"focus": 0, "resamples": 20},
+    "scoring": {"max_focus_lesions": 0, "resamples": 20},
     "metrics": ["accuracy", "macro_auc", "nll", "ece"],
     "resamples": 200,
 }

@@ -161,7 +161,7 @@ def pictures(folder: Path) -> None:
     save(folder / "ultrasound-field.jpg", [on_screen, crop_field(on_screen)])
     save(folder / "ultrasound-marks.jpg", [scan.marked, remove_marks(scan.marked), scan.plain])
     near, far = scans(1, 320, field=9.0)[0], scans(1, 320, field=14.0)[0]
-    common = ModalityConfig(kind="ultrasound", mm_per_pixel=9.0 / 320)
+    common = ModalityConfig(modality_type="ultrasound", pixel_spacing=9.0 / 320)
     scaled = [
         prepare_image(Image(each.plain, each.spacing), name="", size=320, modality=common)
         for each in (near, far)

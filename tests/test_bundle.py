@@ -49,7 +49,9 @@ def test_a_full_calibration_comes_back_as_it_was(bundle: Path) -> None:
         sets=PredictionSets(
             score="raps", coverage=0.9, by_class=True, quantiles=(0.4, None), penalty=0.1, rank=2
         ),
-        abstention=Abstention(threshold=0.7, risk=0.1, delta=0.05, bound=0.08, coverage=0.6),
+        abstention=Abstention(
+            threshold=0.7, target_risk=0.1, confidence=0.95, bound=0.08, coverage=0.6
+        ),
         ood_threshold=-2.5,
         cases=40,
         patients=30,

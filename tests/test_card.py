@@ -92,7 +92,11 @@ def test_odd_names_do_not_break_the_card(run: Path) -> None:
     odd = replace(
         config,
         classes=("a|b: c", "---"),
-        modalities={"no": ModalityConfig(kind="ultrasound", crop_field=True, skin="flatten")},
+        modalities={
+            "no": ModalityConfig(
+                modality_type="ultrasound", crop_field_of_view=True, skin_surface="flatten"
+            )
+        },
         cases={"train": {"a|b: c": 3}, "val": {}},
     )
     name = "x: [1]\n---\nlicense: mit"

@@ -197,7 +197,7 @@ def test_evaluate_tries_poor_images_and_compare_pairs_two_runs(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = ["--resamples", "20", "--split", "val", "--name", "tried"]
-    assert main(["evaluate", str(trained), *small, "--robustness", "--focus", "0"]) == 0
+    assert main(["evaluate", str(trained), *small, "--robustness", "--max-focus-lesions", "0"]) == 0
     folder = trained / "evaluation" / "tried"
     tried = json.loads((folder / "robustness.json").read_text())
     assert len(tried["conditions"]) > 70
@@ -296,7 +296,7 @@ def test_phantom_refuses_a_full_folder(tmp_path: Path, capsys: pytest.CaptureFix
         "--data.size=0",
         "--optim.epochs=0",
         "--optim.lr=0",
-        "--reconstruction.hide=2",
+        "--reconstruction.mask_ratio=2",
         "--model.fusion.heads=5",
     ],
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
-from agfnet.config import Kind, PhantomConfig
+from agfnet.config import ModalityType, PhantomConfig
 from agfnet.data.readers import read_image
 from agfnet.data.table import read_cases
 from agfnet.phantom.cohort import make_cohort
@@ -19,7 +19,7 @@ from agfnet.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from agfnet.robustness.corruptions_photo import Pixels
 
 OUT = Path(__file__).parents[1] / "img" / "corruptions.jpg"
-VIEWS: dict[str, Kind] = {"clinical": "photo", "ultrasound": "ultrasound"}
+VIEWS: dict[str, ModalityType] = {"clinical": "photo", "ultrasound": "ultrasound"}
 TILE, HEAD, LEFT = 128, 20, 150
 
 

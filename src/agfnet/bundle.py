@@ -17,12 +17,14 @@ from safetensors.numpy import save
 
 from agfnet import __version__
 from agfnet.config import ModalityConfig, ModelConfig, SetScore
+from agfnet.config.renamed import update
 from agfnet.errors import BundleError
 from agfnet.files import replacing, write_json, write_text
 
 T = TypeVar("T")
-SCHEMA = 3
-"""3: `model.fusion.resolution`, without which a network uses every place of its feature maps.
+SCHEMA = 4
+"""4: present names of settings (see `agfnet.config.renamed`).
+3: `model.fusion.resolution`, without which a network uses every place of its feature maps.
 2: SHA256SUMS, which schema 1 does not have."""
 WEIGHTS = "model.safetensors"
 NEEDED = ("config.json", "calibration.json", WEIGHTS)
@@ -84,10 +86,10 @@ class Abstention:
 
     threshold: float
     """Answers with less confidence than this are left to a person."""
-    risk: float
+    target_risk: float
     """Largest share of wrong answers among those given that was asked for."""
-    delta: float
-    """Probability that the guarantee fails."""
+    confidence: float
+    """Probability that the guarantee holds."""
     bound: float
     """The share of wrong answers that is guaranteed."""
     coverage: float
@@ -275,6 +277,7 @@ def read_config(path: Path) -> BundleConfig:
         schema = int(settings["schema"])
         if schema < 3:
             settings["model"]["fusion"]["resolution"] = 4096
+        settings = update(settings, BundleConfig)
     except (ValueError, TypeError, KeyError) as error:
         raise BundleError(f"{path}: damaged: {error or 'no schema'}") from error
     if schema > SCHEMA:
@@ -301,8 +304,12 @@ def describe(bundle: Bundle) -> dict[str, str]:
 
 
 def read_json(path: Path, kind: type[T]) -> T:
-    """Read JSON into a dataclass, every field checked."""
-    return parse(path, path.read_bytes(), kind)
+    """Read JSON into a dataclass, every field checked; former names of fields are accepted."""
+    try:
+        values = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise BundleError(f"{path}: damaged: {error}") from error
+    return parse(path, json.dumps(update(values, kind)), kind)
 
 
 def parse(path: Path, text: str | bytes, kind: type[T]) -> T:

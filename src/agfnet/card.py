@@ -133,7 +133,7 @@ or `agfnet.inference.predictor.Predictor.load("BUNDLE")` in Python."""
 def inputs(config: BundleConfig) -> Iterator[str]:
     """What images are read and how they are prepared."""
     for name, modality in config.modalities.items():
-        yield f"- {name} ({modality.kind}): {preparation(modality, config.size)}"
+        yield f"- {name} ({modality.modality_type}): {preparation(modality, config.size)}"
     yield (
         "\nA missing view is replaced by what the network has learned; several frames of a lesion "
         "are averaged."
@@ -143,14 +143,14 @@ def inputs(config: BundleConfig) -> Iterator[str]:
 def preparation(modality: ModalityConfig, size: int) -> str:
     """How the images of a modality are prepared, in words."""
     steps = [f"{modality.resize} to {size} pixels"]
-    if modality.mm_per_pixel is not None:
-        steps = [f"brought to {modality.mm_per_pixel:g} mm per pixel"]
-    if modality.crop_field:
+    if modality.pixel_spacing is not None:
+        steps = [f"brought to {modality.pixel_spacing:g} mm per pixel"]
+    if modality.crop_field_of_view:
         steps.insert(0, "cropped to the field")
-    if modality.remove_marks:
+    if modality.remove_annotations:
         steps.insert(0, "marks removed")
-    if modality.skin != "keep":
-        steps.append(f"skin line aligned ({modality.skin})")
+    if modality.skin_surface != "keep":
+        steps.append(f"skin line aligned ({modality.skin_surface})")
     return ", ".join(steps)
 
 
@@ -205,8 +205,8 @@ def doubts(calibration: Calibration | None) -> Iterator[str]:
     if (abstention := calibration.abstention) is not None:
         yield (
             f"- Leaves an answer below confidence {abstention.threshold:.3f} to a person: at most "
-            f"{abstention.risk:.0%} of the others are wrong, with probability "
-            f"{1 - abstention.delta:.0%}"
+            f"{abstention.target_risk:.0%} of the others are wrong, with probability "
+            f"{abstention.confidence:.0%}"
         )
     else:
         yield "- No confidence is known above which few answers are wrong: it never abstains"

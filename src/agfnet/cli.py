@@ -5,7 +5,7 @@ Exit codes: 0 done, 1 the data or the model has problems (listed), 2 wrong use.
 
 from __future__ import annotations
 
-import re
+import json
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
@@ -34,8 +34,10 @@ from agfnet.config import (
     TrainConfig,
     default_modalities,
 )
+from agfnet.config.renamed import update, update_arguments
+from agfnet.config.settings_file import read_yaml
 from agfnet.errors import AgfnetError, ConfigError, DataError
-from agfnet.terminal import bar, say, show_comparison, show_result, show_table
+from agfnet.terminal import bar, say, show_comparison, show_result, show_table, warn
 
 DESCRIPTION = f"""Skin lesion diagnosis from a clinical photograph and skin ultrasound.
 {NOTICE}
@@ -362,24 +364,34 @@ def build_parser(chosen: Sequence[str] = tuple(COMMANDS)) -> ArgumentParser:
     return parser
 
 
-def underscored(argument: str) -> str:
-    """`--dry-run` as `--dry_run`; what follows a dot or an equals sign stays."""
-    option = re.match(r"--[\w-]+", argument)
-    if option is None:
-        return argument
-    return "--" + option[0][2:].replace("-", "_") + argument[option.end() :]
+def current_arguments(arguments: Sequence[str]) -> list[str]:
+    """Arguments with present names of settings, and `--config FILE` replaced by its content."""
+    command = next((COMMANDS[name] for name in arguments[:1] if name in COMMANDS), None)
+    if command is None:
+        return list(arguments)
+    result = []
+    for argument in update_arguments(arguments, command.settings, warn):
+        if argument.startswith("--config="):
+            values = read_yaml(Path(argument.removeprefix("--config=")))
+            argument = f"--config={json.dumps(update(values, command.settings, warn=warn))}"
+        result.append(argument)
+    return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
-    parser = build_parser(given)
-    chosen = parser.parse_args([underscored(argument) for argument in given])
-    name: str = chosen.command
-    debug: bool = chosen[name].debug
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = build_parser(arguments)
+    try:
+        parsed = parser.parse_args(current_arguments(arguments))
+    except ConfigError as error:
+        say(f"agfnet: {error}", error=True)
+        return 2
+    name: str = parsed.command
+    debug: bool = parsed[name].debug
     command = COMMANDS[name]
     try:
-        values = vars(parser.instantiate(chosen)[name])
+        values = vars(parser.instantiate(parsed)[name])
         fields = {k: v for k, v in values.items() if k not in ("config", "debug")}
         command.action(command.settings(**fields))
     except AgfnetError as error:

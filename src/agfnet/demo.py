@@ -31,8 +31,8 @@ from agfnet.phantom.cohort import make_cohort
 from agfnet.study.run import run
 from agfnet.terminal import bar, say, show_table
 
-PHOTO = {"clinical": ModalityConfig(kind="photo")}
-ULTRASOUND = {"ultrasound": ModalityConfig(kind="ultrasound")}
+PHOTO = {"clinical": ModalityConfig(modality_type="photo")}
+ULTRASOUND = {"ultrasound": ModalityConfig(modality_type="ultrasound")}
 MARKER = ".agfnet-demo"
 SPLIT = (0.36, 0.09, 0.55)
 

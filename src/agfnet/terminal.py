@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 from rich import box
@@ -20,6 +21,12 @@ Report = Callable[[int, int], None]  # done, in all
 def say(text: str, *, error: bool = False) -> None:
     """Print a text as it is."""
     Console(stderr=error, soft_wrap=True).print(text, markup=False, highlight=False)
+
+
+@cache
+def warn(text: str) -> None:
+    """Print a warning once in each process."""
+    say(f"Warning: {text}", error=True)
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:

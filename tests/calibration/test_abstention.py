@@ -37,7 +37,7 @@ def test_the_risk_is_kept_as_often_as_promised():
     rng = np.random.default_rng(1)
     broken, coverage = 0, []
     for _ in range(120):
-        found = fit_abstention(_drawn(rng, 600), risk=0.2, delta=0.1)
+        found = fit_abstention(_drawn(rng, 600), target_risk=0.2, confidence=0.9)
         if found is None:
             continue
         assert found.bound <= 0.2

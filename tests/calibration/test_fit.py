@@ -20,7 +20,7 @@ def _held(table, rows=300, seed=1):
 
 def test_everything_is_fitted_on_the_labelled_cases_only(table):
     held = _held(table)
-    config = CalibrationConfig(risk=0.4)
+    config = CalibrationConfig(target_risk=0.4)
     found = fit_calibration(held, config)
     assert (found.cases, found.patients) == (300, 150)
     assert found.temperature == fit_temperature(held.probabilities, held.target)
@@ -44,7 +44,7 @@ def test_everything_is_fitted_on_the_labelled_cases_only(table):
 
 def test_applying_it_gives_the_answers_of_the_calibrated_bundle(table):
     held, new = _held(table), _held(table, 80, seed=2)
-    found = fit_calibration(held, CalibrationConfig(risk=0.4))
+    found = fit_calibration(held, CalibrationConfig(target_risk=0.4))
     answer = apply_calibration(new, found)
     np.testing.assert_allclose(
         answer.probabilities, softmax(np.log(new.probabilities) / found.temperature, axis=1)
@@ -90,7 +90,7 @@ def test_small_splits_are_no_error_but_are_talked_of(table, rows, scaling):
 def test_a_rare_class_is_named(table):
     held = _held(table, 200)
     rows = np.flatnonzero((held.target != 2) | (np.arange(200) < 10))
-    found = fit_calibration(held.select(rows), CalibrationConfig(by_class=True, risk=0.45))
+    found = fit_calibration(held.select(rows), CalibrationConfig(by_class=True, target_risk=0.45))
     assert shortcomings(found, CLASSES) == [
         "Every prediction set holds class 2: 90% coverage of each class needs 9 validation "
         "patients who have it."

@@ -36,7 +36,7 @@ SHORTCUTS = {kind for kind in KINDS if kind.startswith("shortcut")}  # test_shor
 
 
 def check(path: Path, **settings: Any) -> Checked:
-    return check_cases(CheckConfig(cases=str(path), **{"workers": 1, **settings}))
+    return check_cases(CheckConfig(cases=str(path), **{"workers": 0, **settings}))
 
 
 def places(checked: Checked) -> set[tuple[str, str]]:
@@ -136,7 +136,10 @@ def test_frames_of_one_file_are_different_images(tmp_path: Path) -> None:
 
 
 def test_columns_of_another_kind(clean: Path) -> None:
-    swapped = {"clinical": ModalityConfig(kind="ultrasound"), "ultrasound": ModalityConfig()}
+    swapped = {
+        "clinical": ModalityConfig(modality_type="ultrasound"),
+        "ultrasound": ModalityConfig(),
+    }
     found = check(clean, modalities=swapped).findings
     assert [(each.kind, each.column) for each in found] == [
         ("column_kind", "clinical"),
@@ -168,7 +171,7 @@ def test_command(
 ) -> None:
     path, plant = spoilt
     out = tmp_path / "deep" / "findings.json"
-    assert main(["check", str(path), "--json", str(out), "--workers", "1"]) == 1
+    assert main(["check", str(path), "--json", str(out), "--workers", "0"]) == 1
     shown, error = capsys.readouterr()
     assert "error: Missing files (file_missing, 1)" in shown
     assert "errors" in error
@@ -194,7 +197,7 @@ def test_many_findings_stay_readable(tmp_path: Path, capsys: pytest.CaptureFixtu
     path = tmp_path / "cases.csv"
     rows = "".join(f"L{i},P{i},gone{i}.png,\n" for i in range(10_000))
     path.write_text(f"lesion_id,patient_id,clinical,ultrasound\n{rows}")
-    assert main(["check", str(path), "--workers", "1"]) == 1
+    assert main(["check", str(path), "--workers", "0"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) < 12
     assert "… and 9997 more" in lines[4]

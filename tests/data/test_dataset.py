@@ -21,8 +21,8 @@ from agfnet.errors import DataError, ImageError
 from agfnet.types import Batch
 
 MODALITIES = {
-    "clinical": ModalityConfig(kind="photo", resize="crop"),
-    "ultrasound": ModalityConfig(kind="ultrasound", resize="pad"),
+    "clinical": ModalityConfig(modality_type="photo", resize="crop"),
+    "ultrasound": ModalityConfig(modality_type="ultrasound", resize="pad"),
 }
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
 WriteImage = Callable[..., Path]
@@ -129,7 +129,7 @@ def sweep(tmp_path: Path) -> list[Case]:
 
 
 def with_frames(policy: Frames) -> dict[str, ModalityConfig]:
-    scan = ModalityConfig(kind="ultrasound", resize="pad", frames=policy)
+    scan = ModalityConfig(modality_type="ultrasound", resize="pad", frames=policy)
     return MODALITIES | {"ultrasound": scan}
 
 
@@ -178,7 +178,7 @@ def test_draws_depend_on_seed_epoch_case_and_modality(write_image: WriteImage):
     path = write_image("same.png")
     images = {"clinical": (path,), "ultrasound": (path,)}
     cases = [Case(f"L{i}", "P", "a", images, {}, "", {}, 2) for i in range(2)]
-    photos = {name: ModalityConfig(kind="photo", resize="crop") for name in images}
+    photos = {name: ModalityConfig(modality_type="photo", resize="crop") for name in images}
     dataset = make(cases, augment=True, modalities=photos)
     other = make(cases, augment=True, modalities=photos, seed=1)
     found = [

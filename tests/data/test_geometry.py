@@ -90,7 +90,10 @@ def scan() -> np.ndarray:
 @pytest.mark.parametrize("crop_field", [False, True])
 def test_a_square_comes_back_through_field_and_skin_line(skin: str, crop_field: bool) -> None:
     modality = ModalityConfig(
-        kind="ultrasound", resize="stretch", crop_field=crop_field, skin=skin  # type: ignore[arg-type]
+        modality_type="ultrasound",
+        resize="stretch",
+        crop_field_of_view=crop_field,
+        skin_surface=skin,  # type: ignore[arg-type]
     )  # fmt: skip
     pixels = scan()
     geometry = locate(Read(pixels), name="x", size=SIZE, modality=modality)
@@ -105,12 +108,12 @@ def test_a_square_comes_back_through_field_and_skin_line(skin: str, crop_field: 
 
 
 def test_a_common_scale_has_a_place_too() -> None:
-    modality = ModalityConfig(kind="ultrasound", mm_per_pixel=0.1)
+    modality = ModalityConfig(modality_type="ultrasound", pixel_spacing=0.1)
     image = Read(picture(), spacing=(0.05, 0.1))
     geometry = locate(image, name="x", size=SIZE, modality=modality)
     prepared = prepare_image(image, name="x", size=SIZE, modality=modality)
     np.testing.assert_array_equal(
-        prepared, at_scale(image.pixels, (0.05, 0.1), size=SIZE, mm_per_pixel=0.1)[:SIZE]
+        prepared, at_scale(image.pixels, (0.05, 0.1), size=SIZE, pixel_spacing=0.1)[:SIZE]
     )
     found = geometry.to_image((prepared[..., 0] > 140).astype(np.float32), (HEIGHT, WIDTH))
     np.testing.assert_allclose(square_of(found), UPRIGHT, atol=2)

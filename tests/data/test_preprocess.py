@@ -115,7 +115,7 @@ def checks(height: int, width: int) -> np.ndarray:
 
 
 def scaled(pixels: np.ndarray, spacing: tuple[float, float] | None, **options: Any) -> np.ndarray:
-    settings = ModalityConfig(kind="ultrasound", **options)
+    settings = ModalityConfig(modality_type="ultrasound", **options)
     return prepare_image(Image(pixels, spacing), name="x.png", size=50, modality=settings)
 
 
@@ -128,50 +128,52 @@ def test_by_default_nothing_is_prepared():
 def test_a_common_scale():
     pixels = np.zeros((100, 200, 3), dtype=np.uint8)
     pixels[30:40, 90:110] = 255  # 1 mm deep, 2 mm wide, 3 mm down
-    square = scaled(pixels, (0.1, 0.1), mm_per_pixel=0.2)
+    square = scaled(pixels, (0.1, 0.1), pixel_spacing=0.2)
     assert square.shape == (50, 50, 3)
     bright = np.argwhere(square[..., 0] > 127)
     assert bright.min(axis=0).tolist() == [15, 20]
     assert bright.max(axis=0).tolist() == [19, 29]
     # the same tissue, where rows are twice as dense
-    dense = scaled(np.repeat(pixels, 2, axis=0), (0.05, 0.1), mm_per_pixel=0.2)
+    dense = scaled(np.repeat(pixels, 2, axis=0), (0.05, 0.1), pixel_spacing=0.2)
     assert np.abs(dense.astype(int) - square).max() <= 30
 
 
 def test_a_common_scale_keeps_the_upper_middle_and_fills_with_black():
     pixels = np.full((100, 100, 3), 200, dtype=np.uint8)
-    small = scaled(pixels, (0.1, 0.1), mm_per_pixel=0.4)  # 25 x 25 pixels
+    small = scaled(pixels, (0.1, 0.1), pixel_spacing=0.4)  # 25 x 25 pixels
     assert (small[:25, 12:37] == 200).all()
     assert small[25:].max() == small[:, :12].max() == small[:, 37:].max() == 0
-    large = scaled(pixels, (0.1, 0.1), mm_per_pixel=0.01)
+    large = scaled(pixels, (0.1, 0.1), pixel_spacing=0.01)
     assert (large == 200).all()
 
 
 def test_an_image_that_is_moved_up_brings_what_was_below():
     pixels = checks(200, 100)
-    square = scaled(pixels, (0.1, 0.1), mm_per_pixel=0.2, skin="shift", skin_depth=0.1)
+    square = scaled(
+        pixels, (0.1, 0.1), pixel_spacing=0.2, skin_surface="shift", skin_surface_depth=0.1
+    )
     assert square.shape == (50, 50, 3)
     assert square[5:8].max() > 200
     assert square[-1].min() > 60  # not black: there is more below
 
 
 def test_an_absurd_scale_needs_no_absurd_memory():
-    square = scaled(np.full((300, 300, 3), 9, np.uint8), (33.3, 33.3), mm_per_pixel=0.001)
+    square = scaled(np.full((300, 300, 3), 9, np.uint8), (33.3, 33.3), pixel_spacing=0.001)
     assert (square == 9).all()
 
 
 def test_without_a_scale_a_common_one_is_an_error():
-    with pytest.raises(ImageError, match=r"x\.png: does not state its scale, which mm_per_pixel"):
-        scaled(checks(60, 60), None, mm_per_pixel=0.1)
+    with pytest.raises(ImageError, match=r"x\.png: does not state its scale, which pixel_spacing"):
+        scaled(checks(60, 60), None, pixel_spacing=0.1)
 
 
 def test_skin_goes_to_its_depth():
     pixels = checks(100, 100)
     assert scaled(pixels, None)[10:13, 25].max() > 200
-    moved = scaled(pixels, None, skin="shift", skin_depth=0.4)
+    moved = scaled(pixels, None, skin_surface="shift", skin_surface_depth=0.4)
     assert moved[20:23, 25].max() > 200
     assert moved[:9].max() == 0
-    assert (scaled(pixels, None, skin="flatten", skin_depth=0.4) == moved).all()
+    assert (scaled(pixels, None, skin_surface="flatten", skin_surface_depth=0.4) == moved).all()
 
 
 def test_steps_follow_each_other():
@@ -182,21 +184,28 @@ def test_steps_follow_each_other():
     tissue[60:62, 40:60] = 255
     shown = np.zeros((300, 400, 3), dtype=np.uint8)
     shown[50:250, 100:300] = tissue
-    square = scaled(shown, None, crop_field=True, remove_marks=True)
+    square = scaled(shown, None, crop_field_of_view=True, remove_annotations=True)
     assert 40 < square.min() <= square.max() < 160
 
 
 @pytest.mark.parametrize(
     "setting",
-    [{"crop_field": True}, {"remove_marks": True}, {"mm_per_pixel": 0.1}, {"skin": "shift"}],
+    [
+        {"crop_field_of_view": True},
+        {"remove_annotations": True},
+        {"pixel_spacing": 0.1},
+        {"skin_surface": "shift"},
+    ],
 )
 def test_a_photo_is_not_prepared_as_ultrasound(setting: dict[str, Any]):
-    ModalityConfig(kind="ultrasound", **setting)
+    ModalityConfig(modality_type="ultrasound", **setting)
     with pytest.raises(ConfigError, match=f"{min(setting)}: .* is a preparation of ultrasound"):
-        ModalityConfig(kind="photo", **setting)
+        ModalityConfig(modality_type="photo", **setting)
 
 
-@pytest.mark.parametrize("setting", [{"mm_per_pixel": 0}, {"mm_per_pixel": -1}, {"skin_depth": 1}])
+@pytest.mark.parametrize(
+    "setting", [{"pixel_spacing": 0}, {"pixel_spacing": -1}, {"skin_surface_depth": 1}]
+)
 def test_settings_out_of_range(setting: dict[str, Any]):
     with pytest.raises(ConfigError, match="is out of range"):
-        ModalityConfig(kind="ultrasound", **setting)
+        ModalityConfig(modality_type="ultrasound", **setting)

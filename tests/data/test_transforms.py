@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from agfnet.config import Kind
+from agfnet.config import ModalityType
 from agfnet.data import transforms
 from agfnet.data.transforms import augment
 
-KINDS: list[Kind] = ["photo", "ultrasound"]
+KINDS: list[ModalityType] = ["photo", "ultrasound"]
 
 
-def many(pixels: np.ndarray, kind: Kind, count: int = 60) -> list[np.ndarray]:
+def many(pixels: np.ndarray, kind: ModalityType, count: int = 60) -> list[np.ndarray]:
     return [augment(pixels, kind=kind, rng=np.random.default_rng(seed)) for seed in range(count)]
 
 
@@ -29,7 +29,7 @@ def geometry_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", [(1, 1, 3), (2, 3, 3), (33, 33, 3), (20, 50, 3)])
-def test_shape_and_type_stay(kind: Kind, shape: tuple[int, ...]):
+def test_shape_and_type_stay(kind: ModalityType, shape: tuple[int, ...]):
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     kept = pixels.copy()
     for result in many(pixels, kind, 5):
@@ -39,7 +39,7 @@ def test_shape_and_type_stay(kind: Kind, shape: tuple[int, ...]):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_generator_decides(kind: Kind):
+def test_the_generator_decides(kind: ModalityType):
     pixels = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
     first, again = many(pixels, kind, 5), many(pixels, kind, 5)
     assert all((one == other).all() for one, other in zip(first, again, strict=True))
@@ -47,14 +47,14 @@ def test_the_generator_decides(kind: Kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_read_only_pixels_are_fine(kind: Kind):
+def test_read_only_pixels_are_fine(kind: ModalityType):
     pixels = np.zeros((8, 8, 3), dtype=np.uint8)
     pixels.flags.writeable = False
     augment(pixels, kind=kind, rng=np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_grey_stays_grey(kind: Kind):
+def test_grey_stays_grey(kind: ModalityType):
     grey = np.random.default_rng(0).integers(0, 256, (24, 24, 1), dtype=np.uint8).repeat(3, axis=2)
     for result in many(grey, kind):
         assert np.ptp(result.astype(int), axis=2).max() <= 1
@@ -65,7 +65,7 @@ def test_unknown_kind():
         augment(np.zeros((4, 4, 3), np.uint8), kind="x", rng=np.random.default_rng(0))  # type: ignore[arg-type]
 
 
-def mark_angles(pixels: np.ndarray, kind: Kind) -> np.ndarray:
+def mark_angles(pixels: np.ndarray, kind: ModalityType) -> np.ndarray:
     """Where a mark right of the centre and above it goes, as angles from -pi to pi."""
     half = len(pixels) // 2
     pixels[half - 12 : half - 8, half + 14 : half + 18] = 200
@@ -131,7 +131,7 @@ def test_photos_are_shifted_and_interpolated():
 
 @pytest.mark.usefixtures("intensity_only")
 @pytest.mark.parametrize("kind", KINDS)
-def test_light_varies_mildly(kind: Kind):
+def test_light_varies_mildly(kind: ModalityType):
     pixels = np.full((16, 16, 3), 120, np.uint8)
     pixels[:8] = 80
     means = [result.mean() for result in many(pixels, kind)]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
-from agfnet.config import ModalityConfig, PhantomConfig, Skin
+from agfnet.config import ModalityConfig, PhantomConfig, SkinSurface
 from agfnet.data.preprocess import prepare_image
 from agfnet.data.readers import Image
 from agfnet.data.ultrasound import (
@@ -253,11 +253,15 @@ def test_a_step_changes_no_input_and_gives_the_same_again(step: Callable[..., np
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (2, 2), (16, 16), (2, 500)])
 @pytest.mark.parametrize("value", [0, 128, 255])
 @pytest.mark.parametrize("skin", ["shift", "flatten"])
-def test_a_square_whatever_the_image(shape: tuple[int, int], value: int, skin: Skin):
+def test_a_square_whatever_the_image(shape: tuple[int, int], value: int, skin: SkinSurface):
     image = Image(np.full((*shape, 3), value, np.uint8), (0.01, 3.0))
     for scale in (None, 0.001, 10):
         modality = ModalityConfig(
-            kind="ultrasound", crop_field=True, remove_marks=True, mm_per_pixel=scale, skin=skin
+            modality_type="ultrasound",
+            crop_field_of_view=True,
+            remove_annotations=True,
+            pixel_spacing=scale,
+            skin_surface=skin,
         )
         square = prepare_image(image, name="x", size=32, modality=modality)
         assert square.shape == (32, 32, 3)

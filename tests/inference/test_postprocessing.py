@@ -71,7 +71,9 @@ def test_without_calibration_nothing_is_said():
 
 
 def test_thresholds_are_on_the_giving_side():
-    abstention = Abstention(threshold=0.6, risk=0.1, delta=0.05, bound=0.09, coverage=0.5)
+    abstention = Abstention(
+        threshold=0.6, target_risk=0.1, confidence=0.95, bound=0.09, coverage=0.5
+    )
     answers = np.array([[0.6, 0.4], [0.41, 0.59]])
     assert abstains(answers, abstention).tolist() == [False, True]
     assert out_of_distribution(np.array([1.0, 1.1]), 1.0).tolist() == [False, True]

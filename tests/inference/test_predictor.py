@@ -106,7 +106,9 @@ def test_what_the_calibration_adds_to_an_answer(
     calibration = Calibration(
         temperature=0.5,
         sets=PredictionSets(score="lac", coverage=0.9, by_class=False, quantiles=(0.85,) * count),
-        abstention=Abstention(threshold=0.2, risk=0.1, delta=0.05, bound=0.1, coverage=0.5),
+        abstention=Abstention(
+            threshold=0.2, target_risk=0.1, confidence=0.95, bound=0.1, coverage=0.5
+        ),
         ood_threshold=-2.0,
     )
     full = Predictor(

@@ -28,11 +28,11 @@ SWITCHES: list[dict[str, Any]] = [
     {"resolution": 2},
     {"layers": 0},
     {"layers": 3},
-    {"rebuild_missing": True},
+    {"reconstruct_missing": True},
     {"shared": True},
 ]
 
-PAIRS = ("metablock", "cross_attention", "hyper_branch", "adversarial")  # fuse two views or more
+PAIRS = ("metablock", "cross_attention", "hccnn", "amfam")  # fuse two views or more
 every_method = pytest.mark.parametrize("method", METHODS)
 every_count = pytest.mark.parametrize("modalities", [1, 2, 3])
 every_method_and_count = pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_its_state_makes_the_same_network(method: str) -> None:
     ("method", "rebuild"), [*((method, False) for method in METHODS), ("agfnet", True)]
 )
 def test_exports_with_a_dynamic_batch(method: str, rebuild: bool) -> None:
-    model = network(method, rebuild_missing=rebuild).eval()
+    model = network(method, reconstruct_missing=rebuild).eval()
     images = pictures((64, 64), (96, 64), batch=3)
     batch = torch.export.Dim("batch", min=1, max=64)
     exported = torch.export.export(

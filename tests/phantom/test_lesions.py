@@ -34,7 +34,7 @@ def difficult():
         missing_clinical=missing_rates(table, 0.1, by_class=True),
         missing_ultrasound=missing_rates(table, 0.3, by_class=True),
         shortcut=0.6,
-        mark_rate=0.2,
+        annotation_rate=0.2,
         label_noise=0.1,
     )
 
@@ -110,8 +110,8 @@ def test_more_of_everything_hard_lowers_the_limit():
 
 
 def test_marks_help_only_with_a_shortcut():
-    fair = observer(mark_rate=0.3)
-    biased = observer(mark_rate=0.3, shortcut=1.0)
+    fair = observer(annotation_rate=0.3)
+    biased = observer(annotation_rate=0.3, shortcut=1.0)
     assert fair.limits() == pytest.approx(observer().limits())
     assert biased.limit("clinical") > fair.limit("clinical")
     assert biased.without_marks().limits() == pytest.approx(observer().limits())

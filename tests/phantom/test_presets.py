@@ -35,7 +35,7 @@ def test_own_settings_win():
         ("label_noise", {"label_noise": 0.95}),
         ("lesions", {"lesions": 0}),
         ("size", {"size": 8}),
-        ("workers", {"workers": 0}),
+        ("workers", {"workers": -1}),
         ("frames", {"frames": 0}),
         ("frequency", {"frequency": 5.0}),
         ("seed", {"seed": -1}),

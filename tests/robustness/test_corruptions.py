@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from agfnet.config import Kind
+from agfnet.config import ModalityType
 from agfnet.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from agfnet.robustness.corruptions_photo import Pixels
 
@@ -27,7 +27,9 @@ def distance(a: Pixels, b: Pixels) -> float:
 
 @every
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (2, 3), (41, 23), (230, 240)])
-def test_shape_and_type_stay_at_every_severity(kind: Kind, name: str, shape: tuple[int, int]):
+def test_shape_and_type_stay_at_every_severity(
+    kind: ModalityType, name: str, shape: tuple[int, int]
+):
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     pixels.flags.writeable = False
     for severity in SEVERITIES:
@@ -38,7 +40,7 @@ def test_shape_and_type_stay_at_every_severity(kind: Kind, name: str, shape: tup
 
 @every
 @pytest.mark.parametrize("grey", [0, 128, 255])
-def test_flat_images_are_fine(kind: Kind, name: str, grey: int):
+def test_flat_images_are_fine(kind: ModalityType, name: str, grey: int):
     pixels = np.full((40, 50, 3), grey, dtype=np.uint8)
     for severity in SEVERITIES:
         assert corrupt(pixels, kind=kind, name=name, severity=severity, key="L1").shape == (
@@ -49,7 +51,7 @@ def test_flat_images_are_fine(kind: Kind, name: str, grey: int):
 
 
 @every
-def test_the_lesion_decides_and_nothing_else(kind: Kind, name: str):
+def test_the_lesion_decides_and_nothing_else(kind: ModalityType, name: str):
     pixels = smooth(64, 1)
     kept = pixels.copy()
 
@@ -63,7 +65,7 @@ def test_the_lesion_decides_and_nothing_else(kind: Kind, name: str):
 
 
 @every
-def test_every_severity_is_farther_from_the_image(kind: Kind, name: str):
+def test_every_severity_is_farther_from_the_image(kind: ModalityType, name: str):
     steps = np.zeros(len(SEVERITIES) + 1)
     for seed in range(8):
         grain = np.random.default_rng(seed).integers(-9, 10, (80, 80, 1))
@@ -75,7 +77,7 @@ def test_every_severity_is_farther_from_the_image(kind: Kind, name: str):
 
 
 @every
-def test_a_level_means_the_same_at_every_size(kind: Kind, name: str):
+def test_a_level_means_the_same_at_every_size(kind: ModalityType, name: str):
     moved = {}
     for side in (240, 480):
         moved[side] = np.mean(

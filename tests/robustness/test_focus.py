@@ -74,7 +74,7 @@ def test_masks_follow_their_images_and_misfits_are_said(
     Image.new("L", (64, 20)).save(odd)
     wrong = [replace(cases[0], masks={**cases[0].masks, "clinical": (odd,)}), *cases[1:]]
     config = predictor.bundle.config
-    moved = replace(config.modalities["ultrasound"], skin="shift", skin_depth=0.9)
+    moved = replace(config.modalities["ultrasound"], skin_surface="shift", skin_surface_depth=0.9)
     bundle = replace(
         predictor.bundle,
         config=replace(config, modalities={**config.modalities, "ultrasound": moved}),

@@ -56,7 +56,7 @@ def make_bundle(folder: Path, modalities: Mapping[str, ModalityConfig] | None = 
         Calibration(
             temperature=0.7,
             sets=PredictionSets("lac", 0.9, False, (0.75,) * 3),
-            abstention=Abstention(0.45, 0.1, 0.05, 0.1, 0.8),
+            abstention=Abstention(0.45, 0.1, 0.95, 0.1, 0.8),
             ood_threshold=-0.5,
         ),
     )
@@ -192,6 +192,6 @@ class Live:
 
 LIMITS = (
     *("--workers", "2", "--queue", "4", "--request_mb", "1", "--files", "4", "--megapixels", "0.2"),
-    *("--frames", "6", "--preview_frames", "3", "--batch_mb", "1", "--batch_unpacked_mb", "2"),
-    *("--batch_files", "20", "--batches", "2", "--batch_ratio", "50"),
+    *("--frames", "6", "--batch_mb", "1", "--batch_unpacked_mb", "2"),
+    *("--batch_files", "20", "--batches", "2"),
 )

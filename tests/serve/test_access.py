@@ -150,7 +150,7 @@ def test_the_server_and_its_workers_load_no_torch(bundle: Path) -> None:
         "job |= {'class': None, 'pass': 0}\n"
         "for kind in ('predict', 'explain', 'preview'):\n"
         "    job['kind'] = kind\n"
-        "    print('refused' in worker.answer(job, predictor, Limits(1, 9, 9)))\n"
+        "    print('refused' in worker.answer(job, predictor, Limits(1, 9)))\n"
         "heavy = {'torch', 'torchvision', 'timm', 'lightning', 'sklearn', 'matplotlib'}\n"
         "print(*(heavy & set(sys.modules)))\n"
     )

@@ -136,7 +136,7 @@ def test_a_type_is_told_by_content(live: Live, files: Files) -> None:
     assert reply.status_code == 200
 
 
-@pytest.mark.parametrize("setting", ["queue", "files", "megapixels", "frames", "batch_ratio"])
+@pytest.mark.parametrize("setting", ["queue", "files", "megapixels", "frames", "batch_files"])
 def test_limits_that_make_no_sense(setting: str) -> None:
     with pytest.raises(ConfigError, match=setting):
         ServeConfig(bundle="x", **{setting: -1})  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from agfnet.config import ModalityConfig
 from .live import CLASSES, LIMITS, Live, encoded, make_bundle, noise
 
 VIEWS = ("clinical", "dermoscopic", "ultrasound")
-KINDS = {"ultrasound": ModalityConfig(kind="ultrasound", resize="pad")}
+KINDS = {"ultrasound": ModalityConfig(modality_type="ultrasound", resize="pad")}
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["one", "three"])

@@ -194,10 +194,10 @@ def test_frames_of_a_clip_can_be_chosen(visit: Open, files: dict[str, bytes]) ->
     page = visit()
     put(page, "ultrasound", upload("clip.dcm", files["DICOM"]))
     frames = page.locator(".frame")
-    assert frames.count() == 3
+    assert frames.count() == 4
     assert "All 4 frames" in page.locator(".frames").inner_text()
-    frames.nth(2).click()
-    assert frames.nth(2).get_attribute("aria-pressed") == "true"
+    frames.nth(3).click()
+    assert frames.nth(3).get_attribute("aria-pressed") == "true"
     assert page.evaluate("document.activeElement.dataset.key") == "frame-ultrasound-0-3"
     frames.nth(0).press("Enter")
     assert "2 of 4" in page.locator(".frames").inner_text()

@@ -80,7 +80,7 @@ def test_dry_run_lists_and_runs_nothing(study_file, quick, tmp_path, capsys):
     assert "concatenation-seed1" in shown
     assert "4 runs, 0 of them finished" in shown
     assert not (tmp_path / "study").exists()
-    run_study(StudyConfig(file=path, only="1/4"))
+    run_study(StudyConfig(file=path, shard="1/4"))
     capsys.readouterr()
     main(["study", path, "--dry-run"])
     assert "4 runs, 1 of them finished" in capsys.readouterr().out
@@ -89,7 +89,7 @@ def test_dry_run_lists_and_runs_nothing(study_file, quick, tmp_path, capsys):
 def test_shares_are_all_of_the_study(study_file, quick, tmp_path):
     path = str(study_file(**OWN))
     for share in ("1/3", "2/3", "3/3"):
-        run_study(StudyConfig(file=path, only=share))
+        run_study(StudyConfig(file=path, shard=share))
     assert len(quick) == len(set(quick)) == 4
     assert not (tmp_path / "study" / "tables").exists()
     run_study(StudyConfig(file=path))
@@ -97,10 +97,10 @@ def test_shares_are_all_of_the_study(study_file, quick, tmp_path):
     assert (tmp_path / "study" / "tables" / "test.md").is_file()
 
 
-@pytest.mark.parametrize("only", ["0/3", "4/3", "1", "a/b", "1/0"])
-def test_a_share_that_is_none_is_refused(study_file, only):
+@pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "a/b", "1/0"])
+def test_a_shard_that_does_not_exist_is_refused(study_file, shard):
     with pytest.raises(ConfigError, match="expected i/n"):
-        run_study(StudyConfig(file=str(study_file(**OWN)), only=only))
+        run_study(StudyConfig(file=str(study_file(**OWN)), shard=shard))
 
 
 def test_a_run_with_other_settings_is_an_error(study_file, quick):

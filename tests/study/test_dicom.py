@@ -40,11 +40,11 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory) -> CasesTable:
 def trained_on_sweeps(sweeps: CasesTable, settings: TrainConfig, tmp_path_factory) -> Path:
     """With every preparation of ultrasound."""
     scan = ModalityConfig(
-        kind="ultrasound",
-        crop_field=True,
-        remove_marks=True,
-        mm_per_pixel=0.16,
-        skin="shift",
+        modality_type="ultrasound",
+        crop_field_of_view=True,
+        remove_annotations=True,
+        pixel_spacing=0.16,
+        skin_surface="shift",
     )
     modalities = settings.data.modalities | {"ultrasound": scan}
     data = replace(settings.data, cases=str(sweeps.path), modalities=modalities)

@@ -32,7 +32,7 @@ def test_import_split_train(settings: TrainConfig, tmp_path: Path) -> None:
             data=replace(
                 settings.data,
                 cases=str(tmp_path / "few.csv"),
-                modalities={name: ModalityConfig(kind="photo") for name in VIEWS},
+                modalities={name: ModalityConfig(modality_type="photo") for name in VIEWS},
             ),
         ),
         bar=False,

@@ -86,9 +86,9 @@ def test_mistakes_are_refused_with_file_key_and_mend(study_file, changes, messag
 
 
 def test_every_run_is_scored_as_the_study_says(study_file):
-    study = read_study(study_file(scoring={"focus": 0, "resamples": 50}))
+    study = read_study(study_file(scoring={"max_focus_lesions": 0, "resamples": 50}))
     for run in study.runs:
-        assert run.scoring == EvaluateConfig(run="", focus=0, resamples=50)
+        assert run.scoring == EvaluateConfig(run="", max_focus_lesions=0, resamples=50)
 
 
 def test_changes_of_a_cohort_need_one(study_file):

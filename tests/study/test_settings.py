@@ -23,8 +23,8 @@ def test_modalities_are_chosen_by_a_list_or_replaced_by_a_mapping():
     assert list(_laid({"data.modalities": ["ultrasound"]})["data"]["modalities"]) == ["ultrasound"]
     replaced = _laid({"data.modalities": {"dermoscopic": {"kind": "photo"}}})
     assert build(TrainConfig, replaced, "x").data.modalities.keys() == {"dermoscopic"}
-    cropped = _laid({"data.modalities.ultrasound.crop_field": True})
-    assert build(TrainConfig, cropped, "x").data.modalities["ultrasound"].crop_field
+    cropped = _laid({"data.modalities.ultrasound.crop_field_of_view": True})
+    assert build(TrainConfig, cropped, "x").data.modalities["ultrasound"].crop_field_of_view
     assert cropped["data"]["modalities"]["ultrasound"]["resize"] == "pad"
 
 

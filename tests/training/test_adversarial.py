@@ -34,7 +34,7 @@ def task(modalities: int = 2) -> AdversarialTask:
             cases="unused", modalities={f"view{m}": ModalityConfig() for m in range(modalities)}
         ),
         model=ModelConfig(
-            method="adversarial",
+            method="amfam",
             backbone=BackboneConfig(
                 name="resnet10t",
                 options={"channels": [8, 16, 24, 32], "stem_width": 8, "zero_init_last": False},

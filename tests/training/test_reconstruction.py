@@ -97,15 +97,15 @@ def test_batch_of_one_trains() -> None:
 
 
 def test_weights_rise_from_zero() -> None:
-    config = replace(CONFIG, reconstruction=ReconstructionConfig(ramp=0.5), loss=LossConfig())
+    config = replace(CONFIG, reconstruction=ReconstructionConfig(warmup=0.5), loss=LossConfig())
     learner = task(config).eval()
     start, end = learner(batch(), 0.0), learner(batch(), 0.5)
     supervised = start["classify"] + config.loss.auxiliary * start["auxiliary"]
     torch.testing.assert_close(start["loss"], supervised)
     extra = (
         end["rebuild"]
-        + config.reconstruction.classify * end["classify_rebuilt"]
-        + config.reconstruction.agree * end["agree"]
+        + config.reconstruction.cross_entropy_weight * end["classify_rebuilt"]
+        + config.reconstruction.consistency_weight * end["agree"]
     )
     torch.testing.assert_close(end["loss"], supervised + extra)
 
@@ -168,7 +168,7 @@ def test_tokens_change_only_where_they_are_hidden() -> None:
 
 
 def test_rebuilding_from_the_own_view_reads_no_other() -> None:
-    config = replace(CONFIG, reconstruction=ReconstructionConfig(across=False))
+    config = replace(CONFIG, reconstruction=ReconstructionConfig(cross_modality=False))
     learner = task(config).eval()
     found = features(learner.model)
     hidden = tuple(torch.rand(4, guide.shape[1]) > 0.5 for guide in found.guides)
@@ -199,7 +199,7 @@ def test_any_number_of_views_trains(modalities: int) -> None:
 
 
 def test_a_network_that_rebuilds_missing_views_shares_its_decoder() -> None:
-    fusion = replace(CONFIG.model.fusion, rebuild_missing=True)
+    fusion = replace(CONFIG.model.fusion, reconstruct_missing=True)
     config = replace(CONFIG, model=replace(CONFIG.model, fusion=fusion))
     learner = task(config).eval()
     assert learner.decoder is learner.model.decoder

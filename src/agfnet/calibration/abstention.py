@@ -10,44 +10,45 @@ from agfnet.inference.predictions import Predictions
 
 
 def fit_abstention(
-    predictions: Predictions, *, risk: float = 0.1, delta: float = 0.05, seed: int = 0
+    predictions: Predictions, *, target_risk: float = 0.1, confidence: float = 0.95, seed: int = 0
 ) -> Abstention | None:
-    """The lowest confidence at which the answers given are wrong no more often than `risk`.
+    """The lowest confidence at which the answers given are wrong no more often than `target_risk`.
 
     Selection with guaranteed risk (Geifman and El-Yaniv, "Selective classification for deep neural
     networks", NeurIPS 2017, algorithm 1): thresholds are searched by halving, each judged by the
-    exact binomial upper bound (Clopper and Pearson) at `delta` over the number of halvings, so that
-    all bounds hold together with probability 1 - delta. The bound needs independent cases: one
-    lesion is drawn of each patient.
+    exact binomial upper bound (Clopper and Pearson) at 1 - `confidence` over the number of
+    halvings, so that all bounds hold together with probability `confidence`. The bound needs
+    independent cases: one lesion is drawn of each patient.
 
     Args:
         predictions: calibrated, of a split that the network was not trained on.
-        risk: largest share of wrong answers among those given.
-        delta: probability that the guarantee fails.
+        target_risk: largest fraction of wrong answers among those given.
+        confidence: probability that the guarantee holds.
         seed: which lesion of a patient counts.
 
     Returns:
         None where no threshold can be guaranteed: too few patients, or too many errors.
     """
     cases = one_per_patient(predictions.labelled(), seed)
-    confidence = cases.probabilities.max(axis=1)
+    certainty = cases.probabilities.max(axis=1)
+    delta = round(1 - confidence, 12)  # 1 - 0.95 is not 0.05 in floating point
     wrong = cases.probabilities.argmax(axis=1) != cases.target
-    thresholds = np.unique(confidence)
+    thresholds = np.unique(certainty)
     judged = len(thresholds).bit_length()  # most thresholds that the search below can judge
     found = None
     low, high = 0, len(thresholds)
     while low < high:
         middle = (low + high) // 2
-        given = confidence >= thresholds[middle]
+        given = certainty >= thresholds[middle]
         bound = upper_bound(int(wrong[given].sum()), int(given.sum()), delta / judged)
-        if bound > risk:
+        if bound > target_risk:
             low = middle + 1
             continue
         high = middle
         found = Abstention(
             threshold=float(thresholds[middle]),
-            risk=risk,
-            delta=delta,
+            target_risk=target_risk,
+            confidence=confidence,
             bound=bound,
             coverage=float(given.mean()),
         )

@@ -47,8 +47,10 @@ def fit_calibration(predictions: Predictions, config: CalibrationConfig) -> Cali
             penalty=config.penalty,
             rank=config.rank,
         ),
-        abstention=fit_abstention(scaled, risk=config.risk, delta=config.delta),
-        ood_threshold=fit_threshold(predictions, share=config.strangers),
+        abstention=fit_abstention(
+            scaled, target_risk=config.target_risk, confidence=config.confidence
+        ),
+        ood_threshold=fit_threshold(predictions, share=config.ood_rate),
     )
 
 

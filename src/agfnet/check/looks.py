@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from agfnet.check.findings import Findings
 from agfnet.check.images import Facts
 from agfnet.check.survey import Use
-from agfnet.config import Kind
+from agfnet.config import ModalityType
 from agfnet.data.table import Case
 
 BLACK, WHITE = 32, 240
@@ -30,7 +30,7 @@ RARE = 0.05
 """What more than this share of a column has is not odd but the habit of a device."""
 
 
-def check_looks(column: str, kind: Kind, uses: Sequence[Use], findings: Findings) -> None:
+def check_looks(column: str, kind: ModalityType, uses: Sequence[Use], findings: Findings) -> None:
     """Report images that show nothing, or something else than their column says."""
     for use in uses:
         for found, message in _faults(use.facts):
@@ -68,7 +68,7 @@ def _faults(facts: Facts) -> list[tuple[str, str]]:
     return found
 
 
-def _check_kinds(column: str, kind: Kind, uses: Sequence[Use], findings: Findings) -> None:
+def _check_kinds(column: str, kind: ModalityType, uses: Sequence[Use], findings: Findings) -> None:
     if kind == "photo":
         suspects = [use for use in uses if use.facts.chroma < GREY and not use.facts.constant]
         code, looks = "grey_photo", "is grey, among photographs"

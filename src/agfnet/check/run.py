@@ -17,7 +17,7 @@ from agfnet.check.labels import check_labels, check_splits
 from agfnet.check.looks import check_looks, check_masks
 from agfnet.check.shortcut import check_shortcuts
 from agfnet.check.survey import Survey, Use, survey
-from agfnet.config import CheckConfig, Kind, default_modalities
+from agfnet.config import CheckConfig, ModalityType, default_modalities
 from agfnet.data.problems import Problems
 from agfnet.data.rows import read_rows
 from agfnet.data.table import Case, CasesTable, find_modalities, mask_column, read_cases
@@ -83,7 +83,7 @@ def check_cases(
     table = read_cases(config.cases, modalities=tuple(kinds), problems=problems)
     findings = Findings()
     findings.add_problems(problems.found, table)
-    check_labels(table.cases, findings, patients=config.patients)
+    check_labels(table.cases, findings, patients=config.min_patients)
     check_splits(table.cases, findings)
     check_names(table.cases, table.path.parent, findings)
     uses: list[Use] = []
@@ -93,14 +93,14 @@ def check_cases(
         seen = survey(files, workers=config.workers, progress=progress)
         uses = _check_images(table, kinds, seen, findings)
         read = len(seen.facts)
-    check_shortcuts(table.cases, uses, findings, strength=config.shortcut)
+    check_shortcuts(table.cases, uses, findings, strength=config.shortcut_threshold)
     return Checked(config.cases, len(table), read, findings.sorted())
 
 
-def column_kinds(config: CheckConfig) -> dict[str, Kind]:
+def column_kinds(config: CheckConfig) -> dict[str, ModalityType]:
     """The image columns and what they hold, as the settings say or as it looks."""
     if config.modalities is not None:
-        return {name: modality.kind for name, modality in config.modalities.items()}
+        return {name: modality.modality_type for name, modality in config.modalities.items()}
     columns = read_rows(Path(config.cases).absolute(), Problems(config.cases)).columns
     usual = tuple(name for name in default_modalities() if name in columns)
     try:
@@ -109,11 +109,11 @@ def column_kinds(config: CheckConfig) -> dict[str, Kind]:
         if not usual:
             raise
         names = ()
-    kinds: tuple[Kind, Kind] = ("photo", "ultrasound")
+    kinds: tuple[ModalityType, ModalityType] = ("photo", "ultrasound")
     return {name: kinds[bool(_ULTRASOUND.search(name))] for name in dict.fromkeys(usual + names)}
 
 
-def _roles(table: CasesTable, kinds: Mapping[str, Kind]) -> dict[Path, Role]:
+def _roles(table: CasesTable, kinds: Mapping[str, ModalityType]) -> dict[Path, Role]:
     """Every file, and what it is said to be where it is named first."""
     roles: dict[Path, Role] = {}
     for case in table:
@@ -128,7 +128,7 @@ def _roles(table: CasesTable, kinds: Mapping[str, Kind]) -> dict[Path, Role]:
 
 
 def _check_images(
-    table: CasesTable, kinds: Mapping[str, Kind], seen: Survey, findings: Findings
+    table: CasesTable, kinds: Mapping[str, ModalityType], seen: Survey, findings: Findings
 ) -> list[Use]:
     columns: defaultdict[str, list[Use]] = defaultdict(list)
     for case in table:

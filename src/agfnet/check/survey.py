@@ -64,14 +64,14 @@ class Survey:
 def survey(
     roles: Mapping[Path, Role],
     *,
-    workers: int,
+    workers: int | None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Survey:
     """Look at every file once.
 
     Args:
         roles: the files, and what each is said to be.
-        workers: processes that read; 0 takes as many as there are cores.
+        workers: processes that read; 0 reads in this one, None takes one per core.
         progress: called with files done and files in all.
     """
     numbers = {path: number for number, path in enumerate(roles)}
@@ -79,8 +79,8 @@ def survey(
         thumbs = np.memmap(file, dtype=np.uint8, shape=(max(1, len(roles)), THUMB, THUMB))
     facts: dict[Path, Facts | Fault] = {}
     jobs = list(roles.items())
-    workers = workers or _cores()
-    with closing(_seen(jobs, workers if len(jobs) > FEW else 1)) as batches:
+    workers = _cores() if workers is None else workers
+    with closing(_seen(jobs, workers if len(jobs) > FEW else 0)) as batches:
         done = 0
         for paths, found in batches:
             for path, seen in zip(paths, found, strict=True):
@@ -111,7 +111,7 @@ def _look_at(jobs: list[Job]) -> list[Seen]:
 def _seen(jobs: list[Job], workers: int) -> Generator[tuple[list[Path], list[Seen]], None, None]:
     """Batches of files in order, with what was seen; few are under way at any time."""
     batches = ([*jobs[i : i + BATCH]] for i in range(0, len(jobs), BATCH))
-    if workers == 1:
+    if workers == 0:
         for batch in batches:
             yield [path for path, _ in batch], _look_at(batch)
         return

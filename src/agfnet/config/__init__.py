@@ -6,7 +6,7 @@ commands share. A field without a default is a positional argument of its comman
 
 from __future__ import annotations
 
-from agfnet.config.checks import check, place
+from agfnet.config.checks import check, shard_of
 from agfnet.config.data import (
     HOLDOUT,
     CheckConfig,
@@ -14,10 +14,10 @@ from agfnet.config.data import (
     DeidentifyConfig,
     Frames,
     ImportConfig,
-    Kind,
     ModalityConfig,
+    ModalityType,
     Resize,
-    Skin,
+    SkinSurface,
     SplitConfig,
     default_modalities,
 )
@@ -58,11 +58,11 @@ __all__ = [
     "Frames",
     "FusionConfig",
     "ImportConfig",
-    "Kind",
     "LossConfig",
     "MapMethod",
     "Method",
     "ModalityConfig",
+    "ModalityType",
     "ModelConfig",
     "OptimConfig",
     "PhantomConfig",
@@ -73,12 +73,12 @@ __all__ = [
     "SearchConfig",
     "ServeConfig",
     "SetScore",
-    "Skin",
+    "SkinSurface",
     "SplitConfig",
     "StudyConfig",
     "StudyFile",
     "TrainConfig",
     "check",
     "default_modalities",
-    "place",
+    "shard_of",
 ]

@@ -15,10 +15,10 @@ def check(settings: object, low: float, high: float, *names: str) -> None:
             raise ConfigError(f"{name}: {value} is out of range; expected {low:g} to {high:g}")
 
 
-def place(text: str, name: str) -> tuple[int, int]:
+def shard_of(text: str, name: str) -> tuple[int, int]:
     """The i and n of a setting that says i/n, from 1/1 on."""
-    found = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
-    i, n = map(int, found.groups()) if found else (0, 0)
+    match = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
+    i, n = map(int, match.groups()) if match else (0, 0)
     if not 1 <= i <= n:
         raise ConfigError(f"{name}: {text!r}; expected i/n with i from 1 to n, as in 2/8")
     return i, n

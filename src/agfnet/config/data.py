@@ -9,9 +9,9 @@ from agfnet.config.checks import check
 from agfnet.errors import ConfigError
 
 Resize = Literal["crop", "pad", "stretch"]
-Kind = Literal["photo", "ultrasound"]
+ModalityType = Literal["photo", "ultrasound"]
 Frames = Literal["random", "first", "middle"]
-Skin = Literal["keep", "shift", "flatten"]
+SkinSurface = Literal["keep", "shift", "flatten"]
 HOLDOUT = (0.7, 0.1, 0.2)
 """Shares of train, val and test, unless the user says otherwise."""
 
@@ -20,7 +20,7 @@ HOLDOUT = (0.7, 0.1, 0.2)
 class ModalityConfig:
     """How the images of one modality are prepared and varied."""
 
-    kind: Kind = "photo"
+    modality_type: ModalityType = "photo"
     """What the image is, which decides how training may vary it. `photo` (also dermoscopy): flips,
     rotations, colour. `ultrasound`: depth points down and there is no colour, so left-right
     flips, small shifts, gain and contrast only."""
@@ -33,48 +33,48 @@ class ModalityConfig:
     otherwise takes the first). Prediction uses all."""
     region: bool = True
     """Crop DICOM to the region of 2D tissue that the file states, without the texts around it."""
-    crop_field: bool = False
+    crop_field_of_view: bool = False
     """Ultrasound: find the sector or rectangle of the image on the screen, crop to it and blacken
     what lies outside (texts, logos, scales). For files that state no region."""
-    remove_marks: bool = False
+    remove_annotations: bool = False
     """Ultrasound: fill callipers, dotted lines and burnt-in text, coloured or white, with the
     speckle beside them. Leave it off for colour Doppler with vessels as thin as the marks."""
-    mm_per_pixel: float | None = None
-    """Ultrasound: bring every image to this scale. The network then sees `size` x `mm_per_pixel`
+    pixel_spacing: float | None = None
+    """Ultrasound: bring every image to this scale. The network then sees `size` x `pixel_spacing`
     millimetres, of the upper edge and the middle of the image, and `resize` is not used. An image
     without a scale is an error: DICOM states it, PNG and JPEG do not."""
-    skin: Skin = "keep"
-    """Ultrasound: where the skin line (the entry echo) lies. `keep`: where it is. `shift`: the
-    image is moved up or down until the line is at `skin_depth` on average. `flatten`: every column
-    by itself. An image without a clear line stays as it is."""
-    skin_depth: float = 0.1
+    skin_surface: SkinSurface = "keep"
+    """Ultrasound: position of the skin surface (the entry echo). `keep` leaves it where it is,
+    `shift` moves the image up or down until the surface is at `skin_surface_depth` on average,
+    `flatten` moves every column by itself. An image without a clear surface stays as it is."""
+    skin_surface_depth: float = 0.1
     """Depth of the skin line in the square image, as a share of its side."""
 
     def __post_init__(self) -> None:
-        check(self, 0.001, 10, "mm_per_pixel")
-        check(self, 0, 0.9, "skin_depth")
-        if self.kind == "photo":
+        check(self, 0.001, 10, "pixel_spacing")
+        check(self, 0, 0.9, "skin_surface_depth")
+        if self.modality_type == "photo":
             for name, off in _ULTRASOUND_ONLY.items():
                 if getattr(self, name) != off:
                     raise ConfigError(
                         f"{name}: {getattr(self, name)} is a preparation of ultrasound; "
-                        "set kind: ultrasound, or leave it out"
+                        "set modality_type: ultrasound, or leave it out"
                     )
 
 
 _ULTRASOUND_ONLY = {
-    "crop_field": False,
-    "remove_marks": False,
-    "mm_per_pixel": None,
-    "skin": "keep",
+    "crop_field_of_view": False,
+    "remove_annotations": False,
+    "pixel_spacing": None,
+    "skin_surface": "keep",
 }
 
 
 def default_modalities() -> dict[str, ModalityConfig]:
     """A clinical photograph and a skin ultrasound."""
     return {
-        "clinical": ModalityConfig(kind="photo", resize="crop"),
-        "ultrasound": ModalityConfig(kind="ultrasound", resize="pad"),
+        "clinical": ModalityConfig(modality_type="photo", resize="crop"),
+        "ultrasound": ModalityConfig(modality_type="ultrasound", resize="pad"),
     }
 
 
@@ -161,21 +161,21 @@ class CheckConfig:
     ultrasound and every column whose first path is a file, of the kind that its name suggests."""
     images: bool = True
     """Read every image; otherwise check only the table, and that its files are there."""
-    patients: int = 3
+    min_patients: int = 3
     """Report labels of fewer patients than this: train, val and test need one each."""
-    shortcut: float = 0.3
+    shortcut_threshold: float = 0.3
     """Report what predicts the label with a Cramér's V of this or more (0 not at all, 1
     entirely)."""
     strict: bool = False
     """End with exit code 1 for warnings too, not for errors alone."""
     json: str | None = None
     """Where all findings go, as JSON."""
-    workers: int = 0
-    """Processes that read images; 0 takes as many as there are cores."""
+    workers: int | None = None
+    """Processes that read images; 0 reads them in this process. One per core if unset."""
 
     def __post_init__(self) -> None:
-        check(self, 0, 1e6, "patients")
-        check(self, 0, 1, "shortcut")
+        check(self, 0, 1e6, "min_patients")
+        check(self, 0, 1, "shortcut_threshold")
         check(self, 0, 1024, "workers")
 
 

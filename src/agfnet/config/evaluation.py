@@ -10,8 +10,8 @@ from agfnet.errors import ConfigError
 
 MapMethod = Literal[
     "guide",
-    "query",
-    "own_query",
+    "fusion_query",
+    "view_query",
     "layercam",
     "gradcam",
     "gradient",
@@ -50,13 +50,13 @@ class EvaluateConfig:
     reference: str | None = None
     """Run whose errors under the same corruptions divide those of this one (mean corruption error);
     it must have been evaluated with `robustness` on the same table."""
-    focus: int = 100
+    max_focus_lesions: int = 100
     """If the table has lesion masks: on how many of its lesions, drawn at random, to measure where
     the evidence lies (focus.json); 0 leaves it out."""
 
     def __post_init__(self) -> None:
         check(self, 1, 1e6, "resamples")
-        check(self, 0, 1e6, "focus")
+        check(self, 0, 1e6, "max_focus_lesions")
         if self.reference is not None and not self.robustness:
             raise ConfigError("reference: goes with robustness; add --robustness")
         for value in self.sensitivities:
@@ -99,13 +99,14 @@ class ExplainConfig:
     """Many lesions: a cases table, labelled or not."""
     out: str = "explanation"
     """Folder to write; of a table, a folder for each lesion in it."""
-    most: int = 20
-    """Most lesions of a table to explain, drawn at random."""
+    max_lesions: int = 20
+    """Maximum number of lesions of a table to explain, drawn at random."""
     methods: list[MapMethod] | None = None
-    """What is shown; all that the network allows if unset. `guide`, `query`, `own_query`: maps that
-    AGFnet makes itself. `layercam`, `gradcam`, `gradient`, `integrated` (needs agfnet[explain]),
-    `occlusion`: maps of every network. `attention`: which place consulted which. `modalities`: what
-    each view contributed. docs/explain.md says what each can and cannot tell."""
+    """What is shown; all that the network allows if unset. `guide`, `fusion_query`, `view_query`:
+    maps that AGFnet makes itself. `layercam`, `gradcam`, `gradient`, `integrated` (needs
+    agfnet[explain]), `occlusion`: maps of every network. `attention`: the attention weights between
+    positions. `modalities`: the contribution of each modality. docs/explain.md has the limits of
+    each."""
     classes: list[str] | None = None
     """Classes whose evidence is shown, or `[all]`; the answer of each lesion if unset."""
     hide: dict[str, tuple[float, float, float, float]] | None = None
@@ -118,7 +119,7 @@ class ExplainConfig:
     """Seed of everything drawn."""
 
     def __post_init__(self) -> None:
-        check(self, 1, 1e6, "most")
+        check(self, 1, 1e6, "max_lesions")
         if (self.images is None) == (self.cases is None):
             raise ConfigError("give either --images.MODALITY FILE for one lesion, or --cases TABLE")
         if self.sanity and self.cases is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agfnet.config.checks import check, place
+from agfnet.config.checks import check, shard_of
 from agfnet.errors import ConfigError
 
 Backend = Literal["auto", "torch", "onnx", "int8"]
@@ -45,7 +45,7 @@ class PredictConfig:
         if self.cases is not None and self.picture is not None:
             raise ConfigError("--picture goes with --images.MODALITY, not with --cases")
         if self.shard is not None:
-            place(self.shard, "shard")
+            shard_of(self.shard, "shard")
             if self.cases is None:
                 raise ConfigError("shard: goes with --cases TABLE")
 
@@ -116,8 +116,6 @@ class ServeConfig:
     """Size of an image, or of a frame, in millions of pixels."""
     frames: int = 256
     """Frames of a lesion, over all its files."""
-    preview_frames: int = 48
-    """Frames of a file that a preview shows, evenly chosen."""
     batch_mb: int = 512
     """Megabytes of a batch as it is sent."""
     batch_upload_s: float = 600
@@ -126,10 +124,6 @@ class ServeConfig:
     """Megabytes of its files."""
     batch_files: int = 20000
     """Files in its zip."""
-    batch_ratio: float = 200
-    """Times that a file in a zip may grow when it is unpacked."""
-    batch_nesting: int = 0
-    """Zips within zips to unpack: 0 refuses them."""
     batches: int = 4
     """Batches that are kept at the same time."""
     batch_keep_s: float = 3600
@@ -143,9 +137,8 @@ class ServeConfig:
         check(self, 0.1, 3600, "wait_s", "work_s", "upload_s", "batch_upload_s")
         check(self, 0, 3600, "shutdown_s")
         check(self, 1, 1e6, "request_mb", "batch_mb", "batch_unpacked_mb", "batch_files")
-        check(self, 1, 1e4, "files", "frames", "preview_frames", "batch_ratio")
+        check(self, 1, 1e4, "files", "frames")
         check(self, 0.01, 150, "megapixels")  # more is refused wherever an image is read
-        check(self, 0, 8, "batch_nesting")
         check(self, 0, 1e3, "batches")
         check(self, 1, 1e6, "batch_keep_s")
 

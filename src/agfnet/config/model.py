@@ -12,15 +12,15 @@ Method = Literal[
     "agfnet",
     "concatenation",
     "late_fusion",
-    "sum",
+    "addition",
     "low_rank",
     "mmtm",
     "metablock",
     "fusionm4net",
     "tformer",
     "cross_attention",
-    "hyper_branch",
-    "adversarial",
+    "hccnn",
+    "amfam",
 ]
 
 
@@ -70,17 +70,13 @@ class FusionConfig:
     otherwise all count alike."""
     layers: int = 2
     """Layers of global learning; 0 averages the tokens instead."""
-    exchange: float = 0.1
-    """How much the exchange between the views in global learning counts at the start: 0 is plain
-    averaging, 1 all of it."""
-    rebuild_missing: bool = False
+    reconstruct_missing: bool = False
     """The tokens of a missing view are rebuilt from the other views by the decoder of feature
     reconstruction, which then is part of the network; otherwise one learned token stands in."""
 
     def __post_init__(self) -> None:
         check(self, 1, 4096, "dim", "heads", "grid", "scales", "resolution")
         check(self, 0, 64, "layers")
-        check(self, 0, 10, "exchange")
         if self.dim % self.heads:
             raise ConfigError(f"dim: {self.dim} is no multiple of heads ({self.heads})")
 
@@ -94,15 +90,15 @@ class ModelConfig:
     `agfnet`: attention-guided local and global learning.
     `concatenation`: pooled features side by side (with one modality: the single-modality baseline).
     `late_fusion`: mean of the views' logits.
-    `sum`: pooled features added.
+    `addition`: pooled features added.
     `low_rank`: products of pooled features (LMF).
     `mmtm`: channels gated by all views, stage by stage.
     `metablock`: features gated by the other views.
     `fusionm4net`: weighted mean of branches, weights searched on the validation split.
     `tformer`: window attention over all views, stage by stage.
     `cross_attention`: tokens of each view attend to those of the others.
-    `hyper_branch`: a branch that mixes the views place by place (HcCNN, CAFNet).
-    `adversarial`: features that hide their view and rebuild the image (AMFAM)."""
+    `hccnn`: a branch that mixes the views place by place (HcCNN, CAFNet).
+    `amfam`: features that hide their view and rebuild the image (AMFAM)."""
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     dropout: float = 0.1

@@ -42,8 +42,8 @@ class PhantomConfig:
     come from a centre with other devices. `imbalanced`: 10 entities as frequent as in a clinic."""
     seed: int = 0
     """Seed of everything random."""
-    workers: int = 1
-    """Processes that draw; 1 draws in this one. The files are the same whatever their number."""
+    workers: int = 0
+    """Processes that draw; 0 draws in this process. Their number does not change the files."""
     split: tuple[float, float, float] = (0.6, 0.15, 0.25)
     """Shares of train, val and test. A patient is in one split only."""
     entities: list[str] | None = None
@@ -63,7 +63,7 @@ class PhantomConfig:
     """Share of lesions without ultrasound."""
     missing_by_class: bool | None = None
     """Benign lesions lack a view three times as often as malignant ones; else all alike."""
-    mark_rate: float | None = None
+    annotation_rate: float | None = None
     """Share of photographs with a ruler, and of scans with callipers, without any shortcut."""
     shortcut_train: float | None = None
     """0 to 1: how strongly rulers and callipers go with malignancy in train and val; below 0, down

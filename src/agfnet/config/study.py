@@ -17,14 +17,14 @@ class StudyConfig:
     """The study (YAML)."""
     dry_run: bool = False
     """List the runs and how far they are; run nothing."""
-    only: str | None = None
+    shard: str | None = None
     """Run the i-th of n shares, as in `2/8`, and make no tables: for the tasks of a job array. The
     same command without it finishes the study."""
     executor: Literal["local", "ray"] = "local"
     """`local`: on this machine. `ray`: on a Ray cluster (needs agfnet[cluster]); `out` of the study
     must be a folder that all its machines share."""
-    workers: int = 1
-    """Runs at the same time on this machine, each a process of its own if more than one."""
+    workers: int = 0
+    """Processes that do runs at the same time; 0 does one run after the other in this process."""
     address: str | None = None
     """Ray: where the cluster is, as in `auto` or `10.0.0.1:6379`; this machine if unset."""
     cpus: int | None = None
@@ -34,7 +34,8 @@ class StudyConfig:
     """Ray: GPUs of a run; 0.5 puts two runs on one."""
 
     def __post_init__(self) -> None:
-        check(self, 1, 1024, "workers", "cpus")
+        check(self, 0, 1024, "workers")
+        check(self, 1, 1024, "cpus")
         check(self, 0, 64, "gpus")
         for name, value in (("address", self.address), ("gpus", self.gpus)):
             if value and self.executor != "ray":
@@ -109,8 +110,8 @@ class StudyFile:
     """Further tables to score every run on: name to a cases table, or to changes of `cohort`. Of a
     table with a split, only test is scored."""
     scoring: dict[str, Any] = field(default_factory=dict)
-    """How every run is scored: settings of `agfnet evaluate`, as in `{focus: 0, resamples: 200}`,
-    but for run, cases, split and name."""
+    """How every run is scored: settings of `agfnet evaluate` except run, cases, split and name, as
+    in `{max_focus_lesions: 0, resamples: 200}`."""
     metrics: list[str] = field(
         default_factory=lambda: ["balanced_accuracy", "macro_auc", "nll", "ece", "aurc"]
     )

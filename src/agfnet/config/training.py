@@ -19,28 +19,28 @@ class ReconstructionConfig:
 
     enabled: bool = True
     """Train with feature reconstruction."""
-    hide: float = 0.5
+    mask_ratio: float = 0.5
     """Share of each view's cells that is hidden."""
-    hide_modality: float = 0.2
+    modality_mask_prob: float = 0.2
     """Probability that one whole view of a case is hidden instead (with two views or more)."""
-    focus: float = 1.0
+    attribution_power: float = 1.0
     """How strongly hiding follows the evidence: 0 hides at random, larger values prefer the cells
     with the strongest evidence, values below 0 those with the weakest."""
-    across: bool = True
+    cross_modality: bool = True
     """Hidden tokens are rebuilt from all views; otherwise from the rest of their own view only."""
-    rebuild: float = 1.0
+    reconstruction_weight: float = 1.0
     """Weight of the reconstruction loss (cosine distance to the original tokens)."""
-    classify: float = 0.5
+    cross_entropy_weight: float = 0.5
     """Weight of the cross-entropy of the rebuilt features."""
-    agree: float = 0.5
+    consistency_weight: float = 0.5
     """Weight of the agreement (KL divergence) with the prediction from the original features."""
-    ramp: float = 0.2
+    warmup: float = 0.2
     """Share of training over which these three weights rise from 0."""
 
     def __post_init__(self) -> None:
-        check(self, 0, 1, "hide", "hide_modality", "ramp")
-        check(self, 0, 1000, "rebuild", "classify", "agree")
-        check(self, -100, 100, "focus")
+        check(self, 0, 1, "mask_ratio", "modality_mask_prob", "warmup")
+        check(self, 0, 1000, "reconstruction_weight", "cross_entropy_weight", "consistency_weight")
+        check(self, -100, 100, "attribution_power")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class OptimConfig:
     """Weight decay, not applied to biases, norms and embeddings."""
     warmup: float = 0.1
     """Share of training over which the learning rate rises."""
-    clip: float = 1.0
+    gradient_clip_norm: float = 1.0
     """Largest norm of the gradient."""
     ema: float | None = None
     """Decay of an exponential moving average of the weights, which is then the model that is
@@ -91,7 +91,7 @@ class OptimConfig:
         check(self, 1, 1e6, "epochs", "batch_size", "patience")
         check(self, 0, 1, "backbone_lr", "weight_decay", "warmup", "ema", "modality_dropout")
         check(self, 1e-9, 10, "lr")
-        check(self, 1e-6, 1e6, "clip")
+        check(self, 1e-6, 1e6, "gradient_clip_norm")
 
 
 @dataclass(frozen=True)
@@ -114,19 +114,20 @@ class CalibrationConfig:
     """`raps`: what every class beyond `rank` adds to the score."""
     rank: int = 2
     """`raps`: classes that add nothing."""
-    risk: float = 0.1
+    target_risk: float = 0.1
     """Largest share of wrong answers among those given; less confident answers are left to a
     person."""
-    delta: float = 0.05
-    """Probability that this guarantee fails."""
-    strangers: float = 0.05
+    confidence: float = 0.95
+    """Probability that this guarantee holds."""
+    ood_rate: float = 0.05
     """Share of ordinary lesions that may be called unlike those that the network was made for."""
 
     def __post_init__(self) -> None:
         check(self, 0.5, 0.999, "coverage")
         check(self, 0, 1, "penalty")
         check(self, 1, 1000, "rank")
-        check(self, 0.001, 0.5, "risk", "delta", "strangers")
+        check(self, 0.001, 0.5, "target_risk", "ood_rate")
+        check(self, 0.5, 0.999, "confidence")
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ class CasesDataset(Dataset[Sample]):
         else:
             pixels = self._cache.image(file, self._identities[modality], make)
         if self._augment:
-            pixels = augmented(pixels, kind=config.kind, rng=rng)
+            pixels = augmented(pixels, kind=config.modality_type, rng=rng)
         return torch.from_numpy(normalise(pixels, mean=self._mean, std=self._std))
 
     def _frames(self, position: int, modality: int) -> tuple[Path, ...]:

@@ -65,7 +65,7 @@ def _squared(shape: tuple[int, ...], size: int, resize: Resize) -> _Fit:
 
 
 def at_scale(
-    pixels: NDArray[np.uint8], spacing: Spacing, *, size: int, mm_per_pixel: float
+    pixels: NDArray[np.uint8], spacing: Spacing, *, size: int, pixel_spacing: float
 ) -> NDArray[np.uint8]:
     """Bring an image to a common scale.
 
@@ -73,19 +73,19 @@ def at_scale(
         pixels: (H, W, 3).
         spacing: of its rows and of its columns, millimetres.
         size: width of the result, in pixels, and its least height.
-        mm_per_pixel: scale of the result.
+        pixel_spacing: scale of the result.
 
     Returns:
         (size to 2 size, size, 3): the middle of the image and its upper part, with black where it
         ends. The rows beyond `size` are what an image that is moved up needs from below.
     """
-    return _lay(pixels, _scaled(pixels.shape, spacing, size, mm_per_pixel))
+    return _lay(pixels, _scaled(pixels.shape, spacing, size, pixel_spacing))
 
 
-def _scaled(shape: tuple[int, ...], spacing: Spacing, size: int, mm_per_pixel: float) -> _Fit:
+def _scaled(shape: tuple[int, ...], spacing: Spacing, size: int, pixel_spacing: float) -> _Fit:
     """How an image (H, W, ...) comes to a common scale: see `at_scale`."""
     height, width = shape[:2]
-    row, column = mm_per_pixel / spacing[0], mm_per_pixel / spacing[1]  # source pixels
+    row, column = pixel_spacing / spacing[0], pixel_spacing / spacing[1]  # source pixels
     wide, high = min(width, size * column), min(height, 2 * size * row)
     inner = max(1, round(wide / column)), max(1, round(high / row))
     left, start = (width - wide) / 2, (size - inner[0]) // 2
@@ -154,7 +154,7 @@ def read_for(path: StrPath, *, size: int, modality: ModalityConfig) -> Image:
         ImageError: see `read_image`.
     """
     # an image from which marks are to be removed must come as it is in the file
-    reduced = None if modality.remove_marks or modality.crop_field else size
+    reduced = None if modality.remove_annotations or modality.crop_field_of_view else size
     return read_image(path, side=reduced, region=modality.region)
 
 
@@ -177,20 +177,20 @@ def prepare_image(
     """
     # loading scipy takes as long as reading a model: only where it is needed
     pixels = image.pixels
-    if modality.crop_field:
+    if modality.crop_field_of_view:
         from agfnet.data.ultrasound import crop_field
 
         pixels = crop_field(pixels)
-    if modality.remove_marks:
+    if modality.remove_annotations:
         from agfnet.data.ultrasound import remove_marks
 
         pixels = remove_marks(pixels)
     square = _lay(pixels, _fit(pixels.shape, image, name=name, size=size, modality=modality))
-    if modality.skin != "keep":
+    if modality.skin_surface != "keep":
         from agfnet.data.ultrasound import align_skin
 
-        depth = modality.skin_depth * size
-        square = align_skin(square, depth=depth, flatten=modality.skin == "flatten")
+        depth = modality.skin_surface_depth * size
+        square = align_skin(square, depth=depth, flatten=modality.skin_surface == "flatten")
     return square[:size]
 
 
@@ -198,14 +198,14 @@ def _fit(
     shape: tuple[int, ...], image: Image, *, name: str, size: int, modality: ModalityConfig
 ) -> _Fit:
     """How pixels (H, W, ...) of an image become square, or come to a common scale."""
-    if modality.mm_per_pixel is None:
+    if modality.pixel_spacing is None:
         return _squared(shape, size, modality.resize)
     if image.spacing is None:
         raise ImageError(
-            f"{name}: does not state its scale, which mm_per_pixel needs; give DICOM with a pixel "
-            "spacing, or leave mm_per_pixel out"
+            f"{name}: does not state its scale, which pixel_spacing needs; give DICOM with a pixel "
+            "spacing, or leave pixel_spacing out"
         )
-    return _scaled(shape, image.spacing, size, modality.mm_per_pixel)
+    return _scaled(shape, image.spacing, size, modality.pixel_spacing)
 
 
 def locate(image: Image, *, name: str, size: int, modality: ModalityConfig) -> Geometry:
@@ -215,15 +215,15 @@ def locate(image: Image, *, name: str, size: int, modality: ModalityConfig) -> G
     pixels = image.pixels
     height, width = pixels.shape[:2]
     top = left = 0
-    if modality.crop_field:
+    if modality.crop_field_of_view:
         rows, columns = _sources(crop_field, pixels)
         top, left = int(rows[rows >= 0].min()), int(columns[columns >= 0].min())
         pixels = crop_field(pixels)
     fit = _fit(pixels.shape, image, name=name, size=size, modality=modality)
     moves = np.zeros(size, dtype=np.int_)
-    if modality.skin != "keep":
-        clean = remove_marks(pixels) if modality.remove_marks else pixels
-        depth, flatten = modality.skin_depth * size, modality.skin == "flatten"
+    if modality.skin_surface != "keep":
+        clean = remove_marks(pixels) if modality.remove_annotations else pixels
+        depth, flatten = modality.skin_surface_depth * size, modality.skin_surface == "flatten"
         rows, _ = _sources(partial(align_skin, depth=depth, flatten=flatten), _lay(clean, fit))
         moved = np.arange(len(rows))[:, None] - rows
         # all rows of a column move alike, and at least one of them stays in the image

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from agfnet.config import Kind
+from agfnet.config import ModalityType
 
 # photo
 ZOOM = 1.2  # largest magnification, and its inverse the smallest
@@ -26,7 +26,7 @@ _HUE_AXIS = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / m
 
 
 def augment(
-    pixels: NDArray[np.uint8], *, kind: Kind, rng: np.random.Generator
+    pixels: NDArray[np.uint8], *, kind: ModalityType, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Vary one image within what its kind allows; the same generator state gives the same image.
 

@@ -82,7 +82,7 @@ def _shown(config: CompareConfig, pair: Pair) -> list[Disagreement]:
                     for name, modality in bundle.modalities.items():
                         seen = images.setdefault(case.lesion_id, {})
                         if case.images[name] and name not in seen:
-                            side = bundle.size if modality.mm_per_pixel else SIDE
+                            side = bundle.size if modality.pixel_spacing else SIDE
                             seen[name] = load(case.images[name][0], size=side, modality=modality)
         except (AgfnetError, OSError):
             continue  # the numbers need no images: they may have been moved since

@@ -143,7 +143,7 @@ def select_cases(config: ExplainConfig, predictor: Predictor) -> list[Case]:
     usable = [case for case in table if any(case.images[name] for name in modalities)]
     if not usable:
         raise DataError(f"{table.path}: no case has an image of {', '.join(modalities)}")
-    rows = np.random.default_rng(config.seed).permutation(len(usable))[: config.most]
+    rows = np.random.default_rng(config.seed).permutation(len(usable))[: config.max_lesions]
     return [usable[row] for row in sorted(rows.tolist())]
 
 

@@ -168,7 +168,7 @@ def _written(
     """Lesions in order, each when its files are there."""
     draw = partial(write_lesion, config=config, recipe=recipe, folder=folder)
     todo = plans(config, recipe)
-    if config.workers == 1:
+    if config.workers == 0:
         for plan in todo:
             yield plan, draw(plan)
         return

@@ -186,7 +186,7 @@ class Observer:
     """The whole chance model of one split: from class to what is seen and to the recorded label.
 
     A mark (a ruler in the photograph, callipers in the ultrasound) appears with probability
-    `mark_rate`; with `shortcut` k it moves towards certainty in malignant and towards absence
+    `annotation_rate`; with `shortcut` k it moves towards certainty in malignant and towards absence
     in benign lesions: b + k (1 - b) and b (1 - k); a negative k exchanges their parts. A case
     lacks at most one view, and which it lacks may depend on the class. Recorded labels are
     replaced by another class, all others equally likely, with probability `label_noise`.
@@ -196,7 +196,7 @@ class Observer:
     missing_clinical: Array  # (C,) probability of having no photograph
     missing_ultrasound: Array  # (C,) probability of having no ultrasound
     shortcut: float = 0.0  # in [-1, 1]
-    mark_rate: float = 0.0  # in [0, 1]
+    annotation_rate: float = 0.0  # in [0, 1]
     label_noise: float = 0.0  # in [0, 1)
 
     def __post_init__(self) -> None:
@@ -209,7 +209,7 @@ class Observer:
 
     def mark(self) -> Array:
         """Probability of each of the two marks given the class, (C,)."""
-        b, k = self.mark_rate, abs(self.shortcut)
+        b, k = self.annotation_rate, abs(self.shortcut)
         marked = self.table.malignant == (self.shortcut >= 0)
         return np.where(marked, b + k * (1 - b), b * (1 - k))
 
@@ -254,7 +254,7 @@ class Observer:
 
     def without_marks(self) -> Observer:
         """The observer that ignores rulers and callipers: what the lesion itself tells."""
-        return replace(self, mark_rate=0.0, shortcut=0.0)
+        return replace(self, annotation_rate=0.0, shortcut=0.0)
 
     def posterior(self, view: str, seen: Seen) -> Array:
         """P(recorded label | what the view shows of this case), (C,)."""

@@ -85,7 +85,7 @@ def observers(recipe: Recipe) -> dict[str, Observer]:
             missing_clinical=rates(recipe.missing_clinical),
             missing_ultrasound=rates(recipe.missing_ultrasound),
             shortcut=recipe.shortcut_test if split == "test" else recipe.shortcut_train,
-            mark_rate=recipe.mark_rate,
+            annotation_rate=recipe.annotation_rate,
             label_noise=0.0 if split == "test" else recipe.label_noise,
         )
         for split in SPLITS

@@ -35,7 +35,7 @@ class Recipe:
     missing_by_class: bool = False
     shortcut_train: float = 0.0
     shortcut_test: float = 0.0
-    mark_rate: float = 0.0
+    annotation_rate: float = 0.0
     centres: int = 2
     shift: bool = False
     doppler: bool = False
@@ -46,7 +46,7 @@ class Recipe:
 PRESETS: dict[str, Recipe] = {
     "easy": Recipe(entities=_EASY, atypia=0.1, nuisance=0.4),
     "hard": Recipe(atypia=1.0, nuisance=1.0, label_noise=0.05, frames=3, centres=4),
-    "shortcut": Recipe(entities=_EASY, atypia=0.5, mark_rate=0.25, shortcut_train=0.9),
+    "shortcut": Recipe(entities=_EASY, atypia=0.5, annotation_rate=0.25, shortcut_train=0.9),
     "missing": Recipe(
         entities=_EASY,
         atypia=0.1,
@@ -77,7 +77,7 @@ def resolve(config: PhantomConfig) -> Recipe:
         "imbalance",
         "missing_clinical",
         "missing_ultrasound",
-        "mark_rate",
+        "annotation_rate",
     ):
         _check(name, getattr(recipe, name), 0, 1)
     for name in ("shortcut_train", "shortcut_test"):
@@ -85,7 +85,7 @@ def resolve(config: PhantomConfig) -> Recipe:
     _check("label_noise", recipe.label_noise, 0, 0.9)
     _check("lesions", config.lesions, 1, 10_000_000)
     _check("size", config.size, 32, 1024)
-    _check("workers", config.workers, 1, 1024)
+    _check("workers", config.workers, 0, 1024)
     _check("frames", recipe.frames, 1, 64)
     _check("frequency", recipe.frequency, 15, 50)
     _check("centres", recipe.centres, 1, 64)

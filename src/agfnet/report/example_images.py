@@ -38,7 +38,7 @@ def example(predictions: Predictions, row: int, case: Case, predictor: Predictor
     config = predictor.bundle.config
 
     def side(modality: ModalityConfig) -> int:
-        return config.size if modality.mm_per_pixel else max(SIDE, config.size)
+        return config.size if modality.pixel_spacing else max(SIDE, config.size)
 
     shown = {
         name: load(case.images[name][0], size=side(modality), modality=modality)

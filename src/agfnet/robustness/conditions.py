@@ -157,7 +157,7 @@ def _passes(predictor: Predictor, cases: Sequence[Case], row: int, seed: int) ->
         for number, one in enumerate(passes):
             rest = {other: clean[other, path] for other, path in one.items() if other != name}
             item = name, one[name]
-            for corruption in CORRUPTIONS[modality.kind]:
+            for corruption in CORRUPTIONS[modality.modality_type]:
                 for severity in SEVERITIES:
                     wanted = Condition(name, corruption, severity)
                     key = f"{case.lesion_id}#{number}"
@@ -198,7 +198,7 @@ def _load(predictor: Predictor, name: str, path: Path) -> Array:
 def _corrupted(
     predictor: Predictor, item: tuple[str, Path], image: Image, wanted: Condition, key: str
 ) -> Array:
-    kind = predictor.bundle.config.modalities[wanted.modality].kind
+    kind = predictor.bundle.config.modalities[wanted.modality].modality_type
     changed = corrupt(
         image.pixels, kind=kind, name=wanted.corruption, severity=wanted.severity, key=key
     )

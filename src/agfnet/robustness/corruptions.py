@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agfnet.config import Kind
+from agfnet.config import ModalityType
 from agfnet.robustness import corruptions_photo as photo
 from agfnet.robustness import corruptions_ultrasound as ultrasound
 from agfnet.robustness.corruptions_photo import Pixels
@@ -91,11 +91,11 @@ ULTRASOUND = {
         "marks: a measured distance or a text",
     ),
 }
-CORRUPTIONS: dict[Kind, dict[str, Corruption]] = {"photo": PHOTO, "ultrasound": ULTRASOUND}
+CORRUPTIONS: dict[ModalityType, dict[str, Corruption]] = {"photo": PHOTO, "ultrasound": ULTRASOUND}
 """By the kind of the modality."""
 
 
-def corrupt(pixels: Pixels, *, kind: Kind, name: str, severity: int, key: str) -> Pixels:
+def corrupt(pixels: Pixels, *, kind: ModalityType, name: str, severity: int, key: str) -> Pixels:
     """One image with one corruption; the same arguments give the same pixels.
 
     Args:

@@ -15,6 +15,8 @@ NAME = 512
 """Most characters of a path in a zip."""
 DEPTH = 16
 """Most folders within folders."""
+MAX_RATIO = 200
+"""Times that a larger file may grow when it is unpacked."""
 SMALL = 1 << 20
 """Bytes up to which a file may grow by any ratio: small files compress as they like."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from agfnet.data.dicom import is_dicom
 
+PREVIEW_FRAMES = 48
+"""Maximum number of frames of a file that a preview shows."""
 HEAD = 132
 """Bytes that tell the kinds apart."""
 ZIP = "ZIP"

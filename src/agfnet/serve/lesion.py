@@ -27,7 +27,6 @@ class Limits:
 
     megapixels: float
     frames: int
-    preview_frames: int
 
 
 @dataclass(frozen=True)

@@ -69,9 +69,9 @@ class ReconstructionTask(nn.Module):
             features,
             evidence(chosen, features),
             batch.present,
-            share=config.hide,
-            focus=config.focus,
-            whole=config.hide_modality,
+            share=config.mask_ratio,
+            focus=config.attribution_power,
+            whole=config.modality_mask_prob,
         )
         rebuilt = self.decoder(features, hidden)
         again = self.model.forward_head(rebuilt)
@@ -84,11 +84,11 @@ class ReconstructionTask(nn.Module):
         ).mean()
         losses["classify_rebuilt"] = task.cross_entropy(again.logits, batch.labels).mean()
         losses["agree"] = agreement(again.logits, output.logits)
-        ramp = min(1.0, progress / config.ramp) if config.ramp > 0 else 1.0
+        ramp = min(1.0, progress / config.warmup) if config.warmup > 0 else 1.0
         losses["loss"] = losses["loss"] + ramp * (
-            config.rebuild * losses["rebuild"]
-            + config.classify * losses["classify_rebuilt"]
-            + config.agree * losses["agree"]
+            config.reconstruction_weight * losses["rebuild"]
+            + config.cross_entropy_weight * losses["classify_rebuilt"]
+            + config.consistency_weight * losses["agree"]
         )
         return losses
 

@@ -153,7 +153,7 @@ def run_trainer(
         trainer = pl.Trainer(
             max_epochs=config.epochs,
             precision=precision(config.precision),
-            gradient_clip_val=config.clip,
+            gradient_clip_val=config.gradient_clip_norm,
             callbacks=callbacks,
             logger=False,
             num_sanity_val_steps=0,

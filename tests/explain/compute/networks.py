@@ -11,7 +11,7 @@ from agfnet.config import BackboneConfig, FusionConfig, ModelConfig
 from agfnet.inference.torch_backend import TorchBackend
 from agfnet.models.build import METHODS, build
 
-PAIRS = ("metablock", "cross_attention", "hyper_branch", "adversarial")  # fuse two views or more
+PAIRS = ("metablock", "cross_attention", "hccnn", "amfam")  # fuse two views or more
 EVERY = [(x, m) for x in METHODS for m in (1, 2, 3) if m > 1 or x not in PAIRS]
 SIZE = 64
 

@@ -38,8 +38,8 @@ def test_every_network_is_explained_by_the_same_interface(method: str, modalitie
         CHEAP, images, present, np.array([0, 3])
     )
     assert {"layercam", "gradcam", "gradient"} <= set(maps)
-    assert ("guide" in maps) == (method in ("agfnet", "adversarial"))
-    assert ("query" in maps) == (method == "agfnet")
+    assert ("guide" in maps) == (method in ("agfnet", "amfam"))
+    assert ("fusion_query" in maps) == (method == "agfnet")
     for parts in maps.values():
         assert len(parts) == modalities
         for m, part in enumerate(parts):
@@ -78,7 +78,7 @@ def test_a_hundred_pairs_cost_one_pass_each_for_guide_and_cam() -> None:
     passes = Passes(made)
     images, present = inputs(100, 2)
     maps = Explainer(backend=made).maps(
-        ["guide", "query", "own_query", "layercam", "gradcam"],
+        ["guide", "fusion_query", "view_query", "layercam", "gradcam"],
         images,
         present,
         np.zeros(100, dtype=np.int64),

@@ -12,6 +12,8 @@ from typing import Literal
 import torch
 import yaml
 
+from agfnet.config import TrainConfig
+from agfnet.config.renamed import update
 from agfnet.data.folds import read_split
 from agfnet.data.splits import require_split
 from agfnet.data.table import read_cases
@@ -36,7 +38,7 @@ def state(run: Run) -> State:
     file = run.folder / "config.yaml"
     if not file.is_file():
         return "not begun"
-    before = yaml.safe_load(file.read_text(encoding="utf-8"))
+    before = update(yaml.safe_load(file.read_text(encoding="utf-8")), TrainConfig)
     if changed := differences(before, record(run.config)):
         raise RunError(
             f"{run.folder}: holds a run with other settings ({', '.join(changed)}); give the study "
