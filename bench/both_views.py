@@ -107,8 +107,8 @@ def accuracy(name: str, question: str, seed: int, steps: int) -> float:
     task = build_task(config, list(range(QUESTIONS[question])), QUESTIONS[question]).train()
     if name.endswith(FULL):
         for layer in task.model.global_learning.layers:
-            layer.gain_exchange.data.fill_(1.0)
-            layer.gain_feed_forward.data.fill_(1.0)
+            layer.layer_scale_self_attention.data.fill_(1.0)
+            layer.layer_scale_feed_forward.data.fill_(1.0)
     optimizer = build_optimizer(task, config.optim)
     schedule = build_schedule(optimizer, config.optim, steps=steps)
     batches = draw(question, seed)

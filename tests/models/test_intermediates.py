@@ -68,7 +68,7 @@ def test_a_network_without_attention_has_none() -> None:
     assert (result.local_attention, result.global_attention) == ((), ())
 
 
-@pytest.mark.parametrize("method", ["agfnet", "cross_attention", "hyper_branch"])
+@pytest.mark.parametrize("method", ["agfnet", "cross_attention", "hccnn"])
 def test_weights_times_values_are_the_output_of_attention(method: str) -> None:
     model = network(method, 3).eval()
     modules = [module for module in model.modules() if isinstance(module, CrossAttention)]
@@ -140,7 +140,7 @@ def test_old_names_of_parameters_are_read() -> None:
             "decoder.read.query.weight",
         ),
         "cross_attention": ("tokens.0.absent", "asking.1.read.out.bias", "asking.0.norm.weight"),
-        "hyper_branch": ("scales.0.attention.1.read.query.weight",),
+        "hccnn": ("scales.0.attention.1.read.query.weight",),
         "tformer": ("stages.0.gain.0",),
     }
     changes = (
@@ -153,8 +153,8 @@ def test_old_names_of_parameters_are_read() -> None:
         ("mask_token", "hidden"),
     )
     for method, names in old_names.items():
-        fusion = replace(FUSION, rebuild_missing=True)
-        model = network(method, rebuild_missing=fusion.rebuild_missing)
+        fusion = replace(FUSION, reconstruct_missing=True)
+        model = network(method, reconstruct_missing=fusion.reconstruct_missing)
         old = {}
         for key, value in model.state_dict().items():
             name = key

@@ -70,7 +70,7 @@ def test_cohorts_are_shared_or_one_per_seed(study_file):
         ({"evaluate": {"x": {"preset": "easy"}}}, "evaluate.x: changes nothing of the cohort"),
         ({"settings": {"x": {"optim": {"lrr": 1}}}}, "settings.x: .*did you mean 'lr'"),
         ({"scoring": {"split": "val"}}, "scoring.split: the study decides it"),
-        ({"scoring": {"focal": 0}}, "scoring: .*did you mean 'focus'"),
+        ({"scoring": {"resample": 0}}, "scoring: .*did you mean 'resamples'"),
         ({"search": {"parameters": {"optim.lrr": [1]}}}, "search.parameters: .*did you mean 'lr'"),
         ({"search": {"parameters": {"optim.lr": []}}}, "no choices"),
         ({"search": {"parameters": {"optim.lr": {"low": 2, "high": 1}}}}, "must be below high"),

@@ -2,7 +2,7 @@ import pytest
 
 from agfnet.config import DataConfig, StudyFile, TrainConfig
 from agfnet.errors import ConfigError
-from agfnet.study.settings import as_values, build, overlay, read_yaml
+from agfnet.study.settings import as_values, build, overlay
 
 BASE = as_values(TrainConfig(data=DataConfig(cases="cases.csv")))
 
@@ -21,7 +21,7 @@ def test_dotted_names_and_groups_say_the_same():
 
 def test_modalities_are_chosen_by_a_list_or_replaced_by_a_mapping():
     assert list(_laid({"data.modalities": ["ultrasound"]})["data"]["modalities"]) == ["ultrasound"]
-    replaced = _laid({"data.modalities": {"dermoscopic": {"kind": "photo"}}})
+    replaced = _laid({"data.modalities": {"dermoscopic": {"modality_type": "photo"}}})
     assert build(TrainConfig, replaced, "x").data.modalities.keys() == {"dermoscopic"}
     cropped = _laid({"data.modalities.ultrasound.crop_field_of_view": True})
     assert build(TrainConfig, cropped, "x").data.modalities["ultrasound"].crop_field_of_view
@@ -73,21 +73,3 @@ def test_an_optional_group_is_checked_too():
         overlay({}, {"search": {"trails": 3}}, StudyFile, "x")
     with pytest.raises(ConfigError, match="did you mean 'high'"):
         overlay({}, {"search": {"parameters": {"a": {"hihg": 3}}}}, StudyFile, "x")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a: 1\na: 2", "'a' occurs twice"),
-        ("a: [", "YAML"),
-        ("- a", "no mapping"),
-        ("", "no mapping"),
-    ],
-)
-def test_files_that_hold_no_mapping(tmp_path, text, message):
-    path = tmp_path / "x.yaml"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match=message):
-        read_yaml(path)
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_yaml(tmp_path / "missing.yaml")

@@ -83,7 +83,10 @@ def update(values: Any, kind: Any, *, warn: Warn | None = None, where: str = "")
     result: dict[Any, Any] = {}
     for key, value in values.items():
         head, dot, rest = str(key).partition(".")
-        head = head.replace("-", "_") if named else head
+        if named:
+            head = head.replace("-", "_")
+        elif isinstance(value, Mapping):  # a name of the user's, which may have dots
+            head, dot, rest = str(key), "", ""
         name, inner = _member(kind, head)
         text, present = f"{where}{head}", f"{where}{name}"
         if name != head and warn is not None:
@@ -122,8 +125,8 @@ def update_arguments(arguments: Sequence[str], kind: type, warn: Warn) -> list[s
         for present, content in update({name: value}, kind, warn=warn).items():
             result.append(f"--{present}")
             if text is not None:
-                same = present == name and content == value
-                result[-1] += f"={text if same else json.dumps(content)}"
+                changed = content if isinstance(content, str) else json.dumps(content)
+                result[-1] += f"={text if content == value else changed}"
     return result
 
 

@@ -13,7 +13,8 @@ import yaml
 from agfnet.bundle import BundleConfig, Calibration, write_calibration
 from agfnet.calibration.fit import apply_calibration, fit_calibration
 from agfnet.card import refresh_card
-from agfnet.config import CalibrationConfig, EvaluateConfig
+from agfnet.config import CalibrationConfig, EvaluateConfig, TrainConfig
+from agfnet.config.renamed import update
 from agfnet.data.folds import read_split
 from agfnet.data.splits import require_split
 from agfnet.data.table import Case, CasesTable, map_labels, read_cases
@@ -144,9 +145,9 @@ def trials(
         whole = complete(cases, tuple(predictor.bundle.config.modalities))
         answers = try_conditions(predictor, whole, seed=config.seed, progress=progress)
         found[ROBUSTNESS] = score_conditions(answers, reference=other, **options)
-    if config.focus:
+    if config.max_focus_lesions:
         focus = measure_focus(
-            predictor, cases, max_lesions=config.focus, progress=progress, **options
+            predictor, cases, max_lesions=config.max_focus_lesions, progress=progress, **options
         )
         found |= {} if focus is None else {FOCUS: focus}
     return found
@@ -175,8 +176,9 @@ def read_reference(run: str | Path, name: str) -> dict[str, Any]:
 
 def run_settings(run: str | Path) -> dict[str, Any]:
     """Content of a run's config.yaml."""
-    found: dict[str, Any] = yaml.safe_load((Path(run) / "config.yaml").read_text("utf-8"))
-    return found
+    values = yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8"))
+    settings: dict[str, Any] = update(values, TrainConfig)
+    return settings
 
 
 def calibrate_run(

@@ -106,7 +106,7 @@ def build_agfnet(config: ModelConfig, modalities: int, classes: int) -> AGFNet:
     fusion = config.fusion
     dim, heads = fusion.dim, fusion.heads
     backbones = build_backbones(config, modalities, fusion.scales)
-    decoder = build_decoder(fusion, modalities) if fusion.rebuild_missing else None
+    decoder = build_decoder(fusion, modalities) if fusion.reconstruct_missing else None
     tokenizers = [
         Tokenizer(
             channels=channels,
@@ -196,13 +196,13 @@ METHODS: dict[str, Builder] = {
     "agfnet": build_agfnet,
     "concatenation": baseline(Concatenation),
     "late_fusion": baseline(LateFusion),
-    "sum": baseline(Addition, "dim"),
+    "addition": baseline(Addition, "dim"),
     "low_rank": baseline(LowRank, "dim"),
     "mmtm": baseline(MMTM, multiscale=True),
     "metablock": baseline(MetaBlocks, min_modalities=2),
     "fusionm4net": baseline(FusionM4Net, "dim"),
     "tformer": baseline(TFormer, "dim", "heads", "grid", multiscale=True),
     "cross_attention": baseline(TokenCrossAttention, "dim", "heads", "grid", min_modalities=2),
-    "hyper_branch": baseline(HcCNN, "dim", "heads", "grid", multiscale=True, min_modalities=2),
-    "adversarial": baseline(AMFAM, "dim", min_modalities=2),
+    "hccnn": baseline(HcCNN, "dim", "heads", "grid", multiscale=True, min_modalities=2),
+    "amfam": baseline(AMFAM, "dim", min_modalities=2),
 }

@@ -22,7 +22,7 @@ from agfnet.data.rows import read_rows
 from agfnet.data.table import JOIN, Case, read_cases
 from agfnet.errors import AgfnetError
 from agfnet.inference.table import Files, class_names, headers
-from agfnet.serve.archive import Allowance, unpack
+from agfnet.serve.archive import MAX_RATIO, Allowance, unpack
 from agfnet.serve.file_types import ZIP
 from agfnet.serve.pool import Pool
 from agfnet.serve.request_error import RequestError
@@ -153,8 +153,8 @@ class Batches:
         left = Allowance(
             files=config.batch_files,
             bytes=config.batch_unpacked_mb << 20,
-            ratio=config.batch_ratio,
-            nesting=config.batch_nesting,
+            ratio=MAX_RATIO,
+            nesting=0,
         )
         (archive,) = received.files["archive"]
         unpack(archive, files, left)

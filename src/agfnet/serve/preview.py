@@ -14,9 +14,10 @@ from PIL import Image as Pillow
 
 from agfnet.check.images import look
 from agfnet.check.looks import BLACK, BLURRED, COLOURED, DARK, FLAT, GREY, WHITE
-from agfnet.config import Kind, ModalityConfig
+from agfnet.config import ModalityConfig, ModalityType
 from agfnet.data.readers import read_image
 from agfnet.inference.predictor import Predictor
+from agfnet.serve.file_types import PREVIEW_FRAMES
 from agfnet.serve.lesion import Facts, Limits, error_context, load_uploads
 from agfnet.serve.predict import files_of
 
@@ -60,14 +61,14 @@ def preview(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
         lesion = load_uploads(files, job["frames"], limits=limits, modalities=list(modalities))
         images = {
             name: [
-                asdict(facts) | {"shown": shown(path, facts, modalities[name], limits)}
+                asdict(facts) | {"shown": shown(path, facts, modalities[name])}
                 for path, facts in zip(files[name], found, strict=True)
             ]
             for name, found in lesion.files.items()
         }
     hints = {name: all_hints(found) for name, found in images.items()}
     said = {hint for found in hints.values() for hint in found}
-    kinds = {modalities[name].kind: found for name, found in hints.items()}
+    kinds = {modalities[name].modality_type: found for name, found in hints.items()}
     return {
         "images": images,
         "hints": {hint: text for hint, text in HINTS.items() if hint in said},
@@ -81,12 +82,12 @@ def all_hints(files: list[dict[str, Any]]) -> set[str]:
     return {hint for file in files for one in file["shown"] for hint in one["hints"]}
 
 
-def shown(path: Path, facts: Facts, modality: ModalityConfig, limits: Limits) -> list[Any]:
+def shown(path: Path, facts: Facts, modality: ModalityConfig) -> list[Any]:
     """Thumbnails of the frames of a file, evenly chosen if there are many; hints on the middle one.
 
     Judging every frame would take longer than the answer.
     """
-    count = min(facts.frames, limits.preview_frames)
+    count = min(facts.frames, PREVIEW_FRAMES)
     frames = np.unique(np.linspace(0, facts.frames - 1, count).round().astype(int)).tolist()
     middle = frames[len(frames) // 2]
     found = []
@@ -97,13 +98,13 @@ def shown(path: Path, facts: Facts, modality: ModalityConfig, limits: Limits) ->
             {
                 "frame": frame,
                 "thumbnail": uri(reduced(image.pixels, THUMBNAIL), form="JPEG"),
-                "hints": judged(one, modality.kind) if frame == middle else [],
+                "hints": judged(one, modality.modality_type) if frame == middle else [],
             }
         )
     return found
 
 
-def judged(path: Path, kind: Kind) -> list[str]:
+def judged(path: Path, kind: ModalityType) -> list[str]:
     """Hints on the quality of an image, with the limits of `agfnet check`."""
     facts = look(path, "photo")  # as one: without the search for marks in ultrasound
     if not isinstance(facts, tuple):

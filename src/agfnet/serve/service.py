@@ -19,7 +19,7 @@ from agfnet.errors import BundleError
 from agfnet.inference.predictor import network_file
 from agfnet.inference.table import model_hash
 from agfnet.serve.batch import Batches
-from agfnet.serve.file_types import IMAGES
+from agfnet.serve.file_types import IMAGES, PREVIEW_FRAMES
 from agfnet.serve.guard import RequestContext
 from agfnet.serve.monitoring import Metrics, log
 from agfnet.serve.pool import Pool
@@ -106,13 +106,13 @@ class Service:
             "sha256": model_hash(self.bundle, self.network),
             "classes": list(config.classes),
             "modalities": [
-                {"name": name, "kind": modality.kind}
+                {"name": name, "kind": modality.modality_type}
                 for name, modality in config.modalities.items()
             ],
             "size": config.size,
             "methods": methods,
             "coverage": calibration.sets and calibration.sets.coverage,
-            "risk": calibration.abstention and calibration.abstention.risk,
+            "risk": calibration.abstention and calibration.abstention.target_risk,
             "unfamiliar": calibration.ood_threshold is not None,
             "card": card.read_text(encoding="utf-8") if "card.md" in self.bundle.files else "",
             "limits": {
@@ -120,7 +120,7 @@ class Service:
                 "files": limits.files,
                 "megapixels": limits.megapixels,
                 "frames": limits.frames,
-                "preview_frames": limits.preview_frames,
+                "preview_frames": PREVIEW_FRAMES,
                 "batch_mb": limits.batch_mb,
                 "batch_files": limits.batch_files,
             },
@@ -203,7 +203,6 @@ class Service:
             "limits": {
                 "megapixels": config.megapixels,
                 "frames": config.frames,
-                "preview_frames": config.preview_frames,
             },
         }
 

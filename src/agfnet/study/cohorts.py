@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from agfnet.config import PhantomConfig, StudyFile
+from agfnet.config.renamed import update
 from agfnet.errors import ConfigError, RunError
 from agfnet.files import write_text
 from agfnet.phantom.cohort import make_cohort
@@ -79,6 +80,7 @@ def make_cohorts(cohorts: Sequence[PhantomConfig]) -> None:
         with locked(folder.parent, [folder.name], wait=-1):  # another shard may be rendering it
             if (folder / "cases.csv").is_file():
                 before = yaml.safe_load(file.read_text(encoding="utf-8"))
+                before = update(before, PhantomConfig)
                 if changed := differences(before, settings):
                     raise RunError(
                         f"{folder}: is a cohort with other settings ({', '.join(changed)}); give "

@@ -17,12 +17,15 @@ from agfnet.config import (
     StudyFile,
     TrainConfig,
 )
+from agfnet.config.renamed import METHODS as FORMER_METHODS
+from agfnet.config.settings_file import read_yaml
 from agfnet.data.problems import near
 from agfnet.errors import ConfigError
 from agfnet.metrics.summary import METRICS
 from agfnet.study.cohorts import cohort_folder, plan_cohorts
-from agfnet.study.settings import as_values, build, overlay, read_yaml, refuse_names, slug
+from agfnet.study.settings import as_values, build, overlay, refuse_names, slug
 from agfnet.study.variants import VARIANTS
+from agfnet.terminal import warn
 
 NETWORKS: tuple[str, ...] = get_args(get_type_hints(ModelConfig)["method"])
 DECIDED_BY_STUDY = ("name", "runs", "seed", "resume")  # settings of training
@@ -155,6 +158,9 @@ def _method(base: dict[str, Any], name: str, change: Any, where: str) -> dict[st
     if isinstance(change, Mapping):
         return overlay(base, change, TrainConfig, where)
     known_as = name if change is None else str(change)
+    if known_as in FORMER_METHODS:
+        warn(f"method {known_as} is now {FORMER_METHODS[known_as]}; the old name works until 0.3")
+        known_as = FORMER_METHODS[known_as]
     if known_as in NETWORKS:
         return overlay(base, {"model.method": known_as}, TrainConfig, where)
     if known_as in VARIANTS:

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from agfnet import NOTICE
-from agfnet.config import StudyConfig, place
+from agfnet.config import StudyConfig, shard_of
 from agfnet.errors import ConfigError, RunError
 from agfnet.study.cohorts import make_cohorts
 from agfnet.study.executors import execute
@@ -31,7 +31,7 @@ def run_study(config: StudyConfig) -> None:
             other settings, another study is at work in the folder, or this one was stopped.
     """
     whole = read_study(config.file)
-    study = select_shard(whole, config.only)
+    study = select_shard(whole, config.shard)
     if config.dry_run:
         show_runs(study)
         return
@@ -60,9 +60,9 @@ def select_shard(study: Study, shard: str | None) -> Study:
     """Return the study with the runs of one shard (`i/n`) only; unchanged if None."""
     if shard is None:
         return study
-    i, n = place(shard, "only")
+    i, n = shard_of(shard, "shard")
     if study.file.search is not None:
-        raise ConfigError("only: a search cannot be divided into shards; use workers or Ray")
+        raise ConfigError("shard: a search cannot be divided into shards; use workers or Ray")
     return replace(study, runs=study.runs[i - 1 :: n])
 
 

@@ -72,7 +72,7 @@ def run_search(study: Study, config: StudyConfig, *, progress: Progress) -> list
             search = _open(study, study.file.search, method, storage)
             while (remaining := study.file.search.trials - len(_ended(search))) > 0:
                 progress(len(trials) + len(_ended(search)), total)
-                _run_batch(study, config, search, method, min(remaining, config.workers))
+                _run_batch(study, config, search, method, min(remaining, max(1, config.workers)))
             trials += [_trial(method, frozen) for frozen in _ended(search)]
             progress(len(trials), total)
     finally:

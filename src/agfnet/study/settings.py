@@ -6,53 +6,17 @@ import copy
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
-from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from agfnet.config.renamed import entry_type, group_type, update
 from agfnet.data.problems import near
 from agfnet.errors import ConfigError
+from agfnet.terminal import warn
 
 T = TypeVar("T")
 Values = dict[str, Any]
-
-
-class _Loader(yaml.SafeLoader):
-    """A YAML loader that refuses a key that occurs twice; YAML silently takes the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return the mapping; the error names the line of the second key."""
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key!r} occurs twice; keep one", problem_mark=key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> Values:
-    """Read a YAML file that holds a mapping.
-
-    Raises:
-        ConfigError: It cannot be read, is no YAML, or holds something else.
-    """
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); name a YAML file") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"{path}: cannot be read as YAML: {' '.join(str(error).split())}"
-        ) from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: holds no mapping; expected `name: value` lines")
-    return content
 
 
 def overlay(values: Values, changes: Mapping[Any, Any], kind: Any, where: str) -> Values:
@@ -71,7 +35,7 @@ def overlay(values: Values, changes: Mapping[Any, Any], kind: Any, where: str) -
         ConfigError: A name is no setting.
     """
     result = copy.deepcopy(values)
-    for dotted, value in changes.items():
+    for dotted, value in update(changes, kind, warn=warn).items():
         group, inner = result, kind
         *groups, name = str(dotted).split(".")
         for part in groups:
@@ -79,7 +43,7 @@ def overlay(values: Values, changes: Mapping[Any, Any], kind: Any, where: str) -
             group = group.setdefault(part, {})
             if not isinstance(group, dict):
                 raise ConfigError(f"{where}: {dotted}: {part} is not a group of settings")
-        inner = _dataclass_of(_member_type(inner, name, f"{where}: {dotted}"))
+        inner = group_type(_member_type(inner, name, f"{where}: {dotted}"))
         if is_dataclass(inner) and value is None and name in group:
             continue  # a heading with nothing below it
         group[name] = _overlaid(group.get(name), value, inner, f"{where}: {dotted}")
@@ -88,7 +52,7 @@ def overlay(values: Values, changes: Mapping[Any, Any], kind: Any, where: str) -
 
 def _overlaid(before: Any, value: Any, kind: Any, where: str) -> Any:
     """Return the new value of one setting of a type."""
-    entry = _dataclass_of(_entry_type(kind))
+    entry = entry_type(kind)
     if is_dataclass(kind) and isinstance(value, Mapping):
         return overlay(before or {}, value, kind, where)
     if is_dataclass(entry) and isinstance(value, Mapping):
@@ -143,22 +107,10 @@ def slug(text: str) -> str:
 
 def _member_type(kind: Any, name: str, where: str) -> Any:
     """Return the type of a setting of a group."""
-    kind = _dataclass_of(kind)
+    kind = group_type(kind)
     if is_dataclass(kind):
         known = get_type_hints(kind)
         if name not in known:
             raise ConfigError(f"{where}: no setting {name!r}; {near(name, known)}")
         return known[name]
-    return _entry_type(kind)
-
-
-def _dataclass_of(kind: Any) -> Any:
-    """Return the dataclass of a union such as `SearchConfig | None`; other types unchanged."""
-    if not isinstance(kind, UnionType):
-        return kind
-    return next((option for option in get_args(kind) if is_dataclass(option)), kind)
-
-
-def _entry_type(kind: Any) -> Any:
-    """Return the type of the values of a mapping; Any for other types."""
-    return get_args(kind)[1] if get_origin(kind) is dict else Any
+    return entry_type(kind)

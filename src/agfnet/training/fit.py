@@ -21,6 +21,7 @@ from agfnet import __version__
 from agfnet.bundle import Bundle, BundleConfig, write_bundle
 from agfnet.card import card
 from agfnet.config import DataConfig, TrainConfig
+from agfnet.config.renamed import update
 from agfnet.data.cache import FOLDER, ImageCache
 from agfnet.data.dataset import CasesDataset, loader
 from agfnet.data.folds import read_split
@@ -149,6 +150,7 @@ def check_run(folder: Path, config: TrainConfig) -> None:
         )
     file = folder / "config.yaml"
     before = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
+    before = update(before, TrainConfig)
     if before is not None and (changed := differences(before, record(config))):
         raise RunError(
             f"{folder}: was started with other settings ({', '.join(changed)});"
@@ -231,7 +233,7 @@ def build_task(config: TrainConfig, labels: list[int], classes: int) -> Task:
     decoder = model.decoder or build_decoder(
         config.model.fusion,
         len(config.data.modalities),
-        cross_modality=config.reconstruction.across,
+        cross_modality=config.reconstruction.cross_modality,
     )
     return ReconstructionTask(supervised=supervised, config=config.reconstruction, decoder=decoder)
 

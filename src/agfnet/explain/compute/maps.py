@@ -19,7 +19,7 @@ from agfnet.types import FUSED, Intermediates
 
 Array = np.ndarray[Any, Any]
 STEPS = 16  # of integrated gradients
-RECORDED = {"guide", "query", "own_query", "layercam", "gradcam"}  # need one recorded pass
+RECORDED = {"guide", "fusion_query", "view_query", "layercam", "gradcam"}  # need one recorded pass
 
 
 class Explainer:
@@ -121,7 +121,7 @@ def from_record(
             torch.stack([_to(g, size) for g in guides]).mean(dim=0) for guides in recorded.guides
         ]
     if METHODS[method].needs:
-        return _query_maps(recorded, size, fused=method == "query")
+        return _query_maps(recorded, size, fused=method == "fusion_query")
     logits = recorded.logits
     explained = logits[torch.arange(len(classes)), classes.to(logits.device)].sum()
     raw = [feature.raw for features in recorded.maps for feature in features]

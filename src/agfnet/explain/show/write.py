@@ -32,7 +32,7 @@ Array = np.ndarray[Any, Any]
 SHEET = "sheet.png"
 MAX_SIDE = 640  # longest side of an image in a figure, pixels
 SMOOTHING = 1 / 40  # standard deviation for maps of single pixels, fraction of the side
-ON_SHEET = ("layercam", "gradcam", "gradient", "occlusion", "integrated", "guide", "query")
+ON_SHEET = ("layercam", "gradcam", "gradient", "occlusion", "integrated", "guide", "fusion_query")
 """The sheet shows the first of these maps that was drawn."""
 
 
@@ -200,7 +200,7 @@ def write_attention(
     images = {
         name: load(
             image.path,
-            size=side if not config.modalities[name].mm_per_pixel else config.size,
+            size=side if not config.modalities[name].pixel_spacing else config.size,
             modality=config.modalities[name],
         )
         for name, image in explanation.images.items()

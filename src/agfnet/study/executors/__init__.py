@@ -23,6 +23,6 @@ def execute(runs: Sequence[Run], config: StudyConfig) -> Iterator[tuple[Run, str
         from agfnet.study.executors.ray import on_ray
 
         return on_ray(runs, config)
-    if config.workers > 1:
+    if config.workers > 0:
         return in_processes(runs, config)
     return one_by_one(runs, config)

@@ -36,7 +36,7 @@ def on_ray(runs: Sequence[Run], config: StudyConfig) -> Iterator[tuple[Run, str 
         ) from error
     cpus = config.cpus or 1
     local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": OBJECT_STORE} | (
-        {"num_cpus": config.workers * cpus} if config.workers > 1 else {}
+        {"num_cpus": config.workers * cpus} if config.workers > 0 else {}
     )
     try:
         ray.init(

@@ -1,0 +1,40 @@
+"""Settings files: what is read, and what is refused with file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agfnet.config.settings_file import read_yaml
+from agfnet.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\na: 2", r"x\.yaml:2:1: .*'a' occurs twice"),
+        ("b:\n  a: 1\n  a: 2", r"x\.yaml:3:3: .*'a' occurs twice"),
+        ("a: [", r"x\.yaml:1:5: cannot be read as YAML"),
+        ("- a", "expected a mapping"),
+        ("", "expected a mapping"),
+        (b"a: \xe4", "save it as UTF-8"),
+        ("a: 1".encode("utf-16-le"), "cannot be read as YAML"),
+    ],
+)
+def test_files_without_settings_are_refused(
+    tmp_path: Path, text: str | bytes, message: str
+) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(ConfigError, match=message):
+        read_yaml(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_yaml(tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_encodings_with_a_mark_are_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("name: ä\n", encoding=encoding)
+    assert read_yaml(path) == {"name": "ä"}
