@@ -38,7 +38,7 @@ def main() -> None:
         title = CORRUPTIONS[kind][name].title
         draw.text((6, top + TILE // 2 - 8), title, fill="black", font=font)
         done = [
-            corrupt(images[view], kind=kind, name=name, severity=severity, key="figure")
+            corrupt(images[view], modality_type=kind, name=name, severity=severity, key="figure")
             for severity in SEVERITIES
         ]
         for column, pixels in enumerate([images[view], *done]):

@@ -19,9 +19,9 @@ from agfnet.robustness.conditions import (
     CLEAN,
     Condition,
     complete,
-    frames_left,
-    lender,
-    try_conditions,
+    kept_frames,
+    mismatched_case,
+    predict_conditions,
 )
 from agfnet.robustness.corruptions import CORRUPTIONS, SEVERITIES
 from agfnet.robustness.scores import mean_corruption_error, score_conditions
@@ -43,7 +43,7 @@ def cases(cohort: Path) -> list[Case]:
 
 @pytest.fixture(scope="module")
 def tried(predictor: Predictor, cases: list[Case]) -> dict[Condition, Predictions]:
-    return try_conditions(predictor, cases)
+    return predict_conditions(predictor, cases)
 
 
 def test_every_condition_is_tried(tried: dict[Condition, Predictions]) -> None:
@@ -71,16 +71,16 @@ def test_clean_and_missing_are_what_the_predictor_says(
     assert np.abs(worst - clean).max() > 1e-4
 
 
-def test_a_lent_image_is_that_of_another_patient(
+def test_a_mismatched_image_is_that_of_another_patient(
     tried: dict[Condition, Predictions], predictor: Predictor, cases: list[Case]
 ) -> None:
-    lent = [lender(cases, row, "ultrasound", 0) for row in range(len(cases))]
+    others = [mismatched_case(cases, row, "ultrasound", 0) for row in range(len(cases))]
     assert all(
         other is not None and other.patient_id != case.patient_id
-        for case, other in zip(cases, lent, strict=True)
+        for case, other in zip(cases, others, strict=True)
     )
-    assert lent == [lender(cases, row, "ultrasound", 0) for row in range(len(cases))]
-    other = lent[3]
+    assert others == [mismatched_case(cases, row, "ultrasound", 0) for row in range(len(cases))]
+    other = others[3]
     assert other is not None
     assert len(cases[3].images["ultrasound"]) == 1
     swapped = {**cases[3].images, "ultrasound": other.images["ultrasound"][:1]}
@@ -88,7 +88,7 @@ def test_a_lent_image_is_that_of_another_patient(
     np.testing.assert_allclose(found, predictor.diagnose(swapped).probabilities, atol=1e-6)
 
 
-def test_each_image_is_decoded_once_and_again_where_it_is_lent(
+def test_each_image_is_decoded_once_and_again_where_it_replaces_another(
     predictor: Predictor, cases: list[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Path] = []
@@ -99,35 +99,45 @@ def test_each_image_is_decoded_once_and_again_where_it_is_lent(
         return real(path, **options)
 
     monkeypatch.setattr(robustness, "read_for", counted)
-    try_conditions(predictor, cases)
+    predict_conditions(predictor, cases)
     images = sum(len(paths) for case in cases for paths in case.images.values())
-    lent = sum(max(len(p) for p in case.images.values()) for case in cases) * len(VIEWS)
+    replacements = sum(max(len(p) for p in case.images.values()) for case in cases) * len(VIEWS)
     assert len(set(opened)) == images
-    assert len(opened) <= images + lent
+    assert len(opened) <= images + replacements
 
 
 def test_the_batch_changes_nothing(
     tried: dict[Condition, Predictions], predictor: Predictor, cases: list[Case]
 ) -> None:
     other = Predictor(bundle=predictor.bundle, backend=predictor.backend, batch_size=7, threads=1)
-    for condition, answers in try_conditions(other, cases[:1]).items():
+    for condition, answers in predict_conditions(other, cases[:1]).items():
         np.testing.assert_allclose(
             answers.probabilities[0], tried[condition].probabilities[0], atol=1e-5
         )
 
 
-def test_one_patient_alone_has_no_lender(predictor: Predictor, cases: list[Case]) -> None:
-    found = try_conditions(predictor, cases[:1])
+def test_lesions_of_the_same_patient_never_replace_each_other() -> None:
+    patients = ["P1", "P1", "P1", "P1", "P2"]
+    lesions = [Case(f"L{i}", name, "a", {}, {}, "", {}, i) for i, name in enumerate(patients)]
+    for seed in range(5):
+        chosen = [mismatched_case(lesions, row, "clinical", seed) for row in range(4)]
+        assert chosen == [lesions[4]] * 4
+        assert mismatched_case(lesions, 4, "clinical", seed) in lesions[:4]
+    assert mismatched_case(lesions[:4], 0, "clinical", 0) is None
+
+
+def test_a_single_patient_has_no_mismatched_images(predictor: Predictor, cases: list[Case]) -> None:
+    found = predict_conditions(predictor, cases[:1])
     assert not [condition for condition in found if condition.corruption == "mismatched"]
 
 
 def test_lost_frames_are_nested_and_one_stays() -> None:
     for count in (1, 2, 5, 40):
-        left = [set(frames_left(count, severity, "L1")) for severity in SEVERITIES]
-        assert all(more >= fewer for more, fewer in pairwise(left))
-        assert all(left)
-        assert max(left[0]) < count
-    assert len(frames_left(40, 3, "L1")) == 16
+        kept = [set(kept_frames(count, severity, "L1")) for severity in SEVERITIES]
+        assert all(more >= fewer for more, fewer in pairwise(kept))
+        assert all(kept)
+        assert max(kept[0]) < count
+    assert len(kept_frames(40, 3, "L1")) == 16
 
 
 def test_without_a_complete_lesion_the_user_is_told(cases: list[Case]) -> None:

@@ -9,8 +9,8 @@ from agfnet.config import ModalityType
 from agfnet.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from agfnet.robustness.corruptions_photo import Pixels
 
-EVERY = [(kind, name) for kind, found in CORRUPTIONS.items() for name in found]
-every = pytest.mark.parametrize(("kind", "name"), EVERY)
+EVERY = [(modality_type, name) for modality_type, found in CORRUPTIONS.items() for name in found]
+every = pytest.mark.parametrize(("modality_type", "name"), EVERY)
 
 
 def smooth(side: int, seed: int) -> Pixels:
@@ -28,22 +28,26 @@ def distance(a: Pixels, b: Pixels) -> float:
 @every
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (2, 3), (41, 23), (230, 240)])
 def test_shape_and_type_stay_at_every_severity(
-    kind: ModalityType, name: str, shape: tuple[int, int]
+    modality_type: ModalityType, name: str, shape: tuple[int, int]
 ):
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     pixels.flags.writeable = False
     for severity in SEVERITIES:
-        result = corrupt(pixels, kind=kind, name=name, severity=severity, key="L1")
+        result = corrupt(
+            pixels, modality_type=modality_type, name=name, severity=severity, key="L1"
+        )
         assert result.shape == pixels.shape
         assert result.dtype == np.uint8
 
 
 @every
 @pytest.mark.parametrize("grey", [0, 128, 255])
-def test_flat_images_are_fine(kind: ModalityType, name: str, grey: int):
+def test_flat_images_are_fine(modality_type: ModalityType, name: str, grey: int):
     pixels = np.full((40, 50, 3), grey, dtype=np.uint8)
     for severity in SEVERITIES:
-        assert corrupt(pixels, kind=kind, name=name, severity=severity, key="L1").shape == (
+        assert corrupt(
+            pixels, modality_type=modality_type, name=name, severity=severity, key="L1"
+        ).shape == (
             40,
             50,
             3,
@@ -51,12 +55,12 @@ def test_flat_images_are_fine(kind: ModalityType, name: str, grey: int):
 
 
 @every
-def test_the_lesion_decides_and_nothing_else(kind: ModalityType, name: str):
+def test_the_lesion_decides_and_nothing_else(modality_type: ModalityType, name: str):
     pixels = smooth(64, 1)
     kept = pixels.copy()
 
     def result(key: str) -> Pixels:
-        return corrupt(pixels, kind=kind, name=name, severity=3, key=key)
+        return corrupt(pixels, modality_type=modality_type, name=name, severity=3, key=key)
 
     np.testing.assert_array_equal(result("L1"), result("L1"))
     assert (pixels == kept).all()
@@ -65,24 +69,31 @@ def test_the_lesion_decides_and_nothing_else(kind: ModalityType, name: str):
 
 
 @every
-def test_every_severity_is_farther_from_the_image(kind: ModalityType, name: str):
+def test_every_severity_is_farther_from_the_image(modality_type: ModalityType, name: str):
     steps = np.zeros(len(SEVERITIES) + 1)
     for seed in range(8):
         grain = np.random.default_rng(seed).integers(-9, 10, (80, 80, 1))
         pixels = (smooth(80, seed) + grain).astype(np.uint8)
         for severity in SEVERITIES:
-            result = corrupt(pixels, kind=kind, name=name, severity=severity, key=f"L{seed}")
+            result = corrupt(
+                pixels, modality_type=modality_type, name=name, severity=severity, key=f"L{seed}"
+            )
             steps[severity] += distance(result, pixels)
     assert (np.diff(steps) > 0).all()
 
 
 @every
-def test_a_level_means_the_same_at_every_size(kind: ModalityType, name: str):
+def test_a_level_means_the_same_at_every_size(modality_type: ModalityType, name: str):
     moved = {}
     for side in (240, 480):
         moved[side] = np.mean(
             [
-                distance(corrupt(pixels, kind=kind, name=name, severity=4, key=f"L{seed}"), pixels)
+                distance(
+                    corrupt(
+                        pixels, modality_type=modality_type, name=name, severity=4, key=f"L{seed}"
+                    ),
+                    pixels,
+                )
                 for seed in range(4)
                 for pixels in [smooth(side, seed)]
             ]
@@ -95,14 +106,16 @@ def test_what_has_no_echo_stays_black(name: str):
     pixels = smooth(64, 0)
     pixels[:20] = 0
     for seed in range(5):
-        result = corrupt(pixels, kind="ultrasound", name=name, severity=5, key=f"L{seed}")
+        result = corrupt(pixels, modality_type="ultrasound", name=name, severity=5, key=f"L{seed}")
         assert not result[:20].any()
 
 
 def test_grey_ultrasound_stays_grey_but_for_marks():
     pixels = smooth(64, 0)[..., :1].repeat(3, axis=2)
     for name in CORRUPTIONS["ultrasound"]:
-        result = corrupt(pixels, kind="ultrasound", name=name, severity=3, key="L1").astype(int)
+        result = corrupt(
+            pixels, modality_type="ultrasound", name=name, severity=3, key="L1"
+        ).astype(int)
         assert (np.ptp(result, axis=2).max() == 0) == (name != "marks")
 
 
@@ -110,7 +123,9 @@ def test_hair_and_dressing_only_add():
     pixels = np.full((100, 100, 3), 180, dtype=np.uint8)
     for name in ("hair", "occlusion"):
         changed = [
-            (corrupt(pixels, kind="photo", name=name, severity=s, key="L1") != pixels).any(axis=2)
+            (corrupt(pixels, modality_type="photo", name=name, severity=s, key="L1") != pixels).any(
+                axis=2
+            )
             for s in SEVERITIES
         ]
         for less, more in pairwise(changed):
@@ -120,5 +135,7 @@ def test_hair_and_dressing_only_add():
 def test_a_dressing_covers_its_share():
     pixels = np.zeros((200, 300, 3), dtype=np.uint8)
     for severity, share in zip(SEVERITIES, (0.05, 0.1, 0.2, 0.3, 0.45), strict=True):
-        covered = corrupt(pixels, kind="photo", name="occlusion", severity=severity, key="L")
+        covered = corrupt(
+            pixels, modality_type="photo", name="occlusion", severity=severity, key="L"
+        )
         assert covered.any(axis=2).mean() == pytest.approx(share, abs=0.01)

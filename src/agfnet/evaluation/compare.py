@@ -1,4 +1,4 @@
-"""Two runs on the same lesions: differences with paired intervals, and who is right where."""
+"""Comparison of two runs on the same lesions: paired differences and agreement."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Pair(NamedTuple):
 
 
 def paired(a: Predictions, b: Predictions) -> Pair:
-    """The labelled lesions that both tables hold, in the same order.
+    """Return the labelled lesions that both tables contain, in the same order.
 
     Raises:
         DataError: there is none, or the tables contradict each other about a lesion or the classes.
@@ -48,10 +48,10 @@ def paired(a: Predictions, b: Predictions) -> Pair:
 
 
 def compare(pair: Pair, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
-    """What compare.json holds; every difference is that of A minus B.
+    """Return the content of compare.json; every difference is A minus B.
 
     Args:
-        pair: the answer of `paired`.
+        pair: result of `paired`.
         resamples: of patients.
         seed: of the resampling.
 
@@ -59,8 +59,8 @@ def compare(pair: Pair, *, resamples: int = 1000, seed: int = 0) -> dict[str, An
         `n`, `patients`, `only_a`, `only_b`; `metrics`: per metric `a`, `b` and `difference` (with
         `p`, and `p_holm` adjusted for their number); `macro_auc_delong`: the difference of macro
         AUC in closed form, patients as clusters; `right`: lesions that `both`, `only_a`, `only_b`
-        or `neither` named correctly, `mcnemar` (exact, lesions as independent) and `permutation`
-        (patients exchanged), two p of no difference; `classes`: per class `n`, and `sensitivity`
+        or `neither` predicted correctly, and two p values of no difference, `mcnemar` (exact,
+        lesions as independent) and `permutation` (patients exchanged); `classes`: per class `n`, and `sensitivity`
         and `auc` with `a`, `b` and `difference` (bootstrap and DeLong).
     """
     a, b = pair.a, pair.b

@@ -31,7 +31,7 @@ from agfnet.inference.predictions import Predictions, read_predictions, write_pr
 from agfnet.inference.predictor import Diagnosis, Predictor
 from agfnet.report.example_images import examples
 from agfnet.report.write import write_report
-from agfnet.robustness.conditions import complete, try_conditions
+from agfnet.robustness.conditions import complete, predict_conditions
 from agfnet.robustness.focus import measure_focus
 from agfnet.robustness.scores import score_conditions
 
@@ -143,7 +143,7 @@ def trials(
     if config.robustness:
         other = None if config.reference is None else read_reference(config.reference, name)
         whole = complete(cases, tuple(predictor.bundle.config.modalities))
-        answers = try_conditions(predictor, whole, seed=config.seed, progress=progress)
+        answers = predict_conditions(predictor, whole, seed=config.seed, progress=progress)
         found[ROBUSTNESS] = score_conditions(answers, reference=other, **options)
     if config.max_focus_lesions:
         focus = measure_focus(

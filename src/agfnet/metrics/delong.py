@@ -1,9 +1,9 @@
 """The area under the ROC curve with its variance in closed form, for several scores at once.
 
 DeLong, DeLong and Clarke-Pearson, Biometrics 44:837-845, 1988, in the time of a sort (Sun and Xu,
-IEEE Signal Processing Letters 21:1389-1393, 2014). Lesions of one patient are no independent cases:
-with `patient`, the variance is that of Obuchowski, Biometrics 53:567-578, 1997, which is DeLong's
-where every patient has one lesion.
+IEEE Signal Processing Letters 21:1389-1393, 2014). Lesions of one patient are not independent:
+with `patient`, the variance is that of Obuchowski, Biometrics 53:567-578, 1997, which equals
+DeLong's if every patient has one lesion.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def delong(
     """Areas (K,) of K scores of the same cases, and their covariance (K, K).
 
     Args:
-        scores: (K, N), higher for the positive; equal scores count half.
+        scores: (K, N), higher for positive cases; equal scores count half.
         positive: (N,), true or 1 where the case is positive.
-        patient: (N,), whose case it is, by any name or number; each case its own patient if None.
+        patient: (N,), patient of each case, by any name or number; None: one patient per case.
 
     Returns:
-        Both nan without a positive or without a negative case; the covariance is nan where only
-        one patient has positive or only one has negative cases.
+        Both nan without a positive or without a negative case; the covariance is nan if only one
+        patient has positive or only one has negative cases.
 
     Raises:
         ValueError: the shapes contradict each other, or a score is not finite.
@@ -56,10 +56,10 @@ def delong(
 
 
 def influence(scores: npt.ArrayLike, positive: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Areas (K,) and what each case adds to or takes from them (K, N); its sum over cases is 0.
+    """Areas (K,) and the contribution of each case to them (K, N), which sums to 0 over cases.
 
-    The variance of an area, or of any sum or difference of areas, of whatever scores and classes
-    of the same cases, is the sum over patients of the square of what their cases add.
+    The variance of an area, or of any sum or difference of areas of the same cases (other scores,
+    other classes), is the sum over patients of the squared contribution of their cases.
 
     Raises:
         ValueError: the shapes contradict each other, or a score is not finite.
@@ -77,7 +77,7 @@ def influence(scores: npt.ArrayLike, positive: npt.ArrayLike) -> tuple[Floats, F
     if not wins or not losses:
         return np.full(len(values), np.nan), parts
     ranks = rankdata(values, axis=1)
-    # share of the negatives below each positive (K, P), of the positives above each negative (K, Q)
+    # fraction of negatives below each positive (K, P), of positives above each negative (K, Q)
     above = (ranks[:, truth] - rankdata(values[:, truth], axis=1)) / losses
     below = 1 - (ranks[:, ~truth] - rankdata(values[:, ~truth], axis=1)) / wins
     areas: Floats = above.mean(axis=1)

@@ -1,8 +1,8 @@
-"""Is one method better than another? Tests on the same cases, for several networks of each.
+"""Paired tests of two methods on the same cases, for one or several networks (seeds) of each.
 
-Two things vary when a study is repeated: the patients that are met, and the networks that training
-gives (seeds). `over_seeds` lets both vary, and is what a study reports. `permutation_p` and
-`area_test` take the networks as they are and ask about new patients only.
+Two things vary when a study is repeated: the patients, and the networks that result from training
+(seeds). `over_seeds` lets both vary, and is what a study reports. `permutation_p` and `area_test`
+take the networks as fixed and let only the patients vary.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from agfnet.metrics.delong import influence
 from agfnet.metrics.metric import Floats, Integers
 
 CASEWISE = ("accuracy", "balanced_accuracy", "nll", "brier")
-"""Metrics that are a mean of one value per case."""
+"""Metrics that are the mean of one value per case."""
 
 
 def over_seeds(
@@ -25,23 +25,25 @@ def over_seeds(
 ) -> Comparison:
     """Mean over seeds of a metric or difference, with its interval over new patients and new seeds.
 
-    Seeds are to networks what readers are to a reading study: both readers and cases are samples.
+    Seeds correspond to the readers of a reading study: both readers and cases are samples.
     Variance and degrees of freedom are those of Obuchowski and Rockette, Communications in
     Statistics - Simulation 24:285-308, 1995, and Hillis, Statistics in Medicine 26:596-619, 2007:
-    the variance over seeds divided by their number, plus the covariance between seeds that comes
-    from meeting the same patients. (To resample a handful of seeds, as a percentile bootstrap
-    does, makes intervals far too narrow: where seeds matter more than patients, three of them find
-    a difference between equals in one study of five, and not of twenty.)
+    the variance over seeds divided by their number, plus the covariance between seeds that results
+    from the shared patients. (Resampling a handful of seeds, as a percentile bootstrap does, makes
+    intervals far too narrow: where seeds vary more than patients, a study with three seeds finds a
+    difference between equal methods in one case of five instead of one of twenty.)
 
     Args:
         values: (S,), one per seed.
         draws: (R, S), the same under R resamples of patients; those with a nan are left out.
-        shared: all seeds judged the same patients; otherwise each seed has a cohort of its own.
-        level: of the interval.
+        shared: whether all seeds judged the same patients; otherwise each seed has a separate
+            cohort.
+        level: confidence level.
 
     Returns:
-        With one seed, the variance is that of the patients alone: the interval and p are those of
-        this very network. Without any variance p is 1 if the value is 0, and nan otherwise.
+        The mean and its test. With one seed, the variance is that of the patients alone: the
+        interval and p are those of this network. Without any variance p is 1 if the value is 0, and
+        nan otherwise. With fewer than two defined resamples (one patient) all but the mean is nan.
     """
     seeds = len(values)
     mean = float(np.mean(values)) if seeds else float("nan")
@@ -64,19 +66,20 @@ def over_seeds(
 def permutation_p(
     difference: Floats, patient: npt.ArrayLike, *, permutations: int = 9999, seed: int = 0
 ) -> float:
-    """Two-sided p that a mean difference is 0: the two methods change places, patient by patient.
+    """Two-sided permutation p of no mean difference; the methods are exchanged patient by patient.
 
     Args:
         difference: (N,), value of one method minus that of the other for each case (`casewise`).
-        patient: (N,), whose case it is; all cases of a patient change places together.
-        permutations: drawn at random; the observed one is added, so that p is never 0.
-        seed: of the draws.
+        patient: (N,), patient of each case; all cases of a patient are exchanged together.
+        permutations: number of random permutations; the observed one is added, so that p is never
+            0.
+        seed: of the permutations.
     """
     _, owner = np.unique(np.asarray(patient), return_inverse=True)
     sums = np.bincount(owner, difference)
     sums = sums[sums != 0]
     rng = np.random.default_rng(seed)
-    observed = abs(sums.sum()) * (1 - 1e-12)  # equals stay equals, in whatever order they are added
+    observed = abs(sums.sum()) * (1 - 1e-12)  # equal sums stay equal in any order of addition
     extreme = 0
     for start in range(0, permutations, 1000):  # not all signs in memory at once
         count = min(1000, permutations - start)
@@ -86,7 +89,7 @@ def permutation_p(
 
 
 def casewise(name: str, probabilities: Floats, target: Integers) -> Floats:
-    """The value of each case (N,), of which a metric of `CASEWISE` is the mean."""
+    """Value of each case (N,) whose mean is the metric, one of `CASEWISE`."""
     rows = np.arange(len(target))
     if name == "nll":
         return -np.log(np.maximum(probabilities[rows, target], np.finfo(np.float64).eps))
@@ -96,12 +99,12 @@ def casewise(name: str, probabilities: Floats, target: Integers) -> Floats:
     right = (probabilities.argmax(axis=1) == target).astype(np.float64)
     if name == "accuracy":
         return right
-    _, place, count = np.unique(target, return_inverse=True, return_counts=True)
-    return np.asarray(right * len(target) / (len(count) * count[place]))
+    _, group, count = np.unique(target, return_inverse=True, return_counts=True)
+    return np.asarray(right * len(target) / (len(count) * count[group]))
 
 
 def area_parts(probabilities: Floats, target: Integers) -> Floats:
-    """What each case (N,) adds to or takes from the macro AUC: see `delong.influence`."""
+    """Contribution of each case (N,) to the macro AUC: see `delong.influence`."""
     present = [c for c in range(probabilities.shape[1]) if 0 < (target == c).sum() < len(target)]
     if not present:
         return np.full(len(target), np.nan)
@@ -116,9 +119,9 @@ def area_test(
 
     Args:
         value: the difference.
-        parts: (N,), difference of the `area_parts`, averaged over seeds where there are several.
-        patient: (N,), whose case it is.
-        level: of the interval.
+        parts: (N,), difference of the `area_parts`, averaged over seeds if there are several.
+        patient: (N,), patient of each case.
+        level: confidence level.
     """
     names, owner = np.unique(np.asarray(patient), return_inverse=True)
     if len(names) < 2:
@@ -130,8 +133,8 @@ def area_test(
 def holm(p: npt.ArrayLike) -> Floats:
     """Adjust p for several comparisons: Holm, Scandinavian J Statistics 6:65-70, 1979.
 
-    Those below 0.05 are significant with at most 5 % chance of even one false finding among them.
-    A nan is no comparison: it stays, and does not count.
+    If those below 0.05 are called significant, the probability of at least one false finding is at
+    most 5 %. A nan is not a comparison: it stays nan and does not count.
     """
     values = np.asarray(p, dtype=np.float64)
     adjusted = np.full(values.shape, np.nan)
@@ -143,7 +146,7 @@ def holm(p: npt.ArrayLike) -> Floats:
 
 
 def _normal(value: float, variance: float, freedom: float, level: float) -> Comparison:
-    """Student's test of a value against 0; the normal one with infinite degrees of freedom."""
+    """Student's t test of a value against 0; normal with infinite degrees of freedom."""
     if not variance > 0:
         undecided = 1.0 if value == 0 else float("nan")
         return Comparison(value, value, value, undecided if variance == 0 else float("nan"))

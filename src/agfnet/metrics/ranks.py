@@ -1,8 +1,8 @@
 """Many methods on many data sets: average ranks, Friedman's test, critical difference.
 
 Demšar, "Statistical comparisons of classifiers over multiple data sets", J Mach Learn Res 7:1-30,
-2006. The tests take the data sets as independent of each other, which seeds and folds of one cohort
-are not: there, the ranks describe and their tests promise too much.
+2006. The tests assume independent data sets. Seeds and folds of one cohort are not independent:
+there, the ranks are descriptive and the p values are too small.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from agfnet.metrics.metric import Floats
 
 
 def average_ranks(values: Floats, *, higher_is_better: bool) -> Floats:
-    """Mean rank (M,) over data sets of each method, 1 the best; equals share their ranks.
+    """Mean rank (M,) of each method over data sets, 1 the best; equal values share their ranks.
 
     Args:
         values: (D, M), one row per data set; rows with a nan are left out.
-        higher_is_better: which end of the scale is rank 1.
+        higher_is_better: whether the largest value has rank 1.
     """
     complete = _complete(values)
     if not len(complete):
@@ -28,7 +28,10 @@ def average_ranks(values: Floats, *, higher_is_better: bool) -> Floats:
 
 
 def friedman_p(values: Floats) -> float:
-    """Test whether all methods (columns of (D, M)) rank alike; nan below 3 methods or 2 rows."""
+    """Friedman's p of equal ranks of all methods (columns of (D, M)).
+
+    nan for fewer than 3 methods or 2 rows.
+    """
     complete = _complete(values)
     if complete.shape[1] < 3 or len(complete) < 2:
         return float("nan")
@@ -38,27 +41,27 @@ def friedman_p(values: Floats) -> float:
 
 
 def critical_difference(methods: int, sets: int, level: float = 0.05) -> float:
-    """Smallest difference of average ranks that is significant (Nemenyi's test)."""
+    """Smallest significant difference of average ranks (Nemenyi's test)."""
     q = studentized_range.ppf(1 - level, methods, np.inf) / np.sqrt(2)
     return float(q * np.sqrt(methods * (methods + 1) / (6 * sets)))
 
 
 def cliques(ranks: Floats, difference: float) -> list[tuple[int, int]]:
-    """Longest runs of methods, by place in the order of ranks, closer than the critical difference.
+    """Longest runs of methods whose ranks differ by less than the critical difference.
 
     Args:
         ranks: (M,), sorted.
-        difference: the critical one.
+        difference: the critical difference.
 
     Returns:
-        First and last place of each run of two or more; no run lies inside another.
+        First and last index of each run of two or more; no run lies inside another.
     """
-    found: list[tuple[int, int]] = []
+    runs: list[tuple[int, int]] = []
     for first in range(len(ranks)):
         last = int(np.searchsorted(ranks, ranks[first] + difference, side="right")) - 1
-        if last > first and (not found or last > found[-1][1]):
-            found.append((first, last))
-    return found
+        if last > first and (not runs or last > runs[-1][1]):
+            runs.append((first, last))
+    return runs
 
 
 def _complete(values: Floats) -> Floats:

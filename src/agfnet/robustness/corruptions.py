@@ -1,12 +1,13 @@
-"""Images as they come in life: what may be wrong with them, at five severities each.
+"""Image corruptions of clinical practice, at five severities each.
 
-Corruptions act on the decoded image, before it is prepared for the network: in life they do, and a
-preparation that removes marks or finds the skin is tried with them. They depend on the image's
-size only through its proportions. What is random about a corruption (which side, where) is drawn
-from the lesion and not from the severity, so that five severities are five steps of one thing.
+Corruptions act on the decoded image, before it is prepared for the network, as in practice: a
+preparation that removes annotations or detects the skin surface is evaluated with them. They depend
+on the size of the image only through its proportions. The random part of a corruption (side,
+position) is drawn from the lesion and not from the severity, so that the five severities of a
+lesion are five levels of the same corruption.
 
 After Hendrycks and Dietterich, "Benchmarking neural network robustness to common corruptions and
-perturbations", ICLR 2019; the corruptions and their levels are our own.
+perturbations", ICLR 2019; the corruptions and their levels are ours.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SEVERITIES = (1, 2, 3, 4, 5)
 
 
 class Corruption(NamedTuple):
-    """What is done to an image, and how much of it at each severity."""
+    """A corruption and its level at each severity."""
 
     title: str
     change: Callable[[Pixels, float, np.random.Generator], Pixels]
@@ -39,13 +40,13 @@ PHOTO = {
         "Out of focus",
         photo.blur,
         (0.004, 0.008, 0.013, 0.02, 0.03),
-        "standard deviation, share of the shorter side",
+        "standard deviation, fraction of the shorter side",
     ),
     "noise": Corruption(
         "Sensor noise",
         photo.noise,
         (0.04, 0.08, 0.12, 0.18, 0.26),
-        "standard deviation, share of full scale",
+        "standard deviation, fraction of full scale",
     ),
     "jpeg": Corruption(
         "JPEG compression", photo.jpeg, (40, 25, 15, 10, 7), "quality, at 224 pixels"
@@ -61,10 +62,10 @@ PHOTO = {
     ),
     "hair": Corruption("Hair", photo.hair, (3, 8, 15, 25, 40), "hairs"),
     "ruler": Corruption(
-        "Ruler", photo.ruler, (0.06, 0.1, 0.14, 0.18, 0.24), "width, share of the shorter side"
+        "Ruler", photo.ruler, (0.06, 0.1, 0.14, 0.18, 0.24), "width, fraction of the shorter side"
     ),
     "occlusion": Corruption(
-        "Covered part", photo.occlusion, (0.05, 0.1, 0.2, 0.3, 0.45), "share of the image"
+        "Covered part", photo.occlusion, (0.05, 0.1, 0.2, 0.3, 0.45), "fraction of the image"
     ),
 }
 ULTRASOUND = {
@@ -76,7 +77,7 @@ ULTRASOUND = {
         "Attenuation", ultrasound.attenuation, (5, 10, 15, 20, 28), "dB at the lower edge"
     ),
     "shadow": Corruption(
-        "Shadow", ultrasound.shadow, (0.08, 0.15, 0.25, 0.35, 0.5), "share of the width"
+        "Shadow", ultrasound.shadow, (0.08, 0.15, 0.25, 0.35, 0.5), "fraction of the width"
     ),
     "depth_scale": Corruption(
         "Depth setting",
@@ -88,31 +89,33 @@ ULTRASOUND = {
         "Callipers and text",
         ultrasound.marks,
         (1, 2, 4, 6, 9),
-        "marks: a measured distance or a text",
+        "annotations: a measured distance or a text",
     ),
 }
 CORRUPTIONS: dict[ModalityType, dict[str, Corruption]] = {"photo": PHOTO, "ultrasound": ULTRASOUND}
-"""By the kind of the modality."""
+"""By the type of the modality."""
 
 
-def corrupt(pixels: Pixels, *, kind: ModalityType, name: str, severity: int, key: str) -> Pixels:
-    """One image with one corruption; the same arguments give the same pixels.
+def corrupt(
+    pixels: Pixels, *, modality_type: ModalityType, name: str, severity: int, key: str
+) -> Pixels:
+    """Apply one corruption to one image; the same arguments give the same pixels.
 
     Args:
         pixels: (H, W, 3), of any height and width.
-        kind: of its modality.
-        name: a corruption of that kind.
+        modality_type: type of its modality.
+        name: a corruption of that type.
         severity: 1 to 5.
-        key: what the randomness is drawn from: the lesion and frame.
+        key: seed of the random part: the lesion and frame.
 
     Returns:
         (H, W, 3).
     """
-    found = CORRUPTIONS[kind][name]
-    return found.change(pixels, found.levels[severity - 1], generator(name, key))
+    corruption = CORRUPTIONS[modality_type][name]
+    return corruption.change(pixels, corruption.levels[severity - 1], generator(name, key))
 
 
 def generator(*parts: str) -> np.random.Generator:
-    """Randomness that depends on these words alone."""
+    """Random number generator that depends only on these strings."""
     digest = hashlib.sha256("\0".join(parts).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "little"))

@@ -1,8 +1,8 @@
-"""What happens to photographs: focus, sensor, compression, light, and things that lie on the skin.
+"""Corruptions of photographs: focus, sensor, compression, light, and objects on the skin.
 
 Every function takes pixels (H, W, 3) uint8 of any size, a level in the unit that its entry in
-`PHOTO` names, and a generator, and returns new pixels of the same shape. Lengths are shares of the
-shorter side, and grain is that of an image of `REFERENCE` pixels: a level means the same for a
+`PHOTO` names, and a generator, and returns new pixels of the same shape. Lengths are fractions of
+the shorter side, and grain is that of an image of `REFERENCE` pixels: a level means the same for a
 photograph of 12 megapixels and for its thumbnail.
 """
 
@@ -18,29 +18,29 @@ from PIL import ImageDraw, ImageFilter
 Pixels = NDArray[np.uint8]
 
 REFERENCE = 224  # pixels of the shorter side of the image that grain and compression are stated for
-GAMMA = 2.2  # of a photograph's pixels, as against the light that made them
+GAMMA = 2.2  # exponent from pixel values to light
 HAIR = (38, 26, 20)
 GAUZE = (196, 188, 178)
 
 
 def blur(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    """Out of focus: a Gaussian of this standard deviation, as a share of the shorter side."""
+    """Defocus: a Gaussian whose standard deviation is this fraction of the shorter side."""
     radius = level * min(pixels.shape[:2])
     return np.array(Pillow.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius)))
 
 
 def noise(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    """Sensor noise: Gaussian, of this standard deviation as a share of full scale."""
+    """Sensor noise: Gaussian, whose standard deviation is this fraction of full scale."""
     grain = max(1.0, min(pixels.shape[:2]) / REFERENCE)
     field = grained(rng, pixels.shape, (grain, grain))
     return to_pixels(pixels + 255 * level * field)
 
 
 def jpeg(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    """Compression to this JPEG quality at the reference size.
+    """JPEG compression to this quality at the reference size.
 
-    Larger images get the artefacts that their reduced copy has, enlarged: at their own size the
-    same quality would harm them less.
+    Larger images get the enlarged artefacts of their reduced copy: at full size the same quality
+    would degrade them less.
     """
     image = Pillow.fromarray(pixels)
     scale = REFERENCE / min(image.size)
@@ -58,18 +58,18 @@ def jpeg(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
 
 
 def brightness(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    """Exposed too long or too short, as drawn, by so many stops (each doubles the light)."""
+    """Over- or underexposure, drawn at random, by this number of stops (each doubles the light)."""
     return to_pixels(pixels * 2 ** (rng.choice((-1, 1)) * level / GAMMA))
 
 
 def white_balance(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    """Light of another colour: red times this and blue divided by it, or the other way round."""
+    """Colour cast: red multiplied and blue divided by this factor, or the other way round."""
     factor = level ** rng.choice((-1, 1))
     return to_pixels(pixels * np.array([factor, 1, 1 / factor]))
 
 
 def hair(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    """So many dark curved hairs; more of them leave the first ones where they are."""
+    """This number of dark curved hairs; those of a lower severity are a subset."""
     height, width = pixels.shape[:2]
     side = min(height, width)
     fine = 2 if side <= 1024 else 1  # drawn larger and reduced, thin hairs have smooth edges
@@ -88,7 +88,7 @@ def hair(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
 
 
 def ruler(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    """A white ruler with black ticks along one side, of this width as a share of the shorter."""
+    """White ruler with black ticks along one side; its width is this fraction of the shorter."""
     turns = int(rng.integers(4))
     image = Pillow.fromarray(np.rot90(pixels, turns).copy())
     side = min(image.size)
@@ -103,14 +103,14 @@ def ruler(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
 
 
 def occlusion(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    """A dressing over this share of the image, somewhere; a larger one covers the smaller one."""
+    """Dressing over this fraction of the image; a larger one covers the smaller one."""
     height, width = pixels.shape[:2]
     side = np.sqrt(level)
-    top, left = rng.random(2) * (1 - side) * (height, width)
+    y, x = rng.random(2) * (1 - side) * (height, width)
     covered = pixels.copy()
     covered[
-        round(top) : max(round(top) + 1, round(top + side * height)),
-        round(left) : max(round(left) + 1, round(left + side * width)),
+        round(y) : max(round(y) + 1, round(y + side * height)),
+        round(x) : max(round(x) + 1, round(x + side * width)),
     ] = GAUZE
     return covered
 
@@ -118,7 +118,7 @@ def occlusion(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
 def grained(
     rng: np.random.Generator, shape: tuple[int, ...], grain: tuple[float, float]
 ) -> NDArray[np.float64]:
-    """Standard normal noise of a shape, whose grains are so many pixels high and wide."""
+    """Standard normal noise of a shape, with grains of this height and width in pixels."""
     rows, columns = (
         (np.arange(n) / size).astype(int) for n, size in zip(shape, grain, strict=False)
     )
@@ -127,13 +127,13 @@ def grained(
 
 
 def painted(pixels: Pixels, cover: Pillow.Image, colour: tuple[int, int, int]) -> Pixels:
-    """A colour laid over an image (H, W, 3), as thick as `cover` says, of whatever size."""
+    """Blend a colour over an image (H, W, 3); `cover`, of any size, is the opacity (0 to 255)."""
     height, width = pixels.shape[:2]
     small = cover.resize((width, height), Pillow.Resampling.BILINEAR)  # bicubic would overshoot
-    share = np.asarray(small, dtype=np.float32)[..., None] / 255
-    return to_pixels((1 - share) * pixels + share * np.array(colour))
+    opacity = np.asarray(small, dtype=np.float32)[..., None] / 255
+    return to_pixels((1 - opacity) * pixels + opacity * np.array(colour))
 
 
 def to_pixels(values: NDArray[np.floating]) -> Pixels:
-    """Rounded and clipped to what a pixel can hold."""
+    """Round and clip to the range of a pixel."""
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)

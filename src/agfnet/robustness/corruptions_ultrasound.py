@@ -1,10 +1,10 @@
-"""What happens to ultrasound: settings of the scanner, physics, and what is written on the image.
+"""Corruptions of ultrasound: scanner settings, physics, and annotations on the image.
 
-As in `corruptions_photo`: pixels (H, W, 3) uint8 of any size, a level in the unit that `ULTRASOUND`
-names, a generator; lengths are shares of the sides, depth points down. An image is
-log-compressed: what multiplies the echo adds to its grey level, and `LEVELS_PER_DB` says how much
-where the dynamic range is unknown, as it is for most files. Black stays black: it lies outside the
-beam, or has no echo that a gain could show.
+As in `corruptions_photo`, every function takes pixels (H, W, 3) uint8 of any size, a level in the
+unit that `ULTRASOUND` names, and a generator. Lengths are fractions of the sides; depth points
+down. An image is log-compressed: a factor of the echo is added to its grey level, by
+`LEVELS_PER_DB`, since most files do not state the dynamic range. Black stays black: it lies outside
+the beam, or has no echo that a gain could show.
 """
 
 from __future__ import annotations
@@ -16,47 +16,47 @@ from PIL import ImageDraw, ImageFont
 
 from agfnet.robustness.corruptions_photo import REFERENCE, Pixels, grained, painted, to_pixels
 
-LEVELS_PER_DB = 255 / 60  # a dynamic range of 60 dB, as scanners have it at delivery
+LEVELS_PER_DB = 255 / 60  # for a dynamic range of 60 dB, a common default of scanners
 SHADOW = 25.0  # dB
 MARKS = (236, 232, 120)
 
 
 def gain(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    """Too much or too little gain, as drawn, by so many dB."""
-    return _louder(pixels, np.array(rng.choice((-1, 1)) * level))
+    """Gain that is too high or too low, drawn at random, by this number of dB."""
+    return _amplified(pixels, np.array(rng.choice((-1, 1)) * level))
 
 
 def speckle(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    """More speckle: that of fully developed speckle (Rayleigh), this many times over."""
+    """Additional speckle: this multiple of fully developed (Rayleigh) speckle."""
     unit = min(pixels.shape[:2]) / REFERENCE
     grain = max(1.0, unit), max(1.0, 2 * unit)  # finer in depth than across
     height, width = pixels.shape[:2]
     real, imaginary = grained(rng, (height, width, 2), grain).transpose(2, 0, 1)
     amplitude = np.sqrt((real**2 + imaginary**2) / 2)
-    return _louder(pixels, level * 20 * np.log10(np.maximum(amplitude, 1e-3)))
+    return _amplified(pixels, level * 20 * np.log10(np.maximum(amplitude, 1e-3)))
 
 
 def attenuation(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    """The echo fades with depth: by so many dB at the lower edge, and none at the upper."""
+    """Attenuation with depth: 0 at the upper edge, this number of dB at the lower edge."""
     depth = (np.arange(len(pixels)) + 0.5) / len(pixels)
-    return _louder(pixels, -level * depth[:, None])
+    return _amplified(pixels, -level * depth[:, None])
 
 
 def shadow(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    """An acoustic shadow down to the lower edge, this share of the width wide."""
+    """Acoustic shadow down to the lower edge, over this fraction of the width."""
     height, width = pixels.shape[:2]
     centre, top = rng.uniform(0.3, 0.7), rng.uniform(0.05, 0.3)
-    soft = 0.02  # of the sides, over which it sets in
+    soft = 0.02  # width of its edge, as a fraction of the sides
     across = np.abs((np.arange(width) + 0.5) / width - centre) - level / 2
     down = (np.arange(height) + 0.5) / height - top
     dark = np.clip(0.5 - across / soft, 0, 1) * np.clip(0.5 + down / soft, 0, 1)[:, None]
-    return _louder(pixels, -SHADOW * dark)
+    return _amplified(pixels, -SHADOW * dark)
 
 
 def depth_scale(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    """Another depth setting: everything this many times as deep, or as shallow, as drawn.
+    """Depth setting changed by this factor or its inverse, drawn at random.
 
-    Deeper loses what lies below the lower edge; shallower leaves black there.
+    Enlarging loses the tissue below the lower edge; reducing leaves black there.
     """
     height, width = pixels.shape[:2]
     image = Pillow.fromarray(pixels)
@@ -71,7 +71,7 @@ def depth_scale(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixel
 
 
 def marks(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    """So many marks of the operator: by turns two callipers with a dotted line, and a text."""
+    """This number of annotations: in turn two callipers with a dotted line, and a text."""
     height, width = pixels.shape[:2]
     side = min(height, width)
     fine = 2 if side <= 1024 else 1
@@ -84,8 +84,8 @@ def marks(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
         ends = fine * rng.uniform(0.1, 0.9, (2, 2)) * (width, height)
         size = rng.uniform(1, 20)
         if number % 2:
-            place = (float(ends[0, 0]) / 2, float(ends[0, 1]))
-            draw.text(place, f"{number // 2 + 1} Dist {size:.1f} mm", fill=240, font=font)
+            corner = (float(ends[0, 0]) / 2, float(ends[0, 1]))
+            draw.text(corner, f"{number // 2 + 1} Dist {size:.1f} mm", fill=240, font=font)
             continue
         for x, y in ends:
             draw.line((x - arm, y, x + arm, y), fill=240, width=line)
@@ -95,7 +95,7 @@ def marks(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
     return painted(pixels, cover, MARKS)
 
 
-def _louder(pixels: Pixels, decibel: NDArray[np.float64]) -> Pixels:
-    """Echoes raised by so many dB; (), (H, 1) or (H, W)."""
+def _amplified(pixels: Pixels, decibel: NDArray[np.float64]) -> Pixels:
+    """Raise the echoes by this number of dB, of shape (), (H, 1) or (H, W)."""
     change = LEVELS_PER_DB * decibel[..., None]
     return np.where(pixels.any(axis=2, keepdims=True), to_pixels(pixels + change), pixels)
