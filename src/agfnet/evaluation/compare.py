@@ -60,8 +60,8 @@ def compare(pair: Pair, *, resamples: int = 1000, seed: int = 0) -> dict[str, An
         `p`, and `p_holm` adjusted for their number); `macro_auc_delong`: the difference of macro
         AUC in closed form, patients as clusters; `right`: lesions that `both`, `only_a`, `only_b`
         or `neither` predicted correctly, and two p values of no difference, `mcnemar` (exact,
-        lesions as independent) and `permutation` (patients exchanged); `classes`: per class `n`, and `sensitivity`
-        and `auc` with `a`, `b` and `difference` (bootstrap and DeLong).
+        lesions as independent) and `permutation` (patients exchanged); `classes`: per class `n`,
+        and `sensitivity` and `auc` with `a`, `b` and `difference` (bootstrap and DeLong).
     """
     a, b = pair.a, pair.b
     statistics = [_statistics(table) for table in (a, b)]
