@@ -236,6 +236,19 @@ def batches(labels: Sequence[int]) -> list[Batch]:
     ]
 
 
+def test_the_mean_of_branches_keeps_their_energy() -> None:
+    model = FusionM4Net(backbones=backbones(), classes=CLASSES, dropout=0.5, dim=8).eval()
+    present = torch.ones(3, 2, dtype=torch.bool)
+    images = pictures()
+    logits = model(images, present).logits
+    branches = torch.stack(model.branch_logits(images, present), dim=1)
+    probabilities = branches.softmax(dim=2).mean(dim=1)
+    torch.testing.assert_close(logits.softmax(dim=1), probabilities, atol=1e-5, rtol=0)
+    energy = branches.logsumexp(dim=2).mean(dim=1)
+    torch.testing.assert_close(logits.logsumexp(dim=1), energy, atol=1e-4, rtol=0)
+    assert energy.std() > 1e-3  # normalised logits would all have energy 0
+
+
 def test_tuned_weights_are_part_of_the_state_and_decide() -> None:
     model = FusionM4Net(backbones=backbones(), classes=CLASSES, dropout=0.5, dim=8)
     model.branches[1][-1][-1].bias.data[2] = 50.0  # the second view always says 2
@@ -244,7 +257,10 @@ def test_tuned_weights_are_part_of_the_state_and_decide() -> None:
     images, present = pictures(), torch.ones(3, 2, dtype=torch.bool)
     output = model.eval()(images, present)
     torch.testing.assert_close(
-        output.logits.exp(), output.auxiliary[1].softmax(dim=1), atol=1e-5, rtol=0
+        output.logits.softmax(dim=1), output.auxiliary[1].softmax(dim=1), atol=1e-5, rtol=0
+    )
+    torch.testing.assert_close(
+        output.logits.logsumexp(dim=1), output.auxiliary[1].logsumexp(dim=1), atol=1e-4, rtol=0
     )
     assert model.train()(images, present).logits.argmax(dim=1).tolist() != [2, 2, 2]
 

@@ -55,9 +55,12 @@ class FusionM4Net(Network):
         *modalities, fused = self.branch_logits(images, present)
         if self.training:
             return Output(logits=fused, auxiliary=tuple(modalities))
-        probabilities = torch.stack([*modalities, fused], dim=1).float().softmax(dim=-1)
-        mean = weighted_mean(probabilities, self.weights, present)
-        return Output(logits=mean.clamp_min(MIN_PROBABILITY).log(), auxiliary=tuple(modalities))
+        branches = torch.stack([*modalities, fused], dim=1).float()  # (B, M+1, C)
+        mean = weighted_mean(branches.softmax(dim=-1), self.weights, present)
+        # A shift changes no probability: it keeps the energy, which a logarithm of them has lost.
+        shift = weighted_mean(branches.logsumexp(dim=-1, keepdim=True), self.weights, present)
+        logits = mean.clamp_min(MIN_PROBABILITY).log() + shift
+        return Output(logits=logits, auxiliary=tuple(modalities))
 
     def branch_logits(self, images: Sequence[Tensor], present: Tensor) -> list[Tensor]:
         """Logits (B, C) of the branches of the modalities and of the branch of their sum."""
@@ -80,15 +83,15 @@ class FusionM4Net(Network):
         )
 
 
-def weighted_mean(probabilities: Tensor, weights: Tensor, present: Tensor) -> Tensor:
-    """Weighted mean (B, C) of the branches' probabilities (B, M+1, C), weights (M+1,).
+def weighted_mean(values: Tensor, weights: Tensor, present: Tensor) -> Tensor:
+    """Weighted mean (B, C) of the branches' values (B, M+1, C), weights (M+1,).
 
     Branches of modalities that are not present (B, M) have no weight. The branch of the sum has a
     small weight added, so that it decides where all other weights are zero.
     """
     fused = (weights[-1:] + 1e-6).expand(present.shape[0], 1)
     used = torch.cat([weights[:-1] * present, fused], dim=1)  # (B, M+1)
-    return (probabilities * used[..., None]).sum(dim=1) / used.sum(dim=1, keepdim=True)
+    return (values * used[..., None]).sum(dim=1) / used.sum(dim=1, keepdim=True)
 
 
 def search_weights(
