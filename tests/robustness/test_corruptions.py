@@ -13,6 +13,12 @@ EVERY = [(modality_type, name) for modality_type, found in CORRUPTIONS.items() f
 every = pytest.mark.parametrize(("modality_type", "name"), EVERY)
 
 
+def corrupted(
+    pixels: Pixels, modality_type: ModalityType, name: str, severity: int, key: str
+) -> Pixels:
+    return corrupt(pixels, modality_type=modality_type, name=name, severity=severity, key=key)
+
+
 def smooth(side: int, seed: int) -> Pixels:
     """An image that is not flat anywhere and looks the same at every size."""
     rng = np.random.default_rng(seed)
@@ -33,9 +39,7 @@ def test_shape_and_type_stay_at_every_severity(
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     pixels.flags.writeable = False
     for severity in SEVERITIES:
-        result = corrupt(
-            pixels, modality_type=modality_type, name=name, severity=severity, key="L1"
-        )
+        result = corrupted(pixels, modality_type, name, severity, "L1")
         assert result.shape == pixels.shape
         assert result.dtype == np.uint8
 
@@ -45,9 +49,7 @@ def test_shape_and_type_stay_at_every_severity(
 def test_flat_images_are_fine(modality_type: ModalityType, name: str, grey: int):
     pixels = np.full((40, 50, 3), grey, dtype=np.uint8)
     for severity in SEVERITIES:
-        assert corrupt(
-            pixels, modality_type=modality_type, name=name, severity=severity, key="L1"
-        ).shape == (
+        assert corrupted(pixels, modality_type, name, severity, "L1").shape == (
             40,
             50,
             3,
@@ -60,7 +62,7 @@ def test_the_lesion_decides_and_nothing_else(modality_type: ModalityType, name: 
     kept = pixels.copy()
 
     def result(key: str) -> Pixels:
-        return corrupt(pixels, modality_type=modality_type, name=name, severity=3, key=key)
+        return corrupted(pixels, modality_type, name, 3, key)
 
     np.testing.assert_array_equal(result("L1"), result("L1"))
     assert (pixels == kept).all()
@@ -75,9 +77,7 @@ def test_every_severity_is_farther_from_the_image(modality_type: ModalityType, n
         grain = np.random.default_rng(seed).integers(-9, 10, (80, 80, 1))
         pixels = (smooth(80, seed) + grain).astype(np.uint8)
         for severity in SEVERITIES:
-            result = corrupt(
-                pixels, modality_type=modality_type, name=name, severity=severity, key=f"L{seed}"
-            )
+            result = corrupted(pixels, modality_type, name, severity, f"L{seed}")
             steps[severity] += distance(result, pixels)
     assert (np.diff(steps) > 0).all()
 
@@ -89,9 +89,7 @@ def test_a_level_means_the_same_at_every_size(modality_type: ModalityType, name:
         moved[side] = np.mean(
             [
                 distance(
-                    corrupt(
-                        pixels, modality_type=modality_type, name=name, severity=4, key=f"L{seed}"
-                    ),
+                    corrupted(pixels, modality_type, name, 4, f"L{seed}"),
                     pixels,
                 )
                 for seed in range(4)
@@ -106,16 +104,14 @@ def test_what_has_no_echo_stays_black(name: str):
     pixels = smooth(64, 0)
     pixels[:20] = 0
     for seed in range(5):
-        result = corrupt(pixels, modality_type="ultrasound", name=name, severity=5, key=f"L{seed}")
+        result = corrupted(pixels, "ultrasound", name, 5, f"L{seed}")
         assert not result[:20].any()
 
 
 def test_grey_ultrasound_stays_grey_but_for_marks():
     pixels = smooth(64, 0)[..., :1].repeat(3, axis=2)
     for name in CORRUPTIONS["ultrasound"]:
-        result = corrupt(
-            pixels, modality_type="ultrasound", name=name, severity=3, key="L1"
-        ).astype(int)
+        result = corrupted(pixels, "ultrasound", name, 3, "L1").astype(int)
         assert (np.ptp(result, axis=2).max() == 0) == (name != "marks")
 
 
@@ -123,10 +119,7 @@ def test_hair_and_dressing_only_add():
     pixels = np.full((100, 100, 3), 180, dtype=np.uint8)
     for name in ("hair", "occlusion"):
         changed = [
-            (corrupt(pixels, modality_type="photo", name=name, severity=s, key="L1") != pixels).any(
-                axis=2
-            )
-            for s in SEVERITIES
+            (corrupted(pixels, "photo", name, s, "L1") != pixels).any(axis=2) for s in SEVERITIES
         ]
         for less, more in pairwise(changed):
             assert (more | ~less).all()
@@ -135,7 +128,5 @@ def test_hair_and_dressing_only_add():
 def test_a_dressing_covers_its_share():
     pixels = np.zeros((200, 300, 3), dtype=np.uint8)
     for severity, share in zip(SEVERITIES, (0.05, 0.1, 0.2, 0.3, 0.45), strict=True):
-        covered = corrupt(
-            pixels, modality_type="photo", name="occlusion", severity=severity, key="L"
-        )
+        covered = corrupted(pixels, "photo", "occlusion", severity, "L")
         assert covered.any(axis=2).mean() == pytest.approx(share, abs=0.01)
