@@ -1,1 +1,1 @@
-"""How the networks learn."""
+"""Training of the networks."""

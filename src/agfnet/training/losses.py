@@ -6,17 +6,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def cosine_distance(rebuilt: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean of 1 - cos over the masked tokens; rebuilt and target (B, N, d), mask (B, N).
+def reconstruction_loss(reconstructed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean cosine distance of the masked tokens; tokens are (B, N, d), the mask is (B, N).
 
-    The target carries no gradient. Zero, with a gradient, where nothing is masked.
+    The target receives no gradient. The loss is zero, with a gradient, where nothing is masked.
     """
-    distance = 1 - F.cosine_similarity(rebuilt, target.detach(), dim=-1)  # (B, N)
+    distance = 1 - F.cosine_similarity(reconstructed, target.detach(), dim=-1)  # (B, N)
     return (distance * mask).sum() / mask.sum().clamp_min(1)
 
 
-def agreement(logits: Tensor, reference: Tensor) -> Tensor:
-    """KL(reference || logits), both (B, C), mean over cases; the reference carries no gradient."""
+def consistency_loss(logits: Tensor, reference: Tensor) -> Tensor:
+    """KL(reference || logits) of two (B, C), mean over cases; the reference has no gradient."""
     return F.kl_div(
         logits.log_softmax(dim=-1),
         reference.detach().log_softmax(dim=-1),

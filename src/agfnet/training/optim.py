@@ -12,9 +12,9 @@ from agfnet.config import OptimConfig
 
 
 def build_optimizer(task: nn.Module, config: OptimConfig) -> AdamW:
-    """AdamW over the task's parameters; backbones may learn at a rate of their own.
+    """Build AdamW over the task's parameters; the backbones have a separate learning rate.
 
-    Only matrices and convolutions decay: biases, norms, gains and embeddings do not.
+    Only matrices and convolutions decay: biases, norms, LayerScale and embeddings do not.
     """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in task.named_parameters():
@@ -34,7 +34,13 @@ def build_optimizer(task: nn.Module, config: OptimConfig) -> AdamW:
 
 
 def build_schedule(optimizer: AdamW, config: OptimConfig, *, steps: int) -> LambdaLR:
-    """Linear warm-up over the first share of the steps, then cosine decay to zero."""
+    """Build a schedule: linear warm-up, then cosine decay to zero.
+
+    Args:
+        optimizer: its learning rates are multiplied by the factor of the schedule.
+        config: `warmup` is the fraction of the steps with a rising learning rate.
+        steps: number of all steps.
+    """
     warmup = max(1, round(config.warmup * steps))
 
     def factor(step: int) -> float:

@@ -1,18 +1,18 @@
-"""FRL, feature reconstruction learning: hide what the decision rests on, rebuild it, decide again.
+"""FRL, feature reconstruction learning: mask what the prediction depends on, and reconstruct it.
 
 Paper: Xiao et al., IEEE TMI 44(1):543-555, 2025, doi 10.1109/TMI.2024.3450682 (abstract): a
 training strategy for "more discriminative features", that "corrects the focus of the network" and
 raises "robustness and certainty". Our reading, in four steps:
 
-1. the evidence of the fused prediction on each view (gradient x token, no gradient through it);
-2. cells drawn with probability rising with their evidence, or one whole view, are hidden at all
-   scales;
-3. a light decoder rebuilds the hidden tokens from what remains of all views; the loss is the cosine
-   distance to the original tokens;
-4. the rebuilt features pass the same global learning and heads: cross-entropy, and agreement with
-   the prediction from the original features.
+1. the attribution of the true class's fused logit to each token (gradient x token);
+2. cells are masked at all scales, with a probability that rises with their attribution, or one
+   whole modality is masked;
+3. a light decoder reconstructs the masked tokens from the visible ones of all modalities; the loss
+   is the cosine distance to the original tokens;
+4. the reconstructed features pass the same global learning and heads: cross-entropy, and
+   consistency with the prediction from the original features.
 
-The network itself is untouched: same parameters, same names, same inference.
+The network itself is unchanged: same parameters, same names, same inference.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from agfnet.config import ReconstructionConfig
 from agfnet.models.agfnet import AGFNet
 from agfnet.models.decoder import Decoder
 from agfnet.models.tokenizer import split_scales
-from agfnet.training.losses import agreement, cosine_distance
-from agfnet.training.supervised import SupervisedTask, choose_view, drop_modalities
+from agfnet.training.losses import consistency_loss, reconstruction_loss
+from agfnet.training.supervised import SupervisedTask, draw_modality, drop_modalities
 from agfnet.types import Batch, Features, Shapes
 
 
 class ReconstructionTask(nn.Module):
-    """Supervised training with feature reconstruction on top.
+    """Supervised training with feature reconstruction.
 
     Args:
         supervised: the supervised task; its model must be an AGFNet.
-        config: what is hidden and how the losses are weighted.
-        decoder: rebuilds hidden tokens; learned with the network, and part of it only if the
-            network rebuilds missing views with it.
+        config: what is masked, and the weights of the losses.
+        decoder: reconstructs masked tokens; trained with the network, and part of it only if the
+            network reconstructs missing modalities with it.
     """
 
     def __init__(
@@ -64,40 +64,44 @@ class ReconstructionTask(nn.Module):
         output = self.model.forward_head(features)
         losses = task.losses(output, batch)
 
-        chosen = output.logits.gather(1, batch.labels[:, None]).sum()
-        hidden = hide(
+        score = output.logits.gather(1, batch.labels[:, None]).sum()
+        masks = draw_masks(
             features,
-            evidence(chosen, features),
+            token_attribution(score, features),
             batch.present,
-            share=config.mask_ratio,
-            focus=config.attribution_power,
-            whole=config.modality_mask_prob,
+            mask_ratio=config.mask_ratio,
+            attribution_power=config.attribution_power,
+            modality_mask_prob=config.modality_mask_prob,
         )
-        rebuilt = self.decoder(features, hidden)
-        again = self.model.forward_head(rebuilt)
+        reconstructed = self.decoder(features, masks)
+        second = self.model.forward_head(reconstructed)
 
-        losses["rebuild"] = torch.stack(
+        losses["reconstruction"] = torch.stack(
             [
-                cosine_distance(new, old, mask)
-                for mask, new, old in zip(hidden, rebuilt.tokens, features.tokens, strict=True)
+                reconstruction_loss(tokens, target, mask)
+                for mask, tokens, target in zip(
+                    masks, reconstructed.tokens, features.tokens, strict=True
+                )
             ]
         ).mean()
-        losses["classify_rebuilt"] = task.cross_entropy(again.logits, batch.labels).mean()
-        losses["agree"] = agreement(again.logits, output.logits)
+        losses["reconstructed_cross_entropy"] = task.cross_entropy(
+            second.logits, batch.labels
+        ).mean()
+        losses["consistency"] = consistency_loss(second.logits, output.logits)
         ramp = min(1.0, progress / config.warmup) if config.warmup > 0 else 1.0
         losses["loss"] = losses["loss"] + ramp * (
-            config.reconstruction_weight * losses["rebuild"]
-            + config.cross_entropy_weight * losses["classify_rebuilt"]
-            + config.consistency_weight * losses["agree"]
+            config.reconstruction_weight * losses["reconstruction"]
+            + config.cross_entropy_weight * losses["reconstructed_cross_entropy"]
+            + config.consistency_weight * losses["consistency"]
         )
         return losses
 
 
-def evidence(score: Tensor, features: Features) -> tuple[Tensor, ...]:
-    """What each token adds to a score: the positive part of gradient x token, (B, N) per modality.
+def token_attribution(score: Tensor, features: Features) -> tuple[Tensor, ...]:
+    """Attribution of a score to each token: positive part of gradient x token, M x (B, N).
 
-    Gradient x input (Shrikumar et al., 2017, arXiv:1704.02685), taken at the tokens; needs one
-    backward pass through global learning and the head only.
+    Gradient x input (Shrikumar et al., 2017, arXiv:1704.02685), taken at the tokens. It needs a
+    backward pass through global learning and the head only, and carries no gradient.
     """
     gradients = torch.autograd.grad(score, features.tokens, retain_graph=True)
     return tuple(
@@ -106,42 +110,49 @@ def evidence(score: Tensor, features: Features) -> tuple[Tensor, ...]:
     )
 
 
-def hide(
+def draw_masks(
     features: Features,
-    evidence: Sequence[Tensor],
+    attribution: Sequence[Tensor],
     present: Tensor,
     *,
-    share: float,
-    focus: float,
-    whole: float,
+    mask_ratio: float,
+    attribution_power: float,
+    modality_mask_prob: float,
 ) -> tuple[Tensor, ...]:
-    """Which tokens to hide, (B, N) bool per modality.
+    """Draw the tokens to mask, (B, N) bool per modality.
 
-    A cell is a place of the coarsest map and all finer tokens at that place, so that no scale gives
-    away what another hides. A case either loses one whole view (probability `whole`, never its only
-    one), or `share` of the cells of every present view, drawn without replacement in proportion to
-    evidence ** focus (Gumbel top-k; Kool et al., 2019, arXiv:1903.06059).
+    A cell is a position of the coarsest map with all finer tokens at that position, so that no
+    scale shows what another one masks. With probability `modality_mask_prob` a case loses one whole
+    modality, never its only one. Otherwise it loses the fraction `mask_ratio` of the cells of every
+    present modality, drawn without replacement in proportion to attribution ** attribution_power
+    (Gumbel top-k; Kool et al., 2019, arXiv:1903.06059).
     """
-    view = choose_view(present, whole)  # (B, M)
-    cells = ~view.any(dim=1)  # (B,)
+    whole = draw_modality(present, modality_mask_prob)  # (B, M)
+    cells = ~whole.any(dim=1)  # (B,)
     return tuple(
-        (draw_cells(e, shapes, share=share, focus=focus) & (cells & present[:, m])[:, None])
-        | view[:, m, None]
-        for m, (e, shapes) in enumerate(zip(evidence, features.shapes, strict=True))
+        (
+            draw_cells(a, shapes, mask_ratio=mask_ratio, attribution_power=attribution_power)
+            & (cells & present[:, m])[:, None]
+        )
+        | whole[:, m, None]
+        for m, (a, shapes) in enumerate(zip(attribution, features.shapes, strict=True))
     )
 
 
-def draw_cells(evidence: Tensor, shapes: Shapes, *, share: float, focus: float) -> Tensor:
-    """Draw cells by the evidence (B, N) of their tokens; the drawn tokens as (B, N) bool."""
-    maps = split_scales(evidence.unsqueeze(-1), shapes)  # S x (B, 1, H_s, W_s)
+def draw_cells(
+    attribution: Tensor, shapes: Shapes, *, mask_ratio: float, attribution_power: float
+) -> Tensor:
+    """Draw cells by the attribution (B, N) of their tokens; return their tokens as (B, N) bool."""
+    maps = split_scales(attribution.unsqueeze(-1), shapes)  # S x (B, 1, H_s, W_s)
     coarsest = shapes[-1]
     weight = torch.stack([F.adaptive_avg_pool2d(m, coarsest) for m in maps]).sum(dim=0).flatten(1)
     cells = weight.shape[1]
     weight = weight / weight.sum(dim=1, keepdim=True).clamp_min(1e-12) + 1 / cells
     gumbel = -torch.empty_like(weight).exponential_().clamp_min(1e-12).log()
-    keep = max(1, cells - round(share * cells))
-    order = (focus * weight.log() + gumbel).argsort(dim=1)
-    drawn = torch.ones_like(weight).scatter_(1, order[:, :keep], 0).unflatten(1, (1, *coarsest))
+    visible = max(1, cells - round(mask_ratio * cells))
+    order = (attribution_power * weight.log() + gumbel).argsort(dim=1)
+    drawn = torch.ones_like(weight).scatter_(1, order[:, :visible], 0)
+    drawn = drawn.unflatten(1, (1, *coarsest))
     return torch.cat(
         [F.interpolate(drawn, size=shape, mode="nearest").flatten(1) for shape in shapes], dim=1
     ).bool()

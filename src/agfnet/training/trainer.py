@@ -1,4 +1,4 @@
-"""Lightning's side of a run: steps, history, checkpoints, resume."""
+"""Training with Lightning: steps, history, checkpoints, and resuming."""
 
 from __future__ import annotations
 
@@ -24,27 +24,24 @@ from torch.utils.data import DataLoader
 from agfnet.config import OptimConfig
 from agfnet.errors import RunError
 from agfnet.files import write_text
-from agfnet.training.adversarial import AdversarialTask
+from agfnet.training.checkpoints import FOLDER, find_checkpoint
 from agfnet.training.optim import build_optimizer, build_schedule
-from agfnet.training.reconstruction import ReconstructionTask
-from agfnet.training.supervised import SupervisedTask
+from agfnet.training.tasks import Task
 from agfnet.types import Batch
 
-Task = SupervisedTask | ReconstructionTask | AdversarialTask
 
-
-class Learner(pl.LightningModule):
-    """Lightning's view of a task."""
+class TrainingModule(pl.LightningModule):
+    """A task as a Lightning module."""
 
     def __init__(self, *, task: Task, config: OptimConfig, seed: int) -> None:
         super().__init__()
         self.task = task
         self.config = config
         self.seed = seed
-        self.answers: list[tuple[Tensor, Tensor]] = []
+        self.outputs: list[tuple[Tensor, Tensor]] = []  # logits and labels of validation
 
     def configure_optimizers(self) -> Any:
-        """AdamW with a schedule that moves every step."""
+        """Return AdamW with a schedule that changes the learning rate at every step."""
         optimizer = build_optimizer(self.task, self.config)
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = build_schedule(optimizer, self.config, steps=steps)
@@ -54,11 +51,11 @@ class Learner(pl.LightningModule):
         }
 
     def on_train_epoch_start(self) -> None:
-        """Make an epoch's dropout and hiding depend on seed and epoch only, also after a resume."""
+        """Make dropout and masking depend on seed and epoch only, so that a resume repeats them."""
         torch.manual_seed(hash((self.seed, self.current_epoch)))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """One step."""
+        """Return the loss of one batch."""
         progress = self.global_step / max(1, int(self.trainer.estimated_stepping_batches))
         losses = self.task(batch, progress)
         self.log_dict(
@@ -71,33 +68,33 @@ class Learner(pl.LightningModule):
         return losses["loss"]
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Collect the answers on the validation split."""
+        """Collect the logits of the validation split."""
         output = self.task.model(batch.images, batch.present)
-        self.answers.append((output.logits.float(), batch.labels))
+        self.outputs.append((output.logits.float(), batch.labels))
 
     def on_validation_epoch_end(self) -> None:
-        """Negative log-likelihood and balanced accuracy on the validation split."""
-        logits, labels = (torch.cat(parts) for parts in zip(*self.answers, strict=True))
-        self.answers.clear()
-        right = (logits.argmax(dim=1) == labels).double()
-        recalls = torch.stack([right[labels == c].mean() for c in labels.unique()])
+        """Log the negative log-likelihood and balanced accuracy of the validation split."""
+        logits, labels = (torch.cat(parts) for parts in zip(*self.outputs, strict=True))
+        self.outputs.clear()
+        correct = (logits.argmax(dim=1) == labels).double()
+        recalls = torch.stack([correct[labels == c].mean() for c in labels.unique()])
         self.log("val_nll", nn.functional.cross_entropy(logits, labels), prog_bar=True)
         self.log("val_balanced_accuracy", recalls.mean().float(), prog_bar=True)
 
 
 class History(Callback):
-    """Writes `history.csv`, one row per finished epoch; survives a resume."""
+    """Write `history.csv`, one row per finished epoch; checkpoints hold the rows so far."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, float]] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Rows so far, kept in the checkpoint."""
+        """Return the rows so far, for the checkpoint."""
         return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Rows so far, from the checkpoint."""
+        """Restore the rows from the checkpoint."""
         self.rows = state_dict["rows"]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -106,8 +103,9 @@ class History(Callback):
         measured.pop("loss", None)
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         self.rows.append({"epoch": trainer.current_epoch, "lr": rate, **measured})
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(self.rows[-1]), lineterminator="\n")
+        writer = csv.DictWriter(text, fieldnames=columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())
@@ -123,18 +121,46 @@ def run_trainer(
     seed: int,
     progress: bool,
 ) -> None:
-    """Train to the end, from the last checkpoint if there is one.
+    """Train to the last epoch, from the newest checkpoint if the run has one.
 
     Raises:
         RunError: training was stopped.
     """
-    checkpoints = folder / "checkpoints"
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        # advice about worker counts and logging intervals, and the checkpoint folder of a resume
+        warnings.filterwarnings("ignore", module="lightning")
+        trainer = pl.Trainer(
+            max_epochs=config.epochs,
+            precision=precision(config.precision),
+            gradient_clip_val=config.gradient_clip_norm,
+            callbacks=build_callbacks(folder, config, progress=progress),
+            logger=False,
+            num_sanity_val_steps=0,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            devices=1,
+        )
+        module = TrainingModule(task=task, config=config, seed=seed)
+        checkpoint = find_checkpoint(folder)
+        try:
+            trainer.fit(module, train, val, ckpt_path=checkpoint, weights_only=True)
+        except (KeyboardInterrupt, SystemExit) as stop:
+            raise RunError(
+                f"{folder}: stopped in epoch {trainer.current_epoch + 1} of {config.epochs};"
+                " to continue, run the same command with --resume"
+            ) from stop
+
+
+def build_callbacks(folder: Path, config: OptimConfig, *, progress: bool) -> list[Callback]:
+    """Build the callbacks: history, last and best checkpoint, and the optional ones."""
     callbacks: list[Callback] = [
         History(folder / "history.csv"),
         ModelCheckpoint(
-            dirpath=checkpoints,
+            dirpath=folder / FOLDER,
             filename="best",
             monitor="val_nll",
+            mode="min",
             save_last=True,
             enable_version_counter=False,
         ),
@@ -145,37 +171,16 @@ def run_trainer(
         callbacks.append(EarlyStopping(monitor="val_nll", patience=config.patience))
     if progress:
         callbacks.append(RichProgressBar())
-    last = checkpoints / "last.ckpt"
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        # advice about worker counts and logging intervals, and the checkpoint folder of a resume
-        warnings.filterwarnings("ignore", module="lightning")
-        trainer = pl.Trainer(
-            max_epochs=config.epochs,
-            precision=precision(config.precision),
-            gradient_clip_val=config.gradient_clip_norm,
-            callbacks=callbacks,
-            logger=False,
-            num_sanity_val_steps=0,
-            enable_progress_bar=progress,
-            enable_model_summary=False,
-            devices=1,
-        )
-        learner = Learner(task=task, config=config, seed=seed)
-        try:
-            trainer.fit(
-                learner, train, val, ckpt_path=last if last.is_file() else None, weights_only=True
-            )
-        except (KeyboardInterrupt, SystemExit) as stop:
-            raise RunError(
-                f"{folder}: stopped in epoch {trainer.current_epoch + 1} of {config.epochs};"
-                " the same command with --resume goes on"
-            ) from stop
+    return callbacks
 
 
 def precision(setting: str) -> Any:
-    """Lightning's name of the precision."""
+    """Return Lightning's name of the precision.
+
+    `auto` is bf16 only where the GPU computes it: PyTorch emulates it slowly on older ones.
+    """
     if setting != "auto":
         return setting
-    bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    cuda = torch.cuda.is_available()
+    bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
     return "bf16-mixed" if bf16 else "32-true"

@@ -1,4 +1,4 @@
-"""What a network sets on the validation split when its training is over."""
+"""Parts of a network that are set on the validation split after training."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from agfnet.types import Batch
 
 @runtime_checkable
 class Tunable(Protocol):
-    """A network that is not complete without a look at labelled validation cases."""
+    """A network that needs labelled validation cases to be complete."""
 
     def tune(self, batches: Iterable[Batch]) -> None:
         """Set a part of its state, which the bundle then holds."""
 
 
 def tune(model: nn.Module, val: DataLoader[Any]) -> None:
-    """Let the network see the validation split, if it asks for that."""
+    """Tune the network on the validation split if it is `Tunable`."""
     if isinstance(model, Tunable):
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model.to(device).tune(batch.to(device) for batch in val)

@@ -1,0 +1,145 @@
+"""The cases of a training: their classes, splits, and loaders."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from agfnet.config import DataConfig, TrainConfig
+from agfnet.data.cache import FOLDER, ImageCache
+from agfnet.data.dataset import CasesDataset, loader
+from agfnet.data.folds import read_split
+from agfnet.data.splits import keep_fraction, require_split
+from agfnet.data.table import Case, CasesTable, map_labels
+from agfnet.errors import DataError
+
+
+@dataclass(frozen=True)
+class TrainingCases:
+    """Labelled cases of the training and the validation split."""
+
+    classes: tuple[str, ...]
+    train: tuple[Case, ...]
+    val: tuple[Case, ...]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return the number of cases per split and class."""
+        splits = {"train": self.train, "val": self.val}
+        return {name: dict(Counter(case.label for case in cases)) for name, cases in splits.items()}
+
+
+def read_table(config: DataConfig) -> CasesTable:
+    """Read the table of a training, with its split or the one of `config.fold`.
+
+    Raises:
+        DataError: the table has problems.
+    """
+    return read_split(config.cases, modalities=tuple(config.modalities), fold=config.fold)
+
+
+def select_cases(table: CasesTable, config: TrainConfig) -> TrainingCases:
+    """Select the labelled cases of the training and the validation split.
+
+    Raises:
+        DataError: a split or class has no case, a label of another split is not in train, or a
+            modality has no image in train.
+    """
+    cases, classes, _ = map_labels(table, config.data.labels)
+    if config.data.labels is None:
+        check_unknown_labels(table, classes)
+    train, val = (
+        tuple(case for case in require_split(replace(table, cases=cases), split) if case.label)
+        for split in ("train", "val")
+    )
+    if config.data.train_fraction is not None:
+        train = keep_fraction(train, config.data.train_fraction, seed=config.seed)
+    check_classes(train, val, classes, table.path)
+    for name in table.modalities:
+        if not any(case.images[name] for case in train):
+            raise DataError(
+                f"{table.path} column {name}: no training case has an image, so that nothing can be"
+                " learned from it; fill in the column, or leave it out of data.modalities"
+            )
+    return TrainingCases(classes, train, val)
+
+
+def check_unknown_labels(table: CasesTable, classes: Sequence[str]) -> None:
+    """Check that every label of the splits is one of the classes, the labels of train."""
+    for split in ("val", "test"):
+        labels = {case.label for case in table if case.split == split} - {"", *classes}
+        if labels:
+            raise DataError(
+                f"{table.path} column label: {', '.join(sorted(labels))} in {split}, but in no"
+                " training case; add cases to train, or name the classes with --data.labels to"
+                " leave the others out"
+            )
+
+
+def check_classes(
+    train: Sequence[Case], val: Sequence[Case], classes: Sequence[str], path: Path
+) -> None:
+    """Check that there are two classes or more, each with a training case."""
+    if len(classes) < 2:
+        raise DataError(f"{path} column label: {len(classes)} class; training needs two or more")
+    missing = sorted(set(classes) - {case.label for case in train})
+    if missing:
+        raise DataError(
+            f"{path} column split: no training case of {', '.join(missing)}; move some to train,"
+            " or leave the class out with --data.labels"
+        )
+    if not val:
+        raise DataError(f"{path} column split: no labelled validation case")
+
+
+def build_loaders(
+    cases: TrainingCases,
+    config: TrainConfig,
+    table: Path,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    """Build the loaders of training (varied and shuffled) and validation (as it is)."""
+    data = config.data
+    cache = image_cache(data, table)
+    datasets = [
+        CasesDataset(
+            cases=split,
+            classes=cases.classes,
+            modalities=data.modalities,
+            size=data.size,
+            mean=mean,
+            std=std,
+            augment=training and data.augment,
+            training=training,
+            seed=config.seed,
+            cache=cache,
+        )
+        for split, training in ((cases.train, True), (cases.val, False))
+    ]
+    if cache is not None:
+        images = (image for dataset in datasets for image in dataset.images())
+        cache.expect(images, size=data.size)
+    train, val = (
+        loader(
+            dataset,
+            batch_size=config.optim.batch_size,
+            shuffle=training,
+            workers=data.workers,
+            seed=config.seed,
+        )
+        for dataset, training in zip(datasets, (True, False), strict=True)
+    )
+    return train, val
+
+
+def image_cache(config: DataConfig, table: Path) -> ImageCache | None:
+    """Return the cache of prepared images; None if it is disabled."""
+    if not config.cache_mb:
+        return None
+    folder = Path(config.cache) if config.cache else table.parent / FOLDER
+    return ImageCache(folder=folder, most=config.cache_mb * 2**20)

@@ -1,0 +1,45 @@
+"""From settings to a task: a network with the losses of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from agfnet.config import TrainConfig
+from agfnet.models.agfnet import AGFNet
+from agfnet.models.baselines.amfam import AMFAM
+from agfnet.models.build import build, build_decoder
+from agfnet.training.adversarial import AdversarialTask
+from agfnet.training.reconstruction import ReconstructionTask
+from agfnet.training.supervised import SupervisedTask, balanced_weights
+
+Task = SupervisedTask | ReconstructionTask | AdversarialTask
+
+
+def build_task(config: TrainConfig, labels: Sequence[int], classes: int) -> Task:
+    """Build a network and its task.
+
+    Args:
+        config: settings of the training.
+        labels: class of every training case, for balanced class weights.
+        classes: number C of classes.
+    """
+    model = build(config.model, modalities=len(config.data.modalities), classes=classes)
+    balanced = config.loss.class_weights == "balanced"
+    supervised = SupervisedTask(
+        model=model,
+        config=config.loss,
+        class_weights=balanced_weights(torch.tensor(labels), classes) if balanced else None,
+        modality_dropout=config.optim.modality_dropout,
+    )
+    if isinstance(model, AMFAM):
+        return AdversarialTask(supervised=supervised)
+    if not (config.reconstruction.enabled and isinstance(model, AGFNet)):
+        return supervised
+    decoder = model.decoder or build_decoder(
+        config.model.fusion,
+        len(config.data.modalities),
+        cross_modality=config.reconstruction.cross_modality,
+    )
+    return ReconstructionTask(supervised=supervised, config=config.reconstruction, decoder=decoder)
