@@ -41,7 +41,7 @@ from agfnet.metrics.summary import LOWER_IS_BETTER, METRICS
 from agfnet.models.build import build_backbones
 from agfnet.study.variants import VARIANTS
 from agfnet.terminal import bar, say, show_table
-from agfnet.training.fit import build_task
+from agfnet.training.tasks import build_task
 from agfnet.training.trainer import run_trainer
 from agfnet.types import Batch
 

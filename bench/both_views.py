@@ -35,8 +35,8 @@ from agfnet.files import write_json
 from agfnet.models.build import METHODS
 from agfnet.study.variants import VARIANTS
 from agfnet.terminal import bar, show_table
-from agfnet.training.fit import build_task
 from agfnet.training.optim import build_optimizer, build_schedule
+from agfnet.training.tasks import build_task
 from agfnet.types import Batch
 
 SIZE = 64

@@ -51,8 +51,8 @@ from agfnet.data.table import Case, read_cases
 from agfnet.files import write_json
 from agfnet.phantom import make_cohort
 from agfnet.terminal import show_table
-from agfnet.training.fit import build_task
 from agfnet.training.optim import build_optimizer
+from agfnet.training.tasks import build_task
 from agfnet.types import Batch
 
 SIZE, BATCH = 224, 32

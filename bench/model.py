@@ -37,8 +37,8 @@ from agfnet.files import write_json
 from agfnet.models.agfnet import AGFNet
 from agfnet.models.build import METHODS, build
 from agfnet.terminal import show_table
-from agfnet.training.fit import build_task
 from agfnet.training.optim import build_optimizer
+from agfnet.training.tasks import build_task
 from agfnet.types import Batch
 
 CLASSES = 10

@@ -14,7 +14,7 @@ from agfnet.config import EvaluateConfig, TrainConfig
 from agfnet.files import write_json, write_text
 from agfnet.inference.predictions import Predictions, write_predictions
 from agfnet.study.executors import job
-from agfnet.training.fit import record
+from agfnet.training.run_folder import record
 
 Write = Callable[..., Path]
 

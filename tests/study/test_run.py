@@ -69,7 +69,9 @@ def test_run_folder_holds_what_the_contract_says(trained: Path, settings: TrainC
 def test_history_has_a_row_per_epoch(trained: Path) -> None:
     rows = rows_of(trained / "history.csv")
     assert [row["epoch"] for row in rows] == ["0", "1"]
-    assert {"lr", "val_nll", "val_balanced_accuracy", "train_loss", "train_rebuild"} <= set(rows[0])
+    assert {"lr", "val_nll", "val_balanced_accuracy", "train_loss", "train_reconstruction"} <= set(
+        rows[0]
+    )
 
 
 def test_predictions_and_metrics_follow_the_contract(trained: Path, cohort: Path) -> None:

@@ -18,12 +18,12 @@ from agfnet.config import (
 )
 from agfnet.training.adversarial import (
     AdversarialTask,
-    reversal,
-    reverse,
+    modality_loss,
+    reversal_strength,
+    reverse_gradient,
     weighted_distance,
-    which_view,
 )
-from agfnet.training.fit import build_task
+from agfnet.training.tasks import build_task
 from agfnet.types import Batch
 
 
@@ -86,19 +86,20 @@ def test_the_parts_of_training_are_no_part_of_the_network() -> None:
 def test_loss_is_the_weighted_sum() -> None:
     losses = task().eval()(batch(), 0.5)
     torch.testing.assert_close(
-        losses["loss"], losses["classify"] + 0.1 * losses["align"] + 0.1 * losses["rebuild"]
+        losses["loss"],
+        losses["cross_entropy"] + 0.1 * losses["adversarial"] + 0.1 * losses["reconstruction"],
     )
 
 
 def test_reversed_gradient() -> None:
     x = torch.tensor([1.0, -2.0], requires_grad=True)
-    y = reverse(x, 0.5)
+    y = reverse_gradient(x, 0.5)
     torch.testing.assert_close(y, x)
     y.square().sum().backward()
     assert x.grad is not None
     torch.testing.assert_close(x.grad, -0.5 * 2 * x.detach())
-    assert reversal(0.0) == 0
-    assert 0.99 < reversal(1.0) < 1
+    assert reversal_strength(0.0) == 0
+    assert 0.99 < reversal_strength(1.0) < 1
 
 
 def test_network_and_adversary_pull_in_opposite_directions() -> None:
@@ -106,7 +107,7 @@ def test_network_and_adversary_pull_in_opposite_directions() -> None:
     learner, data = task().train(), batch()
 
     def align() -> torch.Tensor:
-        return learner(data, 1.0)["align"]
+        return learner(data, 1.0)["adversarial"]
 
     before = align()
     before.backward()
@@ -125,8 +126,8 @@ def test_adversary_is_asked_about_present_views() -> None:
     present = torch.tensor([[True, True], [True, False], [False, True]])
     asked = [(0, 0), (0, 1), (1, 0), (2, 1)]
     expected = sum(-logits[b, m].log_softmax(dim=0)[m] for b, m in asked) / 4
-    torch.testing.assert_close(which_view(logits, present), expected)
-    assert which_view(torch.zeros(3, 2, 2), present) == pytest.approx(math.log(2))
+    torch.testing.assert_close(modality_loss(logits, present), expected)
+    assert modality_loss(torch.zeros(3, 2, 2), present) == pytest.approx(math.log(2))
 
 
 def test_places_count_by_their_attention() -> None:

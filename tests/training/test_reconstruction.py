@@ -17,9 +17,14 @@ from agfnet.config import (
     ReconstructionConfig,
     TrainConfig,
 )
-from agfnet.training.fit import build_task
-from agfnet.training.losses import agreement, cosine_distance
-from agfnet.training.reconstruction import ReconstructionTask, draw_cells, evidence, hide
+from agfnet.training.losses import consistency_loss, reconstruction_loss
+from agfnet.training.reconstruction import (
+    ReconstructionTask,
+    draw_cells,
+    draw_masks,
+    token_attribution,
+)
+from agfnet.training.tasks import build_task
 from agfnet.types import Batch, Features
 
 CONFIG = TrainConfig(
@@ -100,12 +105,12 @@ def test_weights_rise_from_zero() -> None:
     config = replace(CONFIG, reconstruction=ReconstructionConfig(warmup=0.5), loss=LossConfig())
     learner = task(config).eval()
     start, end = learner(batch(), 0.0), learner(batch(), 0.5)
-    supervised = start["classify"] + config.loss.auxiliary * start["auxiliary"]
+    supervised = start["cross_entropy"] + config.loss.auxiliary * start["auxiliary"]
     torch.testing.assert_close(start["loss"], supervised)
     extra = (
-        end["rebuild"]
-        + config.reconstruction.cross_entropy_weight * end["classify_rebuilt"]
-        + config.reconstruction.consistency_weight * end["agree"]
+        end["reconstruction"]
+        + config.reconstruction.cross_entropy_weight * end["reconstructed_cross_entropy"]
+        + config.reconstruction.consistency_weight * end["consistency"]
     )
     torch.testing.assert_close(end["loss"], supervised + extra)
 
@@ -115,29 +120,33 @@ def test_targets_carry_no_gradient() -> None:
     target = torch.randn(2, 5, 4, requires_grad=True)
     mask = torch.rand(2, 5) > 0.5
     (gradient,) = torch.autograd.grad(
-        cosine_distance(rebuilt, target, mask), target, allow_unused=True
+        reconstruction_loss(rebuilt, target, mask), target, allow_unused=True
     )
     assert gradient is None
     logits = torch.randn(2, 3, requires_grad=True)
     reference = torch.randn(2, 3, requires_grad=True)
-    (gradient,) = torch.autograd.grad(agreement(logits, reference), reference, allow_unused=True)
+    (gradient,) = torch.autograd.grad(
+        consistency_loss(logits, reference), reference, allow_unused=True
+    )
     assert gradient is None
 
 
 def test_reconstruction_loss_looks_at_hidden_tokens_only() -> None:
     rebuilt, target = torch.randn(2, 5, 4), torch.randn(2, 5, 4)
     mask = torch.zeros(2, 5, dtype=torch.bool)
-    assert cosine_distance(rebuilt, target, mask) == 0
+    assert reconstruction_loss(rebuilt, target, mask) == 0
     mask[1, 2] = True
     expected = 1 - torch.cosine_similarity(rebuilt[1, 2], target[1, 2], dim=0)
-    torch.testing.assert_close(cosine_distance(rebuilt, target, mask), expected)
+    torch.testing.assert_close(reconstruction_loss(rebuilt, target, mask), expected)
 
 
 def test_agreement_is_the_kl_divergence() -> None:
     logits, reference = torch.randn(3, 4), torch.randn(3, 4)
     p, q = reference.softmax(dim=1), logits.softmax(dim=1)
-    torch.testing.assert_close(agreement(logits, reference), (p * (p / q).log()).sum(dim=1).mean())
-    assert agreement(logits, logits).abs() < 1e-6
+    torch.testing.assert_close(
+        consistency_loss(logits, reference), (p * (p / q).log()).sum(dim=1).mean()
+    )
+    assert consistency_loss(logits, logits).abs() < 1e-6
 
 
 def test_rebuilding_reads_nothing_hidden() -> None:
@@ -221,19 +230,19 @@ def test_evidence_is_gradient_times_token() -> None:
     leaves = tuple(token.detach().requires_grad_() for token in found.tokens)
     model.forward_head(found._replace(tokens=leaves)).logits[:, 1].sum().backward()
     score = model.forward_head(found).logits[:, 1].sum()
-    for map_, leaf in zip(evidence(score, found), leaves, strict=True):
+    for map_, leaf in zip(token_attribution(score, found), leaves, strict=True):
         assert leaf.grad is not None
         torch.testing.assert_close(map_, (leaf.grad * leaf).sum(dim=-1).clamp_min(0))
         assert not map_.requires_grad
 
 
-def drawn(weights: torch.Tensor, *, share: float, focus: float) -> torch.Tensor:
-    return draw_cells(weights, SHAPES, share=share, focus=focus)
+def drawn(weights: torch.Tensor, ratio: float, power: float) -> torch.Tensor:
+    return draw_cells(weights, SHAPES, mask_ratio=ratio, attribution_power=power)
 
 
 def test_a_cell_is_hidden_at_all_scales() -> None:
     torch.manual_seed(0)
-    mask = drawn(torch.rand(6, COUNT), share=0.5, focus=1.0)
+    mask = drawn(torch.rand(6, COUNT), ratio=0.5, power=1.0)
     fine, middle, coarse = mask.split([64, 16, 4], dim=1)
     coarse = coarse.view(6, 2, 2)
     assert (coarse.sum(dim=(1, 2)) == 2).all()
@@ -248,7 +257,7 @@ def test_hiding_prefers_the_evidence() -> None:
     weights = torch.zeros(4000, COUNT)
     weights[:, -4] = 1.0  # all evidence in the first cell
     rates = {
-        focus: drawn(weights, share=0.25, focus=focus)[:, -4].float().mean().item()
+        focus: drawn(weights, ratio=0.25, power=focus)[:, -4].float().mean().item()
         for focus in (0.0, 1.0, 4.0)
     }
     assert rates[0.0] == pytest.approx(0.25, abs=0.03)
@@ -267,7 +276,14 @@ def test_something_stays_visible_and_absent_views_are_not_hidden() -> None:
     present = torch.ones(50, 2, dtype=torch.bool)
     present[:10, 1] = False
     weights = tuple(torch.rand(50, COUNT) for _ in range(2))
-    masks = hide(found, weights, present, share=0.9, focus=1.0, whole=0.5)
+    masks = draw_masks(
+        found,
+        weights,
+        present,
+        mask_ratio=0.9,
+        attribution_power=1.0,
+        modality_mask_prob=0.5,
+    )
     share = torch.stack([mask.float().mean(dim=1) for mask in masks], dim=1)  # (50, 2)
     assert (share[:10, 1] == 0).all()
     assert (share[:10, 0] < 1).all()  # the only view is never hidden whole

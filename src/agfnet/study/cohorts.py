@@ -18,7 +18,7 @@ from agfnet.phantom.presets import resolve
 from agfnet.study.locks import locked
 from agfnet.study.settings import as_values, build, overlay, refuse_names, slug
 from agfnet.terminal import bar
-from agfnet.training.fit import differences
+from agfnet.training.run_folder import differences
 
 
 def cohort_folder(file: StudyFile, seed: int, name: str) -> Path:

@@ -45,7 +45,7 @@ def check_run(folder: Path, config: TrainConfig, table: CasesTable) -> None:
     settings, environment = folder / SETTINGS, folder / ENVIRONMENT
     if settings.is_file():
         before = update(yaml.safe_load(settings.read_text(encoding="utf-8")), TrainConfig)
-        before["data"]["cases"] = os.path.abspath(config.data.cases)  # compared by its content
+        before["data"]["cases"] = str(Path(config.data.cases).absolute())  # compared by its content
         if changed := changed_settings(before, config):
             raise RunError(
                 f"{folder}: was started with other settings ({', '.join(changed)});"
@@ -104,7 +104,7 @@ def write_run(folder: Path, config: TrainConfig, table: CasesTable) -> None:
 
 def record(config: TrainConfig) -> dict[str, Any]:
     """Return the settings as `config.yaml` holds them; the path of the table is absolute."""
-    data = replace(config.data, cases=os.path.abspath(config.data.cases))
+    data = replace(config.data, cases=str(Path(config.data.cases).absolute()))
     plain: dict[str, Any] = json.loads(json.dumps(asdict(replace(config, data=data, resume=False))))
     return plain
 
@@ -112,7 +112,7 @@ def record(config: TrainConfig) -> dict[str, Any]:
 def changed_settings(before: dict[str, Any], config: TrainConfig) -> list[str]:
     """Return the dotted names of the settings that changed since `record` and affect results."""
     before, after = json.loads(json.dumps(before)), record(config)
-    before["data"]["cases"] = os.path.abspath(before["data"]["cases"])
+    before["data"]["cases"] = str(Path(before["data"]["cases"]).absolute())
     for group, names in NEUTRAL.items():
         for name in names:
             before[group].pop(name, None)

@@ -22,7 +22,8 @@ from agfnet.evaluation.runs import evaluate_run
 from agfnet.files import write_text
 from agfnet.study.plan import TEST, Run
 from agfnet.study.run import run as train_and_evaluate
-from agfnet.training.fit import differences, fit, record
+from agfnet.training.fit import fit
+from agfnet.training.run_folder import changed_settings
 
 State = Literal["finished", "begun", "not begun"]
 VAL: Literal["val"] = "val"
@@ -39,7 +40,7 @@ def state(run: Run) -> State:
     if not file.is_file():
         return "not begun"
     before = update(yaml.safe_load(file.read_text(encoding="utf-8")), TrainConfig)
-    if changed := differences(before, record(run.config)):
+    if changed := changed_settings(before, run.config):
         raise RunError(
             f"{run.folder}: holds a run with other settings ({', '.join(changed)}); give the study "
             "another `out`, or delete the folder to do the run again"
