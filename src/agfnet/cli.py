@@ -152,13 +152,13 @@ def show_split(cases: Sequence[Any], column: str, centres: Sequence[str] = ()) -
 
 def train(config: TrainConfig) -> None:
     from agfnet.bundle import read_bundle
-    from agfnet.calibration.fit import shortcomings
+    from agfnet.calibration.fit import calibration_warnings
     from agfnet.study.run import run
 
     with bar("evaluating") as progress:
         folder = run(config, progress=progress)
     bundle = read_bundle(folder)
-    for line in shortcomings(bundle.calibration, bundle.config.classes):
+    for line in calibration_warnings(bundle.calibration, bundle.config.classes):
         say(f"Note: {line}")
     result = folder / "evaluation" / "test"
     if result.is_dir():

@@ -55,6 +55,15 @@ def test_everything_is_answered_where_all_is_right():
     assert (found.threshold, found.coverage) == (0.6, 1.0)
 
 
+def test_the_probability_of_failure_is_divided_by_the_steps_of_the_search():
+    found = fit_abstention(_cohort(np.linspace(0.6, 0.9, 200), [True] * 200), confidence=0.9)
+    assert found is not None
+    assert found.bound == pytest.approx(1 - (0.1 / 8) ** (1 / 200))  # 200 thresholds, 8 steps
+    # 40 correct answers bound the risk by 0.072 in one step, but only by 0.115 in six
+    assert upper_bound(0, 40, 0.05) < 0.1
+    assert fit_abstention(_cohort(np.linspace(0.6, 0.9, 40), [True] * 40)) is None
+
+
 @pytest.mark.parametrize("rows", [0, 1, 20])
 def test_nothing_is_promised_for_too_few_or_too_wrong_cases(rows):
     assert fit_abstention(_cohort(np.linspace(0.6, 0.9, rows), [True] * rows)) is None

@@ -5,7 +5,9 @@ import pytest
 from scipy.special import softmax
 
 from agfnet.bundle import Calibration
-from agfnet.calibration.fit import apply_calibration, fit_calibration, shortcomings
+from agfnet.calibration.abstention import fit_abstention
+from agfnet.calibration.conformal import fit_sets
+from agfnet.calibration.fit import apply_calibration, calibration_warnings, fit_calibration
 from agfnet.calibration.scaling import fit_temperature
 from agfnet.config import CalibrationConfig
 from agfnet.metrics.calibration import nll
@@ -42,6 +44,20 @@ def test_everything_is_fitted_on_the_labelled_cases_only(table):
     assert again.abstention is not None
 
 
+@pytest.mark.parametrize("scaling", ["temperature", "vector"])
+def test_sets_and_abstention_are_fitted_on_scaled_probabilities(table, scaling):
+    held = _held(table)
+    flat = dataclasses.replace(held, probabilities=softmax(held.probabilities, axis=1))
+    found = fit_calibration(flat, CalibrationConfig(scaling=scaling, target_risk=0.4))
+    scaled = apply_calibration(
+        flat, Calibration(temperature=found.temperature, scale=found.scale, bias=found.bias)
+    )
+    assert found.sets == fit_sets(scaled)
+    assert abs(found.sets.quantiles[0] - fit_sets(flat).quantiles[0]) > 0.01
+    assert found.abstention == fit_abstention(scaled, target_risk=0.4)
+    assert found.abstention.threshold > fit_abstention(flat, target_risk=0.4).threshold + 0.01
+
+
 def test_applying_it_gives_the_answers_of_the_calibrated_bundle(table):
     held, new = _held(table), _held(table, 80, seed=2)
     found = fit_calibration(held, CalibrationConfig(target_risk=0.4))
@@ -62,7 +78,7 @@ def test_nothing_fitted_changes_nothing_and_says_nothing(table):
     np.testing.assert_allclose(answer.probabilities, table(20).probabilities)
     for name in ("prediction_set", "abstain", "out_of_distribution"):
         assert getattr(answer, name) is None
-    assert shortcomings(Calibration(), CLASSES) == []
+    assert calibration_warnings(Calibration(), CLASSES) == []
 
 
 def test_scaling_is_what_the_setting_says(table):
@@ -81,9 +97,9 @@ def test_scaling_is_what_the_setting_says(table):
 def test_small_splits_are_no_error_but_are_talked_of(table, rows, scaling):
     found = fit_calibration(_held(table, rows), CalibrationConfig(scaling=scaling))
     assert np.isfinite(found.scale or 0).all()
-    sets, abstention, strange = shortcomings(found, CLASSES)
-    assert "holds all classes: 90% coverage needs 9 validation patients" in sets
-    assert "No answer is held back" in abstention
+    sets, abstention, strange = calibration_warnings(found, CLASSES)
+    assert "contains all classes: 90% coverage needs 9 validation patients" in sets
+    assert "never abstains" in abstention
     assert "too few validation patients" in strange
 
 
@@ -91,7 +107,7 @@ def test_a_rare_class_is_named(table):
     held = _held(table, 200)
     rows = np.flatnonzero((held.target != 2) | (np.arange(200) < 10))
     found = fit_calibration(held.select(rows), CalibrationConfig(by_class=True, target_risk=0.45))
-    assert shortcomings(found, CLASSES) == [
-        "Every prediction set holds class 2: 90% coverage of each class needs 9 validation "
-        "patients who have it."
+    assert calibration_warnings(found, CLASSES) == [
+        "Every prediction set contains class 2: 90% coverage of each class needs 9 validation "
+        "patients of the class."
     ]

@@ -11,7 +11,13 @@ def _scored(table, scores, seed=0):
 
 def test_the_threshold_lets_the_asked_share_pass(table):
     scores = np.random.default_rng(0).permutation(99).astype(float)
-    found = fit_threshold(_scored(table, scores), share=0.05)
+    found = fit_threshold(_scored(table, scores), ood_rate=0.05)
     assert found == 94  # the 95th of 99
-    assert fit_threshold(_scored(table, scores[:10]), share=0.05) is None
+    assert fit_threshold(_scored(table, scores[:10]), ood_rate=0.05) is None
     assert fit_threshold(table(30)) is None
+
+
+def test_rounding_errors_of_a_constant_score_are_no_threshold(table):
+    noise = 1e-7 * np.random.default_rng(0).normal(size=99)
+    assert fit_threshold(_scored(table, noise)) is None
+    assert fit_threshold(_scored(table, noise - 3)) is None

@@ -1,1 +1,1 @@
-"""Everything that is fitted on the validation split: scaling, prediction sets, abstention, OOD."""
+"""Calibration on the validation split: scaling, prediction sets, abstention, OOD threshold."""

@@ -1,10 +1,10 @@
-"""Prediction sets that hold the true class as often as promised, fitted on the validation split.
+"""Conformal prediction sets with guaranteed coverage: LAC, APS and RAPS.
 
-Split conformal prediction: the scores of the true classes on held-out cases say how large a score
-must be expected, whatever the network and the distribution. Lesions of one patient are not
-exchangeable with those of others, so every patient counts alike (Lee, Barber and Willett,
-"Distribution-free inference with hierarchical data", 2023, arXiv:2306.06342): the promise is for a
-lesion of a new patient of the same population, on average over patients.
+Split conformal prediction: the scores of the true classes on held-out cases give the quantile that
+a new case exceeds with a known probability, for any network and distribution. Lesions of one
+patient are not exchangeable with those of others, so every patient has the same weight (Lee, Barber
+and Willett, "Distribution-free inference with hierarchical data", 2023, arXiv:2306.06342): the
+guarantee is for a lesion of a new patient of the same population, on average over patients.
 """
 
 from __future__ import annotations
@@ -19,23 +19,29 @@ from agfnet.inference.predictions import Predictions
 from agfnet.metrics.metric import Floats
 
 
-def patient_quantile(scores: Floats, patient: npt.ArrayLike, share: float) -> float | None:
-    """The score (N,) that a case of a new patient does not exceed with probability `share`.
+def patient_quantile(scores: Floats, patient: npt.ArrayLike, fraction: float) -> float | None:
+    """Return the score that a case of a new patient does not exceed with this probability.
 
-    Each of the K patients weighs 1 / (K + 1), spread over the own cases; the new one is as likely
-    as each of them to be the strangest, which is a weight of 1 / (K + 1) at infinity. With one case
-    per patient this is the ceil((K + 1) share)-th smallest score of split conformal prediction.
+    Each of the K patients has weight 1 / (K + 1), divided over their cases; the new patient is as
+    likely as each of them to have the largest score, which is a weight of 1 / (K + 1) at infinity.
+    With one case per patient this is the ceil((K + 1) fraction)-th smallest score of split
+    conformal prediction.
+
+    Args:
+        scores: (N,).
+        patient: (N,), patient of each case.
+        fraction: probability, from 0 to 1.
 
     Returns:
-        None where that is infinite: fewer than share / (1 - share) patients.
+        None if the quantile is infinite: fewer than fraction / (1 - fraction) patients.
     """
     _, owner, cases = np.unique(np.asarray(patient), return_inverse=True, return_counts=True)
     order = np.argsort(scores, kind="stable")
-    reached = np.cumsum(1 / cases[owner][order])
-    wanted = share * (len(cases) + 1)
-    # sums of fractions miss whole numbers by their rounding
-    place = int(np.searchsorted(reached, wanted - 1e-9 * max(1.0, wanted)))
-    return float(scores[order[place]]) if place < len(order) else None
+    mass = np.cumsum(1 / cases[owner][order])
+    required = fraction * (len(cases) + 1)
+    # sums of fractions miss whole numbers by a rounding error
+    index = int(np.searchsorted(mass, required - 1e-9 * max(1.0, required)))
+    return float(scores[order[index]]) if index < len(order) else None
 
 
 def fit_sets(
@@ -47,15 +53,16 @@ def fit_sets(
     penalty: float = 0.1,
     rank: int = 2,
 ) -> PredictionSets:
-    """Quantiles for prediction sets of a given coverage.
+    """Fit the quantiles of prediction sets.
 
     Args:
         predictions: calibrated, of a split that the network was not trained on.
-        score: what is compared with the quantile (see `set_scores`).
-        coverage: share of new patients' lesions whose true class is in the set, at least.
-        by_class: reach it within every class; a quantile of its own for each (Vovk, "Conditional
-            validity of inductive conformal predictors", 2012).
-        penalty: RAPS only. With `rank` chosen before the data are seen, or the promise fails.
+        score: conformity score that is compared with the quantile (see `set_scores`).
+        coverage: minimum fraction of new patients' lesions whose set contains the true class.
+        by_class: guarantee the coverage within every class, with a separate quantile for each
+            (Vovk, "Conditional validity of inductive conformal predictors", 2012).
+        penalty: RAPS only. Like `rank` it must be set before the data are seen, or the guarantee
+            fails.
         rank: RAPS only.
     """
     cases = predictions.labelled()

@@ -1,4 +1,4 @@
-"""Everything that is fitted on the validation split after training, in one go."""
+"""Calibration of a bundle on the validation split: scaling, sets, abstention, OOD threshold."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from agfnet.inference.predictions import Predictions
 
 
 def fit_calibration(predictions: Predictions, config: CalibrationConfig) -> Calibration:
-    """The calibration of a bundle: scaling first, all else on the scaled probabilities.
+    """Fit the calibration of a bundle: first the scaling, then the rest on scaled probabilities.
 
     One split serves all: the scaling has seen the cases that set the quantiles and the threshold.
-    With one temperature that is negligible (`bench/coverage.py`); vector scaling fits two numbers
-    per class, and on few cases the promises of sets and abstention then are too good.
+    With one temperature the effect is negligible (`bench/coverage.py`). Vector scaling fits two
+    numbers per class, and with few cases the guarantees of sets and abstention are then too
+    optimistic.
 
     Args:
         predictions: of the validation split, by the bundle without calibration.
         config: what to fit.
     """
     cases = predictions.labelled()
-    found = Calibration(cases=len(cases), patients=len(set(cases.patient_id)))
+    calibration = Calibration(cases=len(cases), patients=len(set(cases.patient_id)))
     if config.scaling == "temperature":
         temperature = fit_temperature(cases.probabilities, cases.target)
-        found = replace(found, temperature=temperature)
+        calibration = replace(calibration, temperature=temperature)
     if config.scaling == "vector":
         scale, bias = fit_vector(cases.probabilities, cases.target)
-        found = replace(found, scale=tuple(scale.tolist()), bias=tuple(bias.tolist()))
-    scaled = apply_calibration(cases, found)
+        calibration = replace(calibration, scale=tuple(scale.tolist()), bias=tuple(bias.tolist()))
+    scaled = apply_calibration(cases, calibration)
     return replace(
-        found,
+        calibration,
         sets=fit_sets(
             scaled,
             score=config.sets,
@@ -50,51 +51,52 @@ def fit_calibration(predictions: Predictions, config: CalibrationConfig) -> Cali
         abstention=fit_abstention(
             scaled, target_risk=config.target_risk, confidence=config.confidence
         ),
-        ood_threshold=fit_threshold(predictions, share=config.ood_rate),
+        ood_threshold=fit_threshold(predictions, ood_rate=config.ood_rate),
     )
 
 
 def apply_calibration(predictions: Predictions, calibration: Calibration) -> Predictions:
-    """The table as the calibrated bundle answers it, from that of the uncalibrated one."""
+    """Convert predictions of the uncalibrated bundle to those of the calibrated one."""
     logs = np.log(np.maximum(predictions.probabilities, np.finfo(np.float64).tiny))
     probabilities = calibrated(logs, calibration)
     scores = predictions.ood_score
-    known = np.full(len(predictions), np.nan) if scores is None else scores
-    said = decide(probabilities, known, calibration)
+    filled = np.full(len(predictions), np.nan) if scores is None else scores
+    decisions = decide(probabilities, filled, calibration)
     if scores is None:
-        said |= {"ood_score": None, "out_of_distribution": None}
-    return replace(predictions, probabilities=probabilities, **said)
+        decisions |= {"ood_score": None, "out_of_distribution": None}
+    return replace(predictions, probabilities=probabilities, **decisions)
 
 
-def shortcomings(calibration: Calibration, classes: tuple[str, ...]) -> list[str]:
-    """What too few or too difficult validation cases left undone, in sentences."""
+def calibration_warnings(calibration: Calibration, classes: tuple[str, ...]) -> list[str]:
+    """Sentences on what could not be fitted: too few or too difficult validation cases."""
     if calibration.cases is None:
         return []
-    found = []
+    warnings = []
     patients = f"{calibration.patients} labelled validation patients"
     if sets := calibration.sets:
-        endless = [
-            name for name, limit in zip(classes, sets.quantiles, strict=True) if limit is None
+        unbounded = [
+            name for name, quantile in zip(classes, sets.quantiles, strict=True) if quantile is None
         ]
         needed = math.ceil(sets.coverage / (1 - sets.coverage) - 1e-9)
-        if len(endless) == len(classes):
-            found.append(
-                f"Every prediction set holds all classes: {sets.coverage:.0%} coverage needs "
+        if len(unbounded) == len(classes):
+            warnings.append(
+                f"Every prediction set contains all classes: {sets.coverage:.0%} coverage needs "
                 f"{needed} validation patients{' of each class' if sets.by_class else ''}, and "
                 f"there are {patients}."
             )
-        elif endless:
-            found.append(
-                f"Every prediction set holds {', '.join(endless)}: {sets.coverage:.0%} coverage "
-                f"of each class needs {needed} validation patients who have it."
+        elif unbounded:
+            warnings.append(
+                f"Every prediction set contains {', '.join(unbounded)}: {sets.coverage:.0%} "
+                f"coverage of each class needs {needed} validation patients of the class."
             )
     if calibration.abstention is None:
-        found.append(
-            f"No answer is held back: {patients} cannot guarantee the asked risk at any confidence."
+        warnings.append(
+            f"The network never abstains: with {patients} the target risk cannot be guaranteed at "
+            "any confidence."
         )
     if calibration.ood_threshold is None:
-        found.append(
-            "No case is called unlike the training cases: too few validation patients to say "
-            "what is ordinary."
+        warnings.append(
+            "There are no out-of-distribution warnings: too few validation patients, or the same "
+            "score for all of them."
         )
-    return found
+    return warnings
