@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.stats import binom, permutation_test, ttest_1samp
+from scipy.stats import t as student
 
 from agfnet.metrics.paired import (
     CASEWISE,
@@ -86,6 +87,18 @@ def test_one_seed_leaves_the_patients():
     assert (found.low, found.high) == pytest.approx((0.002, 0.198), abs=0.005)
 
 
+def test_shared_patients_add_the_covariance_of_the_seeds():
+    # Obuchowski and Rockette by hand: seeds vary by 0.02 / 2, their draws share a variance of 0.03
+    drawn = np.sqrt(0.03) * np.array([1.0, -1.0, 1.0, -1.0]) * np.sqrt(3 / 4)
+    found = over_seeds(np.array([0.0, 0.2]), np.stack([drawn, drawn], axis=1))
+    variance, freedom = 0.01 + 0.03, (0.01 + 0.03) ** 2 / 0.01**2
+    half = student.ppf(0.975, freedom) * np.sqrt(variance)
+    assert (found.low, found.high) == pytest.approx((0.1 - half, 0.1 + half))
+    assert found.p == pytest.approx(2 * student.sf(0.1 / np.sqrt(variance), freedom))
+    apart = over_seeds(np.array([0.0, 0.2]), np.stack([drawn, -drawn], axis=1))
+    assert apart.high - apart.low == pytest.approx(2 * student.ppf(0.975, 1) * 0.1)  # not below 0
+
+
 def test_seeds_without_any_variance():
     assert over_seeds(np.zeros(3), np.zeros((10, 3))).p == 1
     assert np.isnan(over_seeds(np.ones(3), np.zeros((10, 3))).p)
@@ -116,6 +129,11 @@ def test_permutation_is_that_of_scipy_over_patients():
         vectorized=True,
     )
     assert permutation_p(difference, owner) == pytest.approx(exact.pvalue, abs=0.02)
+
+
+def test_the_p_of_permutations_is_never_0():
+    # of 2**40 exchanges only two are as extreme, which 99 random ones do not meet
+    assert permutation_p(np.ones(40), np.arange(40), permutations=99) == pytest.approx(1 / 100)
 
 
 def test_permutation_of_no_difference():
