@@ -19,7 +19,7 @@ PHOTO, SCAN, FUSED, FRL = "#fde3cf", "#d3e6f8", "#e4e0f5", "#e3f1df"
 
 
 def box(axes: Axes, at: tuple[float, float], size: tuple[float, float], text: str, **style) -> None:
-    """A rounded box around its centre `at`."""
+    """Draw a rounded box with its centre at `at`."""
     (x, y), (width, height) = at, size
     style = {"facecolor": "white", "edgecolor": INK, "linewidth": 1.0, **style}
     axes.add_patch(
@@ -35,29 +35,29 @@ def box(axes: Axes, at: tuple[float, float], size: tuple[float, float], text: st
 
 
 def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], **style) -> None:
-    """An arrow from `start` to `end`."""
+    """Draw an arrow from `start` to `end`."""
     style = {"color": INK, "linewidth": 1.0, "arrowstyle": "-|>", "mutation_scale": 9, **style}
     axes.add_patch(FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, **style))
 
 
 def note(axes: Axes, at: tuple[float, float], text: str, **style) -> None:
-    """A small remark."""
+    """Write a small note."""
     style = {"color": QUIET, "fontsize": 7, "ha": "center", "va": "center", **style}
     axes.text(*at, text, **style)
 
 
-def view(axes: Axes, y: float, name: str, colour: str) -> None:
-    """One modality from its image to its related tokens."""
+def modality(axes: Axes, y: float, name: str, colour: str) -> None:
+    """Draw one modality from its image to its tokens after local learning."""
     box(axes, (0.75, y), (1.3, 0.9), name, facecolor=colour)
     box(axes, (2.6, y), (1.5, 0.9), "backbone\nstrides 8, 16, 32", facecolor=colour)
     box(axes, (4.65, y), (1.7, 0.9), "tokens (N, d)\nguide (N) in (0, 1)", facecolor=colour)
-    box(axes, (9.15, y), (1.9, 0.9), "attend to own and\nother contexts, FFN", facecolor=colour)
+    box(axes, (9.15, y), (1.9, 0.9), "attend to this and\nother contexts, FFN", facecolor=colour)
     for x0, x1 in ((1.4, 1.85), (3.35, 3.8), (5.5, 8.2)):
         arrow(axes, (x0, y), (x1, y))
 
 
 def main() -> None:
-    """Draw it."""
+    """Draw and save the figure."""
     mpl.rcParams.update(
         {
             "font.size": 9,
@@ -81,8 +81,8 @@ def main() -> None:
     )  # fmt: skip
     note(axes, (11.85, 6.7), "AGL: global learning", color=INK, fontsize=9)
 
-    view(axes, 5.8, "clinical\nphotograph", PHOTO)
-    view(axes, 3.65, "skin\nultrasound", SCAN)
+    modality(axes, 5.8, "clinical\nphotograph", PHOTO)
+    modality(axes, 3.65, "skin\nultrasound", SCAN)
     for y, colour in ((5.8, PHOTO), (3.65, SCAN)):
         inner = 5.15 if y > 5 else 4.3
         box(axes, (6.85, inner), (1.7, 0.55), "context, S·g² tokens", facecolor=colour)
@@ -93,9 +93,9 @@ def main() -> None:
     note(axes, (6.85, 4.72), "guide-weighted averages, g x g cells")
 
     for y, name, colour in (
-        (5.8, "query", PHOTO),
-        (4.72, "fused query", FUSED),
-        (3.65, "query", SCAN),
+        (5.8, "view query", PHOTO),
+        (4.72, "fusion query", FUSED),
+        (3.65, "view query", SCAN),
     ):
         box(axes, (11.85, y), (1.5, 0.62), name, facecolor=colour)
         box(axes, (14.0, y), (1.2, 0.62), "diagnosis" if colour == FUSED else "auxiliary\nhead",
@@ -114,10 +114,10 @@ def main() -> None:
     note(axes, (0.25, 2.02), "FRL: feature reconstruction learning, in training only",
          color=INK, fontsize=9, ha="left")  # fmt: skip
     steps = [
-        (1.6, "evidence of the\ntrue class:\ngradient x token"),
-        (4.5, "hide cells where it is\nstrong, at all scales,\nor a whole view"),
-        (7.4, "decoder rebuilds the\nhidden tokens from the\ncontexts of all views"),
-        (10.3, "ALL, AGL, heads\nonce more\n(same weights)"),
+        (1.6, "attribution of the\ntrue class:\ngradient x token"),
+        (4.5, "mask cells where it is\nstrong, at all scales,\nor a whole modality"),
+        (7.4, "decoder reconstructs the\nmasked tokens from the\ncontexts of all modalities"),
+        (10.3, "AGL and heads\nonce more\n(same weights)"),
     ]
     for x, text in steps:
         box(axes, (x, 0.75), (2.3, 1.25), text)
@@ -135,7 +135,7 @@ def main() -> None:
     losses = [
         (1.35, "cosine distance to the\noriginal tokens"),
         (0.7, "cross-entropy"),
-        (0.15, "agreement with the\nfirst diagnosis (KL)"),
+        (0.15, "consistency with the\nfirst prediction (KL)"),
     ]
     for y, text in losses:
         note(axes, (13.15, y), text, color=INK, fontsize=8)

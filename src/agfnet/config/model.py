@@ -86,7 +86,7 @@ class ModelConfig:
     """The network."""
 
     method: Method = "agfnet"
-    """How the views are fused; docs/peers.md has the papers.
+    """How the views are fused; docs/baselines.md has the papers.
     `agfnet`: attention-guided local and global learning.
     `concatenation`: pooled features side by side (with one modality: the single-modality baseline).
     `late_fusion`: mean of the views' logits.

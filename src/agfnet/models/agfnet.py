@@ -29,8 +29,8 @@ class AGFNet(Network):
         backbones: one per modality, or one that all of them share.
         tokenizers: one per modality; feature maps to tokens and guides.
         local_learning: ALL, attention of the tokens to local contexts.
-        global_learning: AGL, one query per modality and one fused query.
-        heads: classification heads of the M queries and, last, of the fused query.
+        global_learning: AGL, one view query per modality and one fusion query.
+        heads: classification heads of the M view queries and, last, of the fusion query.
         decoder: reconstructs the tokens of a missing modality from the others; without it they are
             the learned token of an absent modality, updated by local learning.
     """
@@ -118,7 +118,7 @@ class AGFNet(Network):
                     )
 
     def global_attention(self, calls: Calls) -> Iterator[AttentionMap]:
-        """Attention of the query of each modality, and of the fused query, to the tokens."""
+        """Attention of the view queries and the fusion query to the tokens."""
         shapes = self.token_shapes(calls)
         grids = grids_of(range(len(shapes)), shapes)
         for layer in cast(Iterable[GlobalLayer], self.global_learning.layers):

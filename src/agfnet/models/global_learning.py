@@ -1,4 +1,4 @@
-"""AGL, attention-guided global learning: one query per modality and one fused query.
+"""AGL, attention-guided global learning: one view query per modality and one fusion query.
 
 Paper: Xiao et al., 2025, doi 10.1109/TMI.2024.3450682 (abstract): AGL "fuses global information to
 further enhance the feature representation". Our reading: query tokens that start from each
@@ -41,7 +41,7 @@ class GlobalLayer(nn.Module):
 
 
 class GlobalLearning(nn.Module):
-    """One query per modality, which attends to its tokens, and a fused query, to all tokens.
+    """View queries, which attend to the tokens of one modality, and a fusion query, to all tokens.
 
     The guide weighs the tokens. Without layers the queries keep their starting values: the mean of
     each modality's coarsest tokens, and the mean of these means.
@@ -65,7 +65,7 @@ class GlobalLearning(nn.Module):
         )
 
     def forward(self, features: Features) -> Tensor:
-        """Tokens per modality (B, N, d) to queries (B, M+1, d), the fused one last."""
+        """Tokens per modality (B, N, d) to queries (B, M+1, d), the fusion query last."""
         tokens = [norm(token) for norm, token in zip(self.norms, features.tokens, strict=True)]
         coarsest = [shape[-1][0] * shape[-1][1] for shape in features.shapes]
         means = [token[:, -n:].mean(dim=1) for token, n in zip(tokens, coarsest, strict=True)]
