@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image
 
 from agfnet.cli import COMMANDS, main
 from agfnet.data.table import read_cases
+from agfnet.terminal import warn
 
 VIEWS = ("clinical", "ultrasound")
 
@@ -317,3 +320,60 @@ def test_a_failed_start_does_not_take_the_name(cohort: Path, tmp_path: Path) -> 
     arguments = ["train", "--data.cases", str(cohort), "--runs", str(tmp_path), "--name", "first"]
     assert main([*arguments, "--model.backbone.weights", "weights.pth"]) == 2
     assert not (tmp_path / "first").exists()
+
+
+def test_help_shows_ranges_and_hyphens(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exits(["train", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--reconstruction.mask-ratio" in text
+    assert "Range: 16 to 4096. (type: int, default: 224)" in text
+
+
+@pytest.mark.parametrize("option", ["--print_config", "--print-config"])
+def test_printed_settings_are_a_settings_file(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "settings.yaml"
+    assert exits(["train", "--data.cases", "x.csv", "--data.labels", "[yes, '1']", option]) == 0
+    printed = capsys.readouterr().out
+    assert "modality_type: ultrasound" in printed
+    file.write_text(printed, encoding="utf-16")
+    assert exits(["train", "--config", str(file), option]) == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_settings_files_are_refused_with_file_and_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("optim: {epochs: 3}\nname: x\noptim: {epochs: 4}\n")
+    assert main(["train", "--data.cases", "x.csv", "--config", str(file)]) == 2
+    assert f"{file}:3:1: cannot be read as YAML: 'optim' occurs twice" in capsys.readouterr().err
+
+
+def test_former_names_warn_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    warn.cache_clear()
+    file = tmp_path / "settings.yaml"
+    file.write_text("optim: {clip: 2}\n")
+    arguments = ["train", "--data.cases", "x.csv", "--config", str(file), "--optim.clip", "3"]
+    assert exits([*arguments, "--print-config"]) == 0
+    out, err = capsys.readouterr()
+    assert "gradient_clip_norm: 3.0" in out
+    assert err.count("optim.clip is now optim.gradient_clip_norm") == 1
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "split", "phantom", "explain"])
+def test_a_negative_seed_is_refused(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    start = {"train": ["--data.cases", "x"], "split": ["x", "y"], "phantom": ["x"]}
+    rest = start.get(command, ["x"])
+    more = ["--cases", "x"] if command == "explain" else []
+    assert main([command, *rest, *more, "--seed", "-1"]) == 2
+    assert "seed: -1 is out of range; expected 0 to 4294967295" in capsys.readouterr().err
+
+
+def test_a_terminal_without_unicode_gets_replacements(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stderr", io.TextIOWrapper(raw, encoding="ascii"))
+    assert main(["evaluate", "läsion"]) == 1
+    sys.stderr.flush()
+    assert b"l?sion" in raw.getvalue()

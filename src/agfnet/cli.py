@@ -6,10 +6,12 @@ Exit codes: 0 done, 1 the data or the model has problems (listed), 2 wrong use.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from agfnet.config import (
     StudyConfig,
     TrainConfig,
     default_modalities,
+    range_of,
 )
 from agfnet.config.renamed import update, update_arguments
 from agfnet.config.settings_file import read_yaml
@@ -335,13 +338,20 @@ COMMANDS = {
 
 
 class Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
-    """Leaves the lines of the description as they are."""
+    """Keeps the lines of the description, and writes options with hyphens."""
+
+    def format_help(self) -> str:
+        """Return the help text; options may be typed with underscores as well."""
+        text: str = super().format_help()
+        return re.sub(r"--\w[\w.]*", lambda option: option[0].replace("_", "-"), text)
 
 
-def build_parser(chosen: Sequence[str] = tuple(COMMANDS)) -> ArgumentParser:
-    """The parser; every text in its help comes from `agfnet.config`.
+def build_parser(names: Sequence[str] = tuple(COMMANDS)) -> ArgumentParser:
+    """Build the parser, with the help texts of `agfnet.config`.
 
-    Only the chosen commands have their settings: to make those of all takes longer than to predict.
+    Args:
+        names: Commands that get their settings. To build those of all commands takes longer than a
+            prediction.
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = ArgumentParser(
@@ -351,66 +361,80 @@ def build_parser(chosen: Sequence[str] = tuple(COMMANDS)) -> ArgumentParser:
     commands = parser.add_subcommands(dest="command", required=True)
     for name, command in COMMANDS.items():
         summary = (command.settings.__doc__ or "").strip().splitlines()[0]
-        sub = ArgumentParser(description=f"{summary} {NOTICE}", allow_abbrev=False)
+        positional = [
+            field.name.upper()
+            for field in fields(command.settings)
+            if field.default is field.default_factory is MISSING
+            and not field.type.endswith("Config")
+        ]
+        sub = ArgumentParser(
+            usage=" ".join(["agfnet", name, *positional, "[--OPTION VALUE ...]"]),
+            description=f"{summary} {NOTICE}",
+            formatter_class=Formatter,
+            allow_abbrev=False,
+        )
         commands.add_subcommand(name, sub, help=summary)
-        if name not in chosen:
-            continue
-        sub.add_argument("--config", action="config", help="YAML file with settings.")
-        sub.add_argument("--debug", type=bool, default=False, help="Show an error's traceback.")
-        sub.add_class_arguments(command.settings, as_positional=True)
-        for action in sub._actions:
-            if getattr(action, "_typehint", None) is bool:
-                action.nargs, action.const = "?", True  # `--resume` means `--resume true`
+        if name in names:
+            add_settings(sub, command.settings)
     return parser
 
 
+def add_settings(parser: ArgumentParser, kind: type) -> None:
+    """Add the settings of a command to its parser."""
+    parser.add_argument("--config", action="config", help="YAML file with settings.")
+    parser.add_argument("--debug", type=bool, default=False, help="Show the traceback of an error.")
+    parser.add_class_arguments(kind, as_positional=True)
+    for action in parser._actions:
+        if getattr(action, "_typehint", None) is bool:
+            action.nargs, action.const = "?", True  # `--resume` means `--resume true`
+        if (allowed := range_of(kind, action.dest)) is not None:
+            action.help = f"{action.help} Range: {allowed}."
+        if isinstance(action.default, dict):  # plain values, as `--print-config` needs them
+            action.default = json.loads(json.dumps(action.default, default=asdict))
+
+
 def current_arguments(arguments: Sequence[str]) -> list[str]:
-    """Arguments with present names of settings, and `--config FILE` replaced by its content."""
-    command = next((COMMANDS[name] for name in arguments[:1] if name in COMMANDS), None)
+    """Return arguments with present names of settings, and `--config FILE` as its content."""
+    command = COMMANDS.get(arguments[0]) if arguments else None
     if command is None:
         return list(arguments)
     result = []
     for argument in update_arguments(arguments, command.settings, warn):
         if argument.startswith("--config="):
             values = read_yaml(Path(argument.removeprefix("--config=")))
-            argument = f"--config={json.dumps(update(values, command.settings, warn=warn))}"
+            values = update(values, command.settings, warn=warn)
+            argument = f"--config={json.dumps(values, default=str)}"
         result.append(argument)
     return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
+    """Run a command; return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    parser = build_parser(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # for terminals that are not UTF-8
+    name, debug = next(iter(arguments), ""), False
     try:
+        parser = build_parser(arguments)
         parsed = parser.parse_args(current_arguments(arguments))
-    except ConfigError as error:
-        say(f"agfnet: {error}", error=True)
-        return 2
-    name: str = parsed.command
-    debug: bool = parsed[name].debug
-    command = COMMANDS[name]
-    try:
+        name, debug = parsed.command, parsed[parsed.command].debug
+        command = COMMANDS[name]
         values = vars(parser.instantiate(parsed)[name])
-        fields = {k: v for k, v in values.items() if k not in ("config", "debug")}
-        command.action(command.settings(**fields))
-    except AgfnetError as error:
-        if debug:
+        settings = {k: v for k, v in values.items() if k not in ("config", "debug")}
+        command.action(command.settings(**settings))
+    except (AgfnetError, ModuleNotFoundError, OSError, KeyboardInterrupt) as error:
+        if debug and isinstance(error, Exception):
             raise
-        say(f"agfnet {name}: {error}", error=True)
+        say(f"agfnet {name}: {message(error)}", error=True)
         return 2 if isinstance(error, ConfigError) else 1
-    except ModuleNotFoundError as error:
-        if debug:
-            raise
-        mend = "pip install agfnet brings all that it needs"
-        say(f"agfnet {name}: needs the package {error.name}; {mend}", error=True)
-        return 1
-    except OSError as error:
-        if debug:
-            raise
-        say(f"agfnet {name}: {error.filename or 'file'}: {error.strerror}", error=True)
-        return 1
-    except KeyboardInterrupt:
-        say(f"agfnet {name}: stopped", error=True)
-        return 1
     return 0
+
+
+def message(error: BaseException) -> str:
+    """Return an error in one line, with the solution where it is known."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"the package {error.name} is missing; run `pip install agfnet`, which installs it"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'file'}: {error.strerror or error}"
+    return "stopped" if isinstance(error, KeyboardInterrupt) else str(error)

@@ -1,12 +1,11 @@
-"""Every setting of every command, documented once: `--help` and the reference come from here.
+"""Settings of all commands, documented once: `--help` and the checks of ranges come from here.
 
-Frozen dataclasses, no torch. A class per command, and a class per group of settings that
-commands share. A field without a default is a positional argument of its command.
+Frozen dataclasses without torch: one class per command, and one per group of settings that commands
+share. A field without a default is a positional argument of its command.
 """
 
 from __future__ import annotations
 
-from agfnet.config.checks import check, shard_of
 from agfnet.config.data import (
     HOLDOUT,
     CheckConfig,
@@ -31,6 +30,7 @@ from agfnet.config.inference import (
 )
 from agfnet.config.model import BackboneConfig, FusionConfig, Method, ModelConfig
 from agfnet.config.phantom import DemoConfig, PhantomConfig
+from agfnet.config.ranges import Range, Settings, parse_shard, range_of
 from agfnet.config.study import RangeConfig, SearchConfig, StudyConfig, StudyFile
 from agfnet.config.training import (
     CalibrationConfig,
@@ -67,18 +67,20 @@ __all__ = [
     "OptimConfig",
     "PhantomConfig",
     "PredictConfig",
+    "Range",
     "RangeConfig",
     "ReconstructionConfig",
     "Resize",
     "SearchConfig",
     "ServeConfig",
     "SetScore",
+    "Settings",
     "SkinSurface",
     "SplitConfig",
     "StudyConfig",
     "StudyFile",
     "TrainConfig",
-    "check",
     "default_modalities",
-    "shard_of",
+    "parse_shard",
+    "range_of",
 ]

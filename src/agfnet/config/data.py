@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from agfnet.config.checks import check
+from agfnet.config.ranges import Fraction, Range, Seed, Settings, Workers
 from agfnet.errors import ConfigError
 
 Resize = Literal["crop", "pad", "stretch"]
@@ -13,46 +13,46 @@ ModalityType = Literal["photo", "ultrasound"]
 Frames = Literal["random", "first", "middle"]
 SkinSurface = Literal["keep", "shift", "flatten"]
 HOLDOUT = (0.7, 0.1, 0.2)
-"""Shares of train, val and test, unless the user says otherwise."""
+"""Default fractions of train, val and test."""
 
 
 @dataclass(frozen=True)
-class ModalityConfig:
-    """How the images of one modality are prepared and varied."""
+class ModalityConfig(Settings):
+    """Preparation and augmentation of the images of one modality."""
 
     modality_type: ModalityType = "photo"
-    """What the image is, which decides how training may vary it. `photo` (also dermoscopy): flips,
-    rotations, colour. `ultrasound`: depth points down and there is no colour, so left-right
-    flips, small shifts, gain and contrast only."""
+    """Type of the images, which determines the augmentation. `photo` (also dermoscopy): flips,
+    rotations, colour. `ultrasound`: left-right flips, small shifts, gain and contrast only, because
+    depth points down and there is no colour."""
     resize: Resize = "crop"
-    """How an image is made square: `crop` keeps the centre, `pad` keeps all of it with black
-    borders, `stretch` keeps all of it and gives up the aspect ratio."""
+    """How an image becomes square. `crop` keeps the centre, `pad` adds black borders, `stretch`
+    changes the aspect ratio."""
     frames: Frames = "random"
-    """Which frame of a lesion training takes, of all frames of all its files: `random` draws one in
-    every epoch, `first` and `middle` are always the same one, in validation as well (which
-    otherwise takes the first). Prediction uses all."""
+    """Frame that training takes of a lesion with several frames or files. `random` draws one in
+    every epoch (validation takes the first). `first` and `middle` always take the same one, in
+    validation as well. Prediction combines all frames."""
     region: bool = True
-    """Crop DICOM to the region of 2D tissue that the file states, without the texts around it."""
+    """Crop DICOM images to the region of 2D tissue that the file states, without the text around
+    it."""
     crop_field_of_view: bool = False
-    """Ultrasound: find the sector or rectangle of the image on the screen, crop to it and blacken
-    what lies outside (texts, logos, scales). For files that state no region."""
+    """Ultrasound: detect the field of view (a sector or a rectangle), crop to it, and blacken text,
+    logos and scales outside of it. For files that do not state a region."""
     remove_annotations: bool = False
     """Ultrasound: fill callipers, dotted lines and burnt-in text, coloured or white, with the
-    speckle beside them. Leave it off for colour Doppler with vessels as thin as the marks."""
-    pixel_spacing: float | None = None
-    """Ultrasound: bring every image to this scale. The network then sees `size` x `pixel_spacing`
-    millimetres, of the upper edge and the middle of the image, and `resize` is not used. An image
-    without a scale is an error: DICOM states it, PNG and JPEG do not."""
+    surrounding speckle. Leave it off for colour Doppler with vessels as thin as such lines."""
+    pixel_spacing: Annotated[float, Range(0.001, 10)] | None = None
+    """Ultrasound: resample every image to this pixel spacing, in millimetres. The network then sees
+    `size` x `pixel_spacing` millimetres from the upper edge and the middle of the image, and
+    `resize` is ignored. Needs DICOM files that state their pixel spacing; PNG and JPEG do not."""
     skin_surface: SkinSurface = "keep"
-    """Ultrasound: position of the skin surface (the entry echo). `keep` leaves it where it is,
-    `shift` moves the image up or down until the surface is at `skin_surface_depth` on average,
-    `flatten` moves every column by itself. An image without a clear surface stays as it is."""
-    skin_surface_depth: float = 0.1
-    """Depth of the skin line in the square image, as a share of its side."""
+    """Ultrasound: alignment of the skin surface (the entry echo). `keep` does not align, `shift`
+    moves the image up or down until the mean depth of the surface is `skin_surface_depth`,
+    `flatten` moves every column separately. An image without a clear surface is not changed."""
+    skin_surface_depth: Annotated[float, Range(0, 0.9)] = 0.1
+    """Depth of the aligned skin surface, as a fraction of the image height."""
 
     def __post_init__(self) -> None:
-        check(self, 0.001, 10, "pixel_spacing")
-        check(self, 0, 0.9, "skin_surface_depth")
+        super().__post_init__()
         if self.modality_type == "photo":
             for name, off in _ULTRASOUND_ONLY.items():
                 if getattr(self, name) != off:
@@ -79,146 +79,146 @@ def default_modalities() -> dict[str, ModalityConfig]:
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """Which cases, which of their columns, and how images are prepared."""
+class DataConfig(Settings):
+    """Cases, classes, and the preparation of images."""
 
     cases: str
-    """The cases table (CSV), with a `split` column of train, val and test (see `agfnet split`)."""
-    fold: int | None = None
-    """Test on this fold of the column `fold` (see `agfnet split --folds`); an eighth of the other
-    cases validates, the rest trains. The column `split` decides if unset."""
+    """Cases table (CSV) with a `split` column of train, val and test (see `agfnet split`)."""
+    fold: Annotated[int, Range(0, 1e6)] | None = None
+    """Test on this fold of the column `fold` (see `agfnet split --folds`). An eighth of the other
+    cases is used for validation and the rest for training. If unset, the column `split` decides."""
     modalities: dict[str, ModalityConfig] = field(default_factory=default_modalities)
-    """Image columns to use, in order. One column makes a single-modality network."""
+    """Image columns in order, each with its preparation. A single column trains a single-modality
+    network."""
     labels: list[str] | dict[str, list[str]] | None = None
-    """Which labels to keep, in class order: a list keeps a subset, a mapping from new name to old
-    names merges several into one. All labels of the training split in alphabetical order if unset.
-    Cases with other labels are left out, and counted."""
-    train_fraction: float | None = None
-    """Train on this share of the training patients only, of every label alike: for learning curves.
-    With the same seed, a smaller share is part of a larger one. All if unset."""
-    size: int = 224
-    """Side of the square image that the network sees, in pixels."""
+    """Classes in order. A list keeps these labels, a mapping from class to labels merges labels.
+    Cases with other labels are left out and counted. If unset, all labels of the training split in
+    alphabetical order."""
+    train_fraction: Annotated[float, Range(1e-6, 1)] | None = None
+    """Train on this fraction of the training patients of each label, for learning curves. With the
+    same seed, a smaller fraction is a subset of a larger one. All patients if unset."""
+    size: Annotated[int, Range(16, 4096)] = 224
+    """Side of the square input image, in pixels."""
     augment: bool = True
-    """Vary the training images, each modality by the rules of its kind."""
+    """Augment the training images according to their modality type."""
     cache: str | None = None
-    """Folder that keeps prepared images, so that a file is decoded once and not in every epoch of
-    every run; `agfnet-cache` beside the table if unset. It may be deleted between runs."""
-    cache_mb: int = 4096
-    """Most megabytes of that folder; 0 keeps nothing and decodes every file every time."""
-    workers: int = 0
-    """Processes that prepare images beside training; 0 prepares them in the training process."""
-
-    def __post_init__(self) -> None:
-        check(self, 16, 4096, "size")
-        check(self, 0, 1e6, "cache_mb", "workers", "fold")
-        check(self, 1e-6, 1, "train_fraction")
+    """Folder for prepared images, so that each file is decoded once instead of in every epoch. It
+    may be deleted between runs. If unset, `agfnet-cache` in the folder of the table."""
+    cache_mb: Annotated[int, Range(0, 1e6)] = 4096
+    """Maximum size of the cache, in MB; 0 disables it."""
+    workers: Workers = 0
+    """Processes that prepare images; 0 prepares them in the training process."""
 
 
 @dataclass(frozen=True)
-class SplitConfig:
-    """Draw train, val and test, or folds: whole patients, labels in proportion, in a new table."""
+class SplitConfig(Settings):
+    """Split cases by patient into train, val and test, or into folds, in a new table.
+
+    Labels are distributed in proportion.
+    """
 
     cases: str
     """Cases table without a split."""
     out: str
-    """Table to write, with a column `split` or `fold`."""
+    """Table to write, with an additional column `split` or `fold`."""
     modalities: list[str] | None = None
-    """Image columns; those whose first path is a file, if unset."""
-    fractions: tuple[float, float, float] = HOLDOUT
-    """Shares of train, val and test."""
-    folds: int | None = None
-    """Draw so many folds instead: a column `fold`, 0 to folds - 1, for `train --data.fold`."""
+    """Image columns. If unset, the columns whose first entry is a file."""
+    fractions: tuple[Fraction, Fraction, Fraction] = HOLDOUT
+    """Fractions of train, val and test; they sum to 1."""
+    folds: Annotated[int, Range(2, 1000)] | None = None
+    """Draw this number of folds instead: a column `fold` with 0 to folds - 1, for
+    `train --data.fold`."""
     centre: str | None = None
-    """Make each value of this column a fold instead: leave one centre out."""
-    fold: int | None = None
-    """Write the split that tests on this fold, as `train --data.fold` has it; without `folds` or
-    `centre`, of the folds that the table has already."""
+    """Make each value of this column a fold instead (leave one centre out)."""
+    fold: Annotated[int, Range(0, 1e6)] | None = None
+    """Write the split that tests on this fold, as `train --data.fold` does. Without `folds` and
+    `centre`, the folds of the table are used."""
     test_centre: str | None = None
     """Write the split that tests on this centre; needs `centre`."""
-    seed: int = 0
-    """Another seed draws another split."""
+    seed: Seed = 0
+    """Random seed of the split."""
 
     def __post_init__(self) -> None:
-        check(self, 2, 1000, "folds")
-        check(self, 0, 1e6, "fold")
+        super().__post_init__()
         if self.folds is not None and self.centre is not None:
-            raise ConfigError("folds and centre: give one of them; each decides what a fold is")
+            raise ConfigError("folds and centre: both determine the folds; set one of them")
         if self.test_centre is not None and (self.centre is None or self.fold is not None):
-            raise ConfigError("test_centre: goes with centre, and without fold")
+            raise ConfigError("test_centre: needs centre, and cannot be combined with fold")
         folds = (self.folds, self.centre, self.fold) != (None, None, None)
         if folds and self.fractions != HOLDOUT:
             raise ConfigError("fractions: only for train, val and test; leave it out with folds")
 
 
 @dataclass(frozen=True)
-class CheckConfig:
-    """Look for what ruins a study: leaks, duplicates, damage, burnt-in hints, identities."""
+class CheckConfig(Settings):
+    """Check a table for leaks, duplicates, damaged images, shortcuts and identities."""
 
     cases: str
-    """Cases table, with a split or without."""
+    """Cases table, with or without a split."""
     modalities: dict[str, ModalityConfig] | None = None
-    """Image columns with their kind, as `data.modalities` in training. If unset: clinical,
-    ultrasound and every column whose first path is a file, of the kind that its name suggests."""
+    """Image columns with their types, as `data.modalities` in training. If unset: clinical,
+    ultrasound, and every column whose first entry is a file, with the type that its name
+    suggests."""
     images: bool = True
-    """Read every image; otherwise check only the table, and that its files are there."""
-    min_patients: int = 3
-    """Report labels of fewer patients than this: train, val and test need one each."""
-    shortcut_threshold: float = 0.3
-    """Report what predicts the label with a Cramér's V of this or more (0 not at all, 1
-    entirely)."""
+    """Read every image. If false, check only the table and that the files exist."""
+    min_patients: Annotated[int, Range(0, 1e6)] = 3
+    """Report labels with fewer patients than this; train, val and test need one each."""
+    shortcut_threshold: Fraction = 0.3
+    """Report attributes that predict the label with a Cramér's V of at least this value (0: no
+    association, 1: perfect association)."""
     strict: bool = False
-    """End with exit code 1 for warnings too, not for errors alone."""
+    """Exit with code 1 for warnings as well as for errors."""
     json: str | None = None
-    """Where all findings go, as JSON."""
-    workers: int | None = None
-    """Processes that read images; 0 reads them in this process. One per core if unset."""
-
-    def __post_init__(self) -> None:
-        check(self, 0, 1e6, "min_patients")
-        check(self, 0, 1, "shortcut_threshold")
-        check(self, 0, 1024, "workers")
+    """File for all findings, in JSON."""
+    workers: Workers | None = None
+    """Processes that read images; 0 reads them in this process. If unset, one per core."""
 
 
 @dataclass(frozen=True)
-class ImportConfig:
-    """Make a cases table from a public data set as it was downloaded, or from folders."""
+class ImportConfig(Settings):
+    """Create a cases table from a public data set or from folders of images."""
 
     dataset: Literal["milk10k", "derm7pt", "folder"]
-    """Which data set; `folder` for a tree of one's own: `label/lesion/clinical.jpg` and
-    `label/lesion/ultrasound.png`, or the same below `label/patient/lesion`."""
+    """Data set as it was downloaded, or `folder` for a tree of folders:
+    `label/lesion/clinical.jpg` and `label/lesion/ultrasound.png`, or the same under
+    `label/patient/lesion`."""
     source: str
-    """Folder of the data; its images stay there."""
+    """Folder of the data; the images stay there."""
     out: str
     """Folder for `cases.csv`."""
     modalities: list[str] | None = None
-    """For `folder`: what the names of files or sub-folders begin with; `clinical` and `ultrasound`
-    if unset."""
+    """For `folder`: prefixes of the names of files or subfolders. `clinical` and `ultrasound` if
+    unset."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.modalities is not None and self.dataset != "folder":
-            raise ConfigError(f"modalities: {self.dataset} has its own; leave the setting out")
+            raise ConfigError(
+                f"modalities: those of {self.dataset} are fixed; leave the setting out"
+            )
 
 
 @dataclass(frozen=True)
-class DeidentifyConfig:
+class DeidentifyConfig(Settings):
     """Copy images, or a cases table with its images, without names, ids, dates and places."""
 
     source: str
-    """Cases table, or a folder of images. Nothing in it is changed."""
+    """Cases table, or a folder of images. It is not changed."""
     out: str
     """Folder to write; it must not exist."""
     mapping: str | None = None
-    """File for old and new names (CSV), which undoes all of this: needed, outside `out`, and not
-    to be passed on. It must not exist."""
+    """File for the original and the new names (CSV), with which the names can be restored.
+    Required; keep it outside of `out` and do not pass it on. It must not exist."""
     key_file: str | None = None
-    """File with the secret key: the same key gives the same names. A new key is written beside
-    `mapping` if unset."""
+    """File with the secret key; the same key gives the same names. If unset, a new key is written
+    to the folder of `mapping`."""
     modalities: list[str] | None = None
-    """Image columns of the table; those whose first path is a file, if unset."""
+    """Image columns of the table. If unset, the columns whose first entry is a file."""
     keep: list[str] = field(default_factory=list)
-    """Further columns of the table to keep as they are, as in `[age, sex]`. Others are left out,
-    but for label, split, fold, images and masks."""
+    """Further columns of the table to keep unchanged, as in `[age, sex]`. Without it, only label,
+    split, fold, images and masks are kept."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.mapping is None:
-            raise ConfigError("mapping: give --mapping FILE, outside the folder to write")
+            raise ConfigError("mapping: set --mapping FILE, outside of the folder to write")

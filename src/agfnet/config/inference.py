@@ -1,158 +1,147 @@
-"""Settings of bundles and of what answers with them."""
+"""Settings of bundles: prediction, export, serving, sharing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from agfnet.config.checks import check, shard_of
+from agfnet.config.ranges import Fraction, Range, Settings, parse_shard
 from agfnet.errors import ConfigError
 
 Backend = Literal["auto", "torch", "onnx", "int8"]
+Seconds = Annotated[float, Range(0.1, 3600)]
+Megabytes = Annotated[int, Range(1, 1e6)]
 
 
 @dataclass(frozen=True)
-class PredictConfig:
-    """Diagnose one lesion, or every lesion of a table. Research use only."""
+class PredictConfig(Settings):
+    """Diagnose one lesion, or every lesion of a table."""
 
     model: str
-    """Bundle, or run folder that has one."""
+    """Bundle, or run folder that contains one."""
     images: dict[str, str] | None = None
     """One lesion: image file of each modality, as in `--images.clinical photo.jpg
-    --images.ultrasound scan.dcm`; several files of one modality are joined by `|`, and `scan.dcm#3`
+    --images.ultrasound scan.dcm`. Several files of one modality are joined by `|`, and `scan.dcm#3`
     is one frame of a file, counted from 0."""
     cases: str | None = None
-    """Many lesions: a cases table, labelled or not, of any length. The same command goes on where
-    an earlier one was stopped."""
+    """Several lesions: a cases table, labelled or not, of any length. To resume after an
+    interruption, run the same command again."""
     out: str = "predictions.csv"
-    """Where the predictions of a table go; beside it, `frames.csv` has those of each frame, and
-    `decisions.csv` what follows from them (`x_frames.csv` and `x_decisions.csv` beside `x.csv`)."""
+    """Predictions of a table. `frames.csv` (predictions of each frame) and `decisions.csv`
+    (prediction sets and referrals) are written to the same folder; for `x.csv` they are named
+    `x_frames.csv` and `x_decisions.csv`."""
     shard: str | None = None
-    """Answer the i-th of n shares of the table, as in `2/8`, into files with that in their names
-    (`predictions_2-of-8.csv`): for the tasks of a job array."""
+    """Predict the i-th of n shards of the table, as in `2/8`, into files with the shard in their
+    names (`predictions_2-of-8.csv`). For job arrays."""
     on_error: Literal["stop", "skip"] = "stop"
-    """At an image that cannot be read: `stop`, or `skip` its lesion, list it in `problems.csv` (or
-    `x_problems.csv`) and end with exit code 1."""
+    """What to do with an image that cannot be read. `stop` ends the command. `skip` leaves the
+    lesion out, lists it in `problems.csv` (or `x_problems.csv`), and exits with code 1."""
     picture: str | None = None
-    """Where a picture of the answer for one lesion goes (PNG, PDF or SVG)."""
+    """File for a figure of the diagnosis of one lesion (PNG, PDF or SVG)."""
     backend: Backend = "auto"
-    """What runs the network: `torch`, or a graph that `agfnet export` has made, `onnx` or `int8`.
-    `auto` is `onnx` where the bundle has it, and torch elsewhere."""
+    """Runtime of the network: `torch`, or a graph made by `agfnet export` (`onnx`, `int8`). `auto`
+    uses `onnx` if the bundle has it, and torch otherwise."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.images is None) == (self.cases is None):
-            raise ConfigError("give either --images.MODALITY FILE for one lesion, or --cases TABLE")
+            raise ConfigError("set either --images.MODALITY FILE for one lesion, or --cases TABLE")
         if self.cases is not None and self.picture is not None:
-            raise ConfigError("--picture goes with --images.MODALITY, not with --cases")
+            raise ConfigError("picture: needs --images.MODALITY, not --cases")
         if self.shard is not None:
-            shard_of(self.shard, "shard")
+            parse_shard(self.shard, "shard")
             if self.cases is None:
-                raise ConfigError("shard: goes with --cases TABLE")
+                raise ConfigError("shard: needs --cases TABLE")
 
 
 @dataclass(frozen=True)
-class ExportConfig:
-    """Add an ONNX graph to a run's bundle: predicts without torch, and faster on a CPU."""
+class ExportConfig(Settings):
+    """Add an ONNX graph to the bundle of a run, for prediction without torch, faster on a CPU."""
 
     run: str
     """Run folder."""
     cases: str | None = None
-    """Cases table with a train and a val split; the run's own table if unset."""
+    """Cases table with a train and a val split. The table of the run if unset."""
     standard: bool = False
-    """Use only operators of the ONNX standard, for other runtimes than ONNX Runtime, in which the
-    graph then is a little slower."""
+    """Use only operators of the ONNX standard, for runtimes other than ONNX Runtime. The graph is
+    then slightly slower in ONNX Runtime."""
     int8: bool = False
-    """Add an int8 copy as well, calibrated on training cases and measured on the val split."""
-    max_loss: float = 0.005
-    """Most balanced accuracy that int8 may cost (0.005 is half a point); it is not kept if it costs
-    more."""
-
-    def __post_init__(self) -> None:
-        check(self, 0, 1, "max_loss")
+    """Add an int8 copy as well, calibrated on training cases and evaluated on the val split."""
+    max_loss: Fraction = 0.005
+    """Maximum decrease of the balanced accuracy by int8 (0.005 is half a percentage point); the
+    int8 graph is discarded if it loses more."""
 
 
 @dataclass(frozen=True)
-class ServeConfig:
-    """Serve a bundle: a page for people and an API for programs."""
+class ServeConfig(Settings):
+    """Serve a bundle: a web page for clinicians and an API for programs."""
 
     bundle: str
-    """Bundle, or run folder that has one."""
+    """Bundle, or run folder that contains one."""
     host: str = "127.0.0.1"
-    """Address to listen on: this machine only unless set, as to `0.0.0.0` in a container."""
-    port: int = 8000
+    """Address to listen on. The default accepts connections from this machine only; in a container
+    set `0.0.0.0`."""
+    port: Annotated[int, Range(0, 65535)] = 8000
     """Port to listen on; 0 takes a free one."""
     hosts: list[str] = field(default_factory=lambda: ["localhost", "127.0.0.1", "[::1]"])
-    """Names under which the server may be asked for, without port; others are refused, so that no
-    foreign web page reaches it by a name of its own. `[*]` allows all."""
+    """Allowed values of the Host header, without port. Other requests are refused, so that no other
+    web page can reach the server under another name. `[*]` allows all."""
     token_file: str | None = None
-    """File with the token (16 characters or more) that a request must carry; what the environment
-    variable AGFNET_TOKEN holds if unset, and none is needed if that is not set either."""
+    """File with the token (16 characters or more) that every request must carry. If unset, the
+    environment variable AGFNET_TOKEN; without both, no token is needed."""
     backend: Backend = "auto"
-    """What runs the network, as in `predict`."""
+    """Runtime of the network, as in `predict`."""
     spool: str | None = None
-    """Folder for uploads while they are worked on; memory (/dev/shm) if unset and there is such,
-    else the folder for temporary files."""
-    workers: int | None = None
-    """Processes that read images and run the network, each at one lesion; one per core, up to
-    four, if unset."""
-    worker_mb: int = 4096
-    """Megabytes of memory that a worker may take, against files that unpack to more."""
-    queue: int | None = None
-    """Requests that may wait beside those at work; more are told to come back. As many as
-    workers if unset."""
-    wait_s: float = 10
-    """Longest wait for a worker, seconds."""
-    work_s: float = 60
-    """Longest work on a request, seconds; then its worker is ended and started anew."""
-    upload_s: float = 60
-    """Longest time that a request may take to arrive, seconds."""
-    shutdown_s: int = 60
-    """Seconds that requests in hand get to finish when the server is told to stop."""
-    request_mb: int = 64
-    """Megabytes of a request with one lesion."""
-    files: int = 32
-    """Image files of a lesion."""
-    megapixels: float = 50
-    """Size of an image, or of a frame, in millions of pixels."""
-    frames: int = 256
-    """Frames of a lesion, over all its files."""
-    batch_mb: int = 512
-    """Megabytes of a batch as it is sent."""
-    batch_upload_s: float = 600
-    """Longest time that a batch may take to arrive, seconds."""
-    batch_unpacked_mb: int = 2048
-    """Megabytes of its files."""
-    batch_files: int = 20000
-    """Files in its zip."""
-    batches: int = 4
-    """Batches that are kept at the same time."""
-    batch_keep_s: float = 3600
-    """Seconds that the tables of a finished batch are kept, in memory."""
-
-    def __post_init__(self) -> None:
-        check(self, 0, 65535, "port")
-        check(self, 1, 256, "workers")
-        check(self, 256, 1e6, "worker_mb")
-        check(self, 0, 1e4, "queue")
-        check(self, 0.1, 3600, "wait_s", "work_s", "upload_s", "batch_upload_s")
-        check(self, 0, 3600, "shutdown_s")
-        check(self, 1, 1e6, "request_mb", "batch_mb", "batch_unpacked_mb", "batch_files")
-        check(self, 1, 1e4, "files", "frames")
-        check(self, 0.01, 150, "megapixels")  # more is refused wherever an image is read
-        check(self, 0, 1e3, "batches")
-        check(self, 1, 1e6, "batch_keep_s")
+    """Folder for uploads during a request. If unset, memory (/dev/shm) if available, or the folder
+    for temporary files."""
+    workers: Annotated[int, Range(1, 256)] | None = None
+    """Processes that read images and run the network, each for one lesion at a time. If unset, one
+    per core, at most four."""
+    worker_mb: Annotated[int, Range(256, 1e6)] = 4096
+    """Maximum memory of a worker, in MB; protects against files that unpack to more."""
+    queue: Annotated[int, Range(0, 10_000)] | None = None
+    """Maximum number of waiting requests; further requests are refused with status 503. The number
+    of workers if unset."""
+    wait_s: Seconds = 10
+    """Maximum time that a request waits for a worker, in seconds."""
+    work_s: Seconds = 60
+    """Maximum time for a request, in seconds; its worker is then restarted."""
+    upload_s: Seconds = 60
+    """Maximum time for an upload, in seconds."""
+    shutdown_s: Annotated[int, Range(0, 3600)] = 60
+    """Time that running requests get to finish when the server stops, in seconds."""
+    request_mb: Megabytes = 64
+    """Maximum size of a request with one lesion, in MB."""
+    files: Annotated[int, Range(1, 10_000)] = 32
+    """Maximum number of image files of a lesion."""
+    megapixels: Annotated[float, Range(0.01, 150)] = 50
+    """Maximum size of an image or a frame, in millions of pixels."""
+    frames: Annotated[int, Range(1, 10_000)] = 256
+    """Maximum number of frames of a lesion, over all its files."""
+    batch_mb: Megabytes = 512
+    """Maximum size of a batch upload, in MB."""
+    batch_upload_s: Seconds = 600
+    """Maximum time for a batch upload, in seconds."""
+    batch_unpacked_mb: Megabytes = 2048
+    """Maximum size of the unpacked files of a batch, in MB."""
+    batch_files: Annotated[int, Range(1, 1e6)] = 20000
+    """Maximum number of files in the zip of a batch."""
+    batches: Annotated[int, Range(0, 1000)] = 4
+    """Maximum number of batches that are kept at the same time."""
+    batch_keep_s: Annotated[float, Range(1, 1e6)] = 3600
+    """Time for which the results of a finished batch are kept in memory, in seconds."""
 
 
 @dataclass(frozen=True)
-class BundleActionConfig:
-    """Show a bundle, verify its files, or move it to and from a model hub."""
+class BundleActionConfig(Settings):
+    """Show or verify a bundle, or exchange it with a model hub."""
 
     action: Literal["show", "verify", "push", "pull"]
-    """`show` what it holds; `verify` every file against its SHA-256; `push` it to a repository of a
-    model hub, or `pull` it from one (the only commands that use a network)."""
+    """`show` its content, `verify` every file against its SHA-256, `push` it to a repository of a
+    model hub, or `pull` it from one. Only `push` and `pull` use the network."""
     folder: str
-    """Bundle, or run folder that has one; for `pull`, the folder to write."""
+    """Bundle, or run folder that contains one; for `pull`, the folder to write."""
     repo: str | None = None
     """Repository on the hub, `owner/name`."""
     private: bool = True
-    """`push` makes a new repository private."""
+    """Make a repository that `push` creates private."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from agfnet.config.checks import check
+from agfnet.config.ranges import Range, Settings
 from agfnet.errors import ConfigError
 
 Method = Literal[
@@ -22,87 +22,84 @@ Method = Literal[
     "hccnn",
     "amfam",
 ]
+Size = Annotated[int, Range(1, 4096)]
 
 
 @dataclass(frozen=True)
-class BackboneConfig:
-    """The feature extractor of each modality: any timm model that can return feature maps."""
+class BackboneConfig(Settings):
+    """Feature extractor of each modality: any timm model that returns feature maps."""
 
     name: str = "resnet50"
     """Name of the timm model."""
     weights: str | None = None
-    """Where its weights come from: unset for random, `timm` for the published pretrained weights
-    (downloads them), or a local `.safetensors` file."""
+    """Initial weights: unset for random weights, `timm` for the published pretrained weights (a
+    download), or a local `.safetensors` file."""
     mean: tuple[float, float, float] | None = None
-    """Mean per RGB channel, on a 0 to 1 scale, that the weights expect; timm's own if unset."""
+    """Mean per RGB channel, 0 to 1, that the weights expect. The mean of timm if unset."""
     std: tuple[float, float, float] | None = None
-    """Standard deviation per RGB channel that the weights expect; timm's own if unset."""
+    """Standard deviation per RGB channel that the weights expect. That of timm if unset."""
     options: dict[str, Any] = field(default_factory=dict)
-    """Further arguments for `timm.create_model`, for example `{pad_type: same}`."""
+    """Further arguments of `timm.create_model`, as in `{pad_type: same}`."""
     shared: bool = False
-    """All modalities use one backbone, with the same weights."""
+    """Use one backbone with the same weights for all modalities."""
     frozen: bool = False
-    """Leave its weights as they are, and learn the rest only: for few cases or few processors, with
-    pretrained weights."""
+    """Do not train the backbone. For few cases or little compute, with pretrained weights."""
 
 
 @dataclass(frozen=True)
-class FusionConfig:
-    """Attention-guided local (ALL) and global (AGL) learning."""
+class FusionConfig(Settings):
+    """Attention-guided local learning (ALL) and global learning (AGL)."""
 
-    dim: int = 64
+    dim: Size = 64
     """Width d of the tokens."""
-    heads: int = 4
-    """Attention heads; must divide `dim`."""
-    grid: int = 7
-    """Side g of the context grid: each scale of a view is summed up in g x g context tokens."""
-    scales: int = 3
-    """How many of the backbone's last feature maps to use, counted from the coarsest."""
-    resolution: int = 16
-    """Most places per side of a scale: a finer feature map is averaged in blocks until it fits, so
-    that what fusion costs stays in proportion to the backbones for large images."""
+    heads: Size = 4
+    """Number of attention heads; must divide `dim`."""
+    grid: Size = 7
+    """Side g of the context grid: each feature map is pooled to g x g context tokens."""
+    scales: Size = 3
+    """Number of feature maps of the backbone, counted from the coarsest."""
+    resolution: Size = 16
+    """Maximum side of a feature map. Larger maps are average-pooled in blocks, which keeps the cost
+    of fusion in proportion to the backbones for large images."""
     intra: bool = True
-    """Local learning attends to the own view."""
+    """Local learning attends to the same modality."""
     inter: bool = True
-    """Local learning attends to the other views."""
+    """Local learning attends to the other modalities."""
     guide: bool = True
-    """A learned guide says which places of a view count, in the contexts and in global learning;
-    otherwise all count alike."""
-    layers: int = 2
-    """Layers of global learning; 0 averages the tokens instead."""
+    """Learn a guide that weights the positions of a modality in the contexts and in global
+    learning. Without it, all positions have the same weight."""
+    layers: Annotated[int, Range(0, 64)] = 2
+    """Number of layers of global learning; 0 averages the tokens instead."""
     reconstruct_missing: bool = False
-    """The tokens of a missing view are rebuilt from the other views by the decoder of feature
-    reconstruction, which then is part of the network; otherwise one learned token stands in."""
+    """Reconstruct the tokens of a missing modality from the other modalities with the decoder of
+    feature reconstruction, which then is part of the network. Otherwise one learned token replaces
+    them."""
 
     def __post_init__(self) -> None:
-        check(self, 1, 4096, "dim", "heads", "grid", "scales", "resolution")
-        check(self, 0, 64, "layers")
+        super().__post_init__()
         if self.dim % self.heads:
-            raise ConfigError(f"dim: {self.dim} is no multiple of heads ({self.heads})")
+            raise ConfigError(f"dim: {self.dim} is not a multiple of heads ({self.heads})")
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Settings):
     """The network."""
 
     method: Method = "agfnet"
-    """How the views are fused; docs/baselines.md has the papers.
+    """Fusion of the modalities; docs/baselines.md has the papers.
     `agfnet`: attention-guided local and global learning.
-    `concatenation`: pooled features side by side (with one modality: the single-modality baseline).
-    `late_fusion`: mean of the views' logits.
-    `addition`: pooled features added.
+    `concatenation`: concatenated pooled features (with one modality: the single-modality baseline).
+    `late_fusion`: mean of the logits of the modalities.
+    `addition`: sum of pooled features.
     `low_rank`: products of pooled features (LMF).
-    `mmtm`: channels gated by all views, stage by stage.
-    `metablock`: features gated by the other views.
-    `fusionm4net`: weighted mean of branches, weights searched on the validation split.
-    `tformer`: window attention over all views, stage by stage.
-    `cross_attention`: tokens of each view attend to those of the others.
-    `hccnn`: a branch that mixes the views place by place (HcCNN, CAFNet).
-    `amfam`: features that hide their view and rebuild the image (AMFAM)."""
+    `mmtm`: channels gated by all modalities after each stage.
+    `metablock`: features gated by the other modalities.
+    `fusionm4net`: weighted mean of branches, with weights searched on the validation split.
+    `tformer`: window attention over all modalities after each stage.
+    `cross_attention`: tokens of each modality attend to those of the others.
+    `hccnn`: a branch that combines the modalities at each position (HcCNN, CAFNet).
+    `amfam`: adversarial features that hide their modality and reconstruct the image (AMFAM)."""
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
-    dropout: float = 0.1
-    """Dropout before every classification head, and of what global learning adds."""
-
-    def __post_init__(self) -> None:
-        check(self, 0, 0.95, "dropout")
+    dropout: Annotated[float, Range(0, 0.95)] = 0.1
+    """Dropout before every classification head, and of the updates in global learning."""

@@ -3,82 +3,88 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from agfnet.config.ranges import Fraction, Range, Seed, Settings, Workers
+
+Lesions = Annotated[int, Range(1, 10_000_000)]
+Signed = Annotated[float, Range(-1, 1)]
 
 
 @dataclass(frozen=True)
-class DemoConfig:
-    """Make a phantom cohort, train four networks on it, compare them, and diagnose a new lesion."""
+class DemoConfig(Settings):
+    """Render a phantom cohort, train four networks, compare them, and diagnose a new lesion."""
 
     out: str = "runs/demo"
-    """Folder for the cohort, the runs and `summary.json`; an earlier demo there is replaced."""
-    lesions: int = 1500
-    """Lesions in the cohort; more than half are for testing, so that chance plays a small part."""
-    size: int = 64
+    """Folder for the cohort, the runs and `summary.json`; an earlier demo in it is replaced."""
+    lesions: Lesions = 1500
+    """Number of lesions; more than half of them are for testing, to reduce the role of chance."""
+    size: Annotated[int, Range(32, 1024)] = 64
     """Side of the images, in pixels."""
-    epochs: int = 20
-    """Passes over the training cases, for each network."""
-    seed: int = 0
-    """Seed of everything random."""
+    epochs: Annotated[int, Range(1, 1_000_000)] = 20
+    """Training epochs of each network."""
+    seed: Seed = 0
+    """Random seed."""
 
 
 @dataclass(frozen=True)
-class PhantomConfig:
-    """Make a synthetic cohort of photographs and ultrasound images whose answer is known.
+class PhantomConfig(Settings):
+    """Render a synthetic cohort of photographs and ultrasound images with known diagnoses.
 
-    A setting that is left unset (None) is what the preset says.
+    A setting that is unset (None) has the value of the preset.
     """
 
     out: str
-    """The folder to write; it must not exist or be empty."""
-    lesions: int = 600
-    """How many lesions; patients have one or several of them."""
-    size: int = 224
+    """Folder to write; it must be empty or not exist."""
+    lesions: Lesions = 600
+    """Number of lesions. A patient has one or several of them."""
+    size: Annotated[int, Range(32, 1024)] = 224
     """Side of the square images, in pixels."""
     preset: Literal["easy", "hard", "shortcut", "missing", "shift", "imbalanced"] = "easy"
-    """`easy`: 7 entities, typical presentations. `hard`: 10 entities in their whole spectrum,
-    strong nuisance, wrong labels. `shortcut`: rulers and callipers betray malignancy in training
-    only. `missing`: views are missing, more often in benign lesions. `shift`: the test patients
-    come from a centre with other devices. `imbalanced`: 10 entities as frequent as in a clinic."""
-    seed: int = 0
-    """Seed of everything random."""
-    workers: int = 0
-    """Processes that draw; 0 draws in this process. Their number does not change the files."""
+    """`easy`: 7 entities with typical presentations. `hard`: 10 entities with their whole spectrum,
+    strong nuisance and label noise. `shortcut`: rulers and callipers indicate malignancy in the
+    training data only. `missing`: modalities are missing, more often in benign lesions. `shift`:
+    the test patients come from a centre with other devices. `imbalanced`: 10 entities with clinical
+    frequencies."""
+    seed: Seed = 0
+    """Random seed."""
+    workers: Workers = 0
+    """Processes that render; 0 renders in this process. The number does not change the files."""
     split: tuple[float, float, float] = (0.6, 0.15, 0.25)
-    """Shares of train, val and test. A patient is in one split only."""
+    """Fractions of train, val and test; they sum to 1. A patient is in one split only."""
     entities: list[str] | None = None
-    """Which entities occur, two or more (see the table in the phantom's documentation)."""
-    atypia: float | None = None
-    """0 shows every lesion as typical of its entity, 1 in its entity's whole spectrum."""
-    nuisance: float | None = None
-    """Strength, 0 to 1, of all that varies without regard to the entity: light, hair, defocus,
-    gain, probe angle, artefacts, anatomy."""
-    imbalance: float | None = None
-    """0 makes the entities equally frequent, 1 as frequent as in a clinic."""
-    label_noise: float | None = None
-    """Share of wrong labels in train and val; test labels are true."""
-    missing_clinical: float | None = None
-    """Share of lesions without a photograph."""
-    missing_ultrasound: float | None = None
-    """Share of lesions without ultrasound."""
+    """Two or more entities (see the table in docs/phantom.md)."""
+    atypia: Fraction | None = None
+    """Atypia: 0 renders typical lesions, 1 the whole spectrum of an entity."""
+    nuisance: Fraction | None = None
+    """Strength of the variation that is independent of the entity: light, hair, defocus, gain,
+    probe angle, artefacts, anatomy."""
+    imbalance: Fraction | None = None
+    """0: all entities are equally frequent; 1: clinical frequencies."""
+    label_noise: Annotated[float, Range(0, 0.9)] | None = None
+    """Fraction of wrong labels in train and val; test labels are correct."""
+    missing_clinical: Fraction | None = None
+    """Fraction of lesions without a photograph."""
+    missing_ultrasound: Fraction | None = None
+    """Fraction of lesions without ultrasound."""
     missing_by_class: bool | None = None
-    """Benign lesions lack a view three times as often as malignant ones; else all alike."""
-    annotation_rate: float | None = None
-    """Share of photographs with a ruler, and of scans with callipers, without any shortcut."""
-    shortcut_train: float | None = None
-    """0 to 1: how strongly rulers and callipers go with malignancy in train and val; below 0, down
-    to -1: with benign lesions."""
-    shortcut_test: float | None = None
-    """The same in test."""
-    centres: int | None = None
-    """How many centres, each with its own camera and scanner."""
+    """Modalities of benign lesions are missing three times as often as those of malignant ones."""
+    annotation_rate: Fraction | None = None
+    """Fraction of photographs with a ruler and of scans with callipers, without any shortcut."""
+    shortcut_train: Signed | None = None
+    """Association of rulers and callipers with malignancy in train and val: 0 none, 1 complete;
+    negative values associate them with benign lesions."""
+    shortcut_test: Signed | None = None
+    """The same for test."""
+    centres: Annotated[int, Range(1, 64)] | None = None
+    """Number of centres, each with its camera and scanner."""
     shift: bool | None = None
-    """The devices differ widely between centres, and one centre is in test only."""
-    frames: int | None = None
-    """Most ultrasound frames of a lesion; each has 1 to this many."""
-    frequency: float | None = None
-    """Centre frequency, MHz, that the scanners of all centres lie around, 15 to 50."""
+    """Devices differ widely between centres, and one centre is in test only."""
+    frames: Annotated[int, Range(1, 64)] | None = None
+    """Maximum number of ultrasound frames of a lesion; each lesion has 1 to this number."""
+    frequency: Annotated[float, Range(15, 50)] | None = None
+    """Mean centre frequency of the scanners, in MHz."""
     doppler: bool | None = None
-    """Lay colour Doppler over the ultrasound."""
+    """Overlay colour Doppler on the ultrasound."""
     ultrasound_format: Literal["png", "dicom"] = "png"
-    """`png`: a file per frame. `dicom`: one multi-frame file per lesion (needs agfnet[dicom])."""
+    """`png`: one file per frame. `dicom`: one multi-frame file per lesion (needs agfnet[dicom])."""

@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
+from agfnet.config.settings_file import Loader
 from agfnet.errors import ConfigError
 
 Warn = Callable[[str], None]
@@ -125,8 +126,9 @@ def update_arguments(arguments: Sequence[str], kind: type, warn: Warn) -> list[s
         for present, content in update({name: value}, kind, warn=warn).items():
             result.append(f"--{present}")
             if text is not None:
-                changed = content if isinstance(content, str) else json.dumps(content)
-                result[-1] += f"={text if content == value else changed}"
+                scalar = not isinstance(content, dict | list)
+                plain = content if isinstance(content, str) else json.dumps(content, default=str)
+                result[-1] += f"={text if scalar and content == value else plain}"
     return result
 
 
@@ -172,6 +174,6 @@ def _title(kind: Any) -> str:
 def _plain(text: str | None) -> Any:
     """The value that an option has in YAML."""
     try:
-        return None if text is None else yaml.safe_load(text)
+        return None if text is None else yaml.load(text, Loader)
     except yaml.YAMLError:
         return text

@@ -3,131 +3,132 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from agfnet.config.checks import check
+from agfnet.config.ranges import Range, Seed, Settings, Workers
 from agfnet.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class StudyConfig:
-    """Run a study from one file: every run that is not finished, then the tables of comparison."""
+class StudyConfig(Settings):
+    """Run a study from one file: every run that is not finished, then the comparison tables."""
 
     file: str
     """The study (YAML)."""
     dry_run: bool = False
-    """List the runs and how far they are; run nothing."""
+    """List the runs and their states without running anything."""
     shard: str | None = None
-    """Run the i-th of n shares, as in `2/8`, and make no tables: for the tasks of a job array. The
-    same command without it finishes the study."""
+    """Run the i-th of n shards, as in `2/8`, without the tables. For job arrays; the same command
+    without it finishes the study."""
     executor: Literal["local", "ray"] = "local"
     """`local`: on this machine. `ray`: on a Ray cluster (needs agfnet[cluster]); `out` of the study
     must be a folder that all its machines share."""
-    workers: int = 0
-    """Processes that do runs at the same time; 0 does one run after the other in this process."""
+    workers: Workers = 0
+    """Processes that execute runs in parallel; 0 executes one run after the other in this
+    process."""
     address: str | None = None
-    """Ray: where the cluster is, as in `auto` or `10.0.0.1:6379`; this machine if unset."""
-    cpus: int | None = None
-    """CPU cores of a run: its threads, and what Ray reserves. If unset, `workers` share all cores,
-    and with Ray it is 1."""
-    gpus: float = 0.0
-    """Ray: GPUs of a run; 0.5 puts two runs on one."""
+    """Ray: address of the cluster, as in `auto` or `10.0.0.1:6379`. This machine if unset."""
+    cpus: Annotated[int, Range(1, 1024)] | None = None
+    """CPU cores of a run: its number of threads, and the cores that Ray reserves. If unset, the
+    cores of the machine divided by `workers`, and 1 with Ray."""
+    gpus: Annotated[float, Range(0, 64)] = 0.0
+    """Ray: GPUs of a run; 0.5 puts two runs on one GPU."""
 
     def __post_init__(self) -> None:
-        check(self, 0, 1024, "workers")
-        check(self, 1, 1024, "cpus")
-        check(self, 0, 64, "gpus")
+        super().__post_init__()
         for name, value in (("address", self.address), ("gpus", self.gpus)):
             if value and self.executor != "ray":
-                raise ConfigError(f"{name}: goes with --executor ray")
+                raise ConfigError(f"{name}: needs --executor ray")
 
 
 @dataclass(frozen=True)
-class RangeConfig:
-    """Values from which a search draws."""
+class RangeConfig(Settings):
+    """Range of values of a search."""
 
     low: int | float
     """Lowest value."""
     high: int | float
-    """Highest value; whole numbers only, if both are whole."""
+    """Highest value; only whole numbers are drawn if both are whole."""
     log: bool = False
-    """Draw the logarithm evenly: for settings of which the order of magnitude matters."""
+    """Draw uniformly on a logarithmic scale, for settings whose order of magnitude matters."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.low < self.high or (self.log and self.low <= 0):
             raise ConfigError(
-                f"low: {self.low} must be below high ({self.high}), and above 0 in log"
+                f"low: {self.low} must be below high ({self.high}), and above 0 with log"
             )
 
 
 @dataclass(frozen=True)
-class SearchConfig:
-    """Search for good settings of every method, judged on validation cases alone."""
+class SearchConfig(Settings):
+    """Search settings of every method on validation cases."""
 
     parameters: dict[str, RangeConfig | list[Any]]
-    """What is searched: a dotted setting, and `{low, high, log}` or a list of choices."""
+    """Settings to search: dotted name to `{low, high, log}` or to a list of choices."""
     metric: str = "nll"
-    """What is optimised: a metric on the validation split, mean over folds and seeds."""
-    trials: int = 20
-    """Settings to try, for each method: methods that are compared get the same number."""
-    seed: int = 0
-    """Seed of the sampler (TPE)."""
+    """Metric to optimise: mean over folds and seeds on the validation split."""
+    trials: Annotated[int, Range(1, 100_000)] = 20
+    """Number of trials of each method; all methods get the same number."""
+    seed: Seed = 0
+    """Random seed of the sampler (TPE)."""
 
     def __post_init__(self) -> None:
-        check(self, 1, 1e5, "trials")
+        super().__post_init__()
         if not self.parameters:
             raise ConfigError("parameters: name at least one setting to search")
 
 
 @dataclass(frozen=True)
-class StudyFile:
-    """What a study file says: methods x settings x folds x seeds, each a run."""
+class StudyFile(Settings):
+    """Content of a study file: methods x settings x folds x seeds, each combination a run."""
 
     out: str
-    """Folder for all of it: cohorts, runs, tables."""
+    """Folder for cohorts, runs and tables."""
     base: dict[str, Any]
-    """Settings of every run, as in `agfnet train`, but for name, runs, seed and resume."""
+    """Settings of every run, as for `agfnet train`, except name, runs, seed and resume."""
     methods: list[str] | dict[str, str | dict[str, Any] | None]
-    """What is compared. A list holds names of networks (`model.method`) and of variants of AGFnet
-    (docs/study.md). A mapping gives names of one's own: to a network or variant, or to changes of
-    the base by dotted name, as in `photo only: {data.modalities: [clinical]}`. `{}` is the base."""
+    """Methods to compare. A list holds names of networks (`model.method`) and of variants of AGFnet
+    (docs/study.md). A mapping defines names: each is mapped to a network or a variant, or to
+    changes of the base by dotted name, as in `photo only: {data.modalities: [clinical]}`. `{}` is
+    the base."""
     reference: str | None = None
-    """The method that all others are compared with; the first if unset."""
-    seeds: list[int] = field(default_factory=lambda: [0])
-    """A network is trained anew for each. Without several, nothing is known about chance."""
+    """Method with which all others are compared. The first if unset."""
+    seeds: list[Seed] = field(default_factory=lambda: [0])
+    """Random seeds; a network is trained for each. One seed gives no estimate of chance."""
     folds: list[int] | None = None
-    """Values of `data.fold`, for a table with folds; its own split decides if unset."""
+    """Values of `data.fold`, for a table with folds. If unset, the split of the table is used."""
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Conditions under which all methods are compared: name to changes of the base by dotted name,
-    made after those of the method. Several that differ in `data.train_fraction` are a learning
+    """Conditions under which all methods are compared: name to changes by dotted name, applied
+    after those of the method. Several that differ in `data.train_fraction` form a learning
     curve."""
     cohort: dict[str, Any] | None = None
-    """A phantom cohort to make first, as in `agfnet phantom`, but for `out`; the runs use it as
+    """Phantom cohort to render first, as for `agfnet phantom`, except `out`; the runs use it as
     their `data.cases`."""
     cohort_per_seed: bool = False
-    """Every seed has a phantom cohort of its own: what holds then holds for other cohorts too."""
+    """Render a separate phantom cohort for every seed, so that results generalise over cohorts."""
     evaluate: dict[str, str | dict[str, Any]] = field(default_factory=dict)
-    """Further tables to score every run on: name to a cases table, or to changes of `cohort`. Of a
-    table with a split, only test is scored."""
+    """Further tables to evaluate every run on: name to a cases table, or to changes of `cohort`. Of
+    a table with a split, only test is used."""
     scoring: dict[str, Any] = field(default_factory=dict)
-    """How every run is scored: settings of `agfnet evaluate` except run, cases, split and name, as
+    """Evaluation of every run: settings of `agfnet evaluate`, except run, cases, split and name, as
     in `{max_focus_lesions: 0, resamples: 200}`."""
     metrics: list[str] = field(
         default_factory=lambda: ["balanced_accuracy", "macro_auc", "nll", "ece", "aurc"]
     )
-    """Metrics of the tables, in order; ranks are shown for each."""
-    resamples: int = 1000
-    """Bootstrap resamples of patients for intervals and p."""
+    """Metrics of the tables, in order; each has its ranks."""
+    resamples: Annotated[int, Range(10, 1_000_000)] = 1000
+    """Number of bootstrap resamples of patients, for intervals and p-values."""
     search: SearchConfig | None = None
-    """Search settings instead of comparing: no test case is used."""
+    """Search settings instead of comparing methods; no test case is used."""
 
     def __post_init__(self) -> None:
-        check(self, 10, 1e6, "resamples")
+        super().__post_init__()
         for name in ("methods", "seeds", "metrics"):
             values = list(getattr(self, name))
             if not values or len(set(values)) < len(values):
                 raise ConfigError(f"{name}: expected one or more, none of them twice")
         if self.cohort is None and self.cohort_per_seed:
-            raise ConfigError("cohort_per_seed: goes with cohort")
+            raise ConfigError("cohort_per_seed: needs cohort")
         if self.cohort is not None and self.folds is not None:
-            raise ConfigError("folds: go with a table of your own; a phantom cohort has a split")
+            raise ConfigError("folds: a phantom cohort has a split; use a table with folds")

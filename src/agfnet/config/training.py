@@ -1,137 +1,120 @@
-"""Settings of training, and of what is fitted after it."""
+"""Settings of training and calibration."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from agfnet.config.checks import check
 from agfnet.config.data import DataConfig
 from agfnet.config.model import ModelConfig
+from agfnet.config.ranges import Fraction, Range, Seed, Settings
 from agfnet.errors import ConfigError
 
 SetScore = Literal["lac", "aps", "raps"]
+Count = Annotated[int, Range(1, 1_000_000)]
+Weight = Annotated[float, Range(0, 1000)]
+Rate = Annotated[float, Range(0.001, 0.5)]
 
 
 @dataclass(frozen=True)
-class ReconstructionConfig:
-    """Feature reconstruction learning (FRL): training only, for networks that return tokens."""
+class ReconstructionConfig(Settings):
+    """Feature reconstruction learning (FRL): in training only, for networks with tokens."""
 
     enabled: bool = True
     """Train with feature reconstruction."""
-    mask_ratio: float = 0.5
-    """Share of each view's cells that is hidden."""
-    modality_mask_prob: float = 0.2
-    """Probability that one whole view of a case is hidden instead (with two views or more)."""
-    attribution_power: float = 1.0
-    """How strongly hiding follows the evidence: 0 hides at random, larger values prefer the cells
-    with the strongest evidence, values below 0 those with the weakest."""
+    mask_ratio: Fraction = 0.5
+    """Fraction of the cells of each modality that is masked."""
+    modality_mask_prob: Fraction = 0.2
+    """Probability that one whole modality of a case is masked instead (with two or more)."""
+    attribution_power: Annotated[float, Range(-100, 100)] = 1.0
+    """How strongly masking follows the attribution. 0 masks at random, larger values prefer the
+    cells with the highest attribution, negative values those with the lowest."""
     cross_modality: bool = True
-    """Hidden tokens are rebuilt from all views; otherwise from the rest of their own view only."""
-    reconstruction_weight: float = 1.0
+    """Reconstruct masked tokens from all modalities. If false, from the same modality only."""
+    reconstruction_weight: Weight = 1.0
     """Weight of the reconstruction loss (cosine distance to the original tokens)."""
-    cross_entropy_weight: float = 0.5
-    """Weight of the cross-entropy of the rebuilt features."""
-    consistency_weight: float = 0.5
-    """Weight of the agreement (KL divergence) with the prediction from the original features."""
-    warmup: float = 0.2
-    """Share of training over which these three weights rise from 0."""
-
-    def __post_init__(self) -> None:
-        check(self, 0, 1, "mask_ratio", "modality_mask_prob", "warmup")
-        check(self, 0, 1000, "reconstruction_weight", "cross_entropy_weight", "consistency_weight")
-        check(self, -100, 100, "attribution_power")
+    cross_entropy_weight: Weight = 0.5
+    """Weight of the cross-entropy of the reconstructed features."""
+    consistency_weight: Weight = 0.5
+    """Weight of the consistency loss (KL divergence to the prediction from the original
+    features)."""
+    warmup: Fraction = 0.2
+    """Fraction of training during which the three weights increase linearly from 0."""
 
 
 @dataclass(frozen=True)
-class LossConfig:
+class LossConfig(Settings):
     """The supervised part of the loss."""
 
-    auxiliary: float = 0.3
-    """Weight of the mean cross-entropy of the per-modality heads."""
+    auxiliary: Weight = 0.3
+    """Weight of the mean cross-entropy of the heads of the modalities."""
     class_weights: Literal["none", "balanced"] = "none"
-    """`balanced` weighs each class by the inverse of its share of the training cases."""
-    label_smoothing: float = 0.0
-    """Share of the target probability that is spread over all classes."""
-
-    def __post_init__(self) -> None:
-        check(self, 0, 1000, "auxiliary")
-        check(self, 0, 0.99, "label_smoothing")
+    """`balanced` weights each class by its inverse frequency in the training cases."""
+    label_smoothing: Annotated[float, Range(0, 0.99)] = 0.0
+    """Label smoothing: fraction of the target probability that is spread over all classes."""
 
 
 @dataclass(frozen=True)
-class OptimConfig:
-    """How the weights are learned: AdamW, linear warm-up, cosine decay."""
+class OptimConfig(Settings):
+    """Optimisation: AdamW, linear warmup, cosine decay."""
 
-    epochs: int = 50
-    """Passes over the training cases."""
-    batch_size: int = 32
+    epochs: Count = 50
+    """Number of epochs."""
+    batch_size: Count = 32
     """Cases per step."""
-    lr: float = 3e-4
+    lr: Annotated[float, Range(1e-9, 10)] = 3e-4
     """Peak learning rate."""
-    backbone_lr: float = 1.0
+    backbone_lr: Fraction = 1.0
     """Learning rate of the backbones, as a multiple of `lr` (below 1 for pretrained weights)."""
-    weight_decay: float = 0.05
-    """Weight decay, not applied to biases, norms and embeddings."""
-    warmup: float = 0.1
-    """Share of training over which the learning rate rises."""
-    gradient_clip_norm: float = 1.0
-    """Largest norm of the gradient."""
-    ema: float | None = None
-    """Decay of an exponential moving average of the weights, which is then the model that is
-    validated and kept (for example 0.999); off if unset."""
-    patience: int | None = None
-    """Stop after so many epochs without a better validation loss; off if unset."""
+    weight_decay: Fraction = 0.05
+    """Weight decay; not applied to biases, norms and embeddings."""
+    warmup: Fraction = 0.1
+    """Fraction of training during which the learning rate increases linearly from 0."""
+    gradient_clip_norm: Annotated[float, Range(1e-6, 1e6)] = 1.0
+    """Clip the gradient norm to this value."""
+    ema: Fraction | None = None
+    """Decay of an exponential moving average of the weights, as in 0.999. The averaged network is
+    validated and kept. Off if unset."""
+    patience: Count | None = None
+    """Stop after this number of epochs without a better validation loss. Off if unset."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
-    """`auto` is bf16-mixed on a GPU that supports it and 32-true elsewhere."""
-    modality_dropout: float = 0.0
-    """Probability that one view of a training case is taken as missing (cases with two or more)."""
-
-    def __post_init__(self) -> None:
-        check(self, 1, 1e6, "epochs", "batch_size", "patience")
-        check(self, 0, 1, "backbone_lr", "weight_decay", "warmup", "ema", "modality_dropout")
-        check(self, 1e-9, 10, "lr")
-        check(self, 1e-6, 1e6, "gradient_clip_norm")
+    """Floating-point precision. `auto` is bf16-mixed on a GPU that supports it, and 32-true
+    otherwise."""
+    modality_dropout: Fraction = 0.0
+    """Probability that one modality of a training case is treated as missing (with two or more)."""
 
 
 @dataclass(frozen=True)
-class CalibrationConfig:
-    """What is fitted on the validation split after training and kept in the bundle."""
+class CalibrationConfig(Settings):
+    """Calibration on the validation split after training, kept in the bundle."""
 
     scaling: Literal["temperature", "vector", "none"] = "temperature"
-    """`temperature`: one number makes all answers more or less confident. `vector`: a factor and an
-    offset per class, which can change the answer; for some thousand validation cases. `none`: the
-    probabilities stay as the network gives them."""
+    """`temperature`: one factor for all logits; the predicted class does not change. `vector`: a
+    factor and an offset per class, which can change it; for at least a thousand validation cases.
+    `none`: no scaling."""
     sets: SetScore = "lac"
-    """How the classes are chosen that an answer cannot rule out. `lac`: the smallest sets on
-    average. `aps`: larger where the network doubts. `raps`: `aps` without long tails."""
-    coverage: float = 0.9
-    """Share of new lesions whose true class is in the set."""
+    """Score of the conformal prediction sets. `lac`: the smallest sets on average. `aps`: larger
+    sets for uncertain lesions. `raps`: `aps` without long tails."""
+    coverage: Annotated[float, Range(0.5, 0.999)] = 0.9
+    """Fraction of new lesions whose true class is in the prediction set."""
     by_class: bool = False
-    """Reach the coverage within every class, not only over all. A class with few validation
+    """Guarantee the coverage within every class instead of over all. A class with few validation
     patients is then in every set."""
-    penalty: float = 0.1
-    """`raps`: what every class beyond `rank` adds to the score."""
-    rank: int = 2
-    """`raps`: classes that add nothing."""
-    target_risk: float = 0.1
-    """Largest share of wrong answers among those given; less confident answers are left to a
-    person."""
-    confidence: float = 0.95
-    """Probability that this guarantee holds."""
-    ood_rate: float = 0.05
-    """Share of ordinary lesions that may be called unlike those that the network was made for."""
-
-    def __post_init__(self) -> None:
-        check(self, 0.5, 0.999, "coverage")
-        check(self, 0, 1, "penalty")
-        check(self, 1, 1000, "rank")
-        check(self, 0.001, 0.5, "target_risk", "ood_rate")
-        check(self, 0.5, 0.999, "confidence")
+    penalty: Fraction = 0.1
+    """`raps`: penalty that every class beyond `rank` adds to the score."""
+    rank: Annotated[int, Range(1, 1000)] = 2
+    """`raps`: number of classes without penalty."""
+    target_risk: Rate = 0.1
+    """Maximum error rate among the lesions that are not referred; less confident predictions are
+    referred to a clinician."""
+    confidence: Annotated[float, Range(0.5, 0.999)] = 0.95
+    """Probability that the target risk is met."""
+    ood_rate: Rate = 0.05
+    """Fraction of in-distribution lesions that may be flagged as out-of-distribution."""
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Settings):
     """Train one network and evaluate it on the test split."""
 
     data: DataConfig
@@ -143,15 +126,16 @@ class TrainConfig:
     name: str = "agfnet"
     """Name of the run."""
     runs: str = "runs"
-    """Folder that holds the run folders."""
-    seed: int = 0
-    """Seed of everything random."""
+    """Folder of the run folders."""
+    seed: Seed = 0
+    """Random seed."""
     resume: bool = False
-    """Go on with the run of this name from its last finished epoch."""
+    """Continue the run of this name after its last finished epoch."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.model.backbone.frozen and self.model.backbone.weights is None:
             raise ConfigError(
-                "model.backbone.frozen: random weights would stay random; give pretrained ones with"
-                " model.backbone.weights"
+                "model.backbone.frozen: random weights would stay random; set pretrained weights"
+                " with model.backbone.weights"
             )

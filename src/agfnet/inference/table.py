@@ -19,7 +19,7 @@ import numpy as np
 
 from agfnet import __version__
 from agfnet.bundle import Bundle, BundleConfig, sha256
-from agfnet.config import PredictConfig, shard_of
+from agfnet.config import PredictConfig, parse_shard
 from agfnet.data.streaming import count_cases, stream_cases
 from agfnet.data.table import Case
 from agfnet.errors import DataError, ImageError, RunError
@@ -115,7 +115,7 @@ def files_of(config: PredictConfig) -> Files:
     """Where the tables go; of a share, `x_02-of-16.csv` and `x_02-of-16_frames.csv`."""
     out = Path(config.out)
     if config.shard is not None:
-        i, n = shard_of(config.shard, "shard")
+        i, n = parse_shard(config.shard, "shard")
         # names sort as the shares do
         out = out.with_name(f"{out.stem}_{i:0{len(str(n))}d}-of-{n}{out.suffix}")
     return Files(out, *(beside(out, name) for name in ("frames", "decisions", "problems")))
@@ -145,7 +145,7 @@ def share(total: int, shard: str | None) -> range:
     """The cases of the i-th of n shares of a table: whole blocks, one share after the other."""
     if shard is None:
         return range(total)
-    i, n = shard_of(shard, "shard")
+    i, n = parse_shard(shard, "shard")
     blocks = -(-total // BLOCK)
     first, last = (part * blocks // n for part in (i - 1, i))
     return range(min(total, first * BLOCK), min(total, last * BLOCK))

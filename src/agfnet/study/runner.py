@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from agfnet import NOTICE
-from agfnet.config import StudyConfig, shard_of
+from agfnet.config import StudyConfig, parse_shard
 from agfnet.errors import ConfigError, RunError
 from agfnet.study.cohorts import make_cohorts
 from agfnet.study.executors import execute
@@ -60,7 +60,7 @@ def select_shard(study: Study, shard: str | None) -> Study:
     """Return the study with the runs of one shard (`i/n`) only; unchanged if None."""
     if shard is None:
         return study
-    i, n = shard_of(shard, "shard")
+    i, n = parse_shard(shard, "shard")
     if study.file.search is not None:
         raise ConfigError("shard: a search cannot be divided into shards; use workers or Ray")
     return replace(study, runs=study.runs[i - 1 :: n])
