@@ -97,6 +97,15 @@ def test_one_patient_has_no_interval(table):
     assert {entry[end] for entry in found.values() for end in ("low", "high")} == {None}
 
 
+def test_a_class_of_one_patient_has_no_interval(table):
+    cases = table(60)
+    alone = np.flatnonzero((cases.target != 2) | (np.cumsum(cases.target == 2) == 1))
+    found = evaluate_classes(cases.select(alone), resamples=50)["class 2"]
+    assert found["n"] == 1
+    assert found["sensitivity"] == {"value": 1.0, "low": None, "high": None}
+    assert found["specificity"]["low"] < found["specificity"]["high"]
+
+
 def test_undefined_is_null(table, tmp_path):
     found = evaluate(table(1), resamples=10)
     assert found["macro_auc"] == {"value": None, "low": None, "high": None}

@@ -106,7 +106,8 @@ def test_several_statistics_are_computed_once_per_resample():
 
     intervals = bootstrap(["p", "q"], statistics, resamples=30)
     assert len(calls) == 31
-    assert intervals["a"] == Interval(2, 2, 2)
+    assert intervals["a"].value == 2
+    assert np.isnan(intervals["a"][1:]).all()  # the sum of weights is always 2
     assert intervals[7] == Interval(1, 0, 2)
 
 

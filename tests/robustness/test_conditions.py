@@ -183,7 +183,7 @@ def test_scores_by_hand() -> None:
     assert rows["blur", 4]["accuracy"]["value"] == 0.25
     assert rows["blur", 4]["accuracy_drop"]["value"] == 0.5
     assert rows["missing", 0]["accuracy_drop"]["value"] == 0.5
-    nothing = {"value": 0, "low": 0, "high": 0}  # paired: the answers are the same
+    nothing = {"value": 0, "low": None, "high": None}  # paired: the answers are the same
     assert rows["blur", 1]["accuracy_drop"] == nothing
     blur = (0.25 + 0.25 + 0.5 + 0.75 + 1) / 5
     means = scored["means"]

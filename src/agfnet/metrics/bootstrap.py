@@ -45,8 +45,9 @@ def bootstrap(
 
     Patients are drawn with replacement, each with all of their cases, and the ends are percentiles
     of the resampled values. Resamples in which a statistic is undefined (only one class drawn) are
-    left out of it. With fewer than two patients the interval is undefined. A bootstrap cannot leave
-    the data: with few patients, or no errors, its intervals are too narrow.
+    left out. An interval without width is undefined: if all resamples give the same value (one
+    patient, no error at all), they tell nothing about other patients. A bootstrap cannot leave the
+    data: with few patients, or few errors, its intervals are too narrow.
 
     Args:
         patients: (N,), patient of each case.
@@ -65,7 +66,9 @@ def bootstrap(
     intervals = {}
     for (name, value), column in zip(values.items(), drawn.T, strict=True):
         low, high = _percentiles(column, level)
-        if centres and name in centres and np.isfinite(low):
+        if not low < high:
+            low = high = float("nan")
+        elif centres and name in centres:
             shift = value + values[centres[name]]
             low, high = min(value, max(0.0, shift - high)), max(value, shift - low)
         intervals[name] = Interval(value, low, high)

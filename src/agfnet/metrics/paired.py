@@ -42,8 +42,8 @@ def over_seeds(
 
     Returns:
         The mean and its test. With one seed, the variance is that of the patients alone: the
-        interval and p are those of this network. Without any variance p is 1 if the value is 0, and
-        nan otherwise. With fewer than two defined resamples (one patient) all but the mean is nan.
+        interval and p are those of this network. Without any variance p is 1 if the value is 0;
+        otherwise, and with fewer than two defined resamples (one patient), all but the mean is nan.
     """
     seeds = len(values)
     mean = float(np.mean(values)) if seeds else float("nan")
@@ -148,8 +148,9 @@ def holm(p: npt.ArrayLike) -> Floats:
 def _normal(value: float, variance: float, freedom: float, level: float) -> Comparison:
     """Student's t test of a value against 0; normal with infinite degrees of freedom."""
     if not variance > 0:
-        undecided = 1.0 if value == 0 else float("nan")
-        return Comparison(value, value, value, undecided if variance == 0 else float("nan"))
+        if value == 0 and variance == 0:
+            return Comparison(0.0, 0.0, 0.0, 1.0)
+        return Comparison(value, *[float("nan")] * 3)
     error = float(np.sqrt(variance))
     if np.isinf(freedom):
         half, p = ndtri((1 + level) / 2) * error, 2 * ndtr(-abs(value) / error)
