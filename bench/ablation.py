@@ -49,7 +49,7 @@ from agfnet.data.preprocess import load, normalise
 from agfnet.data.splits import require_split
 from agfnet.data.table import Case, read_cases
 from agfnet.demo import PHOTO, ULTRASOUND
-from agfnet.evaluation.runs import accuracy_limit
+from agfnet.evaluation.inputs import optimal_accuracy
 from agfnet.files import write_json
 from agfnet.inference.torch_backend import TorchBackend
 from agfnet.metrics.summary import LOWER_IS_BETTER, METRICS
@@ -189,7 +189,7 @@ def score(
         **({"accuracy_missing": statistics.mean(missing.values())} if missing else {}),
         **corrupted,
         **missing,
-        "limit": accuracy_limit(table, views, "test") or 0.0,
+        "limit": optimal_accuracy(table, views, "test") or 0.0,
     }
 
 

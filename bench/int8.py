@@ -22,7 +22,7 @@ import numpy as np
 from agfnet.bundle import read_bundle
 from agfnet.config import ExportConfig
 from agfnet.data.splits import require_split
-from agfnet.evaluation.runs import run_table, to_classes
+from agfnet.evaluation.inputs import run_table, to_classes
 from agfnet.export.run import answer, export_run
 from agfnet.files import write_json
 from agfnet.inference.onnx_backend import INT8, ONNX

@@ -17,7 +17,7 @@ from scipy.stats import binomtest
 
 from agfnet.config import DemoConfig, PhantomConfig
 from agfnet.demo import PHOTO, SPLIT, ULTRASOUND, base_settings, concatenation
-from agfnet.evaluation.runs import accuracy_limit
+from agfnet.evaluation.inputs import optimal_accuracy
 from agfnet.files import write_json
 from agfnet.inference.predictions import read_predictions
 from agfnet.phantom.cohort import make_cohort
@@ -57,7 +57,7 @@ def main() -> None:
             done = run(settings, bar=False)
             table_of = read_predictions(done / "evaluation" / "test" / "predictions.csv")
             right = int((table_of.target == table_of.probabilities.argmax(axis=1)).sum())
-            limit = accuracy_limit(table, tuple(modalities), "test")
+            limit = optimal_accuracy(table, tuple(modalities), "test")
             assert limit is not None  # a phantom cohort states it
             rows.append(
                 {

@@ -29,8 +29,12 @@ Evaluations = Mapping[str, Mapping[str, Any]]
 """Content of metrics.json by the name of the evaluation."""
 
 
-def refresh_card(run: str | Path) -> None:
-    """Write the card of a run's bundle anew, with its calibration, evaluations and export.
+def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> None:
+    """Rewrite the card of a run's bundle with its calibration, evaluations and export.
+
+    Args:
+        run: run folder.
+        evaluations: content of metrics.json by name, for evaluations whose files are not yet there.
 
     Raises:
         BundleError: the bundle is not sound.
@@ -38,6 +42,7 @@ def refresh_card(run: str | Path) -> None:
     bundle = read_bundle(run)
     files = sorted(Path(run).glob("evaluation/*/metrics.json"))
     found = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in files}
+    found = dict(sorted((found | dict(evaluations or {})).items()))
     exported = json.loads((bundle.folder / EXPORT).read_bytes()) if EXPORT in bundle.files else {}
     text = card(
         bundle.config,

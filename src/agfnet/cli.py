@@ -171,17 +171,17 @@ def train(config: TrainConfig) -> None:
 
 
 def evaluate(config: EvaluateConfig) -> None:
-    from agfnet.evaluation.runs import evaluate_run
+    from agfnet.report.run import run_evaluation
 
     with bar("evaluating") as progress:
-        folder = evaluate_run(config, progress=progress)
+        folder = run_evaluation(config, progress=progress)
     show_result(folder)
 
 
 def compare(config: CompareConfig) -> None:
-    from agfnet.evaluation.compare_run import compare_runs
+    from agfnet.report.run import run_comparison
 
-    show_comparison(compare_runs(config))
+    show_comparison(run_comparison(config))
 
 
 def predict(config: PredictConfig) -> None:

@@ -23,7 +23,7 @@ from agfnet.config import (
 from agfnet.data.readers import read_image
 from agfnet.data.table import read_cases
 from agfnet.errors import ConfigError
-from agfnet.evaluation.runs import accuracy_limit
+from agfnet.evaluation.inputs import optimal_accuracy
 from agfnet.files import write_json
 from agfnet.inference.predictor import Predictor
 from agfnet.inference.wording import save_picture, sentence
@@ -131,7 +131,7 @@ def measure(method: str, settings: TrainConfig) -> Row:
     metrics = json.loads(
         (folder / "evaluation" / "test" / "metrics.json").read_text(encoding="utf-8")
     )
-    limit = accuracy_limit(Path(settings.data.cases), tuple(settings.data.modalities), "test")
+    limit = optimal_accuracy(Path(settings.data.cases), tuple(settings.data.modalities), "test")
     assert limit is not None  # a phantom cohort states it
     return Row(
         method=method,

@@ -13,11 +13,13 @@ from agfnet.bundle import read_bundle
 from agfnet.config import CalibrationConfig, EvaluateConfig
 from agfnet.data.table import read_cases
 from agfnet.errors import ConfigError
+from agfnet.evaluation.calibrate import calibrate_run
 from agfnet.evaluation.evaluate import FILES
+from agfnet.evaluation.inputs import VALIDATION
 from agfnet.evaluation.malignant import grouped
-from agfnet.evaluation.runs import VALIDATION, calibrate_run, evaluate_run
 from agfnet.inference.predictions import read_predictions
 from agfnet.metrics.operating_points import threshold_for_sensitivity
+from agfnet.report.run import run_evaluation
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_calibrating_again_starts_from_the_network(run: Path) -> None:
 def test_an_evaluation_writes_all_numbers_and_drops_old_ones(run: Path) -> None:
     classes = list(read_bundle(run).config.classes)
     config = EvaluateConfig(run=str(run), resamples=5, malignant=classes[:2], sensitivities=(0.5,))
-    folder = evaluate_run(config)
+    folder = run_evaluation(config)
     files = {name: json.loads((folder / name).read_text()) for name in FILES}
     held = grouped(read_predictions(run / VALIDATION), classes[:2])
     expected = threshold_for_sensitivity(held.probabilities[:, 1], held.target == 1, 0.5)
@@ -69,10 +71,10 @@ def test_an_evaluation_writes_all_numbers_and_drops_old_ones(run: Path) -> None:
     header, *rows = (folder / "decisions.csv").read_text().splitlines()
     assert len(rows) == len(read_predictions(folder / "predictions.csv"))
     assert {"ood_score", f"set_{classes[0]}"} <= set(header.split(","))
-    evaluate_run(EvaluateConfig(run=str(run), resamples=5))
+    run_evaluation(EvaluateConfig(run=str(run), resamples=5))
     assert not (folder / "malignant.json").exists()
 
 
 def test_a_group_of_no_class_is_a_mistake_of_the_user(run: Path) -> None:
     with pytest.raises(ConfigError, match="'cancer' is not a class of this network"):
-        evaluate_run(EvaluateConfig(run=str(run), resamples=5, malignant=["cancer"]))
+        run_evaluation(EvaluateConfig(run=str(run), resamples=5, malignant=["cancer"]))

@@ -13,8 +13,9 @@ from scipy.stats import binomtest
 from agfnet.config import CompareConfig
 from agfnet.errors import DataError
 from agfnet.evaluation.compare import compare, paired
-from agfnet.evaluation.compare_run import compare_runs, disagreements
+from agfnet.evaluation.compare_runs import disagreements
 from agfnet.inference.predictions import Predictions, write_predictions
+from agfnet.report.run import run_comparison
 
 from ..report.pages import EVIL, Page
 
@@ -99,11 +100,11 @@ def test_tables_that_contradict_each_other_are_an_error() -> None:
 
 
 def test_disagreements_by_turns_and_the_surest_first() -> None:
-    shown = disagreements(paired(A, B), most=4)
+    shown = disagreements(paired(A, B), max_cases=4)
     assert shown == [(0, 2), (0, 3), (1, 5), (1, 6)]
-    assert len(disagreements(paired(A, B), most=100)) == 8
+    assert len(disagreements(paired(A, B), max_cases=100)) == 8
     assert disagreements(paired(A, A)) == []
-    few = disagreements(paired(answers("1111111111"), B), most=4)
+    few = disagreements(paired(answers("1111111111"), B), max_cases=4)
     assert few == [(0, row) for row in (2, 3, 4, 8)]
 
 
@@ -114,11 +115,11 @@ def test_the_page_needs_no_images_and_runs_nothing(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True)
         write_predictions(hostile, path)
     config = CompareConfig(run_a=str(tmp_path / "one"), run_b=str(tmp_path / "two"), resamples=20)
-    folder = compare_runs(config)
+    folder = run_comparison(config)
     assert folder == tmp_path / "one" / "comparison" / "two"
     page = Page((folder / "compare.html").read_text(encoding="utf-8"))
-    assert "Of 10 lesions, one named 70.0 % correctly and two 50.0 %" in page.text
-    assert "These lesions do not tell which of the two is better." in page.text
+    assert "Of 10 lesions, one classified 70.0 % correctly and two 50.0 %" in page.text
+    assert "The difference is compatible with chance." in page.text
     assert page.text.count(EVIL + "L") == 8
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
     assert "script" not in dict(page.tags)
@@ -129,4 +130,4 @@ def test_the_page_needs_no_images_and_runs_nothing(tmp_path: Path) -> None:
 def test_a_run_that_was_not_evaluated_is_an_error(tmp_path: Path) -> None:
     config = CompareConfig(run_a=str(tmp_path / "one"), run_b=str(tmp_path / "two"))
     with pytest.raises(DataError, match="run `agfnet evaluate"):
-        compare_runs(config)
+        run_comparison(config)

@@ -8,13 +8,15 @@ import pytest
 
 from agfnet.inference.predictions import Predictions
 from agfnet.metrics.discrimination import macro_auc
-from agfnet.report import plots
+from agfnet.report.plots.confusion import confusion_matrix
+from agfnet.report.plots.curves import risk_coverage_curve, roc_curves
+from agfnet.report.plots.reliability import reliability_diagram
 
 FIGURES = [
-    plots.confusion_matrix,
-    plots.roc_curves,
-    plots.reliability_diagram,
-    plots.risk_coverage_curve,
+    confusion_matrix,
+    roc_curves,
+    reliability_diagram,
+    risk_coverage_curve,
 ]
 NAMES = (
     "黑色素瘤",
@@ -62,20 +64,20 @@ def test_the_confusion_matrix_shows_counts_shares_and_names():
         label=("naevus", "naevus", "naevus", "melanoma"),
         probabilities=np.eye(2)[[0, 0, 1, 1]],
     )
-    text = _texts(plots.confusion_matrix(cases))
-    for expected in ("67%", "33%", "100%", "naevus", "melanoma", "Truth"):
+    text = _texts(confusion_matrix(cases))
+    for expected in ("67%", "33%", "100%", "naevus", "melanoma", "True class"):
         assert expected in text
 
 
 def test_the_roc_legend_names_the_area(table):
     cases = table(100, 3)
-    text = _texts(plots.roc_curves(cases))
+    text = _texts(roc_curves(cases))
     area = macro_auc(cases.probabilities, cases.target)
     assert f"mean of the classes: {area:.3f}" in text
 
 
 def test_names_are_text_and_not_markup_or_formulas(table):
-    text = _texts(plots.roc_curves(table(60, NAMES)))
+    text = _texts(roc_curves(table(60, NAMES)))
     assert all(name in text for name in NAMES[:3])
     assert NAMES[3][:40] in text
     assert NAMES[3] not in text
@@ -108,7 +110,7 @@ def test_a_table_of_equal_confidences_can_be_drawn():
 
 def test_pyplot_stays_out():
     code = (
-        "import sys, agfnet.report.write; "
+        "import sys, agfnet.report.run; "
         "sys.exit('matplotlib.pyplot' in sys.modules or 'torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,9 +6,9 @@ import pytest
 
 from agfnet.evaluation.evaluate import evaluate, result_files
 from agfnet.inference.predictions import Predictions
-from agfnet.report.examples import Example, choose_examples
+from agfnet.report.cases import Example, choose_examples
+from agfnet.report.evaluation import report_page
 from agfnet.report.wording import summary
-from agfnet.report.write import write_report
 
 from .pages import EVIL, Page
 
@@ -31,13 +31,10 @@ def _examples(cases: Predictions) -> list[Example]:
 
 
 @pytest.fixture
-def written(tmp_path):
-    def write(cases: Predictions, **options) -> Page:
-        path = tmp_path / "report.html"
-        metrics = evaluate(cases, resamples=20)
-        write_report(path, title="T", predictions=cases, metrics=metrics, **options)
-        assert list(tmp_path.iterdir()) == [path]
-        return Page(path.read_text(encoding="utf-8"))
+def written():
+    def write(cases: Predictions, *, results: dict | None = None, **options) -> Page:
+        results = {"metrics.json": evaluate(cases, resamples=20)} | (results or {})
+        return Page(report_page(title="T", predictions=cases, results=results, **options))
 
     return write
 
@@ -111,16 +108,16 @@ def test_a_page_for_every_table(rows, classes, table, written):
 
 
 SECTIONS = {
-    "confusion": "What it confuses",
+    "confusion": "Confusion matrix",
     "classes": "Class by class",
     "group": "Malignant against the rest",
-    "certainty": "When it leaves the answer to a person",
-    "subgroups": "For whom it works better or worse",
-    "robustness": "How it bears poor images",
-    "focus": "Whether it looks at the lesion",
-    "cases": "Left to a person",
+    "certainty": "Abstention",
+    "subgroups": "Subgroups",
+    "robustness": "Robustness to image corruption",
+    "focus": "Attribution on the lesion",
+    "cases": "Correct and confident",
     "numbers": "Balanced accuracy",
-    "limits": "What this report cannot say",
+    "limits": "Limitations",
     "data": "Data and run",
     "checklists": "TRIPOD+AI",
 }
@@ -143,7 +140,7 @@ def test_every_section_is_there_and_linked(table, written):
     assert "Not measured here" not in page.text
     assert "relative mean corruption error 50.0 % (—)" in page.text
     assert page.text.count("A table.") == 2  # CLAIM 7 and TRIPOD 5
-    assert "42 funding." in page.text  # open
+    assert "42 funding." in page.text  # to be answered by the authors
     svgs = [tag for tag, _ in page.tags if tag == "svg"]
     assert len(svgs) == 9
 
@@ -151,7 +148,7 @@ def test_every_section_is_there_and_linked(table, written):
 def test_sections_of_what_was_not_measured_are_left_out(table, written):
     page = written(table(60))
     assert not {"classes", "group", "subgroups", "robustness", "focus"} & set(page.ids)
-    assert "Not measured here: robustness to poor images" in page.text
+    assert "Not measured here: robustness to image corruption" in page.text
 
 
 def test_one_class_in_the_target(written):
@@ -163,7 +160,7 @@ def test_one_class_in_the_target(written):
         probabilities=np.array([[0.9, 0.1], [0.8, 0.2]]),
     )
     page = written(cases)
-    assert "named 2 correctly (100 %, too uniform for an interval)" in page.text
+    assert "classified 2 correctly (100 %, interval not defined)" in page.text
     assert "ROC" not in str(page.tags)
 
 
@@ -207,19 +204,17 @@ def test_what_the_user_wrote_is_shown_and_not_run(table, written):
 
 
 def test_every_metric_is_shown_with_its_limit_where_known(table, written):
-    page = written(table(60), limits={"accuracy": 0.9})
+    page = written(table(60), optimal_accuracy=0.9)
     for word in ("Accuracy", "Balanced accuracy", "AUC", "F1", "ECE", "AURC", "Brier"):
         assert word in page.text
-    assert "The best reachable here is 90.0 %." in page.text
-    assert "The best that these images allow is 90 %." in page.text
+    assert "The best possible here is 90.0 %." in page.text
+    assert "The best possible accuracy on these images is 90 %." in page.text
 
 
-def test_a_metric_of_later_days_is_shown_by_its_name(table, tmp_path):
+def test_an_unknown_metric_is_shown_by_its_name(table, written):
     cases = table(60)
     metrics = evaluate(cases, resamples=20) | {"focus": {"value": 0.5, "low": 0.4, "high": 0.6}}
-    path = tmp_path / "report.html"
-    write_report(path, title="T", predictions=cases, metrics=metrics)
-    assert "focus" in path.read_text()
+    assert "focus" in written(cases, results={"metrics.json": metrics}).text
 
 
 def _said(right: int, rows: int, confidence: float, patients: int = 100) -> str:
@@ -238,11 +233,13 @@ def _said(right: int, rows: int, confidence: float, patients: int = 100) -> str:
 
 
 def test_the_summary_in_plain_words():
-    assert _said(83, 100, 0.85).startswith("Of 100 lesions, the network named 83 correctly (83 %, ")
+    assert _said(83, 100, 0.85).startswith(
+        "Of 100 lesions, the network classified 83 correctly (83 %, "
+    )
     assert "at face value" in _said(83, 100, 0.85)
-    assert "too few cases to rely on" in _said(8, 10, 0.8)
-    assert "promise too much" in _said(70, 100, 0.95)
-    assert "promise too little" in _said(90, 100, 0.7)
+    assert "too few cases to be sure" in _said(8, 10, 0.8)
+    assert "are too high" in _said(70, 100, 0.95)
+    assert "are too low" in _said(90, 100, 0.7)
     assert "With only 4 patients" in _said(8, 10, 0.8, patients=4)
     assert "With only" not in _said(83, 100, 0.85)
-    assert _said(1, 1, 0.9).startswith("The one labelled lesion was named correctly.")
+    assert _said(1, 1, 0.9).startswith("The only labelled lesion was classified correctly.")

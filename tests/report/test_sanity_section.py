@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agfnet.report.trials import sanity
+from agfnet.pages.blocks import page
+from agfnet.report.attribution import sanity
 
 
 def found(**changes: object) -> dict[str, object]:
@@ -26,12 +27,11 @@ def test_nothing_without_checks() -> None:
 
 
 def test_what_fails_is_marked_and_what_holds_is_not() -> None:
-    plain = sanity(found())
-    assert plain is not None
-    assert "Do not rely on it" not in plain.body
-    assert "LayerCAM" in plain.body
-    assert "12 lesions" in plain.body
-    failing = sanity(found(parameter_randomisation=0.8, failed=["parameter_randomisation"]))
-    assert failing is not None
-    assert failing.body.count("Do not rely on it") == 1
-    assert "0.80 (fails)" in failing.body
+    plain = page("T", [], [sanity(found())])
+    assert "Do not rely on it" not in plain
+    assert "LayerCAM" in plain
+    assert "12 lesions" in plain
+    failed = found(parameter_randomisation=0.8, failed=["parameter_randomisation"])
+    failing = page("T", [], [sanity(failed)])
+    assert failing.count("Do not rely on it") == 1
+    assert "0.80 (fails)" in failing

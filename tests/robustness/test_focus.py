@@ -11,7 +11,7 @@ from PIL import Image
 
 from agfnet.data.table import Case, read_cases
 from agfnet.inference.predictor import Predictor
-from agfnet.report.example_images import example
+from agfnet.report.cases import example
 from agfnet.robustness.focus import measure_focus
 
 VIEWS = ("clinical", "ultrasound")

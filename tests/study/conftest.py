@@ -73,7 +73,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(job, "train_and_evaluate", train)
     monkeypatch.setattr(job, "fit", fit)
-    monkeypatch.setattr(job, "evaluate_run", only_validation)
+    monkeypatch.setattr(job, "run_evaluation", only_validation)
     monkeypatch.setattr(job, "read_split", lambda *_, **__: None)
     monkeypatch.setattr(job, "require_split", lambda *_: None)
     return done

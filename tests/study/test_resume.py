@@ -16,15 +16,16 @@ import yaml
 from agfnet.config import StudyConfig
 from agfnet.data.splits import keep_fraction
 from agfnet.data.table import read_cases
-from agfnet.evaluation import runs
+from agfnet.evaluation import run as evaluation
+from agfnet.report import run as report
 from agfnet.study.runner import run_study
 
 
 @pytest.fixture(autouse=True)
 def little_for_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run's own intervals and pictures, which take longer here than its training."""
-    monkeypatch.setattr(runs, "result_files", lambda *_, **__: {"metrics.json": {"n": 0}})
-    monkeypatch.setattr(runs, "write_report", lambda *_, **__: None)
+    monkeypatch.setattr(evaluation, "result_files", lambda *_, **__: {"metrics.json": {"n": 0}})
+    monkeypatch.setattr(report, "evaluation_page", lambda _: "")
 
 
 def test_a_killed_study_goes_on_to_the_same_tables(study_file, tmp_path: Path) -> None:

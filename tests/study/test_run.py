@@ -21,8 +21,8 @@ from agfnet.config import EvaluateConfig, TrainConfig
 from agfnet.data.folds import draw_folds, fold_split
 from agfnet.data.table import read_cases, write_cases
 from agfnet.errors import DataError, RunError
-from agfnet.evaluation.runs import evaluate_run
 from agfnet.metrics.summary import METRICS
+from agfnet.report.run import run_evaluation
 from agfnet.study.run import run
 
 
@@ -151,7 +151,7 @@ def test_a_run_tests_on_its_fold(settings: TrainConfig, cohort: Path, tmp_path: 
     rows = rows_of(folder / "evaluation" / "test" / "predictions.csv")
     split = fold_split(folded, 1)
     assert [row["lesion_id"] for row in rows] == [c.lesion_id for c in split if c.split == "test"]
-    again = evaluate_run(EvaluateConfig(run=str(folder), split="val", resamples=10))
+    again = run_evaluation(EvaluateConfig(run=str(folder), split="val", resamples=10))
     rows = rows_of(again / "predictions.csv")
     assert [row["lesion_id"] for row in rows] == [c.lesion_id for c in split if c.split == "val"]
 

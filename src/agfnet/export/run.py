@@ -18,7 +18,7 @@ from agfnet.data.preprocess import load
 from agfnet.data.splits import require_split
 from agfnet.data.table import Case
 from agfnet.errors import BundleError
-from agfnet.evaluation.runs import run_folder, run_table, to_classes
+from agfnet.evaluation.inputs import run_folder, run_table, to_classes
 from agfnet.export.graph import deployed, export_graph
 from agfnet.export.parity import Parity, Rows, compare, edge_rows
 from agfnet.files import write_json

@@ -1,62 +1,69 @@
-"""How far the network's own certainty can be trusted: calibration, selective risk, sets."""
+"""Section on certainty: calibration, selective prediction, abstention and prediction sets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 import numpy as np
 
 from agfnet.inference.predictions import Predictions
-from agfnet.report import plots
-from agfnet.report.page import Section, drawing, table
-from agfnet.report.wording import number
+from agfnet.pages.blocks import Block, Columns, Figure, Heading, Section, Table, Text
+from agfnet.report.plots.curves import risk_coverage_curve
+from agfnet.report.plots.reliability import reliability_diagram
+from agfnet.report.wording import UNDEFINED, number
 
 
 def certainty(predictions: Predictions, metrics: Mapping[str, Any]) -> Section:
-    """Reliability, risk-coverage, and what the bundle's decisions did on these lesions."""
-    figures = drawing(
-        plots.reliability_diagram(predictions),
-        "Stated confidence against the share that was right, with 95 % intervals. On the dotted "
-        "line the two agree. Below: how many cases had that confidence.",
-    ) + drawing(
-        plots.risk_coverage_curve(predictions),
-        "Errors left when the least confident cases are set aside for a person to judge. The "
-        "steeper it falls to the left, the better the network knows when it does not know.",
+    """Reliability, risk against coverage, and the decisions of the bundle on these lesions."""
+    figures = Columns(
+        [
+            Figure(
+                reliability_diagram(predictions),
+                "Accuracy at each level of confidence, with 95 % intervals. On the dotted line "
+                "the two agree. Below: the number of cases with that confidence.",
+            ),
+            Figure(
+                risk_coverage_curve(predictions),
+                "Error rate when the least confident cases are not answered. The steeper the line "
+                "falls to the left, the better the confidence separates correct predictions from "
+                "errors.",
+            ),
+        ]
     )
+    cases = predictions.labelled()
     return Section(
         "certainty",
-        "How far its answers can be trusted",
-        f'<div class="figures">{figures}</div>'
-        + _abstention(predictions.labelled())
-        + _sets(predictions.labelled(), metrics),
+        "Calibration and uncertainty",
+        [figures, *_abstention(cases), *_sets(cases, metrics)],
     )
 
 
-def _abstention(cases: Predictions) -> str:
-    """What was left to a person, and how right the rest was."""
+def _abstention(cases: Predictions) -> list[Block]:
+    """Accuracy of the answered cases and of the others."""
     if cases.abstain is None:
-        return ""
+        return []
     right = cases.probabilities.argmax(axis=1) == cases.target
     rows = []
-    for title, chosen in (("Answered", ~cases.abstain), ("Left to a person", cases.abstain)):
-        count, hits = int(chosen.sum()), int(right[chosen].sum())
-        share = number(hits / count, percent=True) if count else "—"
-        rows.append((title, f"{count:,}", f"{hits:,}", share))
-    return (
-        "<h3>When it leaves the answer to a person</h3>"
-        "<p>The least confident answers are marked as left to a person; the limit was set on the "
-        "validation split. Had the network answered them all the same, it would have been right as "
-        "often as the last line says.</p>"
-        + table("Abstention", ("", "Lesions", "Right", "Share right"), rows)
-    )
+    for title, mask in (("Answered", ~cases.abstain), ("Abstained", cases.abstain)):
+        count, hits = int(mask.sum()), int(right[mask].sum())
+        accuracy = number(hits / count, percent=True) if count else UNDEFINED
+        rows.append((title, f"{count:,}", f"{hits:,}", accuracy))
+    return [
+        Heading("Abstention"),
+        Text(
+            "The network abstains when its confidence is below a threshold, which was set on the "
+            "validation split. Such a case needs review by a specialist. The last row shows what "
+            "the accuracy of these cases would have been."
+        ),
+        Table("Abstention", ("", "Lesions", "Correct", "Accuracy"), rows),
+    ]
 
 
-def _sets(cases: Predictions, metrics: Mapping[str, Any]) -> str:
-    """How large the sets of possible classes are, and how often they hold the truth."""
+def _sets(cases: Predictions, metrics: Mapping[str, Any]) -> list[Block]:
+    """Size of the prediction sets, and how often they contain the true class."""
     if cases.prediction_set is None:
-        return ""
+        return []
     sizes = cases.prediction_set.sum(axis=1)
     covered = cases.prediction_set[np.arange(len(cases)), cases.target]
     rows = [
@@ -67,12 +74,13 @@ def _sets(cases: Predictions, metrics: Mapping[str, Any]) -> str:
         )
         for size in np.unique(sizes)
     ]
-    share = number(metrics.get("set_coverage", {}).get("value"), percent=True)
-    text = (
-        "Each answer comes with the set of classes that it cannot rule out. Here the truth was in "
-        f"it for {share} of the lesions. One class: the answer stands alone. An empty set: no "
-        "class fits. A set of a given size need not hold the truth as often as all sets do."
-    )
-    return f"<h3>Which classes it cannot rule out</h3><p>{escape(text)}</p>" + table(
-        "Prediction sets", ("Classes in the set", "Lesions", "Truth in the set"), rows
-    )
+    coverage = number(metrics.get("set_coverage", {}).get("value"), percent=True)
+    return [
+        Heading("Prediction sets"),
+        Text(
+            "The prediction set of a lesion holds the classes that cannot be ruled out. Here it "
+            f"contained the true class of {coverage} of the lesions. An empty set means that no "
+            "class fits. The coverage is guaranteed over all sets, not for the sets of one size."
+        ),
+        Table("Prediction sets", ("Classes in the set", "Lesions", "True class in the set"), rows),
+    ]

@@ -1,22 +1,21 @@
-"""Two reporting checklists, answered from the run as far as a run can answer them.
+"""Two reporting checklists, with the answers that follow from the run.
 
 CLAIM: Mongan, Moy and Kahn, "Checklist for artificial intelligence in medical imaging", Radiology:
 Artificial Intelligence 2020, updated by Tejani et al., same journal, 2024; numbered as in 2020.
-TRIPOD+AI: Collins et al., BMJ 2024. The titles are our own short words, and no substitute for the
+TRIPOD+AI: Collins et al., BMJ 2024. The titles are shortened by us and do not replace the
 checklists.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import NamedTuple
 
-from agfnet.report.page import Section, table
+from agfnet.pages.blocks import Block, Heading, Section, Table, Text
 
 
 class Item(NamedTuple):
-    """An item, and the fact of the run that answers it; "" where only authors can."""
+    """An item, and the name of the fact that answers it; "" where only authors can."""
 
     number: str
     title: str
@@ -106,21 +105,21 @@ CHECKLISTS = {
 
 
 def checklists(facts: Mapping[str, str]) -> Section | None:
-    """Both checklists: the items that the run answers, in part at least, and those left open."""
+    """Both checklists: the items that the run answers, at least in part, and the open ones."""
     if not facts:
         return None
-    body = ""
+    blocks: list[Block] = [
+        Text(
+            "Answers of the run itself, often only in part: the checklists ask for more. The "
+            "titles are shortened; read the items where they were published."
+        )
+    ]
     for name, (items, source) in CHECKLISTS.items():
         rows = [(f"{i.number} {i.title}", facts[i.fact]) for i in items if i.fact in facts]
-        left = ", ".join(f"{i.number} {i.title.lower()}" for i in items if i.fact not in facts)
-        body += (
-            f"<h3>{escape(source)}</h3>"
-            + table(name, ("Item", "What this run says to it"), rows, words=True)
-            + f"<p><strong>Open, for the authors:</strong> {escape(left)}.</p>"
-        )
-    return Section(
-        "checklists",
-        "For a publication: reporting checklists",
-        "<p>What the run itself can answer, often in part only; the checklists ask for more. "
-        "Titles are shortened: read the items where they were published.</p>" + body,
-    )
+        unanswered = [f"{i.number} {i.title.lower()}" for i in items if i.fact not in facts]
+        blocks += [
+            Heading(source),
+            Table(name, ("Item", "Answer of this run"), rows, words=True),
+            Text(f"{', '.join(unanswered)}.", label="To be answered by the authors:"),
+        ]
+    return Section("checklists", "For a publication: reporting checklists", blocks)

@@ -1,16 +1,16 @@
-"""What the network tells apart: confusion, each class, and a group of classes against the rest."""
+"""Sections on discrimination: confusion, each class, and a group of classes against the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 from agfnet.inference.predictions import Predictions
-from agfnet.report import plots
-from agfnet.report.page import Section, drawing, table
-from agfnet.report.plots_more import Panel, decision_curve, forest
-from agfnet.report.wording import FEW_LESIONS, number, span
+from agfnet.pages.blocks import Block, Figure, Section, Table, Text
+from agfnet.report.plots.confusion import confusion_matrix
+from agfnet.report.plots.curves import decision_curve, roc_curves
+from agfnet.report.plots.forest import Panel, forest
+from agfnet.report.wording import FEW_LESIONS, UNDEFINED, cell, number, span
 
 CLASS_COLUMNS = {
     "sensitivity": ("Sensitivity", True),
@@ -26,109 +26,109 @@ def confusions(predictions: Predictions) -> Section:
     """The confusion matrix."""
     return Section(
         "confusion",
-        "What it confuses",
-        drawing(
-            plots.confusion_matrix(predictions),
-            "Each row is a true class: how many of its lesions got each answer, and what per cent "
-            "of the row. Right answers lie on the diagonal.",
-            wide=len(predictions.classes) > 6,
-        ),
+        "Confusion matrix",
+        [
+            Figure(
+                confusion_matrix(predictions),
+                "Each row is a true class: the number of its lesions by predicted class, and the "
+                "percentage of the row. Correct predictions lie on the diagonal.",
+                wide=len(predictions.classes) > 6,
+            )
+        ],
     )
 
 
-def classes(predictions: Predictions, found: Mapping[str, Any] | None) -> Section | None:
+def classes(predictions: Predictions, results: Mapping[str, Any] | None) -> Section | None:
     """Discrimination of each class with intervals, from classes.json, and the ROC curves."""
     several = len(set(predictions.labelled().label)) > 1
-    if not found or not several:
+    if not results or not several:
         return None
-    names = list(found)
-    shown = ("sensitivity", "specificity", "auc")
+    few = [row["n"] < FEW_LESIONS for row in results.values()]
     panels = [
-        Panel(CLASS_COLUMNS[key][0], [found[name][key] for name in names], CLASS_COLUMNS[key][1])
-        for key in shown
+        Panel(
+            title=CLASS_COLUMNS[key][0],
+            intervals=[row[key] for row in results.values()],
+            percent=CLASS_COLUMNS[key][1],
+            kinds=["few" if pale else "" for pale in few],
+        )
+        for key in ("sensitivity", "specificity", "auc")
     ]
-    few = [found[name]["n"] < FEW_LESIONS for name in names]
     rows = [
         (
             name,
-            f"{found[name]['n']:,}",
-            *(
-                cell(found[name][key], percent=percent)
-                for key, (_, percent) in CLASS_COLUMNS.items()
-            ),
+            f"{row['n']:,}",
+            *(cell(row[key], percent=percent) for key, (_, percent) in CLASS_COLUMNS.items()),
         )
-        for name in names
+        for name, row in results.items()
     ]
     pale = f" Grey: fewer than {FEW_LESIONS} lesions." if any(few) else ""
     return Section(
         "classes",
         "Class by class",
-        "<p>Sensitivity: of the lesions of the class, those found. Specificity: of all others, "
-        "those not called so. PPV: of the lesions called so, those that were; NPV: of those not "
-        "called so, those that were not. Both depend on how common the class is in this table.</p>"
-        + drawing(
-            forest(names, panels, "Sensitivity, specificity and AUC of each class", faint=few),
-            f"Each class against the rest, with 95 % intervals.{pale}",
-            wide=True,
-        )
-        + table(
-            "Results per class",
-            ("Class", "Lesions", *(title for title, _ in CLASS_COLUMNS.values())),
-            rows,
-        )
-        + drawing(
-            plots.roc_curves(predictions),
-            "Cases of a class found against false alarms, for every threshold. Guessing gives the "
-            "dotted line.",
-        ),
+        [
+            Text(
+                "Sensitivity: the fraction of the lesions of the class that were predicted to be "
+                "in it. Specificity: the fraction of all other lesions that were not. PPV: the "
+                "fraction of the lesions predicted to be in the class that are in it. NPV: the "
+                "fraction of the lesions not predicted to be in it that are not. PPV and NPV "
+                "depend on how common the class is in this table."
+            ),
+            Figure(
+                forest(list(results), panels, "Sensitivity, specificity and AUC of each class"),
+                f"Each class against the rest, with 95 % intervals.{pale}",
+                wide=True,
+            ),
+            Table(
+                "Results per class",
+                ("Class", "Lesions", *(title for title, _ in CLASS_COLUMNS.values())),
+                rows,
+            ),
+            Figure(
+                roc_curves(predictions),
+                "True positive rate against false positive rate for every threshold. Guessing "
+                "gives the dotted line.",
+            ),
+        ],
     )
 
 
-def group(found: Mapping[str, Any] | None) -> Section | None:
+def group(results: Mapping[str, Any] | None) -> Section | None:
     """A group of classes against the rest, from malignant.json: operating points, net benefit."""
-    if not found or "operating_points" not in found:
+    if not results or "operating_points" not in results:
         return None
-    together = ", ".join(found["classes"])
-    text = (
-        f"<p>The probabilities of {escape(together)} together, against all other classes: "
-        f"{found['positives']:,} of {found['n']:,} lesions, AUC "
-        f"{number(found['auc']['value'], percent=False)} "
-        f"({span(found['auc']['low'], found['auc']['high'], percent=False)}).</p>"
-    )
+    area = results["auc"]
+    blocks: list[Block] = [
+        Text(
+            f"The probabilities of {', '.join(results['classes'])} are added and compared with "
+            f"all other classes: {results['positives']:,} of {results['n']:,} lesions, AUC "
+            f"{number(area['value'], percent=False)} "
+            f"({span(area['low'], area['high'], percent=False)})."
+        )
+    ]
     rows = [
         (
             f"{100 * point['target_sensitivity']:g}\u00a0%",
-            "—" if point["threshold"] is None else f"{100 * point['threshold']:.1f}\u00a0%",
+            UNDEFINED if point["threshold"] is None else f"{100 * point['threshold']:.1f}\u00a0%",
             *(cell(point.get(key), percent=True) for key in POINT_COLUMNS),
         )
-        for point in found["operating_points"]
+        for point in results["operating_points"]
     ]
-    points = table(
-        "Operating points",
-        ("Sensitivity aimed at", "Threshold", *(CLASS_COLUMNS[key][0] for key in POINT_COLUMNS)),
-        rows,
+    if rows:
+        head = ("Target sensitivity", "Threshold", *(CLASS_COLUMNS[k][0] for k in POINT_COLUMNS))
+        blocks += [
+            Table("Operating points", head, rows),
+            Text(
+                "The thresholds come from the validation split, not from these lesions: the "
+                "results here are those to expect for new patients of the same kind.",
+                "soft",
+            ),
+        ]
+    blocks.append(
+        Figure(
+            decision_curve(results["decision_curve"], "malignant"),
+            "Net benefit (Vickers and Elkin, 2006): true positives per lesion, minus false "
+            "positives weighted by the odds of the threshold. The network is useful where its line "
+            "lies above both others.",
+        )
     )
-    note = (
-        '<p class="soft">Thresholds come from the validation split, not from these lesions: what '
-        "they reach here is what they reach on new patients of the same kind.</p>"
-    )
-    curve = drawing(
-        decision_curve(found["decision_curve"], "malignant"),
-        "Net benefit (Vickers and Elkin, 2006): lesions rightly acted on, less those wrongly acted "
-        "on, weighed by the odds of the threshold. The network is of use where its line lies above "
-        "both others.",
-    )
-    return Section(
-        "group",
-        "Malignant against the rest",
-        text + (points + note if rows else "") + curve,
-    )
-
-
-def cell(found: Mapping[str, Any] | None, *, percent: bool) -> str:
-    """A value with its interval below it, for a table."""
-    if not found:
-        return "—"
-    value = number(found["value"], percent=percent)
-    interval = span(found["low"], found["high"], percent=percent)
-    return value if interval == "—" else f"{value}\n{interval}"
+    return Section("group", "Malignant against the rest", blocks)

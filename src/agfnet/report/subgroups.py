@@ -1,70 +1,76 @@
-"""Whether the network serves some patients worse than others, from subgroups.json."""
+"""Section on subgroups of patients, from subgroups.json."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
-from agfnet.report.discrimination import cell
-from agfnet.report.page import Section, drawing, table
-from agfnet.report.plots_more import Panel, forest
+from agfnet.pages.blocks import Figure, Section, Table, Text
+from agfnet.report.plots.forest import Panel, forest
+from agfnet.report.wording import cell
 
-SHOWN = {
+MEASURES = {
     "accuracy": ("Accuracy", True),
     "balanced_accuracy": ("Balanced accuracy", True),
     "ece": ("Calibration error", True),
 }
-MOST = 40  # lines of the figure; the table shows all
+MAX_ROWS_DRAWN = 40  # the table shows all
 
 
-def subgroups(found: Mapping[str, Any] | None) -> Section | None:
-    """A forest plot and a table over all groups of all columns."""
-    if not found or not found["columns"]:
+def subgroups(results: Mapping[str, Any] | None) -> Section | None:
+    """A forest plot and a table of all groups of all columns."""
+    if not results or not results["columns"]:
         return None
     groups = [
-        (f"{column.strip('()')}: {group['group']}", group)
-        for column, content in found["columns"].items()
-        for group in content["groups"]
+        (f"{column.strip('()')}: {row['group']}", row)
+        for column, content in results["columns"].items()
+        for row in content["groups"]
     ]
-    few = [bool(group["few"]) for _, group in groups]
-    names = [f"{name} ({group['n']})" for name, group in groups]
+    drawn = groups[:MAX_ROWS_DRAWN]
     panels = [
-        Panel(title, [group[key] for _, group in groups[:MOST]], percent)
-        for key, (title, percent) in SHOWN.items()
+        Panel(
+            title=title,
+            intervals=[row[key] for _, row in drawn],
+            percent=percent,
+            kinds=["few" if row["few"] else "" for _, row in drawn],
+        )
+        for key, (title, percent) in MEASURES.items()
     ]
     rows = [
         (
-            name + ("\nfew lesions" if group["few"] else ""),
-            f"{group['n']:,}",
-            f"{group['patients']:,}",
-            *(cell(group[key], percent=percent) for key, (_, percent) in SHOWN.items()),
+            name + ("\nfew lesions" if row["few"] else ""),
+            f"{row['n']:,}",
+            f"{row['patients']:,}",
+            *(cell(row[key], percent=percent) for key, (_, percent) in MEASURES.items()),
         )
-        for name, group in groups
+        for name, row in groups
     ]
-    skipped = "".join(
-        f'<p class="soft">Left out: {escape(column)} ({escape(why)}).</p>'
-        for column, why in found.get("skipped", {}).items()
-    )
     note = (
-        " Groups in grey are so small that their place says little: an interval of a group in "
-        "which nearly all are right, or nearly all wrong, is too narrow."
-        if any(few)
+        " Groups in grey are too small to be judged: if nearly all of their predictions are "
+        "correct, or nearly all wrong, the interval is too narrow."
+        if any(row["few"] for _, row in groups)
         else ""
     )
+    names = [f"{name} ({row['n']})" for name, row in drawn]
+    head = ("Group", "Lesions", "Patients", *(title for title, _ in MEASURES.values()))
     return Section(
         "subgroups",
-        "For whom it works better or worse",
-        "<p>Groups differ by chance too, and the more groups there are, the further apart the best "
-        "and the worst lie. A difference is worth following up where the intervals do not meet. "
-        "Groups may also hold other diagnoses.</p>"
-        + drawing(
-            forest(names[:MOST], panels, "Accuracy and calibration by subgroup", faint=few[:MOST]),
-            f"Each group with 95 % intervals and, in brackets, its lesions.{note}",
-            wide=True,
-        )
-        + table(
-            "Subgroups", ("Group", "Lesions", "Patients", *(t for t, _ in SHOWN.values())), rows
-        )
-        + skipped,
+        "Subgroups",
+        [
+            Text(
+                "Groups also differ by chance, and the more groups there are, the larger the "
+                "difference between the best and the worst. A difference is worth following up "
+                "where the intervals do not overlap. Groups may also differ in their diagnoses."
+            ),
+            Figure(
+                forest(names, panels, "Accuracy and calibration by subgroup"),
+                f"Each group with 95 % intervals and, in brackets, its number of lesions.{note}",
+                wide=True,
+            ),
+            Table("Subgroups", head, rows),
+            *(
+                Text(f"Excluded: {column} ({reason}).", "soft")
+                for column, reason in results.get("skipped", {}).items()
+            ),
+        ],
     )

@@ -1,4 +1,4 @@
-"""The report's plain words: what each number means, and what they say together."""
+"""The words of the report: the meaning of each number, and the summary in sentences."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from agfnet.inference.predictions import Predictions
 
 FEW_PATIENTS = 30  # below this a percentile bootstrap is clearly too narrow
-FEW_LESIONS = 20  # below this a share of them says little
+FEW_LESIONS = 20  # below this a fraction of them says little
 WIDE = 0.2  # an accuracy interval from which no agreement with the confidence can be read
+UNDEFINED = "—"
 
 
 class Meaning(NamedTuple):
@@ -22,65 +23,72 @@ class Meaning(NamedTuple):
 
 
 MEANINGS = {
-    "accuracy": Meaning("Accuracy", True, "Share of lesions named correctly."),
+    "accuracy": Meaning("Accuracy", True, "Fraction of lesions classified correctly."),
     "balanced_accuracy": Meaning(
         "Balanced accuracy (mean sensitivity)",
         True,
-        "Share named correctly in each class, averaged: a rare class counts as much as a common "
-        "one.",
+        "Fraction classified correctly in each class, averaged over classes. A rare class counts "
+        "as much as a common one.",
     ),
     "macro_specificity": Meaning(
         "Mean specificity",
         True,
-        "Of the lesions outside a class, the share not called so, averaged over classes.",
+        "Fraction of the lesions outside a class that were not predicted to be in it, averaged "
+        "over classes.",
     ),
     "macro_f1": Meaning(
-        "Mean F1",
-        True,
-        "Balance between finding the lesions of a class and not calling others so, averaged.",
+        "Mean F1", True, "Harmonic mean of sensitivity and PPV, averaged over classes."
     ),
     "macro_auc": Meaning(
         "Mean AUC",
         False,
-        "Chance that a lesion of a class gets a higher probability for it than another lesion: "
-        "0.5 is guessing, 1 is perfect.",
+        "Probability that a lesion of a class gets a higher probability for it than a lesion of "
+        "another class, averaged over classes: 0.5 is guessing, 1 is perfect.",
     ),
     "macro_ap": Meaning(
         "Mean average precision",
         False,
-        "Area under the precision-recall curve, averaged over classes. Guessing gives a class's "
-        "share of the lesions.",
+        "Area under the precision-recall curve, averaged over classes. Guessing gives the "
+        "frequency of the class.",
     ),
     "macro_ppv": Meaning(
-        "Mean PPV", True, "Of the lesions called a class, the share that were, averaged."
+        "Mean PPV",
+        True,
+        "Fraction of the lesions predicted to be in a class that are in it, averaged over classes.",
     ),
     "macro_npv": Meaning(
-        "Mean NPV", True, "Of the lesions not called a class, the share that were not, averaged."
+        "Mean NPV",
+        True,
+        "Fraction of the lesions not predicted to be in a class that are not in it, averaged over "
+        "classes.",
     ),
     "top2_accuracy": Meaning(
-        "Accuracy of two answers", True, "Share of lesions whose class is among the two likeliest."
+        "Top-2 accuracy",
+        True,
+        "Fraction of lesions whose class is among the two most probable classes.",
     ),
     "kappa": Meaning(
         "Cohen's kappa",
         False,
-        "Agreement with the truth beyond what chance would give: 0 is chance, 1 is perfect.",
+        "Agreement with the truth beyond chance: 0 is chance, 1 is perfect.",
     ),
     "ece": Meaning(
         "Calibration error (ECE)",
         True,
-        "Mean distance between stated confidence and share right. Lower is better. Small "
-        "samples raise it, and its interval even more.",
+        "Mean difference between confidence and accuracy. Lower is better. Small samples raise "
+        "it, and raise its interval even more.",
     ),
     "aurc": Meaning(
         "Selective risk (AURC)",
         True,
-        "Mean share wrong when only the most confident cases are answered, over all cut-offs. "
-        "Lower is better.",
+        "Error rate when only the most confident cases are answered, averaged over all "
+        "thresholds. Lower is better.",
     ),
     "nll": Meaning(
         "Negative log-likelihood",
         False,
-        "How surprised the network was by the truth. Lower is better, 0 is perfect.",
+        "Mean of minus the logarithm of the probability of the true class. Lower is better, 0 is "
+        "perfect.",
     ),
     "brier": Meaning(
         "Brier score",
@@ -90,7 +98,7 @@ MEANINGS = {
 }
 MEANINGS |= {
     f"weighted_{name}": Meaning(
-        f"Weighted {title}", percent, "As above, each class counted by its share of the lesions."
+        f"Weighted {title}", percent, "As above, each class weighted by its number of lesions."
     )
     for name, title, percent in (
         ("specificity", "specificity", True),
@@ -106,88 +114,107 @@ MEANINGS |= {
         "ECE, equal bins", True, "Calibration error over bins that hold equally many lesions."
     ),
     "ece_debiased": Meaning(
-        "ECE, debiased", True, "Root mean square calibration error with the effect of chance off."
+        "ECE, debiased", True, "Root mean square calibration error, corrected for chance."
     ),
     "classwise_ece": Meaning(
-        "Class-wise ECE", True, "Calibration error of every class's probability, averaged."
+        "Class-wise ECE", True, "Calibration error of the probability of every class, averaged."
     ),
     "brier_reliability": Meaning(
-        "Brier: reliability", False, "The part of the Brier score that miscalibration adds."
+        "Brier: reliability", False, "The part of the Brier score due to miscalibration."
     ),
     "brier_resolution": Meaning(
         "Brier: resolution",
         False,
-        "The part that telling lesions apart takes off: higher is better.",
+        "The reduction of the Brier score by distinguishing lesions. Higher is better.",
     ),
     "brier_uncertainty": Meaning(
-        "Brier: uncertainty", False, "The part that the mix of classes alone would give."
+        "Brier: uncertainty", False, "The part of the Brier score due to the mix of classes."
     ),
     "set_coverage": Meaning(
-        "Coverage of the sets", True, "Share of lesions whose class is in the prediction set."
+        "Coverage of the prediction sets",
+        True,
+        "Fraction of lesions whose class is in the prediction set.",
     ),
-    "set_size": Meaning("Size of the sets", False, "Classes in the prediction set, on average."),
-    "abstained": Meaning("Left to a person", True, "Share of lesions that it did not answer."),
+    "set_size": Meaning(
+        "Size of the prediction sets", False, "Mean number of classes in the prediction set."
+    ),
+    "abstained": Meaning(
+        "Abstention rate", True, "Fraction of lesions for which the network abstained."
+    ),
     "selective_risk": Meaning(
-        "Wrong among those answered", True, "Error rate where the answer was not left to a person."
+        "Error rate of the answered cases", True, "Error rate where the network did not abstain."
     ),
     "out_of_distribution": Meaning(
-        "Unlike its own cases", True, "Share of lesions that are called strange to the network."
+        "Out of distribution",
+        True,
+        "Fraction of lesions marked as unlike the training images.",
     ),
 }
 UNLISTED = {"n", "macro_sensitivity"}  # the latter is the balanced accuracy by definition
 
 
 def number(value: float | None, *, percent: bool, sign: bool = False) -> str:
-    """A value in the digits that the report shows; a dash where undefined."""
+    """A value with the digits that the report shows; a dash where undefined."""
     if value is None:
-        return "—"
+        return UNDEFINED
     plus = "+" if sign else ""
     text = f"{100 * value:{plus}.1f}\u00a0%" if percent else f"{value:{plus}.3f}"
     return text.replace("-", "\u2212")
 
 
 def span(low: float | None, high: float | None, *, percent: bool, sign: bool = False) -> str:
-    """An interval in words; a dash where resampling changes nothing or nothing is defined."""
+    """An interval in words; a dash where undefined or where resampling changes nothing."""
     if low is None or high is None or low == high:
-        return "—"
+        return UNDEFINED
     first = number(low, percent=percent, sign=sign).removesuffix("\u00a0%")
     return f"{first} to {number(high, percent=percent, sign=sign)}"
 
 
+def cell(metric: Mapping[str, Any] | None, *, percent: bool) -> str:
+    """A value with its interval on the next line, for a table."""
+    if not metric:
+        return UNDEFINED
+    value = number(metric["value"], percent=percent)
+    interval = span(metric["low"], metric["high"], percent=percent)
+    return value if interval == UNDEFINED else f"{value}\n{interval}"
+
+
 def summary(
-    predictions: Predictions, metrics: Mapping[str, Any], limit: float | None = None
+    predictions: Predictions, metrics: Mapping[str, Any], optimal_accuracy: float | None = None
 ) -> list[str]:
-    """What the numbers say, in sentences; the first alone must be enough."""
+    """The result in sentences; the first one alone must be enough."""
     cases = predictions.labelled()
     if not len(cases):
         return [
-            f"The network judged {_lesions(len(predictions))}. None carries a label, so this "
-            "report shows its answers but cannot say how good they are."
+            f"The network classified {_lesions(len(predictions))}. None of them has a label, so "
+            "this report shows the predictions but cannot say how good they are."
         ]
-    right = sum(said == true for said, true in zip(cases.predicted, cases.label, strict=True))
+    right = sum(a == b for a, b in zip(cases.predicted, cases.label, strict=True))
     if len(cases) == 1:
         return [
-            f"The one labelled lesion was named {'correctly' if right else 'wrongly'}. "
+            f"The only labelled lesion was classified {'correctly' if right else 'wrongly'}. "
             "One lesion says nothing about how good the network is."
         ]
     low, high = metrics["accuracy"]["low"], metrics["accuracy"]["high"]
-    interval = f"95\u00a0% interval {100 * low:.0f} to {_whole(high)}"
-    if low == high:
-        interval = "too uniform for an interval"
+    undefined = low is None or low == high
+    interval = "interval not defined"
+    if not undefined:
+        interval = f"95\u00a0% interval {100 * low:.0f} to {_whole(high)}"
     sentences = [
-        f"Of {_lesions(len(cases))}, the network named {right:,} correctly "
+        f"Of {_lesions(len(cases))}, the network classified {right:,} correctly "
         f"({_whole(right / len(cases))}, {interval})."
     ]
-    if limit is not None:
-        sentences.append(f"The best that these images allow is {_whole(limit)}.")
+    if optimal_accuracy is not None:
+        sentences.append(
+            f"The best possible accuracy on these images is {_whole(optimal_accuracy)}."
+        )
     commonest, count = Counter(cases.label).most_common(1)[0]
     sentences.append(
-        f"Always answering “{commonest}” would have been right in {_whole(count / len(cases))}."
+        f"Always answering “{commonest}” would be correct for {_whole(count / len(cases))}."
     )
     confidence = float(cases.probabilities.max(axis=1).mean())
-    sentences.append(
-        f"Its stated confidence was {_whole(confidence)} on average{_trust(confidence, low, high)}."
-    )
+    agreement = "" if undefined else _agreement(confidence, low, high)
+    sentences.append(f"The mean confidence was {_whole(confidence)}{agreement}.")
     patients = len(set(cases.patient_id))
     if patients < FEW_PATIENTS:
         sentences.append(
@@ -198,42 +225,40 @@ def summary(
 
 
 def decisions(metrics: Mapping[str, Any]) -> list[str]:
-    """What the network left open, in sentences, where its bundle has the calibration for it."""
+    """Abstention, prediction sets and detection in sentences, where the bundle has them."""
 
-    def share(name: str) -> str | None:
+    def fraction(name: str) -> str | None:
         value = metrics.get(name, {}).get("value")
         return None if value is None else _whole(value)
 
     sentences = []
-    if (left := share("abstained")) is not None:
-        sentences.append(f"It left {left} of the lesions to a person.")
-        if (wrong := share("selective_risk")) is not None:
-            sentences.append(f"Of those that it answered, {wrong} were wrong.")
-    if (covered := share("set_coverage")) is not None:
+    if (abstained := fraction("abstained")) is not None:
+        sentences.append(f"The network abstained for {abstained} of the lesions.")
+        if (wrong := fraction("selective_risk")) is not None:
+            sentences.append(f"Of the lesions that it answered, {wrong} were wrong.")
+    if (covered := fraction("set_coverage")) is not None:
         size = metrics["set_size"]["value"]
         sentences.append(
-            f"The classes that it could not rule out, {size:.1f} on average, held the truth in "
-            f"{covered}."
+            f"The prediction sets, with {size:.1f} classes on average, contained the true class of "
+            f"{covered} of the lesions."
         )
-    if (strange := share("out_of_distribution")) is not None:
-        sentences.append(f"It called {strange} of the lesions unlike those that it was made for.")
+    if (outside := fraction("out_of_distribution")) is not None:
+        sentences.append(f"It marked {outside} of the lesions as unlike the training images.")
     return sentences
 
 
-def _trust(confidence: float, low: float, high: float) -> str:
-    if low == high:
-        return ""
+def _agreement(confidence: float, low: float, high: float) -> str:
     if confidence > high:
-        return ": more than it was right, so its percentages promise too much"
+        return ", higher than the accuracy: the probabilities are too high"
     if confidence < low:
-        return ": less than it was right, so its percentages promise too little"
+        return ", lower than the accuracy: the probabilities are too low"
     if high - low > WIDE:
-        return ": not clearly other than it was right, but too few cases to rely on its percentages"
-    return ": in line with how often it was right, so its percentages can be taken at face value"
+        return ", not clearly different from the accuracy, but there are too few cases to be sure"
+    return ", in line with the accuracy: the probabilities can be taken at face value"
 
 
-def _whole(share: float) -> str:
-    return f"{100 * share:.0f}\u00a0%"
+def _whole(fraction: float) -> str:
+    return f"{100 * fraction:.0f}\u00a0%"
 
 
 def _lesions(count: int) -> str:

@@ -1,4 +1,4 @@
-"""Figures of a study as SVG text, in the style of `agfnet.report.plots`."""
+"""Figures of a study as SVG text, in the style of `agfnet.report.plots.style`."""
 
 from __future__ import annotations
 
@@ -13,43 +13,40 @@ from matplotlib.ticker import MaxNLocator
 
 from agfnet.metrics.ranks import cliques, critical_difference
 from agfnet.metrics.summary import LOWER_IS_BETTER
-from agfnet.report.plots import BLUE, COLOURS, DASHES, GREY, ORANGE, STYLE, short, to_svg
-from agfnet.study.results import Section
+from agfnet.report.plots.forest import Panel, forest
+from agfnet.report.plots.style import BLUE, COLOURS, GREY, STYLE, line_style, short, to_svg
+from agfnet.study.results import Cell, Section
 from agfnet.study.tables import metric_header, metric_title
 
-MARKS = {"better": (BLUE, "^"), "worse": (ORANGE, "v"), "within noise": (GREY, "o")}
 MARKERS = "os^vDP"
 
 
-def forest(section: Section) -> str:
+def differences(section: Section) -> str:
     """Draw the difference of every method from the reference with its interval, by metric."""
     methods = [name for name in section.methods if name != section.reference]
-    size = (1.6 + 1.9 * len(section.metrics), 1.3 + 0.28 * len(methods))
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=size, layout="constrained")
-        panels = figure.subplots(1, len(section.metrics), sharey=True, squeeze=False)[0]
-        for axes, metric in zip(panels, section.metrics, strict=True):
-            axes.axvline(0, color="black", linewidth=0.8)
-            for row, method in enumerate(methods):
-                cell = section.cells.get((method, metric))
-                if cell is None or not math.isfinite(cell.difference):
-                    continue
-                colour, marker = MARKS.get(cell.verdict, (GREY, "o"))
-                if math.isfinite(cell.difference_low):
-                    ends = [cell.difference_low, cell.difference_high]
-                    axes.plot(ends, [row, row], color=colour, linewidth=1.4)
-                axes.plot(cell.difference, row, color=colour, marker=marker, markersize=5)
-            axes.set_yticks(range(len(methods)), [short(name) for name in methods])
-            axes.set_ylim(len(methods) - 0.5, -0.5)
-            axes.xaxis.set_major_locator(MaxNLocator(4))
-            axes.tick_params(axis="x", labelsize=7.5)
-            axes.tick_params(axis="y", length=0)
-            axes.grid(axis="x", linewidth=0.6)
-            axes.set_axisbelow(True)
-            lower = metric in LOWER_IS_BETTER
-            axes.set_title(_wrapped(metric_title(metric)), fontsize=9)
-            axes.set_xlabel("← better" if lower else "better →", fontsize=7.5, color=GREY)
-        return to_svg(figure, f"Differences from {section.reference} with 95 % intervals")
+    panels = []
+    for metric in section.metrics:
+        cells = [section.cells.get((method, metric)) for method in methods]
+        panels.append(
+            Panel(
+                title=_wrapped(metric_title(metric)),
+                intervals=[_interval(cell) for cell in cells],
+                percent=False,
+                reference=0.0,
+                kinds=[(cell and cell.verdict) or "within noise" for cell in cells],
+                note="← better" if metric in LOWER_IS_BETTER else "better →",
+            )
+        )
+    return forest(methods, panels, f"Differences from {section.reference} with 95 % intervals")
+
+
+def _interval(cell: Cell | None) -> dict[str, float | None] | None:
+    """The difference of a cell; None where there is none to draw."""
+    if cell is None or not math.isfinite(cell.difference):
+        return None
+    ends = {"low": cell.difference_low, "high": cell.difference_high}
+    known = math.isfinite(cell.difference_low)
+    return {"value": cell.difference} | {k: v if known else None for k, v in ends.items()}
 
 
 def critical_differences(section: Section) -> str | None:
@@ -138,8 +135,7 @@ def learning_curves(fractions: Mapping[str, float], sections: Sequence[Section])
                 axes.plot(
                     x,
                     y,
-                    color=colour,
-                    linestyle=DASHES[number // len(COLOURS) % len(DASHES)],
+                    **line_style(number),
                     marker=MARKERS[number % len(MARKERS)],
                     markersize=4,
                     label=short(method) if axes is panels[0] else None,

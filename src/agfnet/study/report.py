@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from agfnet.files import write_text
-from agfnet.report.page import Section as Part
-from agfnet.report.page import drawing, page, table
+from agfnet.pages.blocks import Block, Figure, Heading, Table, Text, page
+from agfnet.pages.blocks import Section as Part
 from agfnet.study import plots
 from agfnet.study.plan import Study
 from agfnet.study.results import Progress, Section, sections
@@ -38,7 +37,7 @@ def write_study(
     for name, drawn in learning_curves(study, results).items():
         write_text(folder / f"{name}.svg", drawn)
         caption = "Mean over seeds; bands are 95 % intervals over new patients and new seeds."
-        parts.insert(0, Part(name, "Learning curves", drawing(drawn, caption, wide=True)))
+        parts.insert(0, Part(name, "Learning curves", [Figure(drawn, caption, wide=True)]))
     parts.append(_how(study))
     path = study.out / REPORT
     write_text(path, page(study.path.stem, _lead(study, results, unfinished), parts))
@@ -60,57 +59,52 @@ def learning_curves(study: Study, results: Sequence[Section]) -> dict[str, str]:
     return drawn
 
 
-def _lead(study: Study, results: Sequence[Section], unfinished: Sequence[str]) -> str:
+def _lead(study: Study, results: Sequence[Section], unfinished: Sequence[str]) -> list[Block]:
     if not results:
-        return '<p class="lead">No run is finished yet.</p>'
-    reference = escape(study.reference)
-    text = (
-        f'<p class="lead">{_count(len(study.methods), "method")}, compared with {reference}.'
-        f"</p><p>{escape(seeds_note(results[0]))}</p>"
-    )
+        return [Text("No run is finished yet.", "lead")]
+    methods = _count(len(study.methods), "method")
+    lead: list[Block] = [
+        Text(f"{methods}, compared with {study.reference}.", "lead"),
+        Text(seeds_note(results[0])),
+    ]
     if unfinished:
-        text += (
-            f"<p><strong>{_count(len(unfinished), 'run')} of {len(study.runs)} not finished and "
-            f"missing from these results:</strong> {escape(', '.join(unfinished))}</p>"
-        )
-    return text
+        count = f"{_count(len(unfinished), 'run')} of {len(study.runs)}"
+        label = f"{count} not finished and missing from these results:"
+        lead.append(Text(", ".join(unfinished), label=label))
+    return lead
 
 
 def _part(section: Section, folder: Path) -> Part:
     values, *compared = map(_grid, grids(section))
     name = file_name(section)
     write_tables(section, folder)
-    parts = [f"<p>{escape(sentence)}</p>" for sentence in verdicts(section)]
-    parts.append(values)
+    blocks: list[Block] = [Text(sentence) for sentence in verdicts(section)]
+    blocks += values
     if compared:
-        drawn = plots.forest(section)
+        drawn = plots.differences(section)
         write_text(folder / f"{name}-differences.svg", drawn)
-        parts.append(
-            drawing(
-                drawn,
-                f"Difference from {section.reference}, 95 % intervals. Triangles: significantly "
-                "better or worse after Holm's correction; grey dots: within noise.",
-                wide=len(section.metrics) > 2,
-            )
+        caption = (
+            f"Difference from {section.reference}, 95 % intervals. Triangles: significantly "
+            "better or worse after Holm's correction; grey dots: within noise."
         )
-        parts += compared
+        blocks.append(Figure(drawn, caption, wide=len(section.metrics) > 2))
+        blocks += [block for grid in compared for block in grid]
     if ranks := plots.critical_differences(section):
         write_text(folder / f"{name}-ranks.svg", ranks)
-        parts.append(
-            drawing(
-                ranks,
-                "Average ranks, 1 is best. Nemenyi's test, which assumes independent runs, "
-                "finds no difference between methods under one bar.",
-            )
+        caption = (
+            "Average ranks, 1 is best. Nemenyi's test, which assumes independent runs, "
+            "finds no difference between methods under one bar."
         )
-    return Part(name, section.title[:1].upper() + section.title[1:], "".join(parts))
+        blocks.append(Figure(ranks, caption))
+    return Part(name, section.title[:1].upper() + section.title[1:], blocks)
 
 
-def _grid(grid: Grid) -> str:
-    return (
-        f"<h3>{escape(grid.title)}</h3>{table(grid.title, grid.head, grid.rows)}"
-        f'<p class="soft">{escape(grid.note)}</p>'
-    )
+def _grid(grid: Grid) -> list[Block]:
+    return [
+        Heading(grid.title),
+        Table(grid.title, grid.head, grid.rows),
+        Text(grid.note, "soft"),
+    ]
 
 
 def _how(study: Study) -> Part:
@@ -123,8 +117,8 @@ def _how(study: Study) -> Part:
     }
     if study.file.folds is not None:
         rows["Folds"] = ", ".join(map(str, study.file.folds)) + " (pooled for each seed)"
-    listed = table("Study", ("Setting", "Value"), list(rows.items()), words=True)
-    return Part("how", "Design of the study", listed)
+    table = Table("Study", ("Setting", "Value"), list(rows.items()), words=True)
+    return Part("how", "Design of the study", [table])
 
 
 def _count(number: int, noun: str) -> str:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from agfnet.config import EvaluateConfig, TrainConfig
 from agfnet.data.folds import read_split
-from agfnet.evaluation.runs import Progress, calibrate_run, evaluate_run
+from agfnet.evaluation.calibrate import calibrate_run
+from agfnet.evaluation.run import Progress
+from agfnet.report.run import run_evaluation
 from agfnet.training.fit import fit
 
 
@@ -38,5 +40,5 @@ def run(
         data.cases, modalities=tuple(data.modalities), fold=data.fold, check_files=False
     )  # training has checked the files
     if any(case.split == "test" for case in table):
-        evaluate_run(scoring or EvaluateConfig(run=str(folder)), progress=progress)
+        run_evaluation(scoring or EvaluateConfig(run=str(folder)), progress=progress)
     return folder

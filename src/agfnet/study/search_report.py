@@ -8,7 +8,6 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import yaml
 
 from agfnet import NOTICE
 from agfnet.files import write_json, write_text
-from agfnet.report.page import Section, drawing, page, table
+from agfnet.pages.blocks import Block, Figure, Section, Table, Text, page
 from agfnet.study.plan import Study
 from agfnet.study.plots import search_history
 from agfnet.study.report import REPORT, TABLES
@@ -48,17 +47,22 @@ def write_search(study: Study, trials: Sequence[Trial]) -> Path:
     drawn = search_history(values, metric)
     write_text(folder / "search.svg", drawn)
     parts = [
-        Section("history", "History", drawing(drawn, "Every trial, and the best so far.")),
-        Section("trials", "All trials", _table(trials, metric)),
+        Section("history", "History", [Figure(drawn, "Every trial, and the best so far.")]),
+        Section("trials", "All trials", [_table(trials, metric)]),
     ]
-    lead = "".join(
-        f"<p>{escape(method)}: {escape(metric_title(metric))} {format_number(trial.value)} with "
-        f"{escape(describe_settings(trial.parameters))}</p>"
+    lead: list[Block] = [
+        Text(
+            f"{method}: {metric_title(metric)} {format_number(trial.value)} with "
+            f"{describe_settings(trial.parameters)}"
+        )
         for method, trial in best.items()
-    )
-    lead += (
-        '<p class="soft">Measured on the validation cases that also selected the epoch: these '
-        "figures are optimistic for new cases.</p>"
+    ]
+    lead.append(
+        Text(
+            "Measured on the validation cases that also selected the epoch: these figures are "
+            "optimistic for new cases.",
+            "soft",
+        )
     )
     path = study.out / REPORT
     write_text(path, page(f"{study.path.stem}: search", lead, parts))
@@ -74,7 +78,7 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else json.dumps(value)
 
 
-def _table(trials: Sequence[Trial], metric: str) -> str:
+def _table(trials: Sequence[Trial], metric: str) -> Table:
     rows = [
         (
             trial.method,
@@ -86,7 +90,7 @@ def _table(trials: Sequence[Trial], metric: str) -> str:
         for trial in trials
     ]
     head = ("Method", "Outcome", metric_title(metric), "Settings", "Error")
-    return table("Trials", head, rows, words=True)
+    return Table("Trials", head, rows, words=True)
 
 
 def _csv(trials: Sequence[Trial]) -> str:

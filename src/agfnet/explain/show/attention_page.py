@@ -7,24 +7,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib import colormaps
 
-from agfnet import NOTICE
 from agfnet.explain.show.overlay import COLOURS, thumbnail
 from agfnet.files import write_text
+from agfnet.pages.render import render, source
 
 Array = np.ndarray[Any, Any]
 TINTS = 32
 OPACITY = 0.6  # of the highest; attention is often even, and the image must stay visible
-TEMPLATES = files("agfnet.explain.show") / "templates"
 
 
 def write_attention_page(
@@ -68,22 +64,18 @@ def write_attention_page(
         "opacity": OPACITY,
         "start": [names.index(start[0]), start[1]],
     }
-    script = (TEMPLATES / "attention.js").read_text(encoding="utf-8")
+    script = source("attention.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    templates = Environment(
-        loader=PackageLoader("agfnet.explain.show"), autoescape=True, undefined=StrictUndefined
-    )
-    page = templates.get_template("attention.html.jinja").render(
+    page = render(
+        "attention.html.jinja",
         title=title,
         lead=lead,
-        style=(TEMPLATES / "attention.css").read_text(encoding="utf-8"),
-        notice=NOTICE,
         digest=f"sha256-{digest}",
         images={name: thumbnail(pixels) for name, pixels in images.items()},
         grid=grid,
         legend=", ".join(f"rgb({tint})" for tint in data["tints"]),
         norms=update_norms_text(update_norms),
-        data=json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
+        data=data,
         script=script,
     )
     write_text(path, page)

@@ -18,8 +18,8 @@ from agfnet.data.folds import read_split
 from agfnet.data.splits import require_split
 from agfnet.data.table import read_cases
 from agfnet.errors import RunError
-from agfnet.evaluation.runs import evaluate_run
 from agfnet.files import write_text
+from agfnet.report.run import run_evaluation
 from agfnet.study.plan import TEST, Run
 from agfnet.study.run import run as train_and_evaluate
 from agfnet.training.fit import fit
@@ -82,7 +82,7 @@ def complete(run: Run) -> None:
     scoring = replace(run.scoring, run=str(run.folder))
     if run.tables == (VAL,):
         fit(replace(run.config, resume=True), progress=False)
-        evaluate_run(replace(scoring, split=VAL))
+        run_evaluation(replace(scoring, split=VAL))
     elif not metrics_file(run, TEST).is_file():
         data = run.config.data
         table = read_split(
@@ -93,7 +93,7 @@ def complete(run: Run) -> None:
     for name, cases in run.evaluate.items():
         if not metrics_file(run, name).is_file():
             split = split_to_score(run, cases)
-            evaluate_run(replace(scoring, cases=cases, name=name, split=split))
+            run_evaluation(replace(scoring, cases=cases, name=name, split=split))
 
 
 def split_to_score(run: Run, cases: str) -> Literal["test"] | None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agfnet.inference.predictions import Predictions
-from agfnet.report.examples import KINDS, Example, choose_examples
+from agfnet.report.cases import KINDS, Example, choose_examples
 
 
 def _predictions(rows: list[tuple[str, float]]) -> Predictions:
@@ -47,7 +47,7 @@ def test_nothing_to_choose_from():
     assert choose_examples(_predictions([("a", 0.9)]), 0) == []
 
 
-def test_cases_left_to_a_person_are_a_kind_of_their_own(table):
+def test_abstained_cases_are_a_separate_kind(table):
     cases = table(60)
     left = cases.probabilities.max(axis=1) < 0.5
     chosen = choose_examples(replace(cases, abstain=left), 12)

@@ -1,0 +1,84 @@
+"""Comparison of two runs: their predictions, read and compared. Needs no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agfnet.config import CompareConfig
+from agfnet.errors import DataError
+from agfnet.evaluation.compare import Pair, compare, paired
+from agfnet.inference.predictions import Predictions, read_predictions
+
+MAX_CASES_SHOWN = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two compared runs."""
+
+    config: CompareConfig
+    names: tuple[str, str]  # of the runs
+    pair: Pair
+    results: dict[str, Any]  # content of compare.json
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the results."""
+        if self.config.out:
+            return Path(self.config.out)
+        return Path(self.config.run_a) / "comparison" / Path(self.config.run_b).resolve().name
+
+
+def compare_runs(config: CompareConfig) -> Comparison:
+    """Compare the predictions of two runs on the lesions that both have judged.
+
+    Raises:
+        DataError: a run has no such evaluation, or the two have no lesion in common.
+    """
+    runs = Path(config.run_a), Path(config.run_b)
+    pair = paired(*(_read(run, config.name) for run in runs))
+    names = (runs[0].resolve().name, runs[1].resolve().name)
+    if names[0] == names[1]:
+        names = (f"first {names[0]}", f"second {names[1]}")
+    results = compare(pair, resamples=config.resamples, seed=config.seed)
+    return Comparison(
+        config=config,
+        names=names,
+        pair=pair,
+        results={"a": str(runs[0]), "b": str(runs[1])} | results,
+    )
+
+
+def disagreements(pair: Pair, max_cases: int = MAX_CASES_SHOWN) -> list[tuple[int, int]]:
+    """Lesions that only one run classified correctly: that run (0 or 1), and the row.
+
+    Half of the lesions are of each run, or more where the other run has fewer; the most confident
+    mistakes come first.
+    """
+    tables = pair.a, pair.b
+    right = [np.array(table.predicted) == np.array(table.label) for table in tables]
+    sides = []
+    for side, other in ((0, 1), (1, 0)):
+        confidence = tables[other].probabilities.max(axis=1)
+        rows = np.flatnonzero(right[side] & ~right[other])
+        sides.append(rows[np.argsort(-confidence[rows], kind="stable")].tolist())
+    room = [max(max_cases // 2, max_cases - len(rows)) for rows in reversed(sides)]
+    return [
+        (side, row)
+        for side, (rows, count) in enumerate(zip(sides, room, strict=True))
+        for row in rows[:count]
+    ]
+
+
+def _read(run: Path, name: str) -> Predictions:
+    path = run / "evaluation" / name / "predictions.csv"
+    if not path.is_file():
+        raise DataError(
+            f"{path}: no such file; run `agfnet evaluate {run}` first, and name its result with "
+            "--name"
+        )
+    return read_predictions(path)

@@ -1,0 +1,177 @@
+"""Everything that is read before a run is scored: its bundle and settings, the table, its cases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agfnet.bundle import BundleConfig
+from agfnet.config import EvaluateConfig, TrainConfig
+from agfnet.config.renamed import update
+from agfnet.data.folds import read_split
+from agfnet.data.splits import require_split
+from agfnet.data.table import Case, CasesTable, map_labels, read_cases
+from agfnet.errors import ConfigError, DataError, RunError
+from agfnet.evaluation.malignant import check_group
+from agfnet.explain.compute.sanity_json import read_sanity
+from agfnet.inference.predictions import Predictions, read_predictions
+from agfnet.inference.predictor import Predictor
+
+VALIDATION = "validation.csv"
+ROBUSTNESS = "robustness.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationInputs:
+    """What an evaluation works on. Nothing else is read later, except for images."""
+
+    config: EvaluateConfig
+    name: str  # of the result
+    settings: Mapping[str, Any]  # content of the run's config.yaml
+    environment: Mapping[str, Any]  # content of the run's environment.json
+    predictor: Predictor
+    table: CasesTable
+    split: str | None  # None for all cases of the table
+    cases: tuple[Case, ...]  # to score, with the network's names of the labels
+    excluded: int  # cases whose label the network does not know
+    validation: Predictions | None  # of the validation split, for operating points
+    reference: Mapping[str, Any] | None  # robustness.json of the reference run
+    sanity: Mapping[str, Any] | None  # sanity.json of these weights
+    optimal_accuracy: float | None  # Bayes-optimal accuracy, known for phantom cohorts
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the results."""
+        return Path(self.config.run) / "evaluation" / self.name
+
+
+def read_inputs(config: EvaluateConfig) -> EvaluationInputs:
+    """Read and check what `evaluate_run` needs.
+
+    Raises:
+        RunError: no such run.
+        BundleError: its bundle is missing or damaged.
+        ConfigError: a name that is a path, or a class that the network does not know.
+        DataError: problems in the table or its images, or labels that the network does not know.
+    """
+    run = run_folder(config.run)
+    predictor = Predictor.load(run)
+    bundle = predictor.bundle
+    name = config.name or (Path(config.cases).stem if config.cases else config.split or "test")
+    if Path(name).name != name or name.startswith("."):
+        raise ConfigError(f"name: {name!r} must be a plain name, not a path")
+    if config.malignant is not None:
+        check_group(bundle.config.classes, config.malignant)
+    split = config.split or (None if config.cases else "test")
+    table = run_table(run, config.cases, bundle.config)
+    part = table.cases if split is None else require_split(table, split)
+    cases, excluded = to_classes(part, bundle.config, table.path)
+    validation = run / VALIDATION
+    return EvaluationInputs(
+        config=config,
+        name=name,
+        settings=run_settings(run),
+        environment=json.loads((run / "environment.json").read_text("utf-8")),
+        predictor=predictor,
+        table=table,
+        split=split,
+        cases=cases,
+        excluded=excluded,
+        validation=read_predictions(validation) if validation.is_file() else None,
+        reference=None if config.reference is None else read_reference(config.reference, name),
+        sanity=read_sanity(run, bundle),
+        optimal_accuracy=optimal_accuracy(table.path, table.modalities, split),
+    )
+
+
+def run_folder(run: str | Path) -> Path:
+    """The folder of a run whose training is finished.
+
+    Raises:
+        RunError: it is not.
+    """
+    folder = Path(run)
+    if not (folder / "config.yaml").is_file():
+        raise RunError(f"{folder}: not a run folder (no config.yaml); expected runs/NAME")
+    if not (folder / "bundle").is_dir():
+        raise RunError(
+            f"{folder}: training has not finished; continue it with `agfnet train --resume`"
+        )
+    return folder
+
+
+def run_settings(run: str | Path) -> dict[str, Any]:
+    """Content of a run's config.yaml."""
+    values = yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8"))
+    settings: dict[str, Any] = update(values, TrainConfig)
+    return settings
+
+
+def run_table(run: str | Path, cases: str | None, config: BundleConfig) -> CasesTable:
+    """A table by its path, or the one that the run was trained on, split as it was there."""
+    modalities = tuple(config.modalities)
+    if cases is not None:
+        return read_cases(cases, modalities=modalities)
+    settings = run_settings(run)["data"]
+    return read_split(settings["cases"], modalities=modalities, fold=settings.get("fold"))
+
+
+def to_classes(
+    cases: Sequence[Case], config: BundleConfig, path: Path
+) -> tuple[tuple[Case, ...], int]:
+    """Translate labels into the network's classes; unlabelled cases are kept.
+
+    Returns:
+        The cases, and the number of those excluded because the network does not know their label.
+
+    Raises:
+        DataError: a label that is no class, when the network was trained on all labels.
+    """
+    if config.labels is None:
+        for case in cases:
+            if case.label not in ("", *config.classes):
+                raise DataError(
+                    f"{path}:{case.row} column label: '{case.label}' is not a class of this network"
+                    f" ({', '.join(config.classes)}); correct it, or leave the cell empty"
+                )
+    kept, _, excluded = map_labels(cases, config.labels or config.classes, missing_ok=True)
+    if not kept:
+        raise DataError(f"{path}: no case has one of the classes {', '.join(config.classes)}")
+    return kept, excluded
+
+
+def read_reference(run: str | Path, name: str) -> dict[str, Any]:
+    """The robustness of another run in its evaluation of the same name.
+
+    Raises:
+        DataError: it has none, or it is damaged.
+    """
+    path = Path(run) / "evaluation" / name / ROBUSTNESS
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not {"lesions", "clean", "conditions"} <= set(content):
+            raise ValueError("it holds no conditions")
+    except OSError as error:
+        raise DataError(
+            f"reference: {path}: cannot be read ({error.strerror}); run `agfnet evaluate {run} "
+            "--robustness` on the same table first"
+        ) from error
+    except ValueError as error:
+        raise DataError(f"reference: {path}: is damaged ({error}); evaluate {run} again") from error
+    return content
+
+
+def optimal_accuracy(cases: Path, modalities: Sequence[str], split: str | None) -> float | None:
+    """Bayes-optimal accuracy, from the `truth.json` next to the table of a phantom cohort."""
+    path = cases.parent / "truth.json"
+    if not path.is_file():
+        return None
+    truth = json.loads(path.read_text(encoding="utf-8"))
+    limits = truth["limits_by_split"].get(split, truth["limits"])
+    value = limits.get("both" if len(modalities) > 1 else modalities[0])
+    return None if value is None else float(value)

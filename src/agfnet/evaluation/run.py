@@ -1,0 +1,98 @@
+"""Scoring of a run: inputs, predictions, results. Nothing is written here but by `write`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from agfnet.config import EvaluateConfig
+from agfnet.data.table import Case
+from agfnet.evaluation.evaluate import result_files
+from agfnet.evaluation.inputs import ROBUSTNESS, EvaluationInputs, read_inputs
+from agfnet.evaluation.subgroups import case_attributes
+from agfnet.explain.compute.sanity_json import SANITY
+from agfnet.inference.predictions import Predictions
+from agfnet.inference.predictor import Diagnosis
+from agfnet.robustness.conditions import complete, predict_conditions
+from agfnet.robustness.focus import measure_focus
+from agfnet.robustness.scores import score_conditions
+
+Progress = Callable[[int, int], None]  # cases done, cases in all
+FOCUS = "focus.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """A scored run."""
+
+    inputs: EvaluationInputs
+    predictions: Predictions  # of the cases, in their order
+    diagnoses: tuple[Diagnosis, ...]  # the same with every frame
+    results: dict[str, Any]  # content of the JSON files by name; metrics.json is always there
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Content of metrics.json."""
+        metrics: dict[str, Any] = self.results["metrics.json"]
+        return metrics
+
+
+def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) -> Evaluation:
+    """Score a run on a table. `agfnet.report.run.run_evaluation` also writes the results.
+
+    Args:
+        config: the run, the table and what to measure.
+        progress: called with the number of finished cases and the number of all.
+
+    Raises:
+        AgfnetError: see `read_inputs`.
+    """
+    inputs = read_inputs(config)
+    diagnoses: list[Diagnosis] = []
+
+    def keep(_: Case, diagnosis: Diagnosis) -> None:
+        diagnoses.append(diagnosis)
+        if progress is not None:
+            progress(len(diagnoses), len(inputs.cases))
+
+    predictions = inputs.predictor.predict(inputs.cases, each=keep)
+    results = result_files(
+        predictions,
+        attributes=case_attributes(inputs.cases),
+        malignant=config.malignant or (),
+        validation=inputs.validation,
+        sensitivities=config.sensitivities,
+        resamples=config.resamples,
+        seed=config.seed,
+    )
+    results |= image_results(inputs, progress)
+    if inputs.sanity is not None:
+        results[SANITY] = dict(inputs.sanity)
+    return Evaluation(
+        inputs=inputs, predictions=predictions, diagnoses=tuple(diagnoses), results=results
+    )
+
+
+def image_results(
+    inputs: EvaluationInputs, progress: Progress | None = None
+) -> dict[str, dict[str, Any]]:
+    """robustness.json and focus.json, if the settings ask for them and the table allows them."""
+    config, predictor = inputs.config, inputs.predictor
+    options: dict[str, Any] = {"resamples": config.resamples, "seed": config.seed}
+    results: dict[str, dict[str, Any]] = {}
+    if config.robustness:
+        cases = complete(inputs.cases, tuple(predictor.bundle.config.modalities))
+        answers = predict_conditions(predictor, cases, seed=config.seed, progress=progress)
+        results[ROBUSTNESS] = score_conditions(answers, reference=inputs.reference, **options)
+    if config.max_focus_lesions:
+        focus = measure_focus(
+            predictor,
+            inputs.cases,
+            max_lesions=config.max_focus_lesions,
+            progress=progress,
+            **options,
+        )
+        if focus is not None:
+            results[FOCUS] = focus
+    return results

@@ -1,0 +1,1 @@
+"""HTML pages: templates, and the blocks that reports are made of."""

@@ -1,0 +1,211 @@
+"""report.html: the page of an evaluation, a summary first, then a section for each result."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agfnet.evaluation.run import Evaluation
+from agfnet.inference.predictions import Predictions
+from agfnet.pages.blocks import (
+    Block,
+    Bullets,
+    KeyFigure,
+    KeyFigures,
+    Section,
+    Table,
+    Text,
+    page,
+)
+from agfnet.report.attribution import focus, sanity
+from agfnet.report.cases import Example, cases_section, choose_examples, example
+from agfnet.report.certainty import certainty
+from agfnet.report.checklists import checklists
+from agfnet.report.description import facts
+from agfnet.report.discrimination import classes, confusions, group
+from agfnet.report.robustness import robustness
+from agfnet.report.subgroups import subgroups
+from agfnet.report.wording import (
+    FEW_LESIONS,
+    MEANINGS,
+    UNLISTED,
+    Meaning,
+    decisions,
+    number,
+    span,
+    summary,
+)
+
+KEY_METRICS = ("accuracy", "balanced_accuracy", "macro_auc", "ece")
+OPTIONAL = {
+    "robustness.json": "robustness to image corruption (--robustness)",
+    "focus.json": "attribution on the lesion, which needs lesion masks",
+    "subgroups.json": "subgroups, which need further columns in the table",
+}
+"""What a report can show besides, by result file."""
+
+
+def evaluation_page(evaluation: Evaluation) -> str:
+    """Return the report of an evaluation as HTML."""
+    inputs, predictions = evaluation.inputs, evaluation.predictions
+    examples = [
+        example(predictions, row, inputs.cases[row], inputs.predictor)
+        for row in choose_examples(predictions)
+    ]
+    return report_page(
+        title=f"{Path(inputs.config.run).name}: {inputs.name}",
+        predictions=predictions,
+        results=evaluation.results,
+        context=context(evaluation),
+        facts=facts(evaluation),
+        optimal_accuracy=inputs.optimal_accuracy,
+        examples=examples,
+    )
+
+
+def context(evaluation: Evaluation) -> dict[str, object]:
+    """Properties of the run and its data, name to value."""
+    inputs = evaluation.inputs
+    bundle = inputs.predictor.bundle
+    return {
+        "Network": bundle.config.model.method,
+        "Backbone": bundle.config.model.backbone.name,
+        "Modalities": ", ".join(bundle.config.modalities),
+        "Image size": f"{bundle.config.size} px",
+        "Table": inputs.table.path.name,
+        "Split": inputs.split or "all cases",
+        "Excluded (labels that the network does not know)": inputs.excluded,
+        "Temperature": f"{bundle.calibration.temperature:.3g}",
+        "agfnet": bundle.config.agfnet,
+    }
+
+
+def report_page(
+    *,
+    title: str,
+    predictions: Predictions,
+    results: Mapping[str, Mapping[str, Any]],
+    context: Mapping[str, object] | None = None,
+    facts: Mapping[str, str] | None = None,
+    optimal_accuracy: float | None = None,
+    examples: Sequence[Example] = (),
+) -> str:
+    """Return a report as HTML, without scripts and without anything loaded from outside.
+
+    Args:
+        title: heading of the page.
+        predictions: the table; unlabelled rows are shown but not scored.
+        results: content of the result files by file name: metrics.json, and those of classes.json,
+            subgroups.json, malignant.json, robustness.json, focus.json, sanity.json that exist.
+        context: properties of run and data, name to value, listed near the end.
+        facts: sentences for the reporting checklists (see `agfnet.report.description`).
+        optimal_accuracy: Bayes-optimal accuracy where known.
+        examples: cases to show.
+    """
+    metrics = results["metrics.json"]
+    lead = _lead(predictions, metrics, optimal_accuracy)
+    gallery = cases_section(predictions.classes, examples)
+    if len(predictions.labelled()):
+        sections = [
+            confusions(predictions),
+            classes(predictions, results.get("classes.json")),
+            group(results.get("malignant.json")),
+            certainty(predictions, metrics),
+            subgroups(results.get("subgroups.json")),
+            robustness(results.get("robustness.json")),
+            focus(results.get("focus.json")),
+            sanity(results.get("sanity.json")),
+            gallery,
+            _metrics(metrics, optimal_accuracy),
+        ]
+    else:
+        sections = [_predictions(predictions), gallery]
+    sections += [
+        _limitations(predictions, results),
+        _context(predictions, context or {}),
+        checklists(facts or {}),
+    ]
+    return page(title, lead, sections)
+
+
+def _lead(
+    predictions: Predictions, metrics: Mapping[str, Any], optimal_accuracy: float | None
+) -> list[Block]:
+    first, *more = summary(predictions, metrics, optimal_accuracy)
+    lead: list[Block] = [Text(first, "lead")]
+    lead += [Text(" ".join(texts)) for texts in (more, decisions(metrics)) if texts]
+    figures = []
+    for name in KEY_METRICS:
+        if name in metrics:
+            metric, percent = metrics[name], MEANINGS[name].percent
+            value = number(metric["value"], percent=percent)
+            interval = span(metric["low"], metric["high"], percent=percent)
+            figures.append(KeyFigure(MEANINGS[name].title, value, interval))
+    return [*lead, KeyFigures(figures)] if figures else lead
+
+
+def _metrics(metrics: Mapping[str, Any], optimal_accuracy: float | None) -> Section:
+    rows = []
+    for name in dict.fromkeys([*MEANINGS, *metrics]):
+        if name not in metrics or name in UNLISTED:
+            continue
+        title, percent, text = MEANINGS.get(name, Meaning(name, False, ""))
+        metric = metrics[name]
+        if name == "accuracy" and optimal_accuracy is not None:
+            text += f" The best possible here is {number(optimal_accuracy, percent=True)}."
+        interval = span(metric["low"], metric["high"], percent=percent)
+        value = number(metric["value"], percent=percent)
+        rows.append((f"{title}\n{text}", f"{value}\n{interval}"))
+    return Section(
+        "numbers",
+        "All metrics",
+        [
+            Table("Metrics", ("Metric", "Value\n95\u00a0% interval"), rows),
+            Text("Intervals: bootstrap over patients, each with all their lesions.", "soft"),
+        ],
+    )
+
+
+def _predictions(predictions: Predictions) -> Section:
+    count = Counter(predictions.predicted)
+    rows = [(name, f"{count[name]:,}") for name in predictions.classes]
+    return Section("answers", "Predictions", [Table("Predictions", ("Class", "Lesions"), rows)])
+
+
+def _limitations(predictions: Predictions, results: Mapping[str, Any]) -> Section:
+    cases = predictions.labelled()
+    texts = [
+        "The results hold for patients, devices and clinical practice like those of this table. "
+        "This report says nothing about other places, or whether a doctor decides better with the "
+        "network.",
+        "Every label of the table is taken as the truth.",
+        "The network knows only its classes: any other lesion is assigned to one of them.",
+    ]
+    if len(cases):
+        texts.append(
+            "The intervals are not corrected for multiple comparisons: one in twenty is expected "
+            "not to contain the true value."
+        )
+    few = sorted(name for name, count in Counter(cases.label).items() if count < FEW_LESIONS)
+    if few:
+        texts.append(
+            f"Classes with fewer than {FEW_LESIONS} lesions cannot be judged: {', '.join(few)}."
+        )
+    not_measured = [text for file, text in OPTIONAL.items() if file not in results]
+    if len(cases) and not_measured:
+        texts.append(f"Not measured here: {'; '.join(not_measured)}.")
+    return Section("limits", "Limitations", [Bullets(texts)])
+
+
+def _context(predictions: Predictions, context: Mapping[str, object]) -> Section:
+    properties: dict[str, object] = {
+        "Lesions": f"{len(predictions):,}",
+        "Labelled lesions": f"{len(predictions.labelled()):,}",
+        "Patients": f"{len(set(predictions.patient_id)):,}",
+        "Classes": len(predictions.classes),
+    }
+    rows = [(name, str(value)) for name, value in (properties | dict(context)).items()]
+    table = Table("Data and run", ("Property", "Value"), rows, words=True)
+    return Section("data", "Data and run", [table])

@@ -1,0 +1,1 @@
+"""Figures of reports and studies as SVG text."""

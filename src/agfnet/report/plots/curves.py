@@ -1,0 +1,159 @@
+"""Curves: ROC, risk against coverage, net benefit, accuracy against severity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from agfnet.inference.predictions import Predictions
+from agfnet.metrics.discrimination import class_auc
+from agfnet.metrics.metric import Floats
+from agfnet.metrics.risk_coverage import risk_coverage
+from agfnet.report.plots.style import (
+    BLUE,
+    DOTTED,
+    ORANGE,
+    STYLE,
+    line_style,
+    percent_axes,
+    percent_axis,
+    short,
+    to_svg,
+)
+
+Interval = Mapping[str, float | None]  # value, low, high
+
+
+def roc_curves(predictions: Predictions) -> str:
+    """One-vs-rest ROC curve of each class and their mean, with the areas under them."""
+    from sklearn.metrics import roc_curve
+
+    cases = predictions.labelled()
+    target = cases.target
+    areas = class_auc(cases.probabilities, target)
+    defined = np.flatnonzero(np.isfinite(areas)).tolist()
+    grid = np.linspace(0, 1, 201)
+    curves: list[Floats] = []
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.6, 4.69 + 0.19 * len(defined)), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], **DOTTED)
+        for number, column in enumerate(defined):
+            false, true, _ = roc_curve(target == column, cases.probabilities[:, column])
+            curves.append(np.interp(grid, false, true))
+            label = f"{short(cases.classes[column])}: {areas[column]:.3f}"
+            axes.plot(false, true, linewidth=1.4, label=label, **line_style(number))
+        if curves:
+            mean = np.append(0, np.mean(curves, axis=0))
+            label = f"mean of the classes: {np.nanmean(areas):.3f}"
+            axes.plot(np.append(0, grid), mean, color="black", linewidth=2.2, label=label)
+            title = "\nArea under the curve"
+            figure.legend(loc="outside lower left", title=title, alignment="left")
+        percent_axes(axes)
+        axes.set_aspect("equal")
+        axes.set_xlabel("False positive rate (1 - specificity)")
+        axes.set_ylabel("True positive rate (sensitivity)")
+        return to_svg(figure, "ROC curve of each class against the rest")
+
+
+def risk_coverage_curve(predictions: Predictions) -> str:
+    """Error rate among the most confident fraction of cases, against a perfect ordering."""
+    cases = predictions.labelled()
+    curve = risk_coverage(cases.probabilities, cases.target)
+    wrong = np.sort(cases.probabilities.argmax(axis=1) != cases.target)
+    accepted = np.arange(1, len(cases) + 1)
+    coverage, best = accepted / len(cases), np.cumsum(wrong) / accepted
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.6, 3.6), layout="constrained")
+        axes = figure.subplots()
+        axes.axhline(wrong.mean(), label="all cases", **DOTTED)
+        axes.plot(coverage, best, color=ORANGE, linestyle="--", label="perfect ordering")
+        marker = "o" if len(curve.risk) == 1 else None
+        axes.plot(curve.coverage, curve.risk, color=BLUE, marker=marker, label="this network")
+        percent_axes(axes)
+        axes.set_ylim(0, max(0.05, float(curve.risk.max()), float(wrong.mean())) * 1.08)
+        axes.set_xlabel("Fraction of cases answered, most confident first")
+        axes.set_ylabel("Error rate of the answered cases")
+        figure.legend(loc="outside upper left", ncols=3)
+        return to_svg(figure, "Risk-coverage curve: errors left when doubtful cases are set aside")
+
+
+def decision_curve(curve: Mapping[str, Any], title: str) -> str:
+    """Net benefit of acting on the answer, against acting on all lesions and on none.
+
+    Args:
+        curve: `threshold`, and at each `model`, `low`, `high` and `treat_all`; None is undefined.
+        title: name of the class or group.
+    """
+    threshold = curve["threshold"]
+    model, low, high, treat_all = (
+        _with_nan(curve[key]) for key in ("model", "low", "high", "treat_all")
+    )
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.6, 3.6), layout="constrained")
+        axes = figure.subplots()
+        _band(axes, threshold, low, high)
+        axes.plot(threshold, model, color=BLUE, label="this network")
+        axes.plot(threshold, treat_all, color=ORANGE, linestyle="--", label="act on all")
+        axes.axhline(0, label="act on none", **DOTTED | {"linewidth": 1})
+        top = max([0.01, *(value for value in curve["model"] if value is not None)])
+        axes.set_ylim(-0.25 * top, 1.15 * top)
+        percent_axis(axes.xaxis)
+        axes.grid(linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.set_xlabel(f"Probability of “{short(title)}” from which one would act")
+        axes.set_ylabel("Net benefit per lesion")
+        figure.legend(loc="outside upper left", ncols=3)
+        return to_svg(figure, "Decision curve: net benefit of the network at each threshold")
+
+
+def severity_curves(
+    panels: Mapping[str, Sequence[Interval]], clean: Interval, measure: str, label: str
+) -> str:
+    """Draw a measure against severity, one panel per corruption; severity 0 is the clean image.
+
+    Args:
+        panels: title to the numbers at severities 1 to 5.
+        clean: the numbers of the clean images.
+        measure: name of the vertical axis.
+        label: a sentence that says what the figure shows.
+    """
+    columns = min(4, len(panels))
+    lines = math.ceil(len(panels) / columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(0.6 + 2 * columns, 0.5 + 1.75 * lines), layout="constrained")
+        grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+        for axes, (title, steps) in zip(grid.flat, panels.items(), strict=False):
+            severities = range(len(steps) + 1)
+            value, low, high = (
+                _with_nan([step[key] for step in (clean, *steps)])
+                for key in ("value", "low", "high")
+            )
+            axes.axhline(value[0], **DOTTED)
+            _band(axes, severities, low, high)
+            axes.plot(value, color=BLUE, marker="o", markersize=3.5, linewidth=1.4)
+            axes.set_title(title, fontsize=9, loc="left")
+            axes.grid(axis="y", linewidth=0.6)
+            axes.set_axisbelow(True)
+            axes.set_ylim(0, 1.02)
+            axes.set_xticks(severities)
+            percent_axis(axes.yaxis)
+        for axes in list(grid.flat)[len(panels) :]:
+            axes.set_visible(False)
+        figure.supxlabel("Severity", fontsize=9)
+        figure.supylabel(measure, fontsize=9)
+        return to_svg(figure, label)
+
+
+def _band(axes: Axes, x: Sequence[float], low: Sequence[float], high: Sequence[float]) -> None:
+    axes.fill_between(x, low, high, color=BLUE, alpha=0.18, linewidth=0)
+
+
+def _with_nan(values: Sequence[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in values]
