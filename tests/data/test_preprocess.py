@@ -209,3 +209,11 @@ def test_a_photo_is_not_prepared_as_ultrasound(setting: dict[str, Any]):
 def test_settings_out_of_range(setting: dict[str, Any]):
     with pytest.raises(ConfigError, match="is out of range"):
         ModalityConfig(modality_type="ultrasound", **setting)
+
+
+@pytest.mark.parametrize("shape", [(128, 1), (1, 128), (7, 8)])
+def test_an_image_that_is_a_line_is_refused(shape: tuple[int, int]):
+    image = Image(np.zeros((*shape, 3), np.uint8))
+    modality = ModalityConfig()
+    with pytest.raises(ImageError, match=f"is {shape[1]} x {shape[0]} pixels, too small"):
+        prepare_image(image, name="x", size=32, modality=modality)

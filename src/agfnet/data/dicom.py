@@ -1,4 +1,4 @@
-"""DICOM files to RGB pixels and their scale: ultrasound, secondary capture, any greyscale image."""
+"""DICOM files to RGB pixels and their pixel spacing: ultrasound, secondary capture, greyscale."""
 
 from __future__ import annotations
 
@@ -9,32 +9,46 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from agfnet.data.decoding import decoder_errors
 from agfnet.errors import ImageError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 Spacing = tuple[float, float]
-"""Distance of neighbouring rows and of neighbouring columns, millimetres."""
+"""Pixel spacing: distance of neighbouring rows and of neighbouring columns in millimetres."""
 _INSTALL = "install agfnet[dicom]"
 
-# what is needed beside group 0028 (image pixels, windows, palettes, pixel spacing)
-_TAGS = [
-    0x00181164,  # ImagerPixelSpacing
-    0x00182010,  # NominalScannedPixelSpacing
-    0x00186011,  # SequenceOfUltrasoundRegions
-    0x20500020,  # PresentationLUTShape
-    0x52009229,  # SharedFunctionalGroupsSequence
-]
+_REQUIRED = ("Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
+_DEFAULTS = {"PixelRepresentation": 0, "PlanarConfiguration": 0}
+"""What every viewer takes for an attribute that is missing: unsigned, and colour by pixel."""
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
-_TWO_DIMENSIONAL, _TISSUE, _CENTIMETRES = 1, 1, 3  # as a region codes them
-_SMALLEST = 16  # rows and columns of a region that is taken for an image
-# extended and lossless: Pillow decodes 8 bits of them
-_JPEG = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (51, 57, 70))
+_NUMBERS = ("WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept")
+_TAGS = (
+    *("SOPClassUID", "NumberOfFrames", "Rows", "BitsStored", "HighBit"),
+    *(*_REQUIRED, *_DEFAULTS, *_SPACINGS, *_NUMBERS),
+    *("PixelPaddingValue", "PixelPaddingRangeLimit", "PresentationLUTShape"),
+    *("VOILUTFunction", "VOILUTSequence", "ModalityLUTSequence"),
+    *("SequenceOfUltrasoundRegions", "SharedFunctionalGroupsSequence"),
+    *(
+        f"{prefix}{colour}PaletteColorLookupTable{part}"
+        for prefix, part in (("", "Descriptor"), ("", "Data"), ("Segmented", "Data"))
+        for colour in ("Red", "Green", "Blue")
+    ),
+)
+_TWO_DIMENSIONAL, _TISSUE, _CENTIMETRES = 1, 1, 3  # the codes of a region
+_MIN_REGION = 16  # rows and columns of a region that is taken for an image
+_REGION_TOLERANCE = 2  # pixels that a region may reach beyond the image: devices count differently
+# baseline, extended and lossless, of which Pillow decodes 8 bits
+_JPEG = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70))
+# the first bytes of a frame, by which further fragments of the same frame differ
+_FRAME_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff")
+_RLE = "1.2.840.10008.1.2.5"
+_UNDEFINED = 0xFFFFFFFF  # length of compressed pixel data
 
 
 def is_dicom(head: bytes) -> bool:
-    """Whether a file that begins with these 132 bytes is DICOM, with its preamble or without.
+    """Return whether a file that begins with these 132 bytes is DICOM, with or without preamble.
 
     Without it, the first element must be of group 2 or 8, with a value representation or with a
     length that such an element can have.
@@ -50,8 +64,16 @@ def is_dicom(head: bytes) -> bool:
 
 
 def count_dicom_frames(file: BinaryIO) -> int:
-    """Number of frames, from the header alone."""
-    return _frame_count(_read(file, stop_before_pixels=True))
+    """Return the number of frames, from the header alone.
+
+    Raises:
+        ImageError: without a name of the file; the pixel data holds more frames than are stated.
+    """
+    header = _read_header(file)
+    count = _frame_count(header)
+    if "Rows" in header:
+        _check_frame_count(file, header, count)
+    return count
 
 
 def read_dicom(
@@ -61,8 +83,8 @@ def read_dicom(
 
     Greyscale goes through the modality LUT, then the first VOI LUT or window, and is inverted
     where MONOCHROME1 or the presentation LUT says so. Without a window, up to 8 bits are shown as
-    they are, and more from the lowest to the highest value of the frame: many devices state 16
-    bits and use 12. Overlays that are kept apart are left out.
+    they are, and more from the lowest to the highest value of the frame, padding left out: many
+    devices state 16 bits and use 12. Overlays that are kept apart are left out.
 
     Args:
         file: seekable, at its beginning.
@@ -70,13 +92,18 @@ def read_dicom(
         region: crop to the largest region of 2D tissue that the file states.
 
     Returns:
-        (H, W, 3) and the millimetres per pixel, if the file states them.
+        (H, W, 3), and the pixel spacing if the file states it.
 
     Raises:
-        ImageError: without a name of the file.
+        ImageError: without a name of the file; it is damaged, incomplete or not supported.
     """
-    header, values = _decode(file, frame)
-    pixels = _to_rgb(values, header)
+    from agfnet.data.dicom_display import to_rgb
+
+    header = _read_header(file)
+    count = _check_header(file, header)
+    if frame >= count:
+        raise no_such_frame(frame, count)
+    pixels = to_rgb(_decode(file, header, frame, count), header)
     box, spacing = _region(header, pixels.shape[:2])
     if region and box is not None:
         top, bottom, left, right = box
@@ -84,72 +111,179 @@ def read_dicom(
     return pixels, spacing or _pixel_spacing(header)
 
 
-def _read(file: BinaryIO, **options: Any) -> Dataset:
-    _require_pydicom()
-    from pydicom import dcmread
-
-    file.seek(0)
-    # force: a missing preamble is no reason to refuse what `is_dicom` recognised
-    return dcmread(file, force=True, **options)
-
-
-def _require_pydicom() -> None:
+def _read_header(file: BinaryIO) -> Dataset:
+    """Read what describes the pixels. The file is then at its pixel data, unless it is deflated."""
     try:
-        import agfnet.data.dicom_lossless  # noqa: F401
+        from pydicom import dcmread
+        from pydicom.filereader import read_partial
     except ImportError:
         raise ImageError(f"is DICOM; {_INSTALL} to read it") from None
+    with decoder_errors():
+        file.seek(0)
+        # force: a missing preamble is no reason to refuse what `is_dicom` recognised
+        meta = read_partial(file, stop_when=lambda *_: True, force=True).file_meta
+        syntax = meta.get("TransferSyntaxUID")
+        if syntax is not None and not syntax.is_transfer_syntax:
+            raise ImageError(
+                f"has the transfer syntax {syntax}, which is private or unknown; export it with a "
+                "standard one, such as Explicit VR Little Endian"
+            )
+        file.seek(0)
+        header = dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(_TAGS))
+        for element in header.iterall():  # decode them now, where errors are expected
+            _ = element.value
+    for name in _NUMBERS:
+        _correct_number(header, name)
+    return header
+
+
+def _correct_number(header: Dataset, name: str) -> None:
+    """Replace decimal commas in an attribute of decimal numbers.
+
+    Raises:
+        ImageError: it has text that is not a number.
+    """
+    if header.get(name) in (None, ""):
+        return
+    element = header[name]
+    values = list(element.value) if element.VM > 1 else [element.value]
+    try:
+        numbers = [float(str(value).replace(",", ".")) for value in values]
+    except ValueError:
+        numbers = [math.nan]
+    if not all(map(math.isfinite, numbers)):
+        raise ImageError(f"has no valid number in {name} ({element.value}); correct or delete it")
+    if any(isinstance(value, str) and "," in value for value in values):
+        element.value = [f"{number:.10g}" for number in numbers]
 
 
 def _frame_count(header: Dataset) -> int:
-    return max(1, int(header.get("NumberOfFrames") or 1))
+    stated = header.get("NumberOfFrames") or 1
+    try:
+        return max(1, int(stated))
+    except (TypeError, ValueError):
+        raise ImageError(f"has no valid number in NumberOfFrames ({stated}); correct it") from None
 
 
-def _decode(file: BinaryIO, frame: int) -> tuple[Dataset, NDArray[Any]]:
-    """What describes the pixels, and the values of one frame as pydicom decodes them."""
-    _require_pydicom()
-    from pydicom import Dataset
+def _check_header(file: BinaryIO, header: Dataset) -> int:
+    """Raise ImageError if the header tells that no frame can be decoded; return their number."""
+    if "Rows" not in header:
+        sop_class = getattr(header.get("SOPClassUID"), "name", "of an unknown class")
+        raise ImageError(f"is DICOM without an image ({sop_class}); name an image file")
+    for name in _REQUIRED:
+        if header.get(name) in (None, ""):
+            raise ImageError(f"is incomplete: it has no {name}; export it again")
+    if header.get("BitsStored") is None:
+        header.BitsStored = header.BitsAllocated
+    for name, value in _DEFAULTS.items():
+        if header.get(name) is None:
+            setattr(header, name, value)
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    if syntax is not None and syntax.is_compressed:
+        if any(word in syntax.name for word in ("MPEG", "HEVC")):
+            advice = "save it as multi-frame DICOM with single images"
+            raise ImageError(f"is a video ({syntax.name}); {advice}")
+        stored = f"{syntax.name} of {header.BitsStored} bits"
+        if syntax not in _JPEG and not _can_decode(syntax):
+            raise ImageError(f"is {stored}, without a decoder; {_INSTALL}, or save it uncompressed")
+        if syntax in _JPEG and header.BitsStored > 8:
+            raise ImageError(f"is {stored}, which nothing here decodes; save it uncompressed")
+    count = _frame_count(header)
+    _check_frame_count(file, header, count)
+    return count
+
+
+def _check_frame_count(file: BinaryIO, header: Dataset, count: int) -> None:
+    """Raise ImageError if the pixel data holds more frames than are stated."""
+    with decoder_errors():
+        frames = _frames_in_data(file, header)
+    if frames > count:
+        stated = "states no NumberOfFrames"
+        if header.get("NumberOfFrames"):
+            stated = f"states {count} in NumberOfFrames"
+        raise ImageError(
+            f"{stated}, but its pixel data holds {frames} frames; correct NumberOfFrames"
+        )
+
+
+def _frames_in_data(file: BinaryIO, header: Dataset) -> int:
+    """Return how many whole frames the pixel data holds, by its length or its fragments.
+
+    0 if that cannot be found without decoding. The file must be at its pixel data and stays there.
+    """
+    from pydicom.encaps import parse_basic_offsets, parse_fragments
+
+    start = file.tell()
+    length = _enter_pixel_data(file, header)
+    frames = 0
+    if length == _UNDEFINED:
+        parse_basic_offsets(file)
+        _, offsets = parse_fragments(file)
+        if header.file_meta.get("TransferSyntaxUID") == _RLE:
+            frames = len(offsets)
+        else:
+            frames = sum(_bytes_at(file, offset + 8, 3) in _FRAME_STARTS for offset in offsets)
+    elif length is not None and header.file_meta.get("TransferSyntaxUID"):
+        subsampled = header.PhotometricInterpretation == "YBR_FULL_422"
+        samples = 2 if subsampled else header.SamplesPerPixel
+        bits = header.Rows * header.Columns * samples * header.BitsAllocated
+        frames = 8 * length // bits if bits else 0
+    file.seek(start)
+    return frames
+
+
+def _enter_pixel_data(file: BinaryIO, header: Dataset) -> int | None:
+    """Move to the first byte of the pixel data, and return its length; None if it is not here."""
+    order = "<" if header.original_encoding[1] else ">"
+    element = file.read(8)
+    if len(element) < 8 or struct.unpack(order + "HH", element[:4]) != (0x7FE0, 0x0010):
+        return None
+    # by the bytes: some files mix both encodings
+    number = file.read(4) if element[4:6] in (b"OB", b"OW", b"UN") else element[4:]
+    return int(struct.unpack(order + "I", number)[0])
+
+
+def _bytes_at(file: BinaryIO, position: int, count: int) -> bytes:
+    file.seek(position)
+    return file.read(count)
+
+
+def _decode(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[Any]:
+    """Return the values of one frame, (H, W) or (H, W, C)."""
     from pydicom.pixels import pixel_array
 
-    header = Dataset()
-    try:
-        return header, pixel_array(file, index=frame, ds_out=header, specific_tags=_TAGS)
-    except Exception:  # decoders raise anything on damaged files
-        _explain(file, frame)
-    # all at once: deflated, without a transfer syntax, or not written as its own syntax says
-    header = _with_syntax(_read(file))
-    return header, pixel_array(header, index=frame)
+    from agfnet.data.dicom_jpeg import decode_jpeg
 
-
-def _explain(file: BinaryIO, frame: int) -> None:
-    """Raise ImageError if the header tells why a frame could not be decoded."""
-    header = _read(file, stop_before_pixels=True)
-    if "Rows" not in header:
-        kind = getattr(header.get("SOPClassUID"), "name", "of an unknown kind")
-        raise ImageError(f"is DICOM without an image ({kind}); name an image file")
-    count = _frame_count(header)
-    if frame >= count:
-        raise no_such_frame(frame, count)
     syntax = header.file_meta.get("TransferSyntaxUID")
-    if syntax is None or not syntax.is_compressed:
-        return
-    if any(word in syntax.name for word in ("MPEG", "HEVC")):
-        mend = "save it as multi-frame DICOM with single images"
-        raise ImageError(f"is a video ({syntax.name}); {mend}")
-    what = f"{syntax.name} of {header.get('BitsStored')} bits"
-    if not _can_decode(syntax):
-        raise ImageError(f"is {what}, without a decoder; {_INSTALL}, or save it uncompressed")
-    if syntax in _JPEG and header.get("BitsStored", 8) > 8:
-        raise ImageError(f"is {what}, which nothing here decodes; save it uncompressed")
+    if syntax in _JPEG and _enter_pixel_data(file, header) == _UNDEFINED:
+        return decode_jpeg(file, header, frame, count)
+    options = {"pixel_representation": header.PixelRepresentation, "number_of_frames": count}
+    options |= {"bits_stored": header.BitsStored}
+    if header.SamplesPerPixel != 1:
+        options["planar_configuration"] = header.PlanarConfiguration
+    with decoder_errors():
+        try:
+            return pixel_array(file, index=frame, **options)
+        except Exception:  # deflated, without a transfer syntax, or not written as its syntax says
+            dataset = _with_syntax(_read_whole(file))
+            return pixel_array(dataset, index=frame, **options)
+
+
+def _read_whole(file: BinaryIO) -> Dataset:
+    from pydicom import dcmread
+
+    file.seek(0)
+    return dcmread(file, force=True)
 
 
 def no_such_frame(frame: int, count: int) -> ImageError:
-    """The error for a frame that a file does not have; the caller adds the file's name."""
+    """Return the error for a frame that a file does not have; the caller adds the file's name."""
     frames = "one frame" if count == 1 else f"{count} frames"
     return ImageError(f"has {frames}, so there is no frame {frame}; the first is 0")
 
 
 def _with_syntax(dataset: Dataset) -> Dataset:
-    """A dataset with its transfer syntax, or the one that it was read by."""
+    """Return a dataset with its transfer syntax, or the one by which it was read."""
     from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     if dataset.file_meta.get("TransferSyntaxUID"):
@@ -171,125 +305,68 @@ def _can_decode(syntax: Any) -> bool:
         return False
 
 
-def _to_rgb(values: NDArray[Any], header: Dataset) -> NDArray[np.uint8]:
-    """(H, W) or (H, W, 3) as stored to (H, W, 3)."""
-    high, bits = header.get("HighBit", 0), header.BitsStored
-    if high >= bits != header.BitsAllocated:  # pydicom takes the lowest bits, whatever is said
-        raise ImageError(f"has {bits} bits up to bit {high}; save it with {bits - 1} as HighBit")
-    if header.PhotometricInterpretation == "PALETTE COLOR":
-        from pydicom.pixels import apply_color_lut
-
-        colours = apply_color_lut(values, header)[..., :3]
-        # some devices write 8-bit entries and call them 16-bit
-        return _to_8_bit(colours, 16 if colours.max() > 255 else 8)
-    if values.ndim == 3 and values.shape[2] == 3:
-        return _to_8_bit(values, int(header.BitsStored))
-    if values.ndim != 2:
-        raise ImageError(f"has {values.shape[-1]} values per pixel; expected 1 or 3")
-    return np.repeat(_to_grey(values, header)[..., None], 3, axis=2)
-
-
-def _to_8_bit(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
-    if bits > 16:
-        raise ImageError(f"has {bits} bits per pixel; save it with 16 or fewer")
-    if bits == 8:
-        return values.astype(np.uint8)
-    return np.rint(values * (255 / (2**bits - 1))).astype(np.uint8)
-
-
-def _to_grey(values: NDArray[Any], header: Dataset) -> NDArray[np.uint8]:
-    """Greyscale (H, W) as a screen shows it."""
-    bits = int(header.BitsStored)
-    if bits > 16:
-        raise ImageError(f"has {bits} bits per pixel; save it with 16 or fewer")
-    lowest = -(2 ** (bits - 1)) if header.PixelRepresentation else 0
-    stored = np.arange(lowest, lowest + 2**bits)
-    inverse = header.PhotometricInterpretation == "MONOCHROME1"
-    inverse = inverse or header.get("PresentationLUTShape") == "INVERSE"
-    codes = values.astype(np.int32) - lowest if lowest else values
-    seen = (0, 2**bits - 1) if bits <= 8 else (int(codes.min()), int(codes.max()))
-    shown = _display(stored, header, seen)
-    table = np.rint(255 * (1 - shown if inverse else shown)).astype(np.uint8)
-    return np.take(table, codes, mode="clip")
-
-
-def _display(
-    stored: NDArray[np.int_], header: Dataset, seen: tuple[int, int]
-) -> NDArray[np.float64]:
-    """Brightness in [0, 1] of every value that can be stored.
-
-    Args:
-        stored: these values, rising by one.
-        header: what says how to show them.
-        seen: positions of the darkest and the brightest value, if nothing says it.
-    """
-    from pydicom.pixels import apply_modality_lut, apply_windowing
-
-    values = apply_modality_lut(stored, header)
-    if lut := header.get("VOILUTSequence"):
-        entries, first, bits = lut[0].LUTDescriptor
-        data = lut[0].LUTData
-        # pydicom's own function wraps around where an 8-bit table has more than 256 entries
-        data = np.frombuffer(data, np.uint16) if isinstance(data, bytes) else np.array(data)
-        index = np.clip(values - first, 0, min(entries or 2**16, len(data)) - 1)
-        return np.clip(data[index.astype(int)] / (2**bits - 1), 0, 1)
-    low, high = sorted(values[list(seen)].tolist())
-    if header.get("WindowCenter") is not None and header.get("WindowWidth") is not None:
-        try:
-            with np.errstate(over="ignore"):
-                low, high = sorted(apply_windowing(np.array([-1e9, 1e9]), header).tolist())
-            values = apply_windowing(values, header)
-        except ValueError:  # a window without width shows nothing: as if there were none
-            pass
-    return np.clip((values - low) / max(high - low, 1e-9), 0, 1)
-
-
 def _region(
     header: Dataset, shape: tuple[int, ...]
 ) -> tuple[tuple[int, int, int, int] | None, Spacing | None]:
-    """The largest region of 2D tissue, and its scale.
+    """Return the largest region of 2D tissue and its pixel spacing.
+
+    A region that reaches beyond the image was stated for a larger one, of which this is a reduced
+    copy or a part: then no region is believed.
 
     Returns:
-        Top, bottom, left and right, the ends not included, clipped to the image of this shape
-        (H, W); and the scale if it is in centimetres. None for what there is not.
+        Top, bottom, left and right, the ends not included, in an image of this shape (H, W); and
+        the pixel spacing if it is stated in centimetres. None for what is missing.
     """
     best, area = None, 0
-    for region in header.get("SequenceOfUltrasoundRegions") or ():
-        kind = region.get("RegionSpatialFormat"), region.get("RegionDataType")
-        corners = [region.get(f"RegionLocation{name}") for name in ("MinY0", "MaxY1")]
-        corners += [region.get(f"RegionLocation{name}") for name in ("MinX0", "MaxX1")]
-        if kind != (_TWO_DIMENSIONAL, _TISSUE) or None in corners:
+    for region in _items(header, "SequenceOfUltrasoundRegions"):
+        names = ("MinY0", "MaxY1", "MinX0", "MaxX1")
+        corners = [region.get(f"RegionLocation{name}") for name in names]
+        if not all(isinstance(corner, int) for corner in corners):
             continue
-        top, bottom, left, right = corners
+        top, bottom, left, right = corners  # the ends included
+        beyond = max(-top, -left, bottom + 1 - shape[0], right + 1 - shape[1])
+        if beyond > _REGION_TOLERANCE:
+            return None, None
         box = max(top, 0), min(bottom + 1, shape[0]), max(left, 0), min(right + 1, shape[1])
         height, width = box[1] - box[0], box[3] - box[2]
-        if min(height, width) >= _SMALLEST and height * width > area:
+        layout = region.get("RegionSpatialFormat"), region.get("RegionDataType")
+        if layout != (_TWO_DIMENSIONAL, _TISSUE) or height * width <= area:
+            continue
+        if min(height, width) >= _MIN_REGION:
             best, area = (box, _physical_delta(region)), height * width
     return best or (None, None)
 
 
+def _items(dataset: Dataset, name: str) -> list[Dataset]:
+    """Return the items of a sequence; none if it is missing or is not a sequence."""
+    from pydicom import Dataset
+
+    value = dataset.get(name)
+    items = list(value) if hasattr(value, "__iter__") and not isinstance(value, str) else []
+    return [item for item in items if isinstance(item, Dataset)]
+
+
 def _physical_delta(region: Dataset) -> Spacing | None:
-    units = {region.get(f"PhysicalUnits{axis}Direction") for axis in "XY"}
-    if units != {_CENTIMETRES}:
+    units = [region.get(f"PhysicalUnits{axis}Direction") for axis in "XY"]
+    if units != [_CENTIMETRES, _CENTIMETRES]:
         return None
-    return _checked([10 * abs(region.get(f"PhysicalDelta{axis}") or 0) for axis in "YX"])
+    return _spacing([region.get(f"PhysicalDelta{axis}") for axis in "YX"], 10)
 
 
 def _pixel_spacing(header: Dataset) -> Spacing | None:
-    places = [header]
-    if groups := header.get("SharedFunctionalGroupsSequence"):
-        places += groups[0].get("PixelMeasuresSequence") or ()
-    for place in places:
+    groups = _items(header, "SharedFunctionalGroupsSequence")
+    measures = _items(groups[0], "PixelMeasuresSequence") if groups else []
+    for dataset in (header, *measures):
         for name in _SPACINGS:
-            if spacing := _checked(place.get(name)):
+            if spacing := _spacing(dataset.get(name)):
                 return spacing
     return None
 
 
-def _checked(values: Any) -> Spacing | None:
-    """Row and column spacing, if these are two lengths."""
+def _spacing(values: Any, factor: float = 1) -> Spacing | None:
+    """Return row and column spacing, if these are two lengths; decimal commas are accepted."""
     try:
-        row, column = map(float, values)
+        row, column = (factor * abs(float(str(value).replace(",", "."))) for value in values)
     except (TypeError, ValueError):
         return None
     return (row, column) if 0 < row < math.inf and 0 < column < math.inf else None

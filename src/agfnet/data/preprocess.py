@@ -16,6 +16,9 @@ from agfnet.data.geometry import Geometry
 from agfnet.data.readers import Image, StrPath, read_image
 from agfnet.errors import ImageError
 
+MIN_SIDE = 8
+"""Fewest rows and columns of an image: less is a line, such as a script that cuts images leaves."""
+
 
 def prepare(pixels: NDArray[np.uint8], *, size: int, resize: Resize) -> NDArray[np.uint8]:
     """Make an image square.
@@ -173,10 +176,17 @@ def prepare_image(
         (size, size, 3).
 
     Raises:
-        ImageError: a common scale is asked for, and the image states none.
+        ImageError: the image has fewer than `MIN_SIDE` rows or columns, or has no pixel spacing
+            although a common scale is asked for.
     """
     # loading scipy takes as long as reading a model: only where it is needed
     pixels = image.pixels
+    if min(pixels.shape[:2]) < MIN_SIDE:
+        height, width = pixels.shape[:2]
+        raise ImageError(
+            f"{name}: is {width} x {height} pixels, too small; expected at least {MIN_SIDE} pixels "
+            "in width and in height"
+        )
     if modality.crop_field_of_view:
         from agfnet.data.ultrasound import crop_field
 

@@ -155,8 +155,7 @@ def decode_image(
     """
     with _named(name):
         if is_dicom(_head(file)):
-            with decoder_errors():
-                return Image(*read_dicom(file, frame=frame, region=region))
+            return Image(*read_dicom(file, frame=frame, region=region))
         return Image(_decode(file, side, frame))
 
 
@@ -164,8 +163,7 @@ def _count(file: BinaryIO, name: str) -> int:
     with _named(name):
         head = _head(file)
         if is_dicom(head):
-            with decoder_errors():
-                return count_dicom_frames(file)
+            return count_dicom_frames(file)
         if head[:4] in tiff.MAGIC:
             return len(tiff.frames(tiff.directories(file)))
         return 1

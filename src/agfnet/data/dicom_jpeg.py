@@ -1,0 +1,101 @@
+"""JPEG frames in DICOM: baseline, extended and lossless of 8 bits, decoded by Pillow.
+
+pydicom knows only a GPL library and GDCM for lossless JPEG, and for colours it believes the header
+even where the JPEG itself says otherwise.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from agfnet.data.decoding import decoder_errors
+from agfnet.errors import ImageError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+Colours = Literal["RGB", "YCbCr"]
+
+
+def decode_jpeg(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[np.uint8]:
+    """Decode one frame of a file that is at its pixel data: (H, W), or (H, W, 3) in RGB.
+
+    Raises:
+        ImageError: without a name of the file; the frame is damaged or contradicts the header.
+    """
+    from pydicom.encaps import get_frame
+    from pydicom.pixels import convert_color_space
+
+    with decoder_errors():
+        stream = get_frame(file, frame, number_of_frames=count)
+        image, values = _stored_values(stream)
+        shape = header.Rows, header.Columns
+    if values.shape[:2] != shape or values.ndim != (2 if header.SamplesPerPixel == 1 else 3):
+        raise ImageError(
+            f"states {' x '.join(map(str, shape))} pixels of {header.SamplesPerPixel} values, but "
+            f"its JPEG has {' x '.join(map(str, values.shape))}; export it again"
+        )
+    if values.ndim == 3 and _colours(image, header, values) == "YCbCr":
+        with decoder_errors():
+            values = convert_color_space(values, "YBR_FULL", "RGB")
+    return values
+
+
+def _stored_values(stream: bytes) -> tuple[Any, NDArray[np.uint8]]:
+    """Return an opened JPEG, and its values without any conversion of colours."""
+    image = Pillow.open(BytesIO(stream), formats=("JPEG",))
+    if image.mode == "RGB":
+        # libjpeg converts where it takes the values for YCbCr, and refuses this where it does not
+        image.draft("YCbCr", image.size)
+        try:
+            return image, np.array(image)
+        except OSError:
+            image = Pillow.open(BytesIO(stream), formats=("JPEG",))
+    return image, np.array(image)
+
+
+def _colours(image: Any, header: Dataset, values: NDArray[np.uint8]) -> Colours:
+    """Return what the values of a JPEG are; where its markers and the header differ, they decide.
+
+    Programs that copy a camera's JPEG into DICOM call it RGB although it is YCbCr, and others the
+    reverse. A JPEG without markers says nothing.
+    """
+    stated: Colours = "RGB" if header.PhotometricInterpretation == "RGB" else "YCbCr"
+    declared = _declared(image)
+    if declared == stated or (declared is None and stated == "YCbCr"):
+        return stated
+    from pydicom.pixels import convert_color_space
+
+    with decoder_errors():
+        converted = convert_color_space(values, "YBR_FULL", "RGB")
+    as_rgb, as_ycbcr = _greyness(values), _greyness(converted)
+    if as_rgb == as_ycbcr:  # of one colour
+        return declared or stated
+    return "YCbCr" if as_ycbcr > as_rgb else "RGB"
+
+
+def _declared(image: Any) -> Colours | None:
+    """Return what the markers of a JPEG and its sampling say of its values."""
+    if "jfif" in image.info:
+        return "YCbCr"
+    if "adobe" in image.info:
+        return "YCbCr" if image.info.get("adobe_transform") else "RGB"
+    if bytes(layer[0] for layer in image.layer) == b"RGB":
+        return "RGB"
+    return "YCbCr" if len({layer[1:3] for layer in image.layer}) > 1 else None
+
+
+def _greyness(rgb: NDArray[np.uint8]) -> float:
+    """Return how much of the variance of the channels they have in common, from 0 to 1.
+
+    The channels of an image rise and fall together. Those of YCbCr do not, nor do those of RGB
+    that was taken for YCbCr and converted.
+    """
+    values = rgb.reshape(-1, 3).astype(np.float64)
+    total = float(values.var(axis=0).mean())
+    return float(values.mean(axis=1).var()) / total if total else 0.0
