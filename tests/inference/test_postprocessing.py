@@ -9,6 +9,7 @@ from agfnet.inference.postprocessing import (
     energy,
     out_of_distribution,
     prediction_set,
+    refer,
 )
 from agfnet.inference.predictor import Diagnosis
 from agfnet.inference.wording import doubts
@@ -98,3 +99,12 @@ def test_doubts_are_told_in_words():
     assert doubts(("a", "b", "c"), Diagnosis(**fields)) == []
     sure = Diagnosis(**fields, prediction_set=np.eye(3, dtype=bool)[1], abstain=False)
     assert doubts(("a", "b", "c"), sure) == []
+
+
+def test_without_a_guarantee_nobody_says_that_no_specialist_is_needed():
+    assert refer(None, None) is None
+    assert refer(None, False) is None
+    assert refer(None, True) is True
+    assert refer(False, None) is False
+    assert refer(False, True) is True
+    assert refer(True, False) is True

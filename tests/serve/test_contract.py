@@ -15,6 +15,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from agfnet.explain.show import overlay
+from agfnet.inference.postprocessing import refer
 from agfnet.inference.predictor import Predictor
 from agfnet.serve import explain
 
@@ -58,7 +59,7 @@ def test_a_prediction_says_all_that_follows_from_it(live: Live, files: Files) ->
     assert said["predicted"] == said["probabilities"][0]["name"]
     possible = [one["name"] for one in said["probabilities"] if one["possible"]]
     assert said["prediction_set"] == possible
-    assert said["refer"] == (said["abstain"] or said["out_of_distribution"])
+    assert said["refer"] == refer(said["abstain"], said["out_of_distribution"])
     assert said["sentence"].endswith(".")
     assert said["notice"] == "Research use only, not a medical device."
     assert said["missing"] == []

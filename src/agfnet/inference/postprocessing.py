@@ -116,3 +116,12 @@ def out_of_distribution(scores: Array, threshold: float | None) -> Array | None:
 def abstains(probabilities: Array, abstention: Abstention | None) -> Array | None:
     """Whether each answer (N, C) is too unsure to be given at the guaranteed risk."""
     return None if abstention is None else probabilities.max(axis=1) < abstention.threshold
+
+
+def refer(abstain: bool | None, out_of_distribution: bool | None) -> bool | None:
+    """Decide whether a specialist must judge the case; None if no error rate is guaranteed.
+
+    Without an abstention threshold nothing is known of the error rate of the answers, so that only
+    an out-of-distribution warning decides.
+    """
+    return True if abstain or out_of_distribution else abstain

@@ -13,6 +13,7 @@ import numpy as np
 from agfnet.data.table import Case
 from agfnet.inference.decisions_table import decision_rows
 from agfnet.inference.frames_table import frame_rows
+from agfnet.inference.postprocessing import refer
 from agfnet.inference.predictions import prediction_rows
 from agfnet.inference.predictor import Diagnosis, Predictor, together
 from agfnet.inference.wording import doubts, sentence
@@ -42,7 +43,7 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
     return {
         "sentence": sentence(classes, answer),
         "doubts": doubts(classes, answer),
-        "refer": bool(answer.abstain or answer.out_of_distribution),
+        "refer": refer(answer.abstain, answer.out_of_distribution),
         "predicted": classes[order[0]],
         "probabilities": [
             {

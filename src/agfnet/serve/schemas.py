@@ -77,7 +77,9 @@ class Prediction(Reply):
 
     sentence: str
     doubts: list[str]
-    refer: bool = Field(description="Leave the answer to a person.")
+    refer: bool | None = Field(
+        description="A specialist must judge the lesion; null if no error rate is guaranteed."
+    )
     predicted: str
     probabilities: list[ClassProbability] = Field(description="The most probable first.")
     prediction_set: list[str] | None
