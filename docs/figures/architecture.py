@@ -116,7 +116,7 @@ def main() -> None:
     steps = [
         (1.6, "attribution of the\ntrue class:\ngradient x token"),
         (4.5, "mask cells where it is\nstrong, at all scales,\nor a whole modality"),
-        (7.4, "decoder reconstructs the\nmasked tokens from the\ncontexts of all modalities"),
+        (7.4, "decoder reconstructs\nthe masked tokens\nfrom all contexts"),
         (10.3, "AGL and heads\nonce more\n(same weights)"),
     ]
     for x, text in steps:

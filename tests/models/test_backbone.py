@@ -197,3 +197,31 @@ def test_blank_images_do_not_enter_the_batch_statistics_in_step() -> None:
     torch.testing.assert_close(maps[-1], last)
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(stepped.state_dict()[name], value)
+
+
+def test_a_missing_modality_leaves_the_statistics_of_its_backbone() -> None:
+    """Blank images of a whole batch must not enter batch normalisation."""
+    network = Backbones([make()], modalities=1).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    (maps,) = network([torch.zeros(2, 3, 64, 64)], torch.zeros(2, 1, dtype=torch.bool))
+    assert not any(feature.any() for feature in maps)
+    maps[-1].sum().backward()
+    assert all(not p.grad.any() for p in network.parameters() if p.grad is not None)
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    assert all(module.training for module in network.modules())
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_single_image_with_maps_of_one_position_trains(batch: int) -> None:
+    """A batch of one, and the only present image of a batch, at 32 px."""
+    present = torch.zeros(batch, 1, dtype=torch.bool)
+    present[0] = True
+    network = Backbones([make()], modalities=1).train()
+    (maps,) = network([torch.randn(batch, 3, 32, 32)], present)
+    assert maps[-1].shape == (batch, 32, 1, 1)
+    maps[-1].sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+    assert all(module.training for module in network.modules())
+    (together,) = network([torch.randn(2, 3, 32, 32)], torch.ones(2, 1, dtype=torch.bool))
+    assert together[-1].shape == (2, 32, 1, 1)

@@ -127,6 +127,16 @@ def test_every_parameter_learns_from_a_batch_of_one(method: str, modalities: int
     assert_learns(network(method, modalities), modalities, present=everything(1, modalities))
 
 
+@every_method
+def test_a_batch_of_one_trains_with_maps_of_one_position(method: str) -> None:
+    model = network(method).train()
+    present = torch.tensor([[True, method not in PAIRS]])
+    output = model(pictures((32, 32), (32, 32), batch=1), present)
+    output.logits.square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is None or parameter.grad.isfinite().all(), name
+
+
 @pytest.mark.parametrize("switch", SWITCHES, ids=str)
 @every_count
 def test_every_parameter_learns_whatever_is_switched(

@@ -15,6 +15,7 @@ from timm.models import FeatureDictNet
 from timm.models.efficientnet import EfficientNetFeatures
 from timm.models.mobilenetv3 import MobileNetV3Features
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from agfnet.errors import ConfigError
 from agfnet.models.pretrained import check_weights
@@ -76,6 +77,10 @@ class Backbone(nn.Module):
         self.channels: tuple[int, ...] = tuple(net.feature_info.channels())
         if len(self.channels) != scales:
             raise ConfigError(f"model.fusion.scales: '{name}' has no {scales} feature maps")
+        for module in net.modules():
+            if isinstance(module, _BatchNorm):
+                module.register_forward_pre_hook(use_running_statistics)
+                module.register_forward_hook(end_running_statistics)
         self.channels_last = getattr(net, "output_fmt", Format.NCHW) == Format.NHWC
         self.frozen = frozen
         if frozen:
@@ -159,7 +164,7 @@ class Backbones(nn.ModuleList):
     def forward(self, images: Sequence[Tensor], present: Tensor) -> list[tuple[Tensor, ...]]:
         """Images per modality (B, 3, H, W), present (B, M) to maps per modality."""
         return [
-            run_present(self.part(m), image, present[:, m], training=self.part(m).training)
+            run_present(self.part(m), self.part(m), image, present[:, m])
             for m, image in enumerate(images)
         ]
 
@@ -198,7 +203,7 @@ class Backbones(nn.ModuleList):
         maps = list(images)
         for s, runs in enumerate(stages):
             outputs = [
-                run_present(run, maps[m], present[:, m], training=self.part(m).training)
+                run_present(self.part(m), run, maps[m], present[:, m])
                 for m, run in enumerate(runs)
             ]
             maps = fuse(s, [feature for (feature,) in outputs])
@@ -211,22 +216,45 @@ def pool(maps: Sequence[Tensor], present: Tensor) -> list[Tensor]:
 
 
 def run_present(
-    run: Callable[[Tensor], tuple[Tensor, ...]], image: Tensor, present: Tensor, *, training: bool
+    backbone: Backbone,
+    run: Callable[[Tensor], tuple[Tensor, ...]],
+    image: Tensor,
+    present: Tensor,
 ) -> tuple[Tensor, ...]:
-    """Run a backbone on images (B, 3, H, W), where present (B,) is True.
+    """Run a backbone, or one stage of it, on images (B, 3, H, W), where present (B,) is True.
 
     In training, the blank image of a missing modality would enter the statistics of batch
     normalisation. Only present images pass the backbone, and the maps of the others are zero.
     """
-    if not training:
+    if not backbone.training or present.all():
         return run(image)
     rows = present.nonzero().squeeze(1)
-    if len(rows) in (0, len(image)):
-        return run(image)
+    if len(rows) == 0:  # the backbone gives the sizes of the maps, and parameters a gradient of 0
+        backbone.eval()
+        try:
+            return tuple(0 * feature for feature in run(image))
+        finally:
+            backbone.train()
     return tuple(
         feature.new_zeros(len(image), *feature.shape[1:]).index_copy(0, rows, feature)
         for feature in run(image[rows])
     )
+
+
+def use_running_statistics(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Let batch normalisation use its running statistics for a single value per channel.
+
+    The variance of one value is undefined: it occurs for a single image whose map is 1 x 1.
+    """
+    if module.training and inputs[0][:, 0].numel() == 1:
+        module.training = False
+        module.__dict__["single_value"] = True
+
+
+def end_running_statistics(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    """Return to training mode after `use_running_statistics`."""
+    if module.__dict__.pop("single_value", False):
+        module.training = True
 
 
 def cut(net: Any) -> list[list[nn.Module]]:
