@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -107,6 +109,11 @@ class CasesDataset(Dataset[Sample]):
             for files, what in zip(case, self._identities, strict=True):
                 yield from ((file, what) for file in files)
 
+    @property
+    def sample_bytes(self) -> int:
+        """Size of the images of one case, as float32."""
+        return len(self._modalities) * 3 * self._size**2 * 4
+
     def set_epoch(self, epoch: int) -> None:
         """Decide what plain positions draw; a loader sends (epoch, position) pairs instead."""
         self._epoch = epoch
@@ -183,6 +190,8 @@ class _Loader(DataLoader[Sample]):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         for batch in super().__iter__():
+            if isinstance(batch, bytes):
+                batch = pickle.loads(batch)  # of a worker of this process
             if isinstance(batch, ImageError):
                 # anew: a frame that holds the error that it raises is freed by the collector
                 # only, and torch then waits five seconds for each worker to end
@@ -192,6 +201,24 @@ class _Loader(DataLoader[Sample]):
 
 def _collate_unless_fault(samples: Sequence[Sample] | ImageError) -> Batch | ImageError:
     return samples if isinstance(samples, ImageError) else collate(samples)
+
+
+def _collate_without_shared_memory(samples: Sequence[Sample] | ImageError) -> bytes | ImageError:
+    batch = _collate_unless_fault(samples)
+    return batch if isinstance(batch, ImageError) else pickle.dumps(batch)
+
+
+def shared_memory_suffices(batch_bytes: int, workers: int) -> bool:
+    """Check that /dev/shm, where it exists, has room for the batches that workers keep ready.
+
+    Containers have 64 MB by default. A worker that finds it full would wait forever.
+    """
+    try:
+        free = shutil.disk_usage("/dev/shm").free
+    except OSError:
+        return True
+    # two batches for each worker and the one in use, of training and of validation; doubled
+    return free > 4 * (2 * workers + 1) * batch_bytes
 
 
 def loader(
@@ -209,12 +236,13 @@ def loader(
     Returns:
         A loader of `Batch`. A loop of one's own calls `batch_sampler.sampler.set_epoch(epoch)`.
     """
+    pipe = workers > 0 and not shared_memory_suffices(batch_size * dataset.sample_bytes, workers)
     sampler = EpochSampler(count=len(dataset), shuffle=shuffle, seed=seed)
     return _Loader(
         dataset,
         batch_sampler=EvenBatches(sampler=sampler, batch_size=batch_size),
         num_workers=workers,
-        collate_fn=_collate_unless_fault,
+        collate_fn=_collate_without_shared_memory if pipe else _collate_unless_fault,
         persistent_workers=workers > 0,
         # or else each iteration would draw from the generator that the network draws from
         generator=torch.Generator().manual_seed(seed),

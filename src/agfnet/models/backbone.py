@@ -203,8 +203,7 @@ class Backbones(nn.ModuleList):
         maps = list(images)
         for s, runs in enumerate(stages):
             outputs = [
-                run_present(self.part(m), run, maps[m], present[:, m])
-                for m, run in enumerate(runs)
+                run_present(self.part(m), run, maps[m], present[:, m]) for m, run in enumerate(runs)
             ]
             maps = fuse(s, [feature for (feature,) in outputs])
         return maps

@@ -156,13 +156,16 @@ def build_callbacks(folder: Path, config: OptimConfig, *, progress: bool) -> lis
     """Build the callbacks: history, last and best checkpoint, and the optional ones."""
     callbacks: list[Callback] = [
         History(folder / "history.csv"),
-        ModelCheckpoint(
-            dirpath=folder / FOLDER,
-            filename="best",
-            monitor="val_nll",
-            mode="min",
-            save_last=True,
-            enable_version_counter=False,
+        *(
+            ModelCheckpoint(
+                dirpath=folder / FOLDER,
+                filename=name,
+                monitor=monitor,
+                mode="min",
+                enable_version_counter=False,
+            )
+            # save_last would write the last checkpoint only after epochs that are the best so far
+            for name, monitor in (("best", "val_nll"), ("last", None))
         ),
     ]
     if config.ema is not None:

@@ -1,0 +1,202 @@
+"""The trainer on a task of one weight, whose course is known: checkpoints, resuming, averages."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from agfnet.config import OptimConfig
+from agfnet.errors import RunError
+from agfnet.training import trainer
+from agfnet.training.checkpoints import find_checkpoint, load_best, load_checkpoint
+from agfnet.training.trainer import TrainingModule, precision, run_trainer
+from agfnet.types import Batch, Output
+
+CONFIG = OptimConfig(epochs=4, lr=0.1, precision="32-true")
+STEPS = 3
+
+
+def loader(count: int) -> DataLoader[Batch]:
+    batches = [
+        Batch(
+            images=(torch.zeros(2, 3, 8, 8),),
+            present=torch.ones(2, 1, dtype=torch.bool),
+            labels=torch.zeros(2, dtype=torch.int64),
+            index=torch.arange(2),
+        )
+    ] * count
+    # without a generator, each epoch would draw from the one that dropout draws from
+    return DataLoader(batches, batch_size=None, generator=torch.Generator())  # type: ignore
+
+
+class Ramp(nn.Module):
+    """A network whose validation loss is least where its weight is `best`."""
+
+    def __init__(self, best: float) -> None:
+        super().__init__()
+        self.best = best
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def forward(self, images: Any, present: Tensor) -> Output:
+        score = -((self.weight - self.best) ** 2)
+        return Output(torch.stack([score, torch.zeros(())]).expand(len(present), 2))
+
+
+class RampTask(nn.Module):
+    """Increase the weight in every step, with noise as from dropout."""
+
+    def __init__(
+        self, *, best: float = 1.0, stop_after: int | None = None, scale: float = 1
+    ) -> None:
+        super().__init__()
+        self.model = Ramp(best)
+        self.stop_after, self.scale = stop_after, scale
+        self.course: list[float] = []  # weights before each step
+
+    def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        if len(self.course) == self.stop_after:
+            raise KeyboardInterrupt
+        self.course.append(self.model.weight.item())
+        return {"loss": -self.scale * self.model.weight * (0.5 + torch.rand(()))}
+
+
+def train(folder: Path, task: RampTask, config: OptimConfig = CONFIG, seed: int = 0) -> None:
+    run_trainer(
+        folder=folder,
+        task=task,  # type: ignore[arg-type]
+        train=loader(STEPS),
+        val=loader(1),
+        config=config,
+        seed=seed,
+        progress=False,
+    )
+
+
+def weight(folder: Path, name: str) -> float:
+    checkpoint = load_checkpoint(folder / "checkpoints" / name)
+    return float(checkpoint["state_dict"]["task.model.weight"])
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_checkpoint_of_the_lowest_validation_loss_is_kept(tmp_path: Path) -> None:
+    train(tmp_path, RampTask(best=0.6))
+    losses = [float(row["val_nll"]) for row in rows(tmp_path)]
+    best = losses.index(min(losses))
+    assert 0 < best < 3  # neither the first nor the last epoch
+    assert load_checkpoint(tmp_path / "checkpoints" / "best.ckpt")["epoch"] == best
+    assert weight(tmp_path, "best.ckpt") < weight(tmp_path, "last.ckpt")
+
+
+@pytest.mark.parametrize("damage", ["none", "empty", "cut"])
+def test_a_resumed_run_repeats_only_what_is_lost(tmp_path: Path, damage: str) -> None:
+    """It ends with the same weights and history, also if the last checkpoint is damaged."""
+    whole = RampTask(best=0.3)
+    train(tmp_path / "whole", whole)
+    folder = tmp_path / "stopped"
+    with pytest.raises(RunError, match=r"stopped in epoch 3 of 4; .*--resume"):
+        train(folder, RampTask(best=0.3, stop_after=2 * STEPS + 1))
+    last = folder / "checkpoints" / "last.ckpt"
+    content = last.read_bytes()
+    if damage != "none":
+        last.write_bytes(content[: 0 if damage == "empty" else len(content) // 2])
+    resumed = RampTask(best=0.3)
+    train(folder, resumed)
+    lost = 0 if damage == "none" else STEPS  # the best checkpoint is that of the first epoch
+    assert len(resumed.course) == 2 * STEPS + lost
+    assert resumed.course == whole.course[-len(resumed.course) :]
+    assert weight(folder, "last.ckpt") == weight(tmp_path / "whole", "last.ckpt")
+    history = (tmp_path / "whole" / "history.csv").read_text()
+    assert (folder / "history.csv").read_text() == history
+
+
+def test_damaged_checkpoints_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    assert find_checkpoint(tmp_path) is None
+    for name in ("last.ckpt", "best.ckpt"):
+        (folder / name).write_bytes(b"")
+    assert find_checkpoint(tmp_path) is None
+    assert "last.ckpt: the checkpoint is damaged" in caplog.text
+    assert "best.ckpt: the checkpoint is damaged" in caplog.text
+    with pytest.raises(RunError, match=r"best\.ckpt: .* damaged .*; delete .* and train again"):
+        load_best(tmp_path, RampTask())  # type: ignore[arg-type]
+
+
+def test_the_moving_average_of_the_weights_is_kept(tmp_path: Path) -> None:
+    task = RampTask(best=5.0)
+    train(tmp_path, task, replace(CONFIG, ema=0.8))
+    average = task.course[1]
+    for value in (*task.course[2:], task.course[-1]):  # the last step hardly moves
+        average = 0.8 * average + 0.2 * value
+    assert weight(tmp_path, "last.ckpt") == pytest.approx(average, abs=0.003)
+    assert max(task.course) - average > 0.02
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(1000.0, 0.5), (0.1, None)])
+def test_gradients_are_clipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: float, expected: float | None
+) -> None:
+    norms: list[float] = []
+    build = trainer.build_optimizer
+
+    def watched(task: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+        optimizer = build(task, config)
+        optimizer.register_step_post_hook(
+            lambda *_: norms.append(float(abs(task.model.weight.grad)))  # type: ignore
+        )
+        return optimizer
+
+    monkeypatch.setattr(trainer, "build_optimizer", watched)
+    config = replace(CONFIG, epochs=1, gradient_clip_norm=0.5)
+    train(tmp_path, RampTask(scale=scale), config)
+    assert len(norms) == STEPS
+    if expected is None:
+        assert max(norms) < 0.16  # between 0.5 and 1.5 times the scale, as it is
+    else:
+        assert norms == pytest.approx([expected] * STEPS, rel=1e-3)
+
+
+def test_dropout_depends_on_seed_and_epoch(tmp_path: Path) -> None:
+    def draws(seed: int) -> list[float]:
+        module = TrainingModule(task=RampTask(), config=CONFIG, seed=seed)  # type: ignore[arg-type]
+        values = []
+        for epoch in (0, 1):
+            module.__dict__["_trainer"] = type("T", (), {"current_epoch": epoch})()
+            module.on_train_epoch_start()
+            values.append(float(torch.rand(())))
+        return values
+
+    first = draws(0)
+    assert first == draws(0)
+    assert len({*first, *draws(1)}) == 4
+
+
+def test_early_stopping(tmp_path: Path) -> None:
+    train(tmp_path, RampTask(best=0.0), replace(CONFIG, epochs=9, patience=2))
+    assert len(rows(tmp_path)) == 3  # the first epoch is the best
+
+
+def test_auto_precision_needs_a_gpu_that_computes_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch emulates bf16 on GPUs before Ampere, at a fraction of the speed of fp32."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for native, expected in ((True, "bf16-mixed"), (False, "32-true")):
+        monkeypatch.setattr(
+            torch.cuda,
+            "is_bf16_supported",
+            lambda including_emulation=True, native=native: including_emulation or native,
+        )
+        assert precision("auto") == expected
+    assert precision("16-mixed") == "16-mixed"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert precision("auto") == "32-true"
