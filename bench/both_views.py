@@ -1,12 +1,12 @@
-"""Which networks can learn what neither view tells without the other.
+"""Learning a question that only both modalities together can answer.
 
     python bench/both_views.py --json bench/results/both_views.json
 
-Each view is a noisy gradient of brightness that runs one way or the other. Two questions about the
-same images: *which* of the four pairs it is, to which each view contributes on its own; and whether
-the two are *alike*, to which neither contributes anything without the other (exclusive or). Adding
-up what each view says answers the first and never the second. The phantom's classes are of the
-first kind: there, a view's look tells as much about the class whatever the other view shows.
+Each image is a noisy gradient of brightness in one of two directions. Two questions are asked of
+the same pairs of images: *which* of the four pairs it is, to which each modality contributes by
+itself; and whether the two are *alike*, to which neither contributes without the other (exclusive
+or). A sum of what each modality shows answers the first question and never the second. The classes
+of the phantom are of the first kind.
 
 Every network has the same tiny backbones, the same batches in the same order, and the same number
 of steps.
@@ -14,13 +14,13 @@ of steps.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from itertools import product
 from statistics import mean
 
 import torch
+from common import finish, options, row
 from torch import Tensor
 
 from agfnet.config import (
@@ -31,10 +31,9 @@ from agfnet.config import (
     OptimConfig,
     TrainConfig,
 )
-from agfnet.files import write_json
 from agfnet.models.build import METHODS
 from agfnet.study.variants import VARIANTS
-from agfnet.terminal import bar, show_table
+from agfnet.terminal import bar
 from agfnet.training.optim import build_optimizer, build_schedule
 from agfnet.training.tasks import build_task
 from agfnet.types import Batch
@@ -66,42 +65,33 @@ NETWORKS = {
 
 
 def main() -> None:
-    """Train every network on both questions, and print how often it is right on new images."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    """Train every network on both questions."""
+    parser = options(__doc__)
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--json", type=Path)
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     rows = []
-    runs = [(q, name) for q in QUESTIONS for name in chosen.networks]
+    runs = list(product(QUESTIONS, arguments.networks))
     with bar("training") as progress:
-        for done, (question, name) in enumerate(runs):
-            values = [accuracy(name, question, seed, chosen.steps) for seed in chosen.seeds]
-            chance = 1 / QUESTIONS[question]
+        for number, (question, name) in enumerate(runs, start=1):
+            values = [accuracy(name, question, seed, arguments.steps) for seed in arguments.seeds]
             rows.append(
-                {
-                    "name": name,
-                    "metric": f"accuracy, {question}",
-                    "value": mean(values),
-                    "baseline": chance,
-                    "ratio": mean(values) / chance,
-                    "seeds": chosen.seeds,
-                    "values": values,
-                }
+                row(
+                    name,
+                    f"accuracy, {question}",
+                    mean(values),
+                    1 / QUESTIONS[question],
+                    seeds=arguments.seeds,
+                    values=values,
+                )
             )
-            progress(done + 1, len(runs))
-    show_table(
-        ["network", *QUESTIONS],
-        [[n, *(f"{r['value']:.3f}" for r in rows if r["name"] == n)] for n in chosen.networks],
-        f"Accuracy on new images, mean over {len(chosen.seeds)} seeds; chance 0.25 and 0.5",
-    )
-    if chosen.json:
-        write_json(chosen.json, rows)
+            progress(number, len(runs))
+    finish(rows, arguments, f"Mean over {len(arguments.seeds)} seeds, against chance")
 
 
 def accuracy(name: str, question: str, seed: int, steps: int) -> float:
-    """Train one network and test it."""
+    """Train one network, and return its accuracy on new images."""
     config = NETWORKS[name]
     torch.manual_seed(seed)
     task = build_task(config, list(range(QUESTIONS[question])), QUESTIONS[question]).train()
@@ -121,29 +111,29 @@ def accuracy(name: str, question: str, seed: int, steps: int) -> float:
     network = task.model.eval()
     if hasattr(network, "tune"):  # FusionM4Net searches the weights of its branches
         network.tune([next(batches) for _ in range(4)])
-    right = []
+    accuracies = []
     with torch.inference_mode():
         for _ in range(16):
             batch = next(batches)
-            found = network(batch.images, batch.present).logits.argmax(dim=1)
-            right.append((found == batch.labels).float().mean().item())
-    return mean(right)
+            predicted = network(batch.images, batch.present).logits.argmax(dim=1)
+            accuracies.append((predicted == batch.labels).float().mean().item())
+    return mean(accuracies)
 
 
 def draw(question: str, seed: int) -> Iterator[Batch]:
-    """Batches without end."""
+    """Yield batches without end."""
     generator = torch.Generator().manual_seed(seed)
     ramp = torch.linspace(-0.7, 0.7, SIZE).expand(SIZE, SIZE)
 
-    def view(way: Tensor, pattern: Tensor) -> Tensor:
-        """Images (B, 3, H, W) of a pattern (H, W) that runs one way or the other, (B,) 0 or 1."""
+    def draw_images(direction: Tensor, pattern: Tensor) -> Tensor:
+        """Draw images (B, 3, H, W) of a pattern (H, W) in a direction, (B,) 0 or 1."""
         noise = torch.randn(BATCH, 3, SIZE, SIZE, generator=generator)
-        return (2 * way - 1)[:, None, None, None] * pattern + 0.5 * noise
+        return (2 * direction - 1)[:, None, None, None] * pattern + 0.5 * noise
 
     while True:
         first, second = torch.randint(2, (2, BATCH), generator=generator)
         yield Batch(
-            images=(view(first, ramp), view(second, ramp.T)),
+            images=(draw_images(first, ramp), draw_images(second, ramp.T)),
             present=torch.ones(BATCH, 2, dtype=torch.bool),
             labels=2 * first + second if question == "which" else (first == second).long(),
             index=torch.arange(BATCH),

@@ -1,27 +1,27 @@
-"""How fast a synthetic cohort is drawn, and that its memory does not grow with it.
+"""Speed and memory of rendering a phantom cohort.
 
     python bench/phantom.py --json phantom.json
 
-Value: lesions per second of one core (a photograph, 1 to 2 ultrasound frames, masks, files), by the
-processor's time, so that other programs do not count.
-Baseline: 8 at 224 pixels, the least that the package promises. Memory: peak of a process that
-writes many lesions, in MB; baseline: 100 lesions. Ratio: value / baseline.
+- lesions_per_second: on one core (a photograph, 1 to 2 ultrasound frames, masks, files), in
+  processor time, so that other programs do not count. Baseline at 224 px: the guaranteed speed, 8.
+- peak_mb: peak memory of a process that writes many lesions. Baseline: 100 lesions; memory must not
+  grow with the cohort.
 """
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from common import finish, options, row
+
 from agfnet.config import PhantomConfig
-from agfnet.files import write_json
 from agfnet.phantom import make_cohort
 
-PROMISED = 8.0  # lesions per second at 224 pixels
+GUARANTEED = 8.0  # lesions per second at 224 pixels
 PEAK = """
 import resource, sys
 from agfnet.config import PhantomConfig
@@ -40,41 +40,32 @@ def speed(folder: Path, size: int, lesions: int) -> float:
 
 
 def peak(folder: Path, lesions: int) -> float:
-    """Peak memory of a process of its own, MB."""
+    """Peak memory of a separate process, MB."""
     command = [sys.executable, "-c", PEAK, str(folder / f"peak_{lesions}"), str(lesions)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> None:
-    """Print the table, and write it where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    """Measure speed and memory."""
+    parser = options(__doc__)
     parser.add_argument("--lesions", type=int, default=60)
     parser.add_argument("--many", type=int, default=2_000)
-    parser.add_argument("--json", type=Path)
-    settings = parser.parse_args()
-    rows = []
-    print(f"{'':<16}{'metric':<20}{'value':>9}{'baseline':>10}{'ratio':>7}")
-
-    def report(name: str, metric: str, value: float, baseline: float | None) -> None:
-        ratio = None if baseline is None else value / baseline
-        shown = ["" if each is None else f"{each:.2f}" for each in (value, baseline, ratio)]
-        print(f"{name:<16}{metric:<20}{shown[0]:>9}{shown[1]:>10}{shown[2]:>7}")
-        rows.append(
-            {"name": name, "metric": metric, "value": value, "baseline": baseline, "ratio": ratio}
-        )
-
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        speed(folder, 33, 5)  # imports and caches
-        for size in (64, 96, 224):
-            baseline = PROMISED if size == 224 else None
-            report(
-                f"{size} px", "lesions_per_second", speed(folder, size, settings.lesions), baseline
+        speed(folder, 33, 5)  # loads modules and fills caches
+        rows = [
+            row(
+                f"{size} px",
+                "lesions_per_second",
+                speed(folder, size, arguments.lesions),
+                GUARANTEED if size == 224 else None,
             )
-        few, many = peak(folder, 100), peak(folder, settings.many)
-        report(f"{settings.many} lesions", "peak_mb", many, few)
-    if settings.json:
-        write_json(settings.json, rows)
+            for size in (64, 96, 224)
+        ]
+        few, many = peak(folder, 100), peak(folder, arguments.many)
+        rows.append(row(f"{arguments.many} lesions", "peak_mb", many, few))
+    finish(rows, arguments)
 
 
 if __name__ == "__main__":

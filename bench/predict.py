@@ -1,21 +1,20 @@
-"""What a long table costs beside the network: rows per second and memory, short against long.
+"""Cost of predicting a long table, apart from the network: rows per second and memory.
 
     python bench/predict.py --json bench/results/predict.json
 
-The network is replaced by mean colours, and images are tiny and repeat, so that what is left is the
-machinery of `agfnet predict --cases`: checking the table, decoding, batches, three tables, a safe
-state every few seconds. Each table is answered in a process of its own.
+The network is replaced by mean colours, and the images are tiny and repeat. What remains is the
+rest of `agfnet predict --cases`: checking the table, decoding, batches, writing three tables, a
+saved state every few seconds. Each table is predicted in a separate process.
 
-- rows per second of the longer table against the shorter one;
-- peak megabytes likewise: memory must not grow with the table, but for some 50 bytes a row while it
-  is checked;
-- "beside the predictor": seconds of the shorter table against those of the predictor alone on the
-  same images, which neither checks nor writes a table.
+- rows per second of the longer table, against the shorter one;
+- peak megabytes likewise: memory must not grow with the table, except for some 50 bytes per row
+  while it is checked;
+- seconds of the shorter table, against those of the predictor alone on the same images, which
+  neither checks nor writes a table.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import statistics
@@ -25,12 +24,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from common import finish, options, row
 from PIL import Image
 
 from agfnet.bundle import BundleConfig, write_bundle
 from agfnet.config import ModelConfig, default_modalities
-from agfnet.files import write_json
-from agfnet.terminal import show_table
 
 SIZE, IMAGES = 32, 50
 WORK = """
@@ -62,42 +60,39 @@ print(json.dumps([seconds, int(peak.split()[1]) / 1024]))
 
 
 def main() -> None:
-    """Measure and show."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    """Measure a short and a long table."""
+    parser = options(__doc__)
     parser.add_argument("--rows", nargs=2, type=int, default=[2_000, 100_000])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path)
-    chosen = parser.parse_args()
-    short, long = chosen.rows
+    arguments = parser.parse_args()
+    short, long = arguments.rows
     with TemporaryDirectory() as name:
         folder = Path(name)
-        make(folder, chosen.rows)
+        write_inputs(folder, arguments.rows)
         works = {"short": (short, "table"), "alone": (short, "alone"), "long": (long, "table")}
-        found: dict[str, list[list[float]]] = {name: [] for name in works}
-        for turn in range(chosen.rounds + 1):  # the first only warms up
-            for name, (rows, how) in works.items():
-                if turn or name != "long":
-                    measured = measure(folder, rows, how)
-                    found[name] += [measured] if turn else []
-    (quick, small), (bare, _), (slow, large) = (
-        [statistics.median(column) for column in zip(*found[name], strict=True)] for name in works
+        measured: dict[str, list[list[float]]] = {name: [] for name in works}
+        for number in range(arguments.rounds + 1):  # the first round is a warm-up
+            for name, (count, mode) in works.items():
+                if number or name != "long":
+                    values = measure(folder, count, mode)
+                    measured[name] += [values] if number else []
+    (short_s, short_mb), (alone_s, _), (long_s, long_mb) = (
+        [statistics.median(column) for column in zip(*measured[name], strict=True)]
+        for name in works
     )
     title = f"{long} rows against {short}"
-    rows = [
-        result(title, "rows per second", long / slow, short / quick),
-        result(title, "peak megabytes", large, small),
-        result(f"{short} rows beside the predictor", "seconds", quick, bare),
-    ]
-    show_table(
-        ["what", "metric", "value", "baseline", "ratio"],
-        [[f"{cell:.4g}" if isinstance(cell, float) else cell for cell in r.values()] for r in rows],
+    finish(
+        [
+            row(title, "rows per second", long / long_s, short / short_s),
+            row(title, "peak megabytes", long_mb, short_mb),
+            row(f"{short} rows against the predictor alone", "seconds", short_s, alone_s),
+        ],
+        arguments,
     )
-    if chosen.json:
-        write_json(chosen.json, rows)
 
 
-def make(folder: Path, counts: list[int]) -> None:
-    """A bundle without a network, images, and a table for each number of rows."""
+def write_inputs(folder: Path, counts: list[int]) -> None:
+    """Write a bundle without a network, images, and a table for each number of rows."""
     rng = np.random.default_rng(0)
     config = BundleConfig(
         classes=tuple("abcdef"),
@@ -122,18 +117,12 @@ def make(folder: Path, counts: list[int]) -> None:
                 writer.writerow([f"L{i:07d}", f"P{i // 2:07d}", "abcdef"[i % 6], *images])
 
 
-def measure(folder: Path, rows: int, how: str) -> list[float]:
-    """Seconds and peak megabytes."""
-    command = [sys.executable, "-c", WORK, str(folder), str(folder / f"{rows}.csv"), how]
+def measure(folder: Path, rows: int, mode: str) -> list[float]:
+    """Return seconds and peak megabytes."""
+    command = [sys.executable, "-c", WORK, str(folder), str(folder / f"{rows}.csv"), mode]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: list[float] = json.loads(done.stdout)
-    return found
-
-
-def result(name: str, metric: str, value: float, baseline: float) -> dict[str, object]:
-    """One row."""
-    ratio = value / baseline
-    return {"name": name, "metric": metric, "value": value, "baseline": baseline, "ratio": ratio}
+    values: list[float] = json.loads(done.stdout)
+    return values
 
 
 if __name__ == "__main__":

@@ -1,16 +1,15 @@
-"""A study that is killed half-way, and one on Ray, against the same study undisturbed.
+"""A study that is killed half-way, and one on Ray, against the same study without interruption.
 
     python bench/study.py --json bench/results/study.json
 
-Six methods x three seeds on a small cohort of the `easy` preset, really trained. The second time
-the process gets SIGKILL when half of the runs are finished, and the same command is given again.
-The third time Ray does the runs. A row says how many files of `tables/` are equal to the last byte;
-its time is that of all commands, a ratio to the undisturbed study.
+Six methods x three seeds are trained on a small cohort of the `easy` preset. The second time the
+process gets SIGKILL when half of the runs are finished, and the same command is run again. The
+third time Ray does the runs. One row gives the number of files in `tables/` that are equal to the
+last byte, another the time of all commands; the baseline is the study without interruption.
 """
 
 from __future__ import annotations
 
-import argparse
 import signal
 import subprocess
 import sys
@@ -19,9 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
-
-from agfnet.files import write_json
-from agfnet.terminal import show_table
+from common import finish, options, row
 
 STUDY = {
     "out": "study",
@@ -44,14 +41,12 @@ RUNS = len(STUDY["methods"]) * len(STUDY["seeds"])
 
 
 def main() -> None:
-    """Run, compare, show."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--json", type=Path)
-    chosen = parser.parse_args()
+    """Run the study in three ways, and compare their tables."""
+    arguments = options(__doc__).parse_args()
     rows = []
     with TemporaryDirectory() as name:
         folders = {way: Path(name) / way for way in ("undisturbed", "killed half-way", "on Ray")}
-        found, seconds = {}, {}
+        tables, seconds = {}, {}
         for way, folder in folders.items():
             folder.mkdir()
             (folder / "study.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
@@ -59,49 +54,28 @@ def main() -> None:
             if way == "killed half-way":
                 kill_at(folder, RUNS // 2)
             more = ["--executor", "ray", "--workers", "2"] if way == "on Ray" else []
-            command(folder, *more).check_returncode()
+            subprocess.run(command(*more), cwd=folder, check=True)
             seconds[way] = time.perf_counter() - start
-            tables = sorted((folder / "study" / "tables").iterdir())
-            found[way] = {path.name: path.read_bytes() for path in tables}
-    whole = found["undisturbed"]
-    for way, tables in found.items():
-        equal = sum(tables.get(file) == content for file, content in whole.items())
+            files = sorted((folder / "study" / "tables").iterdir())
+            tables[way] = {path.name: path.read_bytes() for path in files}
+    reference = tables["undisturbed"]
+    for way, files in tables.items():
+        equal = sum(files.get(file) == content for file, content in reference.items())
         rows += [
-            row(way, "files of tables/ that are equal", equal, len(whole)),
+            row(way, "files of tables/ that are equal", equal, len(reference)),
             row(way, "seconds", seconds[way], seconds["undisturbed"]),
         ]
-    show_table(
-        ["study", "what", "value", "undisturbed"],
-        [[r["name"], r["metric"], f"{r['value']:.0f}", f"{r['baseline']:.0f}"] for r in rows],
-    )
-    if chosen.json:
-        write_json(chosen.json, rows)
+    finish(rows, arguments)
 
 
-def row(name: str, metric: str, value: float, baseline: float) -> dict[str, object]:
-    """A line of the result."""
-    return {
-        "name": name,
-        "metric": metric,
-        "value": value,
-        "baseline": baseline,
-        "ratio": value / baseline,
-    }
-
-
-def words(*more: str) -> list[str]:
-    """The command."""
+def command(*more: str) -> list[str]:
+    """Return the command of the study."""
     return [sys.executable, "-m", "agfnet", "study", "study.yaml", "--cpus", "1", *more]
 
 
-def command(folder: Path, *more: str) -> subprocess.CompletedProcess[bytes]:
-    """Give it, and wait."""
-    return subprocess.run(words(*more), cwd=folder, check=False)
-
-
 def kill_at(folder: Path, count: int) -> None:
-    """Start the study and kill it when so many runs are finished and the next one is at work."""
-    process = subprocess.Popen(words(), cwd=folder)
+    """Start the study, and kill it when `count` runs are finished and the next has begun."""
+    process = subprocess.Popen(command(), cwd=folder)
     runs = folder / "study" / "runs"
     while (
         len(list(runs.glob("*/evaluation/test/metrics.json"))) < count
