@@ -1,27 +1,23 @@
-"""How fast the data room is: large tables, decoding, the cache, and what training consumes.
+"""Speed of reading data: large tables, decoding, the image cache, against the training step.
 
     python bench/data.py --json bench/results/data.json
 
-On two cores. What is compared takes turns, round by round, and the medians over the rounds are
-reported, so that a slow moment of the machine meets all alike.
+On two cores; medians over rounds.
 
-- table: a process that reads and checks it, without and with a look at every file, against one in
-  which Python's csv module keeps the same rows. Seconds and peak megabytes.
-- decoder, the floor: Pillow opens a photograph (JPEG) and a scan (PNG, 1024 px), decodes them, the
-  JPEG at reduced size, to RGB. Phantom images; 12 MP is a phantom photograph enlarged, with noise.
-- from files: batches with decoding, resizing and normalising, then with augmentation as well.
+- table: a process that reads and checks a table, without and with checking every file, against one
+  in which Python's csv module reads the same rows. Seconds and peak megabytes.
+- decoder, the lower bound: Pillow decodes a photograph (JPEG, at reduced size) and a scan (PNG,
+  1024 px) to RGB. Phantom images; 12 MP is an enlarged phantom photograph with noise.
+- from files: batches with decoding, resizing and normalising, then also with augmentation.
   Baseline: the decoder.
-- cached: batches with augmentation out of a warm cache. Baseline: what a training step of a
-  ResNet-18 pair at the same size consumes; ratio 3 is three times faster than needed.
-- keeping: reading kept images in random order, against a bare memory-mapped array of the same.
-  LMDB is measured where it is installed.
-
-Ratio: value / baseline.
+- cached: batches with augmentation from a warm cache. Baseline: cases per second of a training step
+  of a ResNet-18 pair at the same size; a ratio of 3 is three times faster than needed.
+- keeping: reading stored images in random order, against a memory-mapped array of the same images.
+  LMDB is measured if it is installed.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import importlib.util
 import os
@@ -35,6 +31,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common import Row, finish, in_rounds, options, row
 from PIL import Image as Pillow
 
 from agfnet.config import (
@@ -48,16 +45,14 @@ from agfnet.config import (
 from agfnet.data.cache import ImageCache, identity
 from agfnet.data.dataset import CasesDataset, loader
 from agfnet.data.table import Case, read_cases
-from agfnet.files import write_json
 from agfnet.phantom import make_cohort
-from agfnet.terminal import show_table
 from agfnet.training.optim import build_optimizer
 from agfnet.training.tasks import build_task
 from agfnet.types import Batch
 
 SIZE, BATCH = 224, 32
 MODALITIES = default_modalities()
-# not getrusage: it would begin with the peak of this process
+# not getrusage: it starts with the peak of this process
 READ = """
 import sys, time
 start = time.perf_counter()
@@ -66,17 +61,16 @@ seconds = time.perf_counter() - start
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(seconds, int(peak.split()[1]) / 1024)
 """
-FLOOR = "import csv; rows = list(csv.reader(open(sys.argv[1], newline='')))"
+CSV = "import csv; rows = list(csv.reader(open(sys.argv[1], newline='')))"
 TABLE = """
 from agfnet.data.table import read_cases
 read_cases(sys.argv[1], modalities=('clinical', 'ultrasound'), check_files={check})
 """
 Measures = dict[str, Callable[[], float]]
-Rows = list[dict[str, object]]
 
 
 def write_table(folder: Path, rows: int) -> Path:
-    """A table whose rows name three files each, out of a thousand."""
+    """Write a table whose rows name three files each, out of a thousand."""
     names = [f"{number:03d}.png" for number in range(1000)]
     for name in names:
         (folder / name).write_bytes(b"x")
@@ -85,23 +79,23 @@ def write_table(folder: Path, rows: int) -> Path:
         writer = csv.writer(file)
         writer.writerow(["lesion_id", "patient_id", "label", "split", *MODALITIES, "age"])
         for i in range(rows):
-            one, two, three = (names[(3 * i + k) % 1000] for k in range(3))
+            photo, *frames = (names[(3 * i + k) % 1000] for k in range(3))
             split = ("train", "val", "test")[i // 2 % 3]
             patient, label = f"P{i // 2:06d}", "abcdefg"[i % 7]
-            writer.writerow([f"L{i:06d}", patient, label, split, one, f"{two}|{three}", i % 90])
+            writer.writerow([f"L{i:06d}", patient, label, split, photo, "|".join(frames), i % 90])
     return path
 
 
-def measure_table(path: Path, rounds: int) -> Rows:
-    """Seconds and peak megabytes of reading a table."""
-    works = {"csv": FLOOR} | {check: TABLE.format(check=check) for check in (False, True)}
-    found: dict[object, list[list[float]]] = {name: [] for name in works}
+def measure_table(path: Path, rounds: int) -> list[Row]:
+    """Measure seconds and peak megabytes of reading a table."""
+    works = {"csv": CSV} | {check: TABLE.format(check=check) for check in (False, True)}
+    measured: dict[object, list[list[float]]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
             command = [sys.executable, "-c", READ.format(work=work), str(path)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
-            found[name].append([float(word) for word in done.stdout.split()])
-    medians = {name: np.median(values, axis=0).tolist() for name, values in found.items()}
+            measured[name].append([float(word) for word in done.stdout.split()])
+    medians = {name: np.median(values, axis=0).tolist() for name, values in measured.items()}
     names = {False: "table", True: "table and its files"}
     return [
         row(names[check], metric, medians[check][i], medians["csv"][i])
@@ -110,14 +104,8 @@ def measure_table(path: Path, rounds: int) -> Rows:
     ]
 
 
-def row(name: str, metric: str, value: float, baseline: float) -> dict[str, object]:
-    """One row of the result."""
-    ratio = value / baseline
-    return {"name": name, "metric": metric, "value": value, "baseline": baseline, "ratio": ratio}
-
-
 def make_images(folder: Path) -> dict[str, list[tuple[Path, Path]]]:
-    """Photographs and scans per size of the photographs."""
+    """Make pairs of photographs and scans, by the size of the photographs."""
     table = make_cohort(PhantomConfig(out=str(folder / "phantom"), lesions=8, size=1024))
     rng = np.random.default_rng(0)
     pairs: dict[str, list[tuple[Path, Path]]] = {"1024 px": [], "12 MP": []}
@@ -136,7 +124,7 @@ def make_images(folder: Path) -> dict[str, list[tuple[Path, Path]]]:
 
 
 def make_cases(folder: Path, pairs: list[tuple[Path, Path]], count: int) -> list[Case]:
-    """Cases with files of their own, so that each is kept by itself."""
+    """Make cases with separate files, so that each has a separate entry in the cache."""
     folder.mkdir()
     cases = []
     for number in range(count):
@@ -150,7 +138,7 @@ def make_cases(folder: Path, pairs: list[tuple[Path, Path]], count: int) -> list
 
 
 def decoding(cases: list[Case]) -> Callable[[], float]:
-    """Cases per second of the bare decoder."""
+    """Return a measure of the cases per second of the decoder alone."""
 
     def decode() -> float:
         start = time.perf_counter()
@@ -167,7 +155,7 @@ def decoding(cases: list[Case]) -> Callable[[], float]:
 def feeding(
     cases: list[Case], *, augment: bool, workers: int, cache: ImageCache | None = None
 ) -> Callable[[], float]:
-    """Cases per second of an epoch; the workers live on between epochs, as in training."""
+    """Return a measure of the cases per second of an epoch; workers persist, as in training."""
     dataset = CasesDataset(
         cases=cases,
         classes=("a", "b"),
@@ -190,7 +178,7 @@ def feeding(
 
 
 def consuming(method: str) -> Callable[[], float]:
-    """Cases per second of a training step: forward, loss, backward, AdamW."""
+    """Return a measure of the cases per second of a training step with AdamW."""
     config = TrainConfig(
         data=DataConfig(cases=""),
         model=ModelConfig(method=method, backbone=BackboneConfig(name="resnet18")),
@@ -217,7 +205,7 @@ def consuming(method: str) -> Callable[[], float]:
 
 
 def keeping(folder: Path, count: int) -> Measures:
-    """Images per second read in random order, from each way of keeping them."""
+    """Return measures of the images per second read in random order, by way of storage."""
     rng = np.random.default_rng(0)
     order = rng.permutation(count)
     image = rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
@@ -262,18 +250,12 @@ def keeping(folder: Path, count: int) -> Measures:
 
 
 def medians(measures: Measures, rounds: int) -> dict[str, float]:
-    """Medians of measures that take turns; the first round only warms up."""
-    found: dict[str, list[float]] = {name: [] for name in measures}
-    for turn in range(rounds + 1):
-        for name, measure in measures.items():
-            value = measure()
-            if turn:
-                found[name].append(value)
-    return {name: statistics.median(values) for name, values in found.items()}
+    """Return the median of each measure over the rounds."""
+    return {name: statistics.median(v) for name, v in in_rounds(measures, rounds).items()}
 
 
-def measure_feeding(folder: Path, rounds: int, files: int, kept: int) -> Rows:
-    """Decoder, files, cache and training step, in turns."""
+def measure_feeding(folder: Path, rounds: int, files: int, kept: int) -> list[Row]:
+    """Measure the decoder, files, the cache and the training step."""
     measures: Measures = {}
     compared: list[tuple[str, str]] = []
     for name, pairs in make_images(folder).items():
@@ -292,42 +274,34 @@ def measure_feeding(folder: Path, rounds: int, files: int, kept: int) -> Rows:
         measures[label] = feeding(cases, augment=True, workers=workers, cache=cache)
         compared += [(label, step) for step in steps.values()]
     measures |= {step: consuming(method) for method, step in steps.items()}
-    found = medians(measures, rounds)
+    values = medians(measures, rounds)
     return [
-        row(f"{label} / {baseline}", "cases_per_second", found[label], found[baseline])
+        row(f"{label} / {baseline}", "cases_per_second", values[label], values[baseline])
         for label, baseline in compared
     ]
 
 
 def main() -> None:
-    """Print the table, and write it where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    """Measure tables, images and ways of storage."""
+    parser = options(__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--files", type=int, default=32, help="cases that are decoded")
     parser.add_argument("--kept", type=int, default=256, help="cases in the cache")
-    parser.add_argument("--json", type=Path)
-    settings = parser.parse_args()
+    arguments = parser.parse_args()
+    rounds = arguments.rounds
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
     torch.set_num_threads(2)
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        rows = measure_table(write_table(folder, settings.rows), settings.rounds)
-        rows += measure_feeding(folder, settings.rounds, settings.files, settings.kept)
-        found = medians(keeping(folder / "keeping", 1000), settings.rounds)
-        for name, value in found.items():
-            rows.append(
-                row(f"keeping: {name}", "images_per_second", value, found["memory-mapped array"])
-            )
-    columns = ("name", "metric", "value", "baseline", "ratio")
-    show_table(
-        columns,
-        [[f"{v:.3g}" if isinstance(v, float) else v for v in each.values()] for each in rows],
-    )
-    if settings.json:
-        write_json(settings.json, rows)
+        rows = measure_table(write_table(folder, arguments.rows), rounds)
+        rows += measure_feeding(folder, rounds, arguments.files, arguments.kept)
+        values = medians(keeping(folder / "keeping", 1000), rounds)
+        base = values["memory-mapped array"]
+        rows += [row(f"keeping: {n}", "images_per_second", v, base) for n, v in values.items()]
+    finish(rows, arguments)
 
 
 if __name__ == "__main__":

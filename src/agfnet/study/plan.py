@@ -57,7 +57,7 @@ class Run:
     evaluate: Mapping[str, str]
     """Further tables to score: name to path."""
     tables: tuple[str, ...] = (TEST,)
-    """Splits of its own table that are scored: test, or validation in a search."""
+    """Splits of its table that are scored: test, or validation in a search."""
 
     @property
     def name(self) -> str:
