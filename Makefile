@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench studies clean
 
 demo: $(READY) ## train four networks on a phantom cohort and diagnose a new lesion
 	$(BIN)/agfnet demo
@@ -16,10 +16,19 @@ lint: $(READY) ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY) ## every benchmark, with its JSON in bench/results/
-	for script in bench/*.py; do \
-	  $(BIN)/python $$script --json bench/results/$$(basename $$script .py).json || exit 1; \
-	done
+SHORT := both_views evaluation phantom predict ultrasound
+LONG := check coverage data explain inference int8 milk10k model phantom_limits serve study
+STUDIES := comparison ablation robustness
+
+bench: $(addprefix bench-,$(SHORT)) ## the short benchmarks, with their JSON in bench/results/
+
+studies: $(addprefix bench-,$(LONG)) $(addprefix study-,$(STUDIES)) ## the long ones: hours
+
+bench-%: $(READY)
+	$(BIN)/python bench/$*.py --json bench/results/$*.json
+
+study-%: $(READY)
+	$(BIN)/agfnet study paper/$*.yaml
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
