@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from agfnet.metrics.calibration import certainty
-from agfnet.metrics.discrimination import RATES, class_auc, class_rates, discrimination, top_k
+from agfnet.metrics.discrimination import (
+    RATES,
+    class_auc,
+    class_rates,
+    discrimination,
+    roc_curve,
+    top_k,
+)
 from agfnet.metrics.metric import joined
 from agfnet.metrics.summary import METRICS
 
@@ -74,6 +81,18 @@ def test_every_rate_of_every_class_agrees_with_scikit_learn(rate, scored):
     for c in range(scored[0].shape[1]):
         expected = _one(rate, *scored, c)
         assert found[rate, c] == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
+def test_the_roc_curve_is_that_of_scikit_learn(scored):
+    probabilities, target = scored
+    for c in range(probabilities.shape[1]):
+        if 0 < (target == c).sum() < len(target):
+            false, true = roc_curve(probabilities[:, c], target == c)
+            expected = reference.roc_curve(
+                target == c, probabilities[:, c], drop_intermediate=False
+            )
+            np.testing.assert_allclose((false, true), expected[:2])
+            assert np.trapezoid(true, false) == pytest.approx(class_auc(*scored)[c])
 
 
 def test_averages_that_have_two_names_are_the_same_number(scored):

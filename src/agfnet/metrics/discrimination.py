@@ -148,6 +148,18 @@ def area_under_roc(score: Floats, positive: Booleans) -> Statistic:
     return weighted
 
 
+def roc_curve(score: Floats, positive: Booleans) -> tuple[Floats, Floats]:
+    """False and true positive rates (K + 1,) from (0, 0) to (1, 1), one point per distinct score.
+
+    Both kinds of cases are needed.
+    """
+    order = np.argsort(-score, kind="stable")
+    last = np.flatnonzero(np.diff(-score[order], append=np.inf))  # of each run of equal scores
+    hits = np.append(0, np.cumsum(positive[order])[last])
+    false = np.append(0, last + 1) - hits
+    return false / false[-1], hits / hits[-1]
+
+
 def average_precision(score: Floats, positive: Booleans) -> Statistic:
     """Area under the precision-recall curve without interpolation; equal scores go together.
 

@@ -136,7 +136,7 @@ def differences(before: object, after: object, name: str = "") -> list[str]:
 
 def environment(seed: int, table: CasesTable) -> dict[str, Any]:
     """Return what is needed to repeat the run: versions, device, seed and data."""
-    packages = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow", "scikit-learn")
+    packages = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow", "scipy")
     return {
         "agfnet": __version__,
         "git": git_version(),

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from agfnet.inference.predictions import Predictions
-from agfnet.metrics.discrimination import class_auc
+from agfnet.metrics.discrimination import class_auc, roc_curve
 from agfnet.metrics.metric import Floats
 from agfnet.metrics.risk_coverage import risk_coverage
 from agfnet.report.plots.style import (
@@ -32,8 +32,6 @@ Interval = Mapping[str, float | None]  # value, low, high
 
 def roc_curves(predictions: Predictions) -> str:
     """One-vs-rest ROC curve of each class and their mean, with the areas under them."""
-    from sklearn.metrics import roc_curve
-
     cases = predictions.labelled()
     target = cases.target
     areas = class_auc(cases.probabilities, target)
@@ -45,7 +43,7 @@ def roc_curves(predictions: Predictions) -> str:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], **DOTTED)
         for number, column in enumerate(defined):
-            false, true, _ = roc_curve(target == column, cases.probabilities[:, column])
+            false, true = roc_curve(cases.probabilities[:, column], target == column)
             curves.append(np.interp(grid, false, true))
             label = f"{short(cases.classes[column])}: {areas[column]:.3f}"
             axes.plot(false, true, linewidth=1.4, label=label, **line_style(number))
