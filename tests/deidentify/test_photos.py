@@ -11,7 +11,8 @@ from PIL import Image as Pillow
 from PIL import ImageCms, PngImagePlugin
 
 from agfnet.data.readers import decode_image
-from agfnet.deidentify.photos import strip_jpeg, strip_photo
+from agfnet.deidentify.jpeg import strip_jpeg
+from agfnet.deidentify.photos import strip_photo
 from agfnet.errors import ImageError
 
 SECRETS = (b"Mueller", b"1980", b"GPS", b"http")
@@ -177,7 +178,8 @@ def test_all_frames_stay(kind: str):
     [
         (b"", "not an image"),
         (b"Anna Mueller", "not an image"),
-        (b"%PDF-1.7", "not an image"),
+        (b"%PDF-1.7", "is PDF"),
+        (b"\0\0\0\x18ftypheic", "is HEIC"),
         (jpeg()[:900], "damaged or truncated"),
         (jpeg()[:3], "damaged or truncated|not an image"),
         (png()[:-40], "damaged or truncated"),

@@ -122,3 +122,19 @@ def test_what_cannot_be_processed(tmp_path: Path, name: str, words: str) -> None
     source = next(SAMPLES.rglob(name))
     with pytest.raises(ImageError, match=words):
         deidentify_dicom(source, tmp_path / "b.dcm", Names(KEY))
+
+
+@pytest.mark.parametrize("vr", ["LO", "UN", "PN", "SQ"])
+@pytest.mark.parametrize("tag", [0x00089999, 0x00109998, 0x00280099, 0x7FE00099])
+def test_unknown_attributes_are_removed(tmp_path: Path, vr: str, tag: int) -> None:
+    """Attributes of the standard's groups that no dictionary has may hold anything."""
+    image = dcmread(SAMPLES / "MR_small.dcm")
+    item = Dataset()
+    item.add_new(0x00089997, "LO", "Mueller")
+    image.add_new(tag, vr, [item] if vr == "SQ" else b"Mueller!" if vr == "UN" else "Mueller")
+    image.SourceImageSequence = [item]
+    image.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    assert (tmp_path / "a.dcm").read_bytes().count(b"Mueller") == 2
+    deidentify_dicom(tmp_path / "a.dcm", tmp_path / "b.dcm", Names(KEY))
+    assert b"Mueller" not in (tmp_path / "b.dcm").read_bytes()
+    assert dcmread(tmp_path / "b.dcm").get(tag) is None

@@ -56,7 +56,7 @@ class Directory:
     def raw(self, tag: int) -> bytes:
         """Return the bytes of the values of a tag."""
         kind, count, position = self.entries[tag]
-        return _read(self.file, position, count * _SIZES.get(kind, 1))
+        return read_bytes(self.file, position, count * _SIZES.get(kind, 1))
 
     def numbers(self, tag: int) -> tuple[int, ...]:
         """Return the values of a tag of integers; nothing if there is no such tag."""
@@ -88,10 +88,10 @@ def directories(file: BinaryIO) -> list[Directory]:
     Raises:
         ImageError: without a name of the file; a directory cannot be read.
     """
-    head = _read(file, 0, 8)
+    head = read_bytes(file, 0, 8)
     order, big = "<" if head[:2] == b"II" else ">", head[2:4] in (b"+\0", b"\0+")
     offset = (
-        struct.unpack(f"{order}Q", _read(file, 8, 8))[0]
+        struct.unpack(f"{order}Q", read_bytes(file, 8, 8))[0]
         if big
         else struct.unpack(f"{order}I", head[4:])[0]
     )
@@ -111,9 +111,9 @@ def _directory(file: BinaryIO, offset: int, order: str, big: bool) -> tuple[Dire
     count_code, pointer = (order + "Q", order + "Q") if big else (order + "H", order + "I")
     head, width = struct.Struct(f"{order}HH{pointer[1]}"), struct.calcsize(pointer)
     start = offset + struct.calcsize(count_code)
-    (count,) = struct.unpack(count_code, _read(file, offset, start - offset))
+    (count,) = struct.unpack(count_code, read_bytes(file, offset, start - offset))
     length = head.size + width
-    body = _read(file, start, count * length + width)
+    body = read_bytes(file, start, count * length + width)
     entries = {}
     for at in range(0, count * length, length):
         tag, kind, values = head.unpack_from(body, at)
@@ -125,7 +125,8 @@ def _directory(file: BinaryIO, offset: int, order: str, big: bool) -> tuple[Dire
     return Directory(file, order, big, entries), following
 
 
-def _read(file: BinaryIO, position: int, size: int) -> bytes:
+def read_bytes(file: BinaryIO, position: int, size: int) -> bytes:
+    """Return `size` bytes of a file, or raise ImageError if it ends before."""
     if position + size > file.seek(0, os.SEEK_END):
         raise ImageError(
             "is damaged or truncated: a TIFF directory is not whole; copy or export it again"

@@ -1,12 +1,11 @@
 """Image files without EXIF, XMP, IPTC, comments and thumbnails; their pixels stay as they are.
 
-JPEG and PNG are copied part by part, only parts that are known to be needed. Other kinds are
-saved anew without loss. What stays is the orientation and the colour profile.
+JPEG, PNG and TIFF are copied part by part, only parts that are known to be needed. WebP, BMP and
+GIF are saved again without loss. The orientation and the colour profile are kept.
 """
 
 from __future__ import annotations
 
-import re
 import struct
 import warnings
 import zlib
@@ -19,40 +18,46 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps, ImageSequence, UnidentifiedImageError
 
+from agfnet.data import tiff
+from agfnet.data.file_types import unsupported_file_type
+from agfnet.deidentify import jpeg
+from agfnet.deidentify.jpeg import exif_bytes, strip_jpeg
+from agfnet.deidentify.tiff import strip_tiff
 from agfnet.errors import ImageError
 
-ORIENTATION = 0x0112
-JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+PNG = b"\x89PNG\r\n\x1a\n"
 # pixels, animation, transparency, colour and scale; no text and no time
 PNG_CHUNKS = (
     *(b"IHDR", b"PLTE", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"),
     *(b"tRNS", b"bKGD", b"sBIT", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"pHYs"),
 )
-# of the other kinds: how Pillow saves them without loss
+# how Pillow saves the other file types without loss
 SAVED: dict[str, tuple[str, dict[str, Any]]] = {
-    "TIFF": (".tif", {"compression": "tiff_adobe_deflate"}),
     "WEBP": (".webp", {"lossless": True, "exact": True}),
     "BMP": (".bmp", {}),
     "GIF": (".gif", {}),
 }
 KEPT = ("icc_profile", "transparency", "duration", "loop")  # of what Pillow knows of an image
-_SCAN_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")  # a marker that is no restart marker
 
 
 def strip_photo(data: bytes) -> tuple[bytes, str]:
-    """The same image with nothing but its pixels, and the suffix of its kind.
+    """Return the same image with nothing but its pixels, and the suffix of its file type.
 
     Raises:
-        ImageError: damaged, of an unsupported kind, or its pixels would change.
+        ImageError: it is damaged or of an unsupported type, or its pixels would change.
     """
+    if message := unsupported_file_type(data[:132]):
+        raise ImageError(message)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
-            if data.startswith(JPEG):
+            if data.startswith(jpeg.START):
                 return strip_jpeg(data, orientation=_orientation(data)), ".jpg"
             if data.startswith(PNG):
                 return _strip_png(data), ".png"
-            return _saved_anew(data)
+            if data.startswith(tiff.MAGIC):
+                return strip_tiff(data), ".tif"
+            return _save_again(data)
         except ImageError:
             raise
         except UnidentifiedImageError:
@@ -60,115 +65,60 @@ def strip_photo(data: bytes) -> tuple[bytes, str]:
                 "is not an image; expected DICOM, JPEG, PNG, TIFF, WebP, BMP or GIF"
             ) from None
         except Exception as error:  # decoders raise anything on damaged files
-            raise ImageError(f"is damaged or truncated: {error}") from error
-
-
-def strip_jpeg(data: bytes, *, orientation: int = 1) -> bytes:
-    """A JPEG without comments and application segments; what follows its end is left out.
-
-    Kept are the density (JFIF, without its thumbnail), the kind of colour (Adobe) and the colour
-    profile (ICC), without which the pixels would look otherwise.
-
-    Raises:
-        ImageError: it is damaged or truncated.
-    """
-    parts = [JPEG]
-    position = len(JPEG)
-    while True:
-        while data[position : position + 2] == b"\xff\xff":  # padding
-            position += 1
-        mark, marker = data[position : position + 1], data[position + 1 : position + 2]
-        if mark != b"\xff" or marker in (b"", b"\0"):
-            raise ImageError(f"is damaged or truncated: no JPEG marker at byte {position}")
-        if marker == b"\xd9":
-            break
-        (length,) = struct.unpack(">H", data[position + 2 : position + 4].rjust(2, b"\0"))
-        end = position + 2 + length
-        if marker == b"\xda":  # pixels follow, up to the next marker
-            found = _SCAN_END.search(data, end)
-            end = found.start() if found else len(data)
-        parts.append(_jpeg_segment(marker[0], data[position:end]))
-        position = end
-    jfif = parts[1].startswith(b"\xff\xe0")  # has to be the first
-    parts.insert(2 if jfif else 1, _exif_segment(orientation))
-    return b"".join([*parts, b"\xff\xd9"])
-
-
-def _jpeg_segment(marker: int, segment: bytes) -> bytes:
-    """What is kept of a segment, which begins with its marker and length."""
-    content = segment[4:]
-    if marker == 0xE0 and content.startswith(b"JFIF\0"):
-        return segment[:2] + b"\0\x10" + content[:12] + b"\0\0"
-    if marker == 0xE2 and content.startswith(b"ICC_PROFILE\0"):
-        return segment
-    if marker == 0xEE and content.startswith(b"Adobe"):
-        return segment[:2] + b"\0\x0e" + content[:12]
-    return segment if 0xC0 <= marker <= 0xDF else b""  # tables, frames and scans
-
-
-def _exif_segment(orientation: int) -> bytes:
-    exif = _exif(orientation)
-    return b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif if exif else b""
-
-
-def _exif(orientation: int) -> bytes:
-    if orientation == 1:
-        return b""
-    exif = Pillow.Exif()
-    exif[ORIENTATION] = orientation
-    return exif.tobytes()
+            raise ImageError(f"is damaged or truncated: {error}; copy it again") from error
 
 
 def _orientation(data: bytes) -> int:
-    """As Pillow reads it, which looks into EXIF and XMP."""
+    """Return the orientation as Pillow reads it, which looks into EXIF and XMP."""
     with Pillow.open(BytesIO(data), formats=("JPEG", "PNG")) as image:
         if image.format == "PNG":
             image.load()  # a PNG may keep EXIF behind its pixels
         try:
-            found = image.getexif().get(ORIENTATION, 1)
+            orientation = image.getexif().get(jpeg.ORIENTATION, 1)
         except Exception:  # damaged metadata does not make the pixels unreadable
             return 1
-    return found if found in range(1, 9) else 1
+    return orientation if orientation in range(1, 9) else 1
 
 
 def _strip_png(data: bytes) -> bytes:
     parts = [PNG]
-    for kind, chunk in _png_chunks(data):
-        if kind in PNG_CHUNKS:
+    for name, chunk in _png_chunks(data):
+        if name in PNG_CHUNKS:
             parts.append(chunk)
-        if kind == b"IHDR" and (exif := _exif(_orientation(data)).removeprefix(b"Exif\0\0")):
+        if name == b"IHDR" and (exif := exif_bytes(_orientation(data)).removeprefix(b"Exif\0\0")):
             body = b"eXIf" + exif
             parts.append(struct.pack(">I", len(exif)) + body + struct.pack(">I", zlib.crc32(body)))
     return b"".join(parts)
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The kind of each chunk, and the whole of it; nothing after the end."""
-    position, kind = len(PNG), b""
-    while kind != b"IEND":
-        length, kind = struct.unpack(">I4s", data[position : position + 8].rjust(8, b"\0"))
+    """Yield the name of each chunk and the whole of it, up to the end of the image."""
+    position, name = len(PNG), b""
+    while name != b"IEND":
+        length, name = struct.unpack(">I4s", data[position : position + 8].rjust(8, b"\0"))
         end = position + 12 + length
         if end > len(data):
-            raise ImageError("is damaged or truncated: the PNG has no end")
-        yield kind, data[position:end]
+            raise ImageError("is damaged or truncated: the PNG has no end; copy it again")
+        yield name, data[position:end]
         position = end
 
 
-def _saved_anew(data: bytes) -> tuple[bytes, str]:
-    kind, frames = _frames(data)
-    suffix, options = SAVED[kind]
+def _save_again(data: bytes) -> tuple[bytes, str]:
+    """Return a file as Pillow saves it without loss, and its suffix."""
+    file_type, frames = _frames(data)
+    suffix, options = SAVED[file_type]
     file = BytesIO()
     if len(frames) > 1:
         options = {**options, "save_all": True, "append_images": frames[1:]}
-    frames[0].save(file, format=kind, **options)
-    _, again = _frames(file.getvalue())
-    if len(again) != len(frames) or not all(map(_same, frames, again)):
-        raise ImageError(f"cannot be saved as {kind} without loss; convert it to PNG")
+    frames[0].save(file, format=file_type, **options)
+    _, saved = _frames(file.getvalue())
+    if len(saved) != len(frames) or not all(map(_equal, frames, saved)):
+        raise ImageError(f"cannot be saved as {file_type} without loss; convert it to PNG")
     return file.getvalue(), suffix
 
 
 def _frames(data: bytes) -> tuple[str, list[Pillow.Image]]:
-    """The kind of a file, and all its frames, upright, without anything else."""
+    """Return the file type and all frames, upright, without anything else."""
     with Pillow.open(BytesIO(data), formats=tuple(SAVED)) as image:
         frames = [ImageOps.exif_transpose(frame).copy() for frame in ImageSequence.Iterator(image)]
         for frame in frames:
@@ -176,8 +126,8 @@ def _frames(data: bytes) -> tuple[str, list[Pillow.Image]]:
         return str(image.format), frames
 
 
-def _same(one: Pillow.Image, other: Pillow.Image) -> bool:
-    return np.array_equal(_pixels(one), _pixels(other))
+def _equal(first: Pillow.Image, second: Pillow.Image) -> bool:
+    return np.array_equal(_pixels(first), _pixels(second))
 
 
 def _pixels(image: Pillow.Image) -> NDArray[np.generic]:

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agfnet.deidentify.jpeg import strip_jpeg
 from agfnet.deidentify.names import Names
-from agfnet.deidentify.photos import strip_jpeg
 from agfnet.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
