@@ -1,12 +1,16 @@
-"""What an image file says about itself beside its pixels: format, size, device, identity."""
+"""Metadata of an image file: format, size, device, and what identifies a person or a place."""
 
 from __future__ import annotations
 
+import re
+import struct
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image as Pillow
+from PIL import IptcImagePlugin
 from PIL.ExifTags import IFD, Base
 
 from agfnet.data.dicom import is_dicom
@@ -35,11 +39,34 @@ EXIF_IDENTITY = {
     "XPAuthor": Base.XPAuthor,
 }
 """Fields of EXIF that name the photographer or one camera."""
+_XMP_IDENTITY = (
+    *("creator", "rights", "Artist", "OwnerName", "CameraOwnerName", "SerialNumber"),
+    *("BodySerialNumber", "CaptionWriter", "PersonInImage", "CreatorContactInfo", "description"),
+)
+_XMP_PLACES = (
+    *("GPSLatitude", "GPSLongitude", "GPSPosition", "GPSCoordinates", "LocationCreated"),
+    *("LocationShown", "City", "Location", "Sublocation"),
+)
+_XMP_FIELD = re.compile(rb"[A-Za-z0-9]+:([A-Za-z]+)(?:\s*=\s*[\"'][^\"']|[^=]*?>\s*[^\s/])")
+_IPTC_IDENTITY = {
+    **{(2, 80): "By-line", (2, 110): "Credit", (2, 116): "Copyright", (2, 118): "Contact"},
+    **{(2, 120): "Caption", (2, 122): "Writer", (2, 5): "Title", (2, 25): "Keywords"},
+}
+_IPTC_PLACES = ((2, 90), (2, 92), (2, 95), (2, 26), (2, 27))
+MAX_TEXT = 16_000_000  # bytes of a text in PNG that is looked at
+_SOFTWARE = re.compile(
+    r"(CREATOR: gd-jpeg|Lav[cf]\d|File written by|Created with|Optimi[sz]ed|LEAD Tech|AppleMark"
+    r"|ImageMagick|Compressed|Processed|Resized|Intel\(R\))",
+    re.IGNORECASE,
+)
+"""Comments that programs leave in every file."""
+_PNG_TECHNICAL = re.compile(r"(Software|Creation Time|date:\w+|XML:com\.adobe\.xmp)$")
+"""Keywords of texts in PNG that name a program or a time; XMP is looked at by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What one file says about itself."""
+    """Metadata of one file."""
 
     format: str = ""
     """Empty where the header cannot be read."""
@@ -48,16 +75,17 @@ class Header:
     device: str = ""
     """Camera or scanner, as far as the file names it."""
     identity: tuple[str, ...] = ()
-    """Names of the filled fields that identify a person; never what they hold."""
+    """Names of the filled fields that identify a person; never their values."""
     gps: bool = False
+    """It states the place where it was taken."""
     burned_in: bool = False
-    """The file says of itself that its pixels hold annotations."""
+    """It states that its pixels hold annotations."""
     patient_id: str = ""
     patient_name: str = ""
 
 
 def read_header(path: Path) -> Header:
-    """The header of an image file; an empty one if it is damaged or of no known kind."""
+    """Read the metadata of an image file; empty if it is damaged or of an unknown type."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata, which is not the user's concern
         try:
@@ -71,8 +99,8 @@ def read_header(path: Path) -> Header:
 def _dicom(path: Path) -> Header:
     from pydicom import dcmread
 
-    wanted = [*DICOM_IDENTITY, *_DICOM_OTHER]
-    tags = dcmread(path, force=True, stop_before_pixels=True, specific_tags=wanted)
+    names = [*DICOM_IDENTITY, *_DICOM_OTHER]
+    tags = dcmread(path, force=True, stop_before_pixels=True, specific_tags=names)
 
     def text(name: str) -> str:
         return str(tags.get(name) or "").strip()
@@ -90,16 +118,62 @@ def _dicom(path: Path) -> Header:
 
 def _picture(path: Path) -> Header:
     with Pillow.open(path, formats=FORMATS) as image:
-        # a PNG is asked only for EXIF before its pixels: looking behind them decodes it
-        behind = image.format == "PNG" and "exif" not in image.info
-        exif = Pillow.Exif() if behind else image.getexif()
+        texts: tuple[str, ...] = ()
+        if image.format == "PNG":
+            # read by itself: Pillow decodes the pixels to look behind them
+            chunks = list(_png_metadata(path))
+            exif = Pillow.Exif()
+            for name, content in chunks:
+                if name == b"eXIf":
+                    exif.load(b"Exif\0\0" + content)
+            texts = _png_texts(chunks)
+            xmp = b"".join(content for _, content in chunks if b"adobe:ns:meta" in content)
+            xmp += image.info.get("xmp") or b""  # of compressed text
+        else:
+            exif = image.getexif()
+            xmp = image.info.get("xmp") or exif.get(Base.XMLPacket) or b""
         size = image.size[::-1] if exif.get(Base.Orientation, 1) >= 5 else image.size
         fields = {**exif, **exif.get_ifd(IFD.Exif)}
         device = [str(fields.get(tag) or "").strip(" \0") for tag in (Base.Make, Base.Model)]
+        iptc = IptcImagePlugin.getiptcinfo(image) or {}
+        in_xmp = {name.decode() for name in _XMP_FIELD.findall(xmp.replace(b"\0", b""))}
+        comment = image.info.get("comment") or b""
+        comment = comment.decode("latin-1") if isinstance(comment, bytes) else str(comment)
         return Header(
             format=image.format or "",
             size=size,
             device=" ".join(filter(None, device)),
-            identity=tuple(name for name, tag in EXIF_IDENTITY.items() if fields.get(tag)),
-            gps=bool(exif.get_ifd(IFD.GPSInfo)),
+            identity=(
+                *(name for name, tag in EXIF_IDENTITY.items() if fields.get(tag)),
+                *(f"XMP {name}" for name in _XMP_IDENTITY if name in in_xmp),
+                *(f"IPTC {name}" for tag, name in _IPTC_IDENTITY.items() if tag in iptc),
+                *(["a comment"] if comment.strip(" \0") and not _SOFTWARE.match(comment) else []),
+                *texts,
+            ),
+            gps=bool(exif.get_ifd(IFD.GPSInfo))
+            or any(tag in iptc for tag in _IPTC_PLACES)
+            or not in_xmp.isdisjoint(_XMP_PLACES),
         )
+
+
+def _png_metadata(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Yield name and content of the chunks of EXIF and texts, before and behind the pixels."""
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, name = struct.unpack(">I4s", head)
+            if name in (b"eXIf", b"tEXt", b"zTXt", b"iTXt") and length <= MAX_TEXT:
+                yield name, file.read(length)
+                file.seek(4, 1)
+            else:
+                file.seek(length + 4, 1)
+
+
+def _png_texts(chunks: list[tuple[bytes, bytes]]) -> tuple[str, ...]:
+    """Return the texts of a PNG by their keywords, without those that name a program or a time."""
+    keywords = [
+        content.partition(b"\0")[0].decode("latin-1") for name, content in chunks if name != b"eXIf"
+    ]
+    return tuple(
+        f"the text {keyword!r}" for keyword in keywords if not _PNG_TECHNICAL.match(keyword)
+    )
