@@ -12,7 +12,6 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from agfnet.config import Frames, ModalityConfig
-from agfnet.data import dataset as dataset_module
 from agfnet.data import dataset as module
 from agfnet.data.cache import ImageCache
 from agfnet.data.dataset import CasesDataset, collate, loader
@@ -229,16 +228,16 @@ def test_workers_need_no_shared_memory(cases: list[Case], monkeypatch: pytest.Mo
     """Containers have 64 MB of it, and a worker that finds it full would wait forever."""
     expected = batches(make(cases), workers=1)
     usage = type("Usage", (), {"free": 100_000})()
-    monkeypatch.setattr(dataset_module.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
     # 4 cases of 2 images of 10 x 10 x 3 float32, four times three batches
-    assert dataset_module.shared_memory_suffices(8_000, 1)
-    assert not dataset_module.shared_memory_suffices(9_600, 1)
+    assert module.shared_memory_suffices(8_000, 1)
+    assert not module.shared_memory_suffices(9_600, 1)
     usage.free = 1000
     piped = loader(make(cases), batch_size=4, shuffle=True, workers=1, seed=5)
-    assert piped.collate_fn is dataset_module._collate_without_shared_memory
+    assert piped.collate_fn is module._collate_without_shared_memory
     assert same(list(piped), expected)
     assert loader(make(cases), batch_size=4, shuffle=True, workers=0, seed=5).collate_fn is (
-        dataset_module._collate_unless_fault
+        module._collate_unless_fault
     )
 
 

@@ -17,6 +17,7 @@ from agfnet.config import (
     ReconstructionConfig,
     TrainConfig,
 )
+from agfnet.training import reconstruction
 from agfnet.training.losses import consistency_loss, reconstruction_loss
 from agfnet.training.reconstruction import (
     ReconstructionTask,
@@ -291,3 +292,40 @@ def test_something_stays_visible_and_absent_views_are_not_hidden() -> None:
     whole = (share == 1).any(dim=1)
     assert 5 < whole.sum() < 35
     assert (share[whole].min(dim=1).values == 0).all()  # the other view stays complete
+
+
+def test_attribution_is_that_of_the_true_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, data = task().eval(), batch()
+    logits = learner.model(data.images, data.present).logits.detach()
+    labels = (logits.argmax(dim=1) + 1) % 3  # none is predicted
+    scores: list[torch.Tensor] = []
+
+    def watched(score: torch.Tensor, features: Features) -> tuple[torch.Tensor, ...]:
+        scores.append(score.detach())
+        return token_attribution(score, features)
+
+    monkeypatch.setattr(reconstruction, "token_attribution", watched)
+    learner(replace(data, labels=labels), 1.0)
+    true = logits.gather(1, labels[:, None]).sum()
+    torch.testing.assert_close(scores, [true])
+    assert abs(float(logits.max(dim=1).values.sum() - true)) > 0.01
+
+
+def test_the_reconstructed_features_are_classified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step 4: cross-entropy and consistency of the prediction from the reconstructed tokens."""
+    config = ReconstructionConfig(
+        warmup=0.0, reconstruction_weight=0.0, consistency_weight=0.0, cross_entropy_weight=2.0
+    )
+    learner, data = task(replace(CONFIG, reconstruction=config)).eval(), batch()
+    found = features(learner.model)
+    masks = tuple(torch.rand(4, guide.shape[1]) > 0.3 for guide in found.guides)
+    monkeypatch.setattr(reconstruction, "draw_masks", lambda *_, **__: masks)
+    losses = learner(data, 1.0)
+    second = learner.model.forward_head(learner.decoder(found, masks)).logits
+    expected = torch.nn.functional.cross_entropy(second, data.labels)
+    torch.testing.assert_close(losses["reconstructed_cross_entropy"], expected)
+    first = learner.model.forward_head(found).logits
+    assert not torch.allclose(first, second)
+    torch.testing.assert_close(losses["consistency"], consistency_loss(second, first))
+    supervised = losses["cross_entropy"] + CONFIG.loss.auxiliary * losses["auxiliary"]
+    torch.testing.assert_close(losses["loss"], supervised + 2.0 * expected)

@@ -1,0 +1,133 @@
+"""The cases of a training: refusals before it starts, fractions, and what loaders vary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from agfnet.config import DataConfig, ModalityConfig, TrainConfig
+from agfnet.data.table import Case, CasesTable, read_cases
+from agfnet.errors import DataError
+from agfnet.training.cases import TrainingCases, build_loaders, select_cases
+from agfnet.types import Batch
+
+MODALITIES = {"clinical": ModalityConfig(), "ultrasound": ModalityConfig("ultrasound")}
+CONFIG = TrainConfig(data=DataConfig(cases="unused", modalities=MODALITIES, size=16, cache_mb=0))
+ROWS = [
+    {
+        "lesion_id": f"L{n}",
+        "label": "ab"[n % 2],
+        "split": "train" if n < 8 else "val" if n < 12 else "test",
+        "clinical": f"{n}.png",
+        "ultrasound": f"u{n}.png",
+    }
+    for n in range(14)
+]
+
+
+def select(table: Path, **changes: Any) -> TrainingCases:
+    cases = read_cases(table, modalities=tuple(MODALITIES))
+    return select_cases(cases, replace(CONFIG, data=replace(CONFIG.data, **changes)))
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_label_that_is_never_trained_is_refused(
+    write_table: Callable[..., Path], split: str
+) -> None:
+    rows = [dict(row) for row in ROWS]
+    next(row for row in rows if row["split"] == split)["label"] = "rare"
+    table = write_table(rows, images=True)
+    with pytest.raises(
+        DataError, match=rf"column label: rare in {split}, but in no .*--data.labels"
+    ):
+        select(table)
+    cases = select(table, labels=["a", "b"])
+    assert cases.classes == ("a", "b")
+    assert cases.counts() == {"train": {"a": 4, "b": 4}, "val": {"a": 2 - (split == "val"), "b": 2}}
+
+
+@pytest.mark.parametrize("splits", [{"train"}, {"train", "val", "test"}])
+def test_a_modality_without_training_images_is_refused(
+    write_table: Callable[..., Path], splits: set[str]
+) -> None:
+    rows = [row | ({"ultrasound": ""} if row["split"] in splits else {}) for row in ROWS]
+    with pytest.raises(DataError, match=r"column ultrasound: no training case has an image"):
+        select(write_table(rows))
+
+
+def patients(count: int) -> CasesTable:
+    """Training patients of one label, with one lesion or with five in turns, and a few others."""
+
+    def case(patient: int, lesion: int, label: str, split: str) -> Case:
+        name = f"{split}-{label}{patient}-{lesion}"
+        images = {"clinical": (Path(f"{name}.png"),)}
+        return Case(name, f"{split}{label}{patient}", label, images, {}, split, {}, 1)
+
+    cases = [
+        case(patient, lesion, "a", "train")
+        for patient in range(count)
+        for lesion in range(1 if patient % 2 else 5)
+    ]
+    others = [case(n, 0, "b", "train") for n in range(2)] + [case(0, 0, "a", "val")]
+    return CasesTable(path=Path("cases.csv"), modalities=("clinical",), cases=(*cases, *others))
+
+
+def kept(table: CasesTable, seed: int, fraction: float = 0.5) -> set[str]:
+    data = replace(CONFIG.data, modalities={"clinical": ModalityConfig()}, train_fraction=fraction)
+    cases = select_cases(table, replace(CONFIG, data=data, seed=seed))
+    return {case.patient_id for case in cases.train if case.label == "a"}
+
+
+def test_a_fraction_of_the_training_cases_depends_on_the_seed() -> None:
+    table = patients(12)
+    draws = [kept(table, seed) for seed in range(10)]
+    assert all(len(draw) == 6 for draw in draws)
+    assert draws[0] == kept(table, 0)
+    assert len({frozenset(draw) for draw in draws}) > 5
+    assert kept(table, 3, 0.25) < kept(table, 3, 0.5)
+
+
+def test_a_fraction_keeps_large_and_small_patients_alike() -> None:
+    table, seeds = patients(12), range(200)
+    large = {f"traina{n}" for n in range(0, 12, 2)}
+    rate = sum(len(kept(table, seed) & large) for seed in seeds) / (6 * len(seeds))
+    assert rate == pytest.approx(0.5, abs=0.05)  # four standard errors are 0.03
+
+
+def batches(loader: Any, epoch: int) -> list[Batch]:
+    loader.batch_sampler.sampler.set_epoch(epoch)
+    return list(loader)
+
+
+def test_only_training_is_shuffled_and_varied(write_table: Callable[..., Path]) -> None:
+    table = write_table(ROWS)
+    cases = select(table)
+    optim = replace(CONFIG.optim, batch_size=8)
+    loaders = build_loaders(cases, replace(CONFIG, optim=optim), table, (0.5,) * 3, (0.5,) * 3)
+    (train, again), (val, val_again) = (
+        [batches(loader, epoch)[0] for epoch in (0, 1)] for loader in loaders
+    )
+    assert val.index.tolist() == val_again.index.tolist() == [0, 1, 2, 3]
+    for first, second in zip(val.images, val_again.images, strict=True):
+        assert torch.equal(first, second)
+    plain = build_loaders(
+        cases,
+        replace(CONFIG, optim=optim, data=replace(CONFIG.data, augment=False)),
+        table,
+        (0.5,) * 3,
+        (0.5,) * 3,
+    )
+    for first, second in zip(val.images, batches(plain[1], 0)[0].images, strict=True):
+        assert torch.equal(first, second)
+    assert train.index.tolist() != again.index.tolist()
+    order, other = train.index.argsort(), again.index.argsort()
+    for first, second in zip(train.images, again.images, strict=True):
+        assert not torch.equal(first[order], second[other])
+    unvaried = batches(plain[0], 0)[0]
+    assert unvaried.index.tolist() == train.index.tolist()
+    assert not torch.equal(unvaried.images[0], train.images[0])
