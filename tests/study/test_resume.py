@@ -20,6 +20,8 @@ from agfnet.evaluation import run as evaluation
 from agfnet.report import run as report
 from agfnet.study.runner import run_study
 
+from .test_run import MARK, mark_first_epoch
+
 
 @pytest.fixture(autouse=True)
 def little_for_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,13 +39,15 @@ def test_a_killed_study_goes_on_to_the_same_tables(study_file, tmp_path: Path) -
     )
     first = tmp_path / "killed" / "runs" / "agfnet-seed0"
     deadline = time.monotonic() + 300
-    while not (first / "history.csv").exists():  # an epoch is over, and another one is not
+    last = first / "checkpoints" / "last.ckpt"
+    while not last.exists():  # an epoch is over, and another one is not
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (first / "bundle" / "config.json").exists()
+    mark_first_epoch(last)
     assert list((tmp_path / "killed" / "locks").iterdir())
 
     whole = study_file("whole")
@@ -53,6 +57,7 @@ def test_a_killed_study_goes_on_to_the_same_tables(study_file, tmp_path: Path) -
     settings.write_text(yaml.safe_dump(content))
     for file in (path, whole):
         run_study(StudyConfig(file=str(file), cpus=1))
+    assert f",{MARK}," in (first / "history.csv").read_text()  # it went on from the checkpoint
     for table in ("test.csv", "test.json", "test.md", "test.tex", "test-differences.svg"):
         killed, undisturbed = (
             (tmp_path / name / "tables" / table).read_bytes() for name in ("killed", "whole")

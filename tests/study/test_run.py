@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from safetensors.numpy import load_file
 
@@ -125,7 +126,24 @@ def test_options_of_training(settings: TrainConfig) -> None:
     )
     folder = run(config, bar=False)
     metrics = json.loads((folder / "evaluation" / "test" / "metrics.json").read_text())
-    assert 0 <= metrics["accuracy"]["value"] <= 1
+    rows = rows_of(folder / "evaluation" / "test" / "predictions.csv")
+    test = [
+        c for c in read_cases(settings.data.cases, modalities=("clinical",)) if c.split == "test"
+    ]
+    names = {"naevus": "dark", "melanoma": "dark", "haemangioma": "red"}
+    expected = {case.lesion_id: names[case.label] for case in test if case.label in names}
+    assert {row["lesion_id"]: row["label"] for row in rows} == expected
+    correct = np.mean([row["label"] == row["predicted"] for row in rows])
+    assert metrics["accuracy"]["value"] == pytest.approx(correct)
+    checkpoint = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    averaged, current = checkpoint["state_dict"], checkpoint["current_model_state"]
+    moved = [key for key in averaged if key.endswith("weight")]
+    assert not any(torch.equal(averaged[key], current[key]) for key in moved)
+    bundled = weights(folder)
+    assert all(value.dtype != np.float16 and np.isfinite(value).all() for value in bundled.values())
+    np.testing.assert_array_equal(
+        bundled["head.2.weight"], averaged["task.supervised.model.head.2.weight"].numpy()
+    )
     classes = json.loads((folder / "bundle" / "config.json").read_text())["classes"]
     assert classes == ["dark", "red"]
 
@@ -175,7 +193,8 @@ def test_ctrl_c_leaves_a_run_that_resume_finishes(settings: TrainConfig, tmp_pat
         # a shell's background job, and all that it starts, would ignore it
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    wait_for(folder / "history.csv", process)
+    last = folder / "checkpoints" / "last.ckpt"
+    wait_for(last, process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
@@ -183,6 +202,7 @@ def test_ctrl_c_leaves_a_run_that_resume_finishes(settings: TrainConfig, tmp_pat
     assert "Traceback" not in errors
     assert not (folder / "bundle").exists()
 
+    mark_first_epoch(last)
     done = subprocess.run(
         [*command, "--resume"], capture_output=True, text=True, env=one_thread(), check=False
     )
@@ -191,9 +211,20 @@ def test_ctrl_c_leaves_a_run_that_resume_finishes(settings: TrainConfig, tmp_pat
         [*command, "--name", "undisturbed"], capture_output=True, env=one_thread(), check=False
     )
     assert undisturbed.returncode == 0
-    history = (folder / "history.csv").read_text()
-    assert history == (tmp_path / "undisturbed" / "history.csv").read_text()
+    first, *history = rows_of(folder / "history.csv")
+    assert first["lr"] == MARK  # the first epoch was not trained again
+    assert history == rows_of(tmp_path / "undisturbed" / "history.csv")[1:]
     assert same_weights(folder, tmp_path / "undisturbed")
+
+
+MARK = "-1.0"
+
+
+def mark_first_epoch(path: Path) -> None:
+    """Change the history in a checkpoint, so that training from it can be recognised."""
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["callbacks"]["History"]["rows"][0]["lr"] = float(MARK)
+    torch.save(checkpoint, path)
 
 
 def one_thread() -> dict[str, str]:
