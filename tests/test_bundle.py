@@ -68,6 +68,11 @@ def test_a_calibration_of_the_first_version_is_read(bundle: Path) -> None:
     assert read_bundle(bundle).calibration == Calibration(temperature=1.5)
 
 
+def test_a_threshold_of_rounding_errors_warns_of_nothing(bundle: Path) -> None:
+    write_calibration(read_bundle(bundle), Calibration(ood_threshold=2.2e-16))
+    assert read_bundle(bundle).calibration == Calibration()
+
+
 @pytest.mark.parametrize("name", ["config.json", "calibration.json", "model.safetensors"])
 def test_a_missing_file_is_named(bundle: Path, name: str) -> None:
     (bundle / name).unlink()

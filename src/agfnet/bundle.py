@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -247,6 +247,9 @@ def read_bundle(folder: str | Path) -> Bundle:
         raise BundleError(f"{folder / SUMS}: does not list {absent}; copy the whole folder again")
     check_weights(folder / WEIGHTS)
     calibration = read_json(folder / "calibration.json", Calibration)
+    if abs(calibration.ood_threshold or 1.0) < 1e-5:
+        # fitted to normalised logits, whose energies are rounding errors around 0
+        calibration = replace(calibration, ood_threshold=None)
     return Bundle(folder, config, calibration, files)
 
 
