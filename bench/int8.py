@@ -23,7 +23,7 @@ from common import Row, finish, options, row
 from agfnet.bundle import read_bundle
 from agfnet.config import ExportConfig
 from agfnet.data.splits import require_split
-from agfnet.evaluation.inputs import run_table, to_classes
+from agfnet.evaluation.inputs import run_settings, run_table, to_classes
 from agfnet.export.run import answer, export_run
 from agfnet.inference.onnx_backend import INT8, ONNX
 from agfnet.metrics.bootstrap import paired_bootstrap
@@ -53,7 +53,7 @@ def measure(run: Path, resamples: int) -> list[Row]:
         shutil.copytree(run, copy, ignore=shutil.ignore_patterns("checkpoints", "evaluation"))
         _, report = export_run(ExportConfig(run=str(copy), int8=True, max_loss=1.0))
         bundle = read_bundle(copy)
-        table = run_table(str(copy), None, bundle.config)
+        table = run_table(run_settings(copy), None, bundle.config)
         cases, _ = to_classes(require_split(table, "test"), bundle.config, table.path)
         fp32, int8 = (answer(bundle, file, cases, None) for file in (ONNX, INT8))
     name = f"{run.parent.parent.name}, {run.name}"

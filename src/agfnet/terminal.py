@@ -45,6 +45,7 @@ def show_result(folder: Path) -> None:
     """Print the figures of an evaluation and where its report is."""
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     count = metrics.pop("n")
+    overlap = metrics.pop("training_overlap", None)
     if metrics:
         rows = [
             [name, *("n/a" if metric[key] is None else f"{metric[key]:.3f}" for key in metric)]
@@ -53,6 +54,8 @@ def show_result(folder: Path) -> None:
         show_table(
             ["metric", "value", "low", "high"], rows, f"{count} labelled cases, 95 % interval"
         )
+    if overlap is not None:
+        say(f"Warning: {overlap['warning']}")
     say(f"Report: {folder / 'report.html'}")
 
 

@@ -92,6 +92,17 @@ def test_a_table_from_a_spreadsheet_is_read(tmp_path):
     assert read_predictions(path).lesion_id == ("L1", "L2")
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_table_saved_with_decimal_commas_is_read(tmp_path, delimiter):
+    path = tmp_path / "predictions.csv"
+    text = HEADER + "L1,P1,a,a,0.667,0.333\nL2,P2,,b,0.33,0.67\n"
+    saved = text.replace(",", delimiter).replace(".", ",")
+    path.write_bytes(b"\xef\xbb\xbf" + saved.replace("\n", "\r\n").encode())
+    read = read_predictions(path)
+    assert read.lesion_id == ("L1", "L2")
+    np.testing.assert_array_equal(read.probabilities, [[0.667, 0.333], [0.33, 0.67]])
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -1,1 +1,1 @@
-"""What a network is worth: pure functions on a predictions table."""
+"""Evaluation of a run, and comparison of two runs."""

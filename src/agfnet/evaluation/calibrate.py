@@ -35,7 +35,7 @@ def calibrate_run(
     folder = run_folder(run)
     predictor = Predictor.load(folder)
     predictor.bundle = replace(predictor.bundle, calibration=Calibration())
-    table = run_table(run, None, predictor.bundle.config)
+    table = run_table(run_settings(folder), None, predictor.bundle.config)
     cases, _ = to_classes(require_split(table, "val"), predictor.bundle.config, table.path)
     predictions = predictor.predict(
         cases, progress=progress and (lambda done: progress(done, len(cases)))

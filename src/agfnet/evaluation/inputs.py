@@ -28,7 +28,7 @@ ROBUSTNESS = "robustness.json"
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationInputs:
-    """What an evaluation works on. Nothing else is read later, except for images."""
+    """The inputs of an evaluation. Nothing else is read later, except for images."""
 
     config: EvaluateConfig
     name: str  # of the result
@@ -60,22 +60,24 @@ def read_inputs(config: EvaluateConfig) -> EvaluationInputs:
         DataError: problems in the table or its images, or labels that the network does not know.
     """
     run = run_folder(config.run)
-    predictor = Predictor.load(run)
-    bundle = predictor.bundle
     name = config.name or (Path(config.cases).stem if config.cases else config.split or "test")
     if Path(name).name != name or name.startswith("."):
         raise ConfigError(f"name: {name!r} must be a plain name, not a path")
+    reference = None if config.reference is None else read_reference(config.reference, name)
+    settings = run_settings(run)
+    split = config.split or (None if config.cases else "test")
+    predictor = Predictor.load(run)
+    bundle = predictor.bundle
     if config.malignant is not None:
         check_group(bundle.config.classes, config.malignant)
-    split = config.split or (None if config.cases else "test")
-    table = run_table(run, config.cases, bundle.config)
+    table = run_table(settings, config.cases, bundle.config)
     part = table.cases if split is None else require_split(table, split)
     cases, excluded = to_classes(part, bundle.config, table.path)
     validation = run / VALIDATION
     return EvaluationInputs(
         config=config,
         name=name,
-        settings=run_settings(run),
+        settings=settings,
         environment=json.loads((run / "environment.json").read_text("utf-8")),
         predictor=predictor,
         table=table,
@@ -83,7 +85,7 @@ def read_inputs(config: EvaluateConfig) -> EvaluationInputs:
         cases=cases,
         excluded=excluded,
         validation=read_predictions(validation) if validation.is_file() else None,
-        reference=None if config.reference is None else read_reference(config.reference, name),
+        reference=reference,
         sanity=read_sanity(run, bundle),
         optimal_accuracy=optimal_accuracy(table.path, table.modalities, split),
     )
@@ -112,13 +114,28 @@ def run_settings(run: str | Path) -> dict[str, Any]:
     return settings
 
 
-def run_table(run: str | Path, cases: str | None, config: BundleConfig) -> CasesTable:
-    """A table by its path, or the one that the run was trained on, split as it was there."""
+def run_table(
+    settings: Mapping[str, Any],
+    cases: str | None,
+    config: BundleConfig,
+    *,
+    check_files: bool = True,
+) -> CasesTable:
+    """Read a table by its path, or the table of a training, split as it was there.
+
+    Args:
+        settings: of the training run.
+        cases: path of the table; None for that of the training.
+        config: of the network.
+        check_files: also check that every image file exists.
+    """
     modalities = tuple(config.modalities)
     if cases is not None:
-        return read_cases(cases, modalities=modalities)
-    settings = run_settings(run)["data"]
-    return read_split(settings["cases"], modalities=modalities, fold=settings.get("fold"))
+        return read_cases(cases, modalities=modalities, check_files=check_files)
+    data = settings["data"]
+    return read_split(
+        data["cases"], modalities=modalities, fold=data.get("fold"), check_files=check_files
+    )
 
 
 def to_classes(

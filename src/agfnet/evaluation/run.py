@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from agfnet.config import EvaluateConfig
 from agfnet.data.table import Case
 from agfnet.evaluation.evaluate import result_files
 from agfnet.evaluation.inputs import ROBUSTNESS, EvaluationInputs, read_inputs
+from agfnet.evaluation.overlap import overlap_sentence, training_overlap
 from agfnet.evaluation.subgroups import case_attributes
 from agfnet.explain.compute.sanity_json import SANITY
 from agfnet.inference.predictions import Predictions
@@ -30,6 +31,7 @@ class Evaluation:
     predictions: Predictions  # of the cases, in their order
     diagnoses: tuple[Diagnosis, ...]  # the same with every frame
     results: dict[str, Any]  # content of the JSON files by name; metrics.json is always there
+    overlap: Mapping[str, int] | None  # lesions seen in training; None if unknown
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -69,8 +71,17 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
     results |= image_results(inputs, progress)
     if inputs.sanity is not None:
         results[SANITY] = dict(inputs.sanity)
+    overlap = training_overlap(inputs)
+    if overlap is not None and overlap["lesions"]:
+        results["metrics.json"]["training_overlap"] = dict(overlap) | {
+            "warning": overlap_sentence(overlap)
+        }
     return Evaluation(
-        inputs=inputs, predictions=predictions, diagnoses=tuple(diagnoses), results=results
+        inputs=inputs,
+        predictions=predictions,
+        diagnoses=tuple(diagnoses),
+        results=results,
+        overlap=overlap,
     )
 
 

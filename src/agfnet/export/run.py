@@ -18,7 +18,7 @@ from agfnet.data.preprocess import load
 from agfnet.data.splits import require_split
 from agfnet.data.table import Case
 from agfnet.errors import BundleError
-from agfnet.evaluation.inputs import run_folder, run_table, to_classes
+from agfnet.evaluation.inputs import run_folder, run_settings, run_table, to_classes
 from agfnet.export.graph import deployed, export_graph
 from agfnet.export.parity import Parity, Rows, compare, edge_rows
 from agfnet.files import write_json
@@ -67,7 +67,7 @@ def export_run(
     """
     bundle = read_bundle(run_folder(config.run))
     folder = bundle.folder
-    table = run_table(config.run, config.cases, bundle.config)
+    table = run_table(run_settings(config.run), config.cases, bundle.config)
     splits = {
         name: to_classes(require_split(table, name), bundle.config, table.path)[0]
         for name in ("train", "val")

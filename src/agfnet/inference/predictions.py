@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from agfnet.files import replacing
 
 COLUMNS = ("lesion_id", "patient_id", "label", "predicted")
 PREFIX = "p_"
+SEPARATED = re.compile(rf'"?{COLUMNS[0]}"?([,;\t])')  # the header shows what separates the cells
 DECISIONS = ("prediction_set", "ood_score", "abstain", "out_of_distribution")
 """Fields that follow from the bundle's calibration, each there or not; `decisions.csv` has them."""
 TOLERANCE = 1e-3  # rows written with few decimals still sum to one within this
@@ -156,7 +158,9 @@ def prediction_rows(predictions: Predictions) -> Iterator[list[object]]:
 
 
 def read_predictions(path: str | Path) -> Predictions:
-    """Read and check a predictions table.
+    """Read and check a predictions table, also one that a spreadsheet program has saved.
+
+    Cells are separated by commas, or by semicolons or tabs with decimal points or commas.
 
     Raises:
         DataError: the file is missing or not such a table; one line per problem, with its place.
@@ -164,11 +168,18 @@ def read_predictions(path: str | Path) -> Predictions:
     path = Path(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *rows = [row for row in csv.reader(file) if row] or [[]]
+            separator = SEPARATED.match(file.readline())
+            file.seek(0)
+            delimiter = separator[1] if separator else ","
+            reader = csv.reader(file, delimiter=delimiter)
+            header, *rows = [row for row in reader if row] or [[]]
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); name a CSV file") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: is not a UTF-8 CSV table ({error}); save it as one") from error
+    if delimiter != ",":  # a spreadsheet in a language with decimal commas
+        first = len(COLUMNS)
+        rows = [[*row[:first], *(cell.replace(",", ".") for cell in row[first:])] for row in rows]
     classes = tuple(name.removeprefix(PREFIX) for name in header[len(COLUMNS) :])
     _raise(path, _header_problems(header, classes))
     _raise(path, _row_problems(header, classes, rows))

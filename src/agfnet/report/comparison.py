@@ -9,7 +9,7 @@ from typing import Any
 from agfnet.bundle import read_bundle
 from agfnet.errors import AgfnetError
 from agfnet.evaluation.compare_runs import Comparison, disagreements
-from agfnet.evaluation.inputs import run_table
+from agfnet.evaluation.inputs import run_settings, run_table
 from agfnet.inference.wording import percent as percentage
 from agfnet.metrics.summary import LOWER_IS_BETTER
 from agfnet.pages.blocks import (
@@ -232,7 +232,7 @@ def _images(comparison: Comparison, lesions: set[str]) -> dict[str, list[CardIma
     for run in (config.run_a, config.run_b):
         try:
             bundle = read_bundle(run).config
-            for case in run_table(run, config.cases, bundle):
+            for case in run_table(run_settings(run), config.cases, bundle):
                 if case.lesion_id in lesions:
                     shown = images.setdefault(case.lesion_id, {})
                     pixels = first_images(case, bundle, side=SIDE)

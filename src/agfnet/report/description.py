@@ -128,7 +128,8 @@ def result_facts(evaluation: Evaluation) -> dict[str, str]:
         "parts": f"This part only{part}; evaluate the others with --split.",
         "failures": "Confusion matrix, and the confident errors of this report.",
         "limitations": "Listed in this report, as far as they follow from the run.",
-        "external": "None: the table of the training, other patients."
+        "external": "None: the table of the training"
+        + (", other patients." if split == "test" else ".")
         if inputs.config.cases is None
         else f"{table.path.name} is not the table of the training; the authors must state where "
         "it comes from.",

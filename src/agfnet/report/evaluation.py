@@ -77,6 +77,9 @@ def context(evaluation: Evaluation) -> dict[str, object]:
         "Table": inputs.table.path.name,
         "Split": inputs.split or "all cases",
         "Excluded (labels that the network does not know)": inputs.excluded,
+        "Lesions used in training or validation": "unknown, its table cannot be read"
+        if evaluation.overlap is None
+        else evaluation.overlap["lesions"],
         "Temperature": f"{bundle.calibration.temperature:.3g}",
         "agfnet": bundle.config.agfnet,
     }
@@ -135,6 +138,8 @@ def _lead(
 ) -> list[Block]:
     first, *more = summary(predictions, metrics, optimal_accuracy)
     lead: list[Block] = [Text(first, "lead")]
+    if "training_overlap" in metrics:
+        lead.append(Text(metrics["training_overlap"]["warning"], label="Warning:"))
     lead += [Text(" ".join(texts)) for texts in (more, decisions(metrics)) if texts]
     figures = []
     for name in KEY_METRICS:

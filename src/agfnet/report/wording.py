@@ -15,7 +15,7 @@ UNDEFINED = "—"
 
 
 class Meaning(NamedTuple):
-    """How a metric is shown."""
+    """Title, unit and definition of a metric."""
 
     title: str
     percent: bool
@@ -150,7 +150,11 @@ MEANINGS |= {
         "Fraction of lesions marked as unlike the training images.",
     ),
 }
-UNLISTED = {"n", "macro_sensitivity"}  # the latter is the balanced accuracy by definition
+UNLISTED = {
+    "n",
+    "training_overlap",
+    "macro_sensitivity",
+}  # the latter is the balanced accuracy by definition
 
 
 def number(value: float | None, *, percent: bool, sign: bool = False) -> str:

@@ -74,8 +74,8 @@ def _draw(axes: Axes, panel: Panel) -> None:
             continue
         value, low, high = (interval[key] for key in ("value", "low", "high"))
         if value is None:
-            place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 8}
-            axes.text(0.5, row, "not defined", color=GREY, ha="center", va="center", **place)
+            middle: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 8}
+            axes.text(0.5, row, "not defined", color=GREY, ha="center", va="center", **middle)
             continue
         if low is not None and high is not None:
             axes.plot([low, high], [row, row], color=POINTS[kind]["color"], linewidth=1.4)

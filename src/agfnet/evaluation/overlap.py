@@ -1,0 +1,100 @@
+"""Lesions of an evaluation that the network has already seen in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agfnet.bundle import BundleConfig, sha256
+from agfnet.data.table import Case
+from agfnet.errors import AgfnetError
+from agfnet.evaluation.inputs import EvaluationInputs, run_table
+
+SEEN = ("train", "val")  # the validation split chose the epoch and the calibration
+
+
+def training_overlap(inputs: EvaluationInputs) -> dict[str, int] | None:
+    """Compare the cases with those that the network was trained, validated or calibrated on.
+
+    The test split of the training's table is not examined: its patients are checked on reading.
+
+    Returns:
+        `lesions`: number of cases that overlap; of these `images`: cases with an identical image
+        file, `lesion_ids` and `patient_ids`: cases with the same id. None if the table of the
+        training cannot be read.
+    """
+    if inputs.config.cases is None and inputs.split == "test":
+        return dict.fromkeys(("lesions", "images", "lesion_ids", "patient_ids"), 0)
+    seen = seen_cases(inputs.settings, inputs.predictor.bundle.config)
+    if seen is None:
+        return None
+    lesion_ids, patient_ids = ({getattr(c, k) for c in seen} for k in ("lesion_id", "patient_id"))
+    identical = identical_images(inputs.cases, seen)
+    reasons = [
+        (same, case.lesion_id in lesion_ids, case.patient_id in patient_ids)
+        for same, case in zip(identical, inputs.cases, strict=True)
+    ]
+    images, lesions, patients = (sum(column) for column in zip(*reasons, strict=True))
+    return {
+        "lesions": sum(map(any, reasons)),
+        "images": images,
+        "lesion_ids": lesions,
+        "patient_ids": patients,
+    }
+
+
+def seen_cases(settings: Mapping[str, Any], config: BundleConfig) -> list[Case] | None:
+    """The training and validation cases of a run; None if its table cannot be read."""
+    try:
+        table = run_table(settings, None, config, check_files=False)
+    except (AgfnetError, OSError):
+        return None
+    return [case for case in table if case.split in SEEN]
+
+
+def identical_images(cases: Sequence[Case], others: Sequence[Case]) -> list[bool]:
+    """Say for each case if one of its image files has the same content as one of the others.
+
+    Only files of equal size are read, and a file is identical to itself.
+    """
+    by_size: dict[int, set[Path]] = {}
+    for path in {path for case in others for path in paths(case)}:
+        if path.is_file():
+            by_size.setdefault(path.stat().st_size, set()).add(path.resolve())
+    hashes: dict[Path, str] = {}
+
+    def digest(path: Path) -> str:
+        if path not in hashes:
+            hashes[path] = sha256(path)
+        return hashes[path]
+
+    def is_known(path: Path) -> bool:
+        path = path.resolve()
+        candidates = by_size.get(path.stat().st_size, set())
+        return path in candidates or digest(path) in map(digest, candidates)
+
+    return [any(is_known(path) for path in paths(case)) for case in cases]
+
+
+def paths(case: Case) -> list[Path]:
+    """All image files of a case."""
+    return [path for files in case.images.values() for path in files]
+
+
+def overlap_sentence(overlap: Mapping[str, int]) -> str:
+    """A warning for a table that overlaps with the training."""
+    counts = [
+        f"{overlap[key]:,} by {name}"
+        for key, name in (
+            ("images", "identical images"),
+            ("lesion_ids", "lesion id"),
+            ("patient_ids", "patient id"),
+        )
+        if overlap[key]
+    ]
+    condition = "" if overlap["images"] else ", unless the ids name other patients"
+    return (
+        f"{overlap['lesions']:,} of these lesions were used to train or validate this network "
+        f"({', '.join(counts)}){condition}. The results are not those to expect for new patients."
+    )

@@ -1,0 +1,91 @@
+"""Lesions that the network has seen in training are counted and said, however they are named."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from agfnet.config import EvaluateConfig
+from agfnet.evaluation.inputs import read_inputs
+from agfnet.evaluation.overlap import overlap_sentence, training_overlap
+from agfnet.report.run import run_evaluation
+from agfnet.terminal import show_result
+
+
+@pytest.fixture
+def table(cohort: Path, tmp_path: Path):
+    """Write the cases of a split as a new table, with its images copied under other names."""
+
+    def write(split: str, *, rename: bool) -> Path:
+        with cohort.open() as file:
+            rows = [row for row in csv.DictReader(file) if row["split"] == split][:6]
+        for number, row in enumerate(rows):
+            row["split"] = ""
+            if rename:
+                row["lesion_id"] = row["patient_id"] = f"new-{number}"
+            for modality in ("clinical", "ultrasound"):
+                source = cohort.parent / row[modality].split("|")[0]
+                copy = tmp_path / f"{number}-{modality}{source.suffix}"
+                row[modality] = str(copy)
+                shutil.copy(source, copy)
+            row.pop("clinical_mask", None), row.pop("ultrasound_mask", None)
+        path = tmp_path / "again.csv"
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]), extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+        return path
+
+    return write
+
+
+def overlap(run: Path, **options) -> dict[str, int]:
+    found = training_overlap(read_inputs(EvaluateConfig(run=str(run), **options)))
+    assert found is not None
+    return dict(found)
+
+
+def test_training_lesions_under_other_names_are_known_by_their_images(trained, table) -> None:
+    counts = overlap(trained, cases=str(table("train", rename=True)))
+    assert counts == {"lesions": 6, "images": 6, "lesion_ids": 0, "patient_ids": 0}
+
+
+def test_lesions_of_the_test_split_are_new(trained, table) -> None:
+    assert overlap(trained, cases=str(table("test", rename=False)))["lesions"] == 0
+    assert overlap(trained)["lesions"] == 0
+
+
+def test_the_training_and_validation_splits_are_not_new(trained) -> None:
+    for split in ("train", "val"):
+        counts = overlap(trained, split=split)
+        assert len(set(counts.values())) == 1
+        assert counts["lesions"] > 0
+
+
+def test_it_is_said_on_the_terminal_in_the_metrics_and_in_the_report(
+    trained: Path, table, tmp_path: Path, capsys
+) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    config = EvaluateConfig(run=str(run), cases=str(table("train", rename=False)), resamples=5)
+    folder = run_evaluation(config)
+    show_result(folder)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["training_overlap"]["lesions"] == 6
+    expected = overlap_sentence(metrics["training_overlap"])
+    assert expected.startswith("6 of these lesions were used to train or validate this network")
+    assert f"Warning: {expected}" in capsys.readouterr().out
+    assert expected in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_table_of_the_training_may_be_gone(trained: Path, table, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    settings = run / "config.yaml"
+    text = settings.read_text()
+    settings.write_text(text.replace("cases.csv", "gone.csv"))
+    assert settings.read_text() != text
+    config = EvaluateConfig(run=str(run), cases=str(table("train", rename=False)))
+    assert training_overlap(read_inputs(config)) is None
