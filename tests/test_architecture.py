@@ -12,7 +12,7 @@ import pytest
 import agfnet
 
 ROOT = Path(agfnet.__file__).parent
-GROUND = {"", "types", "config", "errors", "files"}  # "" is agfnet/__init__.py
+GROUND = {"", "types", "config", "errors", "files", "parallel"}  # "" is agfnet/__init__.py
 
 # room -> rooms it may import; what those may import, it may import too
 ARROWS = {

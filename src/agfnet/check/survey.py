@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
-from collections import deque
-from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +15,7 @@ from numpy.typing import NDArray
 from agfnet.check.images import THUMB, Facts, Fault, Role, look
 from agfnet.data.folds import FOLD
 from agfnet.data.table import Case
-from agfnet.errors import DataError
+from agfnet.parallel import ordered_map
 
 BATCH = 32
 """Files that a worker is given at a time."""
@@ -80,15 +74,17 @@ def survey(
     facts: dict[Path, Facts | Fault] = {}
     jobs = list(roles.items())
     workers = _cores() if workers is None else workers
-    with closing(_seen(jobs, workers if len(jobs) > FEW else 0)) as batches:
+    batches = (jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH))
+    workers = workers if len(jobs) > FEW else 0
+    with closing(ordered_map(_look_at, batches, workers=workers)) as answers:
         done = 0
-        for paths, found in batches:
-            for path, seen in zip(paths, found, strict=True):
-                if isinstance(seen, tuple):
-                    facts[path], thumbs[numbers[path]] = seen
-                elif seen is not None:
-                    facts[path] = seen
-            done += len(paths)
+        for batch, results in answers:
+            for (path, _), result in zip(batch, results, strict=True):
+                if isinstance(result, tuple):
+                    facts[path], thumbs[numbers[path]] = result
+                elif result is not None:
+                    facts[path] = result
+            done += len(batch)
             if progress is not None:
                 progress(done, len(jobs))
     return Survey(facts, numbers, thumbs)
@@ -106,36 +102,3 @@ Job = tuple[Path, Role]
 
 def _look_at(jobs: list[Job]) -> list[Seen]:
     return [look(path, role) for path, role in jobs]
-
-
-def _seen(jobs: list[Job], workers: int) -> Generator[tuple[list[Path], list[Seen]], None, None]:
-    """Batches of files in order, with what was seen; few are under way at any time."""
-    batches = ([*jobs[i : i + BATCH]] for i in range(0, len(jobs), BATCH))
-    if workers == 0:
-        for batch in batches:
-            yield [path for path, _ in batch], _look_at(batch)
-        return
-    waiting: deque[tuple[list[Job], Future[list[Seen]]]] = deque()
-    pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_leave_interrupts
-    )
-    try:
-        while True:
-            for batch in islice(batches, 4 * workers - len(waiting)):
-                waiting.append((batch, pool.submit(_look_at, batch)))
-            if not waiting:
-                return
-            batch, future = waiting.popleft()
-            yield [path for path, _ in batch], future.result()
-    except BrokenProcessPool:
-        raise DataError(
-            "a process that read images was stopped from outside, perhaps for want of memory; "
-            "try again with fewer workers"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts() -> None:
-    """In a worker: Ctrl-C is for the parent, which then stops its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -6,25 +6,21 @@ import csv
 import json
 import os
 import shutil
-import signal
-from collections import deque
-from collections.abc import Callable, Generator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
 from functools import partial
-from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from agfnet.config import PhantomConfig
 from agfnet.data.table import SPLITS
 from agfnet.errors import DataError
+from agfnet.parallel import ordered_map
 from agfnet.phantom.lesions import VIEWS, Array, Observer
-from agfnet.phantom.plan import Plan, centre, observers, plans
+from agfnet.phantom.plan import centre, observers, plans
 from agfnet.phantom.presets import Recipe, resolve
-from agfnet.phantom.render import Written, write_lesion
+from agfnet.phantom.render import write_lesion
 
 COLUMNS = (
     *("lesion_id", "patient_id", "label", "split"),
@@ -87,10 +83,11 @@ def _write_all(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     scores = {split: _Score() for split in SPLITS}
+    draw = partial(write_lesion, config=config, recipe=recipe, folder=folder)
     with (
         (folder / "cases.csv").open("w", encoding="utf-8", newline="") as cases_file,
         (folder / "truth.csv").open("w", encoding="utf-8", newline="") as truth_file,
-        closing(_written(config, recipe, folder)) as lesions,
+        closing(ordered_map(draw, plans(config, recipe), workers=config.workers)) as lesions,
     ):
         cases, truths = csv.writer(cases_file), csv.writer(truth_file)
         cases.writerow(COLUMNS)
@@ -160,34 +157,3 @@ def _truth(
         "limits_without_marks": test.without_marks().limits(),
         "ideal_observer": {split: score.result() for split, score in scores.items()},
     }
-
-
-def _written(
-    config: PhantomConfig, recipe: Recipe, folder: Path
-) -> Generator[tuple[Plan, Written], None, None]:
-    """Lesions in order, each when its files are there."""
-    draw = partial(write_lesion, config=config, recipe=recipe, folder=folder)
-    todo = plans(config, recipe)
-    if config.workers == 0:
-        for plan in todo:
-            yield plan, draw(plan)
-        return
-    waiting: deque[tuple[Plan, Future[Written]]] = deque()
-    pool = ProcessPoolExecutor(
-        config.workers, mp_context=get_context("spawn"), initializer=_leave_interrupts
-    )
-    try:
-        while True:
-            for plan in islice(todo, 8 * config.workers - len(waiting)):
-                waiting.append((plan, pool.submit(draw, plan)))
-            if not waiting:
-                return
-            plan, future = waiting.popleft()
-            yield plan, future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts() -> None:
-    """In a worker: Ctrl-C is for the parent, which then stops its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
