@@ -46,9 +46,9 @@ def test_a_sound_table_is_counted_and_read_in_parts(tmp_path: Path) -> None:
     [
         (["L1,P,a,,a.jpg", "L2,P,a,,a.jpg", "L1,P,a,,a.jpg"], "'L1' is in row 2 too"),
         (["L1,P,a,train,a.jpg", "L2,P,a,test,a.jpg"], "all lesions of a patient"),
-        (["L1,P,a,,a.jpg", "L2,P,A,,a.jpg"], "differs only by case"),
+        (["L1,P,a,,a.jpg", "L2,P,A,,a.jpg"], "another spelling"),
         (["L1,P,a,,a.jpg", "L2,P,a,,gone.jpg", "L1,P,a,,"], "'gone.jpg' cannot be found"),
-        (["L1,P,a"], "has 3 cells"),
+        (["L1,P,a,,a.jpg,b.jpg"], "has 6 cells"),
         ([], "has no rows"),
     ],
 )
@@ -86,9 +86,9 @@ def test_no_case_is_held(tmp_path: Path) -> None:
     problems = Problems(path)
     cases = iterate_cases(path, problems, modalities=["clinical"], check_files=True)
     assert isinstance(next(cases), Case)
-    assert not problems.found
+    assert not problems.problems
     assert next(cases).lesion_id == "L2"
-    assert len(problems.found) == 1
+    assert len(problems.problems) == 1
 
 
 @pytest.mark.parametrize("fault", [b"\xff", b"\0"])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import string
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -214,10 +215,10 @@ def test_unreadable_file(table: Path, monkeypatch: pytest.MonkeyPatch):
         ("L2,P2,mel,,|,", ":3", "no image at all; expected a path under clinical or ultrasound"),
         ("L2,P2,mel,b.png,,training", ":3 column split", "expected train, val, test"),
         ("L2,P1,mel,b.png,,test", ":3 column split", "'P1' is in test here and in train in row 2"),
-        ("L2,P2,Me L,b.png,,", ":3 column label", "only by case or spaces from 'mel' in row 2"),
+        ("L2,P2,Me L,b.png,,", ":3 column label", "another spelling of 'mel' in row 2"),
         ("L2,P2,mel,b.png|b.png,,", ":3 column clinical", "lists a path twice"),
-        ("L2,P2,mel,b.png", ":3", "has 4 cells, expected 6"),
-        ("L2,P2,mel,b.png,,,,", ":3", "has 8 cells, expected 6"),
+        ("L2,P2,mel,b.png,,,,x", ":3", "has 8 cells, expected 6"),
+        ("lesion_id,patient_id,label,clinical,ultrasound,split", ":3", "repeats the header"),
     ],
 )
 def test_rows_with_a_problem(table: Path, row: str, place: str, words: str):
@@ -361,7 +362,9 @@ def test_writing_what_cannot_be_written(tmp_path: Path, table: Path):
     with pytest.raises(DataError, match="cannot be written"):
         write_cases([case()], tmp_path / "file/cases.csv", modalities=MODALITIES)
     with pytest.raises(DataError, match="cannot be written"):
-        write_cases([case("\udc80")], table, modalities=MODALITIES)
+        write_cases([replace(case(), lesion_id="\udc80")], table, modalities=MODALITIES)
+    with pytest.raises(DataError, match=r"path '.*n\\xe6vus.png' is not UTF-8.*rename the file"):
+        write_cases([case("n\udce6vus")], table, modalities=MODALITIES)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -403,8 +406,8 @@ def test_a_mapping_merges():
     [
         (["nv", "melanoma", "mell"], "'melanoma'; there are 'bcc', 'mel', 'nv'"),
         (["MELL"], "'MELL'; did you mean 'mel'?"),
-        (["nv", "nv"], "'nv' is given twice"),
-        ({"a": ["nv", "mel"], "b": ["nv"]}, "'nv' is given twice"),
+        (["nv", "nv"], "'nv' is named twice"),
+        ({"a": ["nv", "mel"], "b": ["nv"]}, "'nv' is named twice"),
         ([], "there are no labels"),
         ({"a": []}, "there are no labels"),
     ],

@@ -91,7 +91,7 @@ def test_one_image_for_both_views_leaves_the_second_empty(tmp_path: Path):
         (2, "1,lentigo,0,female,,,,", "names no image"),
         (3, ROWS[1].replace("2,", "1,", 1), "'1' is empty or in row 2 too"),
         (2, ROWS[0].replace("1,", ",", 1), "column case_num: '' is empty"),
-        (2, ROWS[0] + ",,", "has 10 cells, expected 8"),
+        (2, ROWS[0] + ",,x", "has 10 cells, expected 8"),
     ],
 )
 def test_rows_that_do_not_fit(tmp_path: Path, line: int, row: str, words: str):

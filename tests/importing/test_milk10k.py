@@ -100,8 +100,8 @@ def test_without_supplement(tmp_path: Path):
 def test_a_damaged_supplement(tmp_path: Path):
     source = make(tmp_path)
     with (source / "MILK10k_Training_Supplement.csv").open("a") as file:
-        file.write("ISIC_9\n")
-    with pytest.raises(DataError, match=r"Supplement\.csv:8: has 1 cells, expected 2"):
+        file.write("ISIC_9,nevus,x\n")
+    with pytest.raises(DataError, match=r"Supplement\.csv:8: has 3 cells, expected 2"):
         import_milk10k(source, tmp_path)
 
 

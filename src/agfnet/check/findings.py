@@ -126,7 +126,7 @@ class Findings:
         lesions = {case.row: case.lesion_id for case in cases}
         for each in problems:
             lesion = lesions.get(each.row or 0, "")
-            self._add(each.kind, each.message, each.row, lesion, each.column or "")
+            self._add(each.finding, each.message, each.row, lesion, each.column or "")
 
     def _add(self, kind: str, message: str, row: int | None, lesion: str, column: str) -> None:
         self._found.append(
@@ -144,4 +144,4 @@ class Findings:
         """The gravest first, by kind in the order of `KINDS`, then by row."""
         kinds = list(KINDS)
         rank = {k: (SEVERITIES.index(KINDS[k].severity), kinds.index(k)) for k in kinds}
-        return sorted(self._found, key=lambda each: (rank[each.kind], each.row or 0))
+        return sorted(self._found, key=lambda each: (rank[each.finding], each.row or 0))

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from agfnet.check.findings import Findings, counted
-from agfnet.data.table import Case, label_key
+from agfnet.data.spelling import label_key
+from agfnet.data.table import Case
 
 LONG = 7
 """Shortest word in which one letter more, less or other may be a slip: short codes such as NV, BCC,

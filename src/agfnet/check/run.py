@@ -79,10 +79,10 @@ def check_cases(
         DataError: the table cannot be read at all.
     """
     kinds = column_kinds(config)
-    problems = Problems(config.cases, most=None)
+    problems = Problems(config.cases, maximum=None)
     table = read_cases(config.cases, modalities=tuple(kinds), problems=problems)
     findings = Findings()
-    findings.add_problems(problems.found, table)
+    findings.add_problems(problems.problems, table)
     check_labels(table.cases, findings, patients=config.min_patients)
     check_splits(table.cases, findings)
     check_names(table.cases, table.path.parent, findings)

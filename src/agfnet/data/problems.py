@@ -1,9 +1,11 @@
-"""Problems of a user's file, gathered so that it is mended in one go."""
+"""Problems of a user's file, collected so that all of them can be fixed at once."""
 
 from __future__ import annotations
 
 import difflib
+import logging
 import os
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,58 +13,74 @@ from agfnet.errors import DataError
 
 StrPath = str | os.PathLike[str]
 
-SHOWN = 20
+MAX_SHOWN = 20
+"""Problems that one error lists; the rest is counted."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem: what was wrong, what was expected, how to mend it."""
+    """One problem: what is wrong, what was expected and how to fix it."""
 
     message: str
     row: int | None
     column: str | None
-    kind: str
-    """A kind of `agfnet.check.findings`; empty where that command never meets it."""
+    finding: str
+    """Its name in `agfnet.check.findings`; empty where `agfnet check` never meets it."""
 
 
 class Problems:
-    """A list of problems of one file, raised together as one `DataError`.
+    """The problems of one file, raised together as one `DataError`.
 
     Each becomes a line `FILE:ROW column COLUMN: message`.
 
     Args:
         path: the file.
-        most: how many to keep; the rest is counted. None keeps all.
+        maximum: number of problems to keep; the rest is counted. None keeps all.
     """
 
-    def __init__(self, path: StrPath, *, most: int | None = SHOWN) -> None:
+    def __init__(self, path: StrPath, *, maximum: int | None = MAX_SHOWN) -> None:
         self.path = os.fspath(path)
-        self.found: list[Problem] = []
-        self._most = most
-        self._more = 0
+        self.problems: list[Problem] = []
+        self.notes: list[Problem] = []
+        """Cells that were read in another way than they are written. They raise nothing."""
+        self._maximum = maximum
+        self._omitted = 0
 
     def add(
-        self, message: str, *, row: int | None = None, column: str | None = None, kind: str = ""
+        self, message: str, *, row: int | None = None, column: str | None = None, finding: str = ""
     ) -> None:
-        """Note one problem."""
-        if len(self.found) == self._most:
-            self._more += 1
+        """Add a problem."""
+        if len(self.problems) == self._maximum:
+            self._omitted += 1
         else:
-            self.found.append(Problem(message, row, column, kind))
+            self.problems.append(Problem(message, row, column, finding))
+
+    def note(self, message: str, *, row: int, column: str, finding: str) -> None:
+        """Add a note."""
+        self.notes.append(Problem(message, row, column, finding))
 
     def stop(self, message: str, *, row: int | None = None) -> DataError:
-        """The error to raise when nothing more can be read: earlier problems and this one."""
+        """Return the error to raise when the file cannot be read further."""
         self.add(message, row=row)
         return self._error()
 
     def check(self) -> None:
         """Raise all problems as one `DataError`, if there are any."""
-        if self.found:
+        if self.problems:
             raise self._error()
 
+    def log_notes(self) -> None:
+        """Log the first note of each finding, with the number of the others."""
+        groups: defaultdict[str, list[Problem]] = defaultdict(list)
+        for note in self.notes:
+            groups[note.finding].append(note)
+        for notes in groups.values():
+            others = f" (and {len(notes) - 1} more: see agfnet check)" * (len(notes) > 1)
+            logging.getLogger(__name__).warning("%s%s", self._line(notes[0]), others)
+
     def _error(self) -> DataError:
-        more = [f"… and {self._more} more"] if self._more else []
-        return DataError("\n".join([*map(self._line, self.found), *more]))
+        others = [f"… and {self._omitted} more"] if self._omitted else []
+        return DataError("\n".join([*map(self._line, self.problems), *others]))
 
     def _line(self, problem: Problem) -> str:
         row = "" if problem.row is None else f":{problem.row}"
@@ -71,7 +89,7 @@ class Problems:
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """A hint that ends a message: the known names most like `name`, or all if they are few."""
+    """Return the end of a message: the known names most like `name`, or all if they are few."""
     by_key = {option.casefold(): option for option in known}
     matches = difflib.get_close_matches(name.casefold(), by_key, n=3, cutoff=0.6)
     if matches:

@@ -1,23 +1,37 @@
-"""A CSV file as checked rows of text, whatever program wrote it."""
+"""Rows of text of a CSV file, whichever program wrote it."""
 
 from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from agfnet.data.problems import Problems
+from agfnet.data.problems import Problems, near
+from agfnet.data.spelling import INVISIBLE
 
-MEND = "save it as CSV UTF-8 (in Excel: Save As, 'CSV UTF-8')"
+SAVE_AS = "save it as CSV UTF-8 (in Excel: Save As, 'CSV UTF-8')"
 CHUNK = 1 << 20
+HEADER_WITHIN = 30
+"""Lines in which the header is looked for, to name it in an error."""
+_OTHER_FORMATS = {
+    b"PK\x03\x04": "is an Excel workbook or another zip file, not CSV",
+    b"\xd0\xcf\x11\xe0": "is an old Excel workbook, not CSV",
+    b"\xff\xfe": "is UTF-16 text",
+    b"\xfe\xff": "is UTF-16 text",
+}
+_HTML = re.compile(rb"\s*(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
+_SEPARATOR = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
+_MARGIN = " \t\r\n\u00a0\u3000" + INVISIBLE
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row: its first line in the file (the header is line 1) and its cells by column."""
+    """One row: its first line in the file (the first line is 1) and its cells by column."""
 
     line: int
     cells: dict[str, str]
@@ -25,34 +39,68 @@ class Row:
 
 @dataclass(frozen=True)
 class Rows:
-    """A header and its rows. Cells carry no surrounding space; blank rows are left out."""
+    """A header and its rows. Cells have no space around them; blank rows are left out."""
 
     columns: tuple[str, ...]
     rows: Iterator[Row]
-    """To be read once, from the file as it is asked for. Notes rows of the wrong length in the
-    problems, and leaves them out."""
+    """Can be read once; the file is read along with it. Rows with text beyond the last column are
+    added to the problems and left out; cells that are missing at the end of a row are empty."""
 
 
-def read_rows(path: Path, problems: Problems) -> Rows:
+def read_rows(path: Path, problems: Problems, *, required: Sequence[str] = ()) -> Rows:
     """Read a CSV file: UTF-8 with or without BOM, any line ends, comma, semicolon or tab.
 
-    Memory holds a row, however long the file is.
+    Memory holds one row, whatever the length of the file. A first line `sep=;`, as spreadsheets
+    write it, names the separator.
+
+    Args:
+        path: the file.
+        problems: where to add problems of rows.
+        required: columns that the header must have.
 
     Raises:
-        DataError: the file is missing, a folder, not text, not UTF-8, has no header, or repeats a
-            column; while reading rows: there are none, or the rules of quoting are broken.
+        DataError: the file is missing, a folder, not text, not UTF-8, has no header, lacks a
+            column, or repeats one; while reading rows: there are none, or the quoting is broken.
     """
     _check_text(path, problems)
-    delimiter = _delimiter(path)
+    delimiter, separator_line = _delimiter(path)
     lines = _lines(path, delimiter, problems)
+    if separator_line:
+        next(lines)
     start, header = next(lines, (1, []))
     if not header:
         raise problems.stop("is empty; expected a header and rows")
     if repeated := sorted({name for name in header if name and header.count(name) > 1}):
         names = ", ".join(map(repr, repeated))
         raise problems.stop(f"has the column {names} more than once; keep one of each", row=start)
+    _check_columns(path, problems.path, header, start, required)
     columns = tuple(name for name in header if name)
     return Rows(columns=columns, rows=_rows(lines, header, delimiter, problems))
+
+
+def _check_columns(
+    path: Path, name: str, header: Sequence[str], line: int, required: Sequence[str]
+) -> None:
+    missing = [column for column in required if column not in header]
+    if not missing:
+        return
+    problems = Problems(name)
+    below = _line_of_header(path, required)
+    for column in missing:
+        hint = near(column, filter(None, header))
+        if below > line:
+            hint = f"the header seems to be in row {below}: delete the rows above it"
+        problems.add(f"there is no such column; {hint}", row=line, column=column)
+    problems.check()
+
+
+def _line_of_header(path: Path, required: Sequence[str]) -> int:
+    """Return the first line with all required columns; 0 if there is none near the beginning."""
+    with path.open(encoding="utf-8-sig") as file:
+        for number, text in enumerate(islice(file, HEADER_WITHIN), start=1):
+            if set(required) <= {_clean(cell).strip('"') for cell in re.split("[,;\t]", text)}:
+                return number
+    return 0
 
 
 def _rows(
@@ -61,22 +109,26 @@ def _rows(
     nameless = [i for i, name in enumerate(header) if not name]
     line = 0
     for line, cells in lines:
-        if len(cells) != len(header):
+        if cells == header:
+            problems.add("repeats the header; delete the row", row=line, finding="cells")
+            continue
+        if any(cells[len(header) :]):
             problems.add(
                 f"has {len(cells)} cells, expected {len(header)} as in the header; "
                 f"put cells that contain {delimiter!r} in double quotes",
                 row=line,
-                kind="cells",
+                finding="cells",
             )
             continue
+        cells += [""] * (len(header) - len(cells))  # spreadsheets leave out trailing empty cells
         if any(cells[i] for i in nameless):
             problems.add(
                 "there is text under a column without a name; name the column in the header "
                 "or delete it (pandas: to_csv(index=False))",
                 row=line,
-                kind="nameless_column",
+                finding="nameless_column",
             )
-        named = dict(zip(header, cells, strict=True))
+        named = dict(zip(header, cells, strict=False))
         named.pop("", None)
         yield Row(line, named)
     if not line:
@@ -84,7 +136,7 @@ def _rows(
 
 
 def _check_text(path: Path, problems: Problems) -> None:
-    """Look that a file is UTF-8 text throughout."""
+    """Check that a file is UTF-8 text throughout."""
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise problems.stop("is a pipe or a device, which can be read once only; save it first")
@@ -100,47 +152,57 @@ def _check_text(path: Path, problems: Problems) -> None:
 
 def _check_bytes(file: BinaryIO, problems: Problems) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
-    line, first = 1, True
-    more = True
-    while more:
-        chunk = file.read(CHUNK)
-        more = bool(chunk)
-        if first and chunk.startswith(b"PK\x03\x04"):
-            raise problems.stop(f"is an Excel workbook or another zip file, not CSV; {MEND}")
-        if first and chunk.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise problems.stop(f"is UTF-16 text; {MEND}")
-        first = False
+    line, chunk = 1, file.read(CHUNK)
+    for magic, message in _OTHER_FORMATS.items():
+        if chunk.startswith(magic):
+            raise problems.stop(f"{message}; {SAVE_AS}")
+    if _HTML.match(chunk):
+        raise problems.stop("is a web page (HTML or XML), not CSV; download the table again")
+    while chunk:
         if (nul := chunk.find(b"\0")) >= 0:
             line += chunk.count(b"\n", 0, nul)
-            message = f"contains a NUL byte, so it is damaged or not text; {MEND}"
+            message = f"contains a NUL byte, so it is damaged or not text; {SAVE_AS}"
             raise problems.stop(message, row=line)
         try:
-            decoder.decode(chunk, final=not more)
+            following = file.read(CHUNK)
+            decoder.decode(chunk, final=not following)
         except UnicodeDecodeError as error:
             line += error.object.count(b"\n", 0, error.start)
-            raise problems.stop(f"is not UTF-8 text; {MEND}", row=line) from None
+            raise problems.stop(f"is not UTF-8 text; {SAVE_AS}", row=line) from None
         line += chunk.count(b"\n")
+        chunk = following
 
 
-def _delimiter(path: Path) -> str:
-    """What separates the cells: the most frequent one of the first line with text."""
+def _delimiter(path: Path) -> tuple[str, bool]:
+    """Return the separator of cells, and whether the first line does nothing but name it.
+
+    Without such a line, it is the most frequent candidate in the first line with text.
+    """
     with path.open(encoding="utf-8-sig") as file:
         first = next((text for line in file if (text := line.lstrip())), "")
-    return max(",;\t", key=first.count)
+    if match := _SEPARATOR.fullmatch(first.rstrip("\r\n ")):
+        return match[1], True
+    return max(",;\t", key=first.count), False
 
 
 def _lines(path: Path, delimiter: str, problems: Problems) -> Iterator[tuple[int, list[str]]]:
-    """Non-blank rows with the line that each begins on."""
+    """Yield the rows that are not blank, each with the line that it begins on."""
     line_num = 0
     # newline="" keeps line ends inside quoted cells as they are
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         try:
             for cells in reader:
-                stripped = [cell.strip() for cell in cells]
-                if any(stripped):
-                    yield line_num + 1, stripped
+                cleaned = [_clean(cell) for cell in cells]
+                if any(cleaned):
+                    yield line_num + 1, cleaned
                 line_num = reader.line_num
         except csv.Error as error:
             message = f"is not valid CSV: {error}; look for an unpaired double quote"
             raise problems.stop(message, row=line_num + 1) from None
+
+
+def _clean(cell: str) -> str:
+    """Remove the space around a cell, invisible characters there, and any byte order mark."""
+    cell = cell.strip()
+    return cell if cell.isascii() else cell.replace("\ufeff", "").strip(_MARGIN)

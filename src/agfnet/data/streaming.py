@@ -47,7 +47,7 @@ def count_cases(
     for case in cases(compare=False):
         marks.add(case)
         count += 1
-    if problems.found or marks.contradict():
+    if problems.problems or marks.contradict():
         problems = Problems(path)
         for _ in cases(compare=True):
             pass

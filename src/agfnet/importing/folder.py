@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from agfnet.data.problems import SHOWN, Problems, StrPath
+from agfnet.data.problems import MAX_SHOWN, Problems, StrPath
 from agfnet.data.table import Case, mask_column
 from agfnet.errors import DataError
 from agfnet.importing.common import ImportReport, write_report
@@ -63,7 +63,7 @@ def import_folder(
         if path.is_dir() and not any(path.iterdir())
     ]
     notes = [
-        f"{len(paths)} {what}: " + ", ".join(map(str, paths[:SHOWN])) + ", …" * (len(paths) > SHOWN)
+        f"{len(paths)} {what}: " + ", ".join(map(str, paths[:MAX_SHOWN])) + ", …" * (len(paths) > MAX_SHOWN)
         for what, paths in (("files of no lesion or modality", stray), ("empty folders", empty))
         if paths
     ]
