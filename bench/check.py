@@ -82,13 +82,13 @@ def callipers_found(table: Path, checked: Checked) -> tuple[float, float]:
     total = {True: 0, False: 0}
     for case in read_cases(table, modalities=tuple(VIEWS)):
         total[drawn[case.lesion_id]] += len(case.images["ultrasound"])
-    reported = [drawn[each.lesion] for each in checked.findings if each.kind == "white_marks"]
+    reported = [drawn[each.lesion] for each in checked.findings if each.name == "white_marks"]
     return reported.count(True) / total[True], reported.count(False) / total[False]
 
 
-def strength(checked: Checked, kind: str) -> float:
-    """Return Cramér's V of the first finding of a kind; 0 without one."""
-    messages = [each.message for each in checked.findings if each.kind == kind]
+def strength(checked: Checked, name: str) -> float:
+    """Return Cramér's V of the first finding of a name; 0 without one."""
+    messages = [each.message for each in checked.findings if each.name == name]
     return float(re.findall(r"V (\d\.\d+)", messages[0])[0]) if messages else 0.0
 
 

@@ -97,12 +97,22 @@ def plant_rows(plant: Planter) -> None:
     plant.take("split_empty")["split"] = ""
     row = plant.take("patient_splits")
     row["patient_id"], row["split"] = known["patient_id"], "val"
+    plant.take()["patient_id"] = "Q 7"
+    plant.take("patient_spelling", last=True)["patient_id"] = "q-07"
+    plant.take("patient_placeholder")["patient_id"] = "unknown"
+    plant.take("patient_rounded")["patient_id"] = "1.23457E+11"
+    row = plant.take("image_placeholder")
+    row["ultrasound"], row["ultrasound_mask"] = "nan", ""
+    row = plant.take()
+    row["lesion_id"] = row["lesion_id"][:2] + "\u200b" + row["lesion_id"][2:]
+    plant.expect("invisible", row["lesion_id"])
 
 
 def plant_labels(plant: Planter) -> None:
     plant.take("label_spelling", "label_rare", last=True)["label"] = "Mela noma"
     plant.expect("label_similar", "label")  # of this pair and the next
     plant.take("label_rare")["label"] = "melanomma"
+    plant.take("label_rare", "label_placeholder")["label"] = "N/A"
     plant.expect("label_untested", "split")
     plant.take()["label"] = ""
     plant.expect("label_missing", "label")

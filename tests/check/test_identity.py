@@ -15,7 +15,7 @@ def found(
     case = Case(lesion, lesion, "", {"clinical": (Path(path),)}, {}, "", attributes, 2)
     findings = Findings()
     check_names([case], Path("/data"), findings)
-    return [(each.kind, each.column) for each in findings.sorted()]
+    return [(each.name, each.column) for each in findings.sorted()]
 
 
 @pytest.mark.parametrize(

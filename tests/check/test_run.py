@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from agfnet.check.findings import KINDS
-from agfnet.check.run import Checked, check_cases, column_kinds
+from agfnet.check.findings import FINDINGS
+from agfnet.check.run import Checked, check_cases, column_types
 from agfnet.cli import main
 from agfnet.config import CheckConfig, ModalityConfig, PhantomConfig
 from agfnet.errors import DataError
@@ -31,8 +31,8 @@ PLANTS = (
     planted.plant_dicom,
 )
 # what concerns the whole table, and cannot stand beside the others in one
-APART = {"cells", "nameless_column", "patient_unknown", "column_kind"}
-SHORTCUTS = {kind for kind in KINDS if kind.startswith("shortcut")}  # test_shortcut.py
+APART = {"cells", "nameless_column", "patient_unknown", "patient_dominant", "column_type"}
+SHORTCUTS = {kind for kind in FINDINGS if kind.startswith("shortcut")}  # test_shortcut.py
 
 
 def check(path: Path, **settings: Any) -> Checked:
@@ -41,13 +41,13 @@ def check(path: Path, **settings: Any) -> Checked:
 
 def places(checked: Checked) -> set[tuple[str, str]]:
     """Kind, and the lesion or else the column."""
-    return {(each.kind, each.lesion or each.column) for each in checked.findings}
+    return {(each.name, each.lesion or each.column) for each in checked.findings}
 
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phantom") / "cohort"
-    return make_cohort(PhantomConfig(out=str(folder), lesions=180, size=64, seed=1))
+    return make_cohort(PhantomConfig(out=str(folder), lesions=200, size=64, seed=1))
 
 
 @pytest.fixture(scope="module")
@@ -61,20 +61,20 @@ def spoilt(clean: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 def test_every_planted_fault_is_found_and_nothing_else(spoilt: tuple[Path, Planter]) -> None:
     path, plant = spoilt
-    assert {kind for kind, _ in plant.expected} == KINDS.keys() - APART - SHORTCUTS
-    assert len(KINDS) - len(APART) - len(SHORTCUTS) >= 25
+    assert {kind for kind, _ in plant.expected} == FINDINGS.keys() - APART - SHORTCUTS
+    assert len(FINDINGS) - len(APART) - len(SHORTCUTS) >= 25
     assert places(check(path)) == plant.expected
 
 
 def test_workers_find_the_same(spoilt: tuple[Path, Planter], monkeypatch: Any) -> None:
     path, _ = spoilt
-    monkeypatch.setattr("agfnet.check.survey.FEW", 0)
+    monkeypatch.setattr("agfnet.check.survey.MIN_FILES", 0)
     assert check(path, workers=2) == check(path)
 
 
 def test_no_name_is_repeated(spoilt: tuple[Path, Planter]) -> None:
     path, _ = spoilt
-    identities = [each for each in check(path).findings if each.kind.startswith(("dicom", "exif"))]
+    identities = [each for each in check(path).findings if each.name.startswith(("dicom", "exif"))]
     assert identities
     assert not [each for each in identities if "Jane" in each.message or "Who" in each.message]
 
@@ -101,8 +101,8 @@ def test_the_table_alone(spoilt: tuple[Path, Planter]) -> None:
 def test_cells_and_columns(tmp_path: Path) -> None:
     Image.effect_noise((64, 64), 50).save(tmp_path / "a.png")
     path = tmp_path / "cases.csv"
-    path.write_text("lesion_id,ultrasound,\nL1,a.png,\nL2,a.png\nL3,a.png,x\n")
-    kinds = [(each.kind, each.row) for each in check(path).findings]
+    path.write_text("lesion_id,ultrasound,\nL1,a.png,\nL2,a.png,,y\nL3,a.png,x\n")
+    kinds = [(each.name, each.row) for each in check(path).findings]
     assert kinds == [
         ("cells", 3),
         ("nameless_column", 4),
@@ -111,10 +111,27 @@ def test_cells_and_columns(tmp_path: Path) -> None:
     ]
 
 
+def test_one_patient_with_very_many_lesions(tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 50).save(tmp_path / "a.png")
+    path = tmp_path / "cases.csv"
+    header = "lesion_id,patient_id,label,ultrasound\n"
+
+    def dominant(*counts: int) -> list[str]:
+        patients = [str(patient) for patient, count in enumerate(counts) for _ in range(count)]
+        rows = (f"L{number},P{patient},a,a.png\n" for number, patient in enumerate(patients))
+        path.write_text(header + "".join(rows))
+        findings = check(path, images=False).findings
+        return [each.lesion for each in findings if each.name == "patient_dominant"]
+
+    assert dominant(*[1] * 30, 10) == ["L30"]
+    assert dominant(*[1] * 30, 9) == []
+    assert dominant(*[1] * 41, 10) == []
+
+
 def test_names_that_are_too_long(tmp_path: Path) -> None:
     path = tmp_path / "cases.csv"
     path.write_text(f"lesion_id,patient_id,ultrasound\nL1,P1,{'x' * 300}.png\n")
-    assert [each.kind for each in check(path).findings] == ["file_missing"]
+    assert [each.name for each in check(path).findings] == ["file_missing"]
 
 
 def test_a_fold_is_a_side(tmp_path: Path) -> None:
@@ -124,7 +141,7 @@ def test_a_fold_is_a_side(tmp_path: Path) -> None:
         path.write_text(
             f"lesion_id,patient_id,fold,ultrasound\nL1,P1,0,a.png\nL2,P2,{other},a.png\n"
         )
-        assert [each.kind for each in check(path).findings] == [kind]
+        assert [each.name for each in check(path).findings] == [kind]
 
 
 def test_frames_of_one_file_are_different_images(tmp_path: Path) -> None:
@@ -141,9 +158,9 @@ def test_columns_of_another_kind(clean: Path) -> None:
         "ultrasound": ModalityConfig(),
     }
     found = check(clean, modalities=swapped).findings
-    assert [(each.kind, each.column) for each in found] == [
-        ("column_kind", "clinical"),
-        ("column_kind", "ultrasound"),
+    assert [(each.name, each.column) for each in found] == [
+        ("column_type", "clinical"),
+        ("column_type", "ultrasound"),
     ]
 
 
@@ -153,7 +170,7 @@ def test_kinds_of_columns(tmp_path: Path) -> None:
     cells = ["gone.png", *["a.png"] * 6]
     path = tmp_path / "cases.csv"
     path.write_text(f"lesion_id,{','.join(columns)}\nL1,{','.join(cells)}\n")
-    kinds = column_kinds(CheckConfig(cases=str(path)))
+    kinds = column_types(CheckConfig(cases=str(path)))
     assert set(kinds) == set(columns)
     assert [name for name in columns if kinds[name] == "ultrasound"] == ["US", "us_22mhz", "b-mode"]
 
@@ -177,9 +194,9 @@ def test_command(
     assert "errors" in error
     answer = json.loads(out.read_text())
     assert len(answer["findings"]) >= len(plant.expected)
-    assert sum(answer["counts"].values()) == sum(answer["kinds"].values())
+    assert sum(answer["counts"].values()) == sum(answer["names"].values())
     assert answer["findings"][0].keys() == {
-        *("severity", "kind", "row", "lesion", "column", "message")
+        *("severity", "name", "row", "lesion", "column", "message")
     }
 
 

@@ -40,7 +40,7 @@ def cases(count: int = 300, *, patients: int = 10**9, **columns: list[str]) -> l
 def found(cases: list[Case], uses: list[Use] | None = None) -> list[tuple[str, str]]:
     findings = Findings()
     check_shortcuts(cases, uses or [], findings, strength=0.3)
-    return [(each.kind, each.column) for each in findings.sorted()]
+    return [(each.name, each.column) for each in findings.sorted()]
 
 
 def column(rule: str, count: int = 300, noise: float = 0.0) -> list[str]:

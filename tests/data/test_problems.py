@@ -20,7 +20,9 @@ def test_lines_say_where():
     assert str(caught.value) == "a.csv: one\na.csv:2: two\na.csv:3 column x: three"
 
 
-@pytest.mark.parametrize(("count", "last"), [(MAX_SHOWN, "a.csv: 19"), (MAX_SHOWN + 3, "… and 3 more")])
+@pytest.mark.parametrize(
+    ("count", "last"), [(MAX_SHOWN, "a.csv: 19"), (MAX_SHOWN + 3, "… and 3 more")]
+)
 def test_the_rest_is_counted(count: int, last: str):
     problems = Problems("a.csv")
     for number in range(count):

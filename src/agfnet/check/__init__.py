@@ -1,1 +1,1 @@
-"""What ruins a study, found before training: `agfnet check`."""
+"""`agfnet check`: problems of a cohort, found before training."""

@@ -14,27 +14,27 @@ from agfnet.check.findings import Findings
 from agfnet.check.pairs import same_images
 from agfnet.check.survey import Use
 
-KINDS = (
+DUPLICATES = (
     *("file_leak", "image_leak", "file_lesions", "file_modalities"),
     *("image_lesions", "image_modalities", "file_frames", "one_patient"),
 )
-"""The gravest first: one image is reported once."""
-_MEND = {
+"""Findings in the order of their severity: an image is reported once, with the first of these."""
+_FIX = {
     "leak": "keep it where it belongs; if it shows both lesions, put both in one split",
     "lesions": "keep it where it belongs; if it shows both lesions, give them one patient_id",
     "modalities": "keep it where it belongs",
     "frames": "list each image once",
-    "patient": "mend one of them, unless it shows both",
+    "patient": "correct one of them, unless it shows both",
 }
 COMPARED = 50
-"""Of an image that many lesions share, each is compared with the first so many."""
+"""An image that many lesions share is compared with this many of its first occurrences."""
 
 
 def find_duplicates(uses: Sequence[Use], thumbs: NDArray[np.uint8], findings: Findings) -> None:
-    """Report images that occur twice, but not alike frames of one lesion.
+    """Report images that occur twice, except similar frames of one lesion.
 
     Args:
-        uses: every cell's every image, in the order of the table.
+        uses: all images of all cells, in the order of the table.
         thumbs: (n, T, T), of the images that `Use.number` counts.
         findings: where to report.
     """
@@ -43,17 +43,17 @@ def find_duplicates(uses: Sequence[Use], thumbs: NDArray[np.uint8], findings: Fi
         previous: Use | None = None  # often of the same lesion, which `seen` may have dropped
         for use in group:
             others = [*seen.values(), *([previous] if previous else [])]
-            relations = [(kind, other) for other in others if (kind := _relation(use, other))]
+            relations = [(name, other) for other in others if (name := _relation(use, other))]
             if relations:
-                kind, other = min(relations, key=lambda each: KINDS.index(each[0]))
-                _report(kind, use, other, findings)
+                name, other = min(relations, key=lambda each: DUPLICATES.index(each[0]))
+                _report(name, use, other, findings)
             if len(seen) < COMPARED:
                 seen.setdefault((use.facts.digest, use.case.split, use.column), use)
             previous = use
 
 
 def _groups(uses: Sequence[Use], thumbs: NDArray[np.uint8]) -> Iterator[list[Use]]:
-    """Uses of one image, whatever its file, where there are several."""
+    """Yield the uses of each image that has several, whatever their files."""
     first: dict[bytes, int] = {}  # one image of each content
     for use in uses:
         first.setdefault(use.facts.digest, use.number)
@@ -81,14 +81,14 @@ def _relation(use: Use, other: Use) -> str:
     return "one_patient" if use.case.patient_id == other.case.patient_id else f"{what}_lesions"
 
 
-def _report(kind: str, use: Use, other: Use, findings: Findings) -> None:
+def _report(name: str, use: Use, other: Use, findings: Findings) -> None:
     what = "file" if use.facts.digest == other.facts.digest else "image"
-    relation = kind.rpartition("_")[2]
+    relation = name.rpartition("_")[2]
     split = f", in {use.across(other)}" if relation == "leak" else ""
     findings.add(
-        kind,
+        name,
         f"{use.path.name!r} is the same {what} as {other.path.name!r} under {other.column} of the "
-        f"lesion {other.case.lesion_id!r} (row {other.case.row}{split}); {_MEND[relation]}",
+        f"lesion {other.case.lesion_id!r} (row {other.case.row}{split}); {_FIX[relation]}",
         case=use.case,
         column=use.column,
     )

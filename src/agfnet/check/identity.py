@@ -1,4 +1,4 @@
-"""Whether the data tell who a patient is. No message repeats what identifies."""
+"""Data that identify patients. No message repeats an identifying value."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from agfnet.check.headers import Header
 from agfnet.check.survey import Use
 from agfnet.data.table import Case
 
-_MEND = "write a copy without it (agfnet deidentify) before the data leave the hospital"
+_FIX = "write a copy without it (agfnet deidentify) before the data leave the hospital"
 _PSEUDONYM = {"phantom", "anonymous", "anonymized", "anonymised", "anon", "patient", "subject"}
-"""Words of a DICOM name that name nobody."""
+"""Words of a DICOM name that identify nobody."""
 _COLUMNS = {
     *("name", "patientname", "fullname", "firstname", "lastname", "surname", "forename"),
     *("familyname", "givenname", "birthdate", "dateofbirth", "dob", "patientdob", "birthday"),
@@ -53,7 +53,7 @@ def check_names(cases: Sequence[Case], folder: Path, findings: Findings) -> None
     for column in columns:
         plain = re.sub(r"[\W_]", "", column).casefold()
         if plain in _COLUMNS and any(case.attributes[column] for case in cases):
-            message = f"the column says that it identifies patients; {_MEND}"
+            message = f"the name of the column says that it identifies patients; {_FIX}"
             findings.add("identity_column", message, column=column)
 
 
@@ -69,7 +69,7 @@ def _texts(case: Case, folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _below(path: Path, folder: Path) -> str:
-    """The path from the table on: above it are the names of the user's own folders."""
+    """Return the path below the table's folder: the folders above are the user's."""
     text, start = os.fspath(path), f"{folder}{os.sep}"
     return text[len(start) :] if text.startswith(start) else path.name
 
@@ -88,27 +88,27 @@ def check_headers(uses: Sequence[Use], findings: Findings) -> None:
         header = use.facts.header
         fields = _identifying(header, use.case)
         if fields:
-            kind = "dicom_identity" if header.format == "DICOM" else "exif_identity"
-            message = f"{use.path.name!r} has {', '.join(fields)} filled in; {_MEND}"
-            findings.add(kind, message, case=use.case, column=use.column)
+            name = "dicom_identity" if header.format == "DICOM" else "exif_identity"
+            message = f"{use.path.name!r} has {', '.join(fields)} filled in; {_FIX}"
+            findings.add(name, message, case=use.case, column=use.column)
         if header.gps:
-            message = f"{use.path.name!r} holds the place where it was taken; {_MEND}"
+            message = f"{use.path.name!r} holds the place where it was taken; {_FIX}"
             findings.add("exif_gps", message, case=use.case, column=use.column)
     _check_patients(uses, findings)
 
 
 def _identifying(header: Header, case: Case) -> tuple[str, ...]:
-    """Names of the fields that identify; a name or an id that is the table's own does not."""
-    own = {case.patient_id.casefold(), case.lesion_id.casefold(), ""}
+    """Return the fields that identify. A name or an id that the table has too is a pseudonym."""
+    ids = {case.patient_id.casefold(), case.lesion_id.casefold(), ""}
     fields = header.identity
     words = set(re.split(r"[\^=,\s]+", header.patient_name.casefold()))
-    if words <= own | _PSEUDONYM:
+    if words <= ids | _PSEUDONYM:
         fields = tuple(name for name in fields if name != "PatientName")
-    return fields if header.patient_id.casefold() in own else ("PatientID", *fields)
+    return fields if header.patient_id.casefold() in ids else ("PatientID", *fields)
 
 
 def _check_patients(uses: Sequence[Use], findings: Findings) -> None:
-    """One PatientID of DICOM under several patients of the table."""
+    """Report one PatientID of DICOM under several patients of the table."""
     first: dict[str, dict[str, Use]] = defaultdict(dict)
     for use in uses:
         if use.facts.header.patient_id:
@@ -116,7 +116,7 @@ def _check_patients(uses: Sequence[Use], findings: Findings) -> None:
     known = {patient for patients in first.values() for patient in patients}
     for patients in first.values():
         if len(patients) > max(2, len(known) // 2):
-            continue  # a word that stands in for every id
+            continue  # one word in place of all ids
         people = list(patients.values())
         for number, use in enumerate(people[1:], start=1):
             earlier = people[:number]

@@ -1,4 +1,4 @@
-"""Facts of one image, from one decode of its file."""
+"""Properties of one image, from one decode of its file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agfnet.errors import ImageError
 THUMB = 32
 """Side of the grey thumbnail that images are compared by."""
 SMALL = 256
-"""Colour, contrast and detail are judged at this size or up to twice of it."""
+"""Colour, contrast and detail are measured at this size or up to twice of it."""
 COLOURED = 24
 """Difference of the largest and the smallest channel from which a pixel is coloured."""
 MULTIFRAME = ("DICOM", "TIFF")
@@ -32,11 +32,11 @@ Role = Literal["photo", "ultrasound", "mask"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What one image holds; of several frames in its file, the first or the one that is named."""
+    """Properties of one image; of several frames in its file, of the named one or the first."""
 
     header: Header
     digest: bytes
-    """Of the whole file and the name of the frame."""
+    """Hash of the whole file and the number of the frame."""
     size: tuple[int, int]
     """Width and height, upright."""
     frames: int
@@ -50,22 +50,22 @@ class Facts:
     chroma: int
     """Difference of the largest and the smallest channel that 1 % of the pixels lie above."""
     coloured: float
-    """Share of pixels with a colour."""
+    """Fraction of pixels with a colour."""
     dark: float
-    """Share of black pixels."""
+    """Fraction of black pixels."""
     detail: int
     """Second difference between neighbours that one pixel in 200 lies above."""
     white_marks: bool
     coloured_marks: bool
     scaled: bool
-    """The file states the distance of its pixels."""
+    """The file states its pixel spacing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a file cannot be read."""
+    """The reason why a file cannot be read: a finding of `agfnet.check.findings`."""
 
-    kind: str
+    finding: str
     message: str
 
 
@@ -73,9 +73,9 @@ def look(path: Path, role: Role) -> tuple[Facts, NDArray[np.uint8]] | Fault | No
     """Read an image file once.
 
     Returns:
-        What it holds and its thumbnail: (THUMB, THUMB), grey, the sides of the image stretched to
-        it. Or why it cannot be read; or None where no file with content is, which `read_cases`
-        reports.
+        Its properties and its thumbnail: (THUMB, THUMB), grey, the sides of the image stretched to
+        it. Or the reason why it cannot be read; or None for a missing or empty
+        file, which `read_cases` reports.
     """
     try:
         file, frame = named_frame(path)
@@ -92,8 +92,8 @@ def look(path: Path, role: Role) -> tuple[Facts, NDArray[np.uint8]] | Fault | No
     height, width = image.pixels.shape[:2]
     picture = Pillow.fromarray(image.pixels)
     small = picture.reduce(max(1, max(width, height) // SMALL))
-    colours, grey = _shares(_chroma(np.asarray(small))), np.asarray(small.convert("L"))
-    greys = _shares(grey)
+    colours, grey = _fractions(_chroma(np.asarray(small))), np.asarray(small.convert("L"))
+    greys = _fractions(grey)
     scan = role == "ultrasound"
     chroma = _chroma(image.pixels)
     whole = picture.convert("L")
@@ -124,27 +124,29 @@ def _digest(file: Path, frame: int | None) -> bytes:
 
 
 def _chroma(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Difference of the largest and the smallest channel (H, W) of (H, W, 3)."""
+    """Return the largest minus the smallest channel (H, W) of (H, W, 3)."""
     red, green, blue = np.moveaxis(pixels, 2, 0)
     high = np.maximum(np.maximum(red, green), blue)
     low = np.minimum(np.minimum(red, green), blue)
     return high - low
 
 
-def _shares(values: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Share of each of 256 values."""
+def _fractions(values: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Fraction of each of 256 values."""
     return np.asarray(Pillow.fromarray(values).histogram()) / values.size
 
 
-def _quantile(shares: NDArray[np.float64], share: float) -> int:
-    return int(np.searchsorted(np.cumsum(shares), share))
+def _quantile(fractions: NDArray[np.float64], level: float) -> int:
+    return int(np.searchsorted(np.cumsum(fractions), level))
 
 
 def _detail(grey: NDArray[np.uint8]) -> int:
-    """See `Facts.detail`: the larger of both directions of (H, W)."""
-    found = 0
+    """Return `Facts.detail` of (H, W): the larger of both directions."""
+    largest = 0
     for values in (grey.astype(np.int16), grey.T.astype(np.int16)):
         bend = np.abs(2 * values[1:-1] - values[:-2] - values[2:])
         if bend.size:
-            found = max(found, _quantile(_shares(np.minimum(bend, 255).astype(np.uint8)), 0.995))
-    return found
+            largest = max(
+                largest, _quantile(_fractions(np.minimum(bend, 255).astype(np.uint8)), 0.995)
+            )
+    return largest

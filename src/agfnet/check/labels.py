@@ -1,4 +1,4 @@
-"""What is odd about labels, patients and splits, row by row already in order."""
+"""Labels, patients and splits that are odd, though each row is in order."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from agfnet.check.findings import Findings, counted
-from agfnet.data.spelling import label_key
+from agfnet.data.spelling import INVISIBLE, is_placeholder, is_rounded, label_key
 from agfnet.data.table import Case
 
-LONG = 7
+MIN_WORD = 7
 """Shortest word in which one letter more, less or other may be a slip: short codes such as NV, BCC,
-SCC differ by a letter and mean it."""
+SCC differ by a letter on purpose."""
+MANY_LESIONS, MANY_FRACTION = 10, 0.2
+"""Lesions of one patient, and their fraction of all, from which the id may be a placeholder."""
 
 
 def check_labels(cases: Sequence[Case], findings: Findings, *, patients: int) -> None:
-    """Report labels that are rare, look alike, or are missing from a split.
+    """Report labels that are rare, look alike, are placeholders, or are missing from a split.
 
     Args:
         cases: of the table.
         findings: where to report.
-        patients: fewer patients than this are few.
+        patients: a label of fewer patients than this is rare.
     """
     by_label: defaultdict[str, list[Case]] = defaultdict(list)
     for case in cases:
@@ -31,59 +33,98 @@ def check_labels(cases: Sequence[Case], findings: Findings, *, patients: int) ->
     if unlabelled and by_label:
         message = f"{counted(len(unlabelled), 'lesion')} without a label, used by nothing"
         findings.add("label_missing", message, column="label")
-    for one, other in combinations(sorted(by_label), 2):
-        if alike(one, other):
-            both = f"{one!r} ({len(by_label[one])}) and {other!r} ({len(by_label[other])})"
+    for first, second in combinations(sorted(by_label), 2):
+        if alike(first, second):
+            both = f"{first!r} ({len(by_label[first])}) and {second!r} ({len(by_label[second])})"
             message = f"{both} look like one label; write it one way"
             findings.add("label_similar", message, column="label")
-    for label, found in by_label.items():
-        people = len({case.patient_id for case in found})
-        if people < patients:
-            findings.add(
-                "label_rare",
-                f"{label!r} has {counted(len(found), 'lesion')} of {counted(people, 'patient')}, "
-                "too few to train, validate and test; merge it with another label or leave it out "
-                "(data.labels)",
-                case=found[0],
-                column="label",
-            )
-        _check_splits(label, found, cases, findings)
+    for label, members in by_label.items():
+        _check_label(label, members, findings, patients=patients)
+        _check_splits(label, members, cases, findings)
+    for case in cases:
+        for column, text in (("lesion_id", case.lesion_id), ("label", case.label)):
+            if not set(INVISIBLE).isdisjoint(text):
+                message = f"{text!a} holds an invisible character; delete it"
+                findings.add("invisible", message, case=case, column=column)
+
+
+def _check_label(label: str, cases: Sequence[Case], findings: Findings, *, patients: int) -> None:
+    if is_placeholder(label):
+        findings.add(
+            "label_placeholder",
+            f"{counted(len(cases), 'lesion')} with the label {label!r}, which would become a class;"
+            " empty these cells if the diagnosis is unknown, or name the classes with data.labels",
+            case=cases[0],
+            column="label",
+        )
+    people = len({case.patient_id for case in cases})
+    if people < patients:
+        findings.add(
+            "label_rare",
+            f"{label!r} has {counted(len(cases), 'lesion')} of {counted(people, 'patient')}, "
+            "too few to train, validate and test; merge it with another label or leave it out "
+            "(data.labels)",
+            case=cases[0],
+            column="label",
+        )
 
 
 def _check_splits(
-    label: str, found: Sequence[Case], cases: Sequence[Case], findings: Findings
+    label: str, members: Sequence[Case], cases: Sequence[Case], findings: Findings
 ) -> None:
-    known = {case.split for case in cases}
-    own = {case.split for case in found}
-    if "train" in known - own and own & {"val", "test"}:
+    splits = {case.split for case in members}
+    without = {case.split for case in cases} - splits
+    if "train" in without and splits & {"val", "test"}:
         message = f"{label!r} is tested or validated but never trained; draw the split again"
-        findings.add("label_untrained", message, case=found[0], column="split")
-    if "test" in known - own and "train" in own:
+        findings.add("label_untrained", message, case=members[0], column="split")
+    if "test" in without and "train" in splits:
         message = f"{label!r} is trained but never tested; draw the split again"
         findings.add("label_untested", message, column="split")
 
 
+def check_patients(cases: Sequence[Case], findings: Findings) -> None:
+    """Report a table that names no patients, and patient ids that cannot be right."""
+    lesions: defaultdict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        lesions[case.patient_id].append(case)
+    if all(case.patient_id == case.lesion_id for case in cases):
+        message = "every lesion counts as its own patient; leaks between lesions of one go unseen"
+        findings.add("patient_unknown", message, column="patient_id")
+    for patient, members in lesions.items():
+        if is_rounded(patient):
+            findings.add(
+                "patient_rounded",
+                f"{patient!r} ({counted(len(members), 'lesion')}) is a rounded number, which "
+                "several patients may share; export the ids as text",
+                case=members[0],
+                column="patient_id",
+            )
+        elif len(members) >= max(MANY_LESIONS, MANY_FRACTION * len(cases)):
+            findings.add(
+                "patient_dominant",
+                f"the patient {patient!r} has {len(members)} of {counted(len(cases), 'lesion')}; "
+                "if the id means unknown patients, empty these cells",
+                case=members[0],
+                column="patient_id",
+            )
+
+
 def check_splits(cases: Sequence[Case], findings: Findings) -> None:
-    """Report a split that is not filled in for all, and a table that names no patients."""
+    """Report a split that is not filled in for all lesions."""
     without = [case for case in cases if not case.split]
     if without and len(without) < len(cases):
         message = f"{counted(len(without), 'lesion')} without a split, used by nothing; fill it in"
         findings.add("split_empty", message, case=without[0], column="split")
-    if all(case.patient_id == case.lesion_id for case in cases):
-        message = (
-            "every lesion counts as a patient of its own; leaks between lesions of one go unseen"
-        )
-        findings.add("patient_unknown", message, column="patient_id")
 
 
-def alike(one: str, other: str) -> bool:
-    """Whether two labels look like one in two spellings, beyond what `read_cases` reports.
+def alike(first: str, second: str) -> bool:
+    """Return whether two labels may be one in two spellings that `read_cases` does not report.
 
-    They do when they differ by hyphens or underscores, by the spelling of ae and oe, or by one
+    They may if they differ by hyphens or underscores, by the spelling of ae and oe, or by one
     letter in a long word.
     """
-    words, others = _words(one), _words(other)
-    if label_key(one) == label_key(other) or not words:
+    words, others = _words(first), _words(second)
+    if label_key(first) == label_key(second) or not words:
         return False
     if "".join(words) == "".join(others):
         return True
@@ -96,12 +137,12 @@ def _words(label: str) -> list[str]:
     return re.findall(r"[^\W_]+", plain)
 
 
-def _slip(one: str, other: str) -> bool:
-    """Whether two long words differ by one letter, and not by a number."""
-    short, long = sorted((one, other), key=len)
-    if len(short) < LONG - 1 or len(long) < LONG or not (one + other).isalpha():
+def _slip(first: str, second: str) -> bool:
+    """Return whether two long words differ by one letter, and not by a number."""
+    short, long = sorted((first, second), key=len)
+    if len(short) < MIN_WORD - 1 or len(long) < MIN_WORD or not (first + second).isalpha():
         return False
-    if one.rstrip("ivx") == other.rstrip("ivx"):  # type II and type III
+    if first.rstrip("ivx") == second.rstrip("ivx"):  # type II and type III
         return False
     if len(short) == len(long):
         return sum(a != b for a, b in zip(short, long, strict=True)) == 1

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, label, minimum_filter1d
 
 BRIGHT, DROP, SAME = 120, 45, 8
-"""A stroke of white ink: at least so bright, so much darker two pixels beside it, and level along
-it to within `SAME`."""
+"""A stroke of white ink: its least brightness, its least contrast to the grey two pixels to
+either side, and the most that its grey varies along it."""
 RUN = 5
 """Shortest stroke, in pixels."""
 PLAIN = 40
-"""Largest chroma of white ink, and of what lies beside it."""
+"""Largest chroma of white ink, and of its surroundings."""
 STROKES = 2
 """Fewest strokes that count as drawn."""
 CHROMA = 80
@@ -27,7 +27,7 @@ overlay, as of Doppler."""
 
 
 def white_marks(grey: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> bool:
-    """Whether white callipers or letters are drawn into (H, W).
+    """Return whether white callipers or letters are drawn into (H, W).
 
     Only upright strokes count, which nearly every letter, digit and cross has: tissue has layers
     that are as thin, bright and level along the skin, but nothing of the kind across it. Speckle
@@ -40,21 +40,21 @@ def white_marks(grey: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> bool:
     """
     values = grey.astype(np.int16)
     inner = values[:, 2:-2]
-    beside = np.maximum(values[:, :-4], values[:, 4:])
-    ridge = (inner >= BRIGHT) & (inner - beside >= DROP)
-    if chroma.max() > PLAIN:  # colour Doppler has thin strokes, and beside it tissue has
+    sides = np.maximum(values[:, :-4], values[:, 4:])
+    ridge = (inner >= BRIGHT) & (inner - sides >= DROP)
+    if chroma.max() > PLAIN:  # colour Doppler has thin strokes, and so has tissue next to it
         plain = chroma <= PLAIN
         ridge &= plain[:, :-4] & plain[:, 2:-2] & plain[:, 4:]
     if np.count_nonzero(ridge) < STROKES * RUN:
         return False
-    ridge[1:-1] |= ridge[:-2] & ridge[2:]  # where the other arm of a cross is beside it
+    ridge[1:-1] |= ridge[:-2] & ridge[2:]  # where the other arm of a cross is next to it
     steps = ridge[:-1] & ridge[1:] & (np.abs(np.diff(inner, axis=0)) <= SAME)
     runs = minimum_filter1d(steps.astype(np.uint8), RUN - 1, axis=0, mode="constant")
     return int(label(runs, structure=np.ones((3, 3)))[1]) >= STROKES
 
 
 def coloured_marks(chroma: NDArray[np.uint8]) -> bool:
-    """Whether thin coloured lines are drawn into an otherwise grey image.
+    """Return whether thin coloured lines are drawn into an otherwise grey image.
 
     Args:
         chroma: (H, W), difference of the largest and the smallest channel.
@@ -64,5 +64,5 @@ def coloured_marks(chroma: NDArray[np.uint8]) -> bool:
     if count < INK or count > ink.size // 10 or np.count_nonzero(chroma > TINT) > chroma.size // 2:
         return False
     width = max(3, max(ink.shape) // 150)
-    left = np.count_nonzero(binary_erosion(ink, np.ones((width, width))))
-    return bool(left <= THIN * count)
+    remaining = np.count_nonzero(binary_erosion(ink, np.ones((width, width))))
+    return bool(remaining <= THIN * count)

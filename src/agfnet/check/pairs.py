@@ -29,7 +29,7 @@ MILK10k, copies at JPEG quality 50 or at half the size reach 0.97, other lesions
 WEAK = 2
 """Bits of a band that are also tried the other way: those whose coefficients are next to 0."""
 CROWD = 1000
-"""Images that share a band with more than so many are not compared by that band."""
+"""A band that more than this number of images share is not used to compare them."""
 CHUNK = 1 << 14
 
 _SIGN = np.where(np.arange(1, ORDER + 1) % 2, -1, 1).astype(np.float32)
@@ -46,13 +46,13 @@ def describe(thumbs: NDArray[np.uint8]) -> Array:
     All are 0 where a thumbnail is flat: it is like no other.
     """
     cosines = dctn(thumbs.astype(np.float32), axes=(1, 2), norm="ortho")
-    found = cosines[:, 1 : ORDER + 1, 1 : ORDER + 1]
-    flat = np.square(found).sum((1, 2)) < ORDER**2  # a grey level per coefficient
-    found = found * _WEIGHT
-    norm = np.sqrt(np.square(found).sum((1, 2), keepdims=True))
-    found = found / np.maximum(norm, 1e-6)
-    found[flat] = 0
-    return found
+    values = cosines[:, 1 : ORDER + 1, 1 : ORDER + 1]
+    flat = np.square(values).sum((1, 2)) < ORDER**2  # a grey level per coefficient
+    values = values * _WEIGHT
+    norm = np.sqrt(np.square(values).sum((1, 2), keepdims=True))
+    values = values / np.maximum(norm, 1e-6)
+    values[flat] = 0
+    return values
 
 
 def turned(coefficients: Array) -> Iterator[Array]:
@@ -71,9 +71,9 @@ def same_images(thumbs: NDArray[np.uint8], numbers: NDArray[np.int64]) -> NDArra
         numbers: those of the thumbnails to compare.
     """
     starts = range(0, len(numbers), CHUNK)
-    found = [np.zeros((0, 2), np.int64)]
+    same = [np.zeros((0, 2), np.int64)]
     if not numbers.size:
-        return found[0]
+        return same[0]
     known = np.concatenate([_bands(describe(thumbs[numbers[i : i + CHUNK]]))[0] for i in starts])
     index = [_sorted(band) for band in known.T]
     for start in starts:
@@ -82,8 +82,8 @@ def same_images(thumbs: NDArray[np.uint8], numbers: NDArray[np.int64]) -> NDArra
             pairs = pairs[pairs[:, 0] + start > pairs[:, 1]]
             others = describe(thumbs[numbers[pairs[:, 1]]])
             alike = np.einsum("nij,nij->n", way[pairs[:, 0]], others) >= ALIKE
-            found.append((pairs + np.array([start, 0]))[alike][:, ::-1])
-    return np.unique(np.concatenate(found), axis=0)
+            same.append((pairs + np.array([start, 0]))[alike][:, ::-1])
+    return np.unique(np.concatenate(same), axis=0)
 
 
 def _bands(coefficients: Array) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
@@ -94,9 +94,9 @@ def _bands(coefficients: Array) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]
     """
     plain = (coefficients / _WEIGHT).reshape(len(coefficients), -1)[:, _HASHED]
     plain = plain.reshape(len(plain), -1, BAND)
-    place = np.left_shift(1, np.arange(BAND)).astype(np.uint16)
+    bit = np.left_shift(1, np.arange(BAND)).astype(np.uint16)
     doubtful = np.argpartition(np.abs(plain), WEAK, axis=2)[:, :, :WEAK]
-    return ((plain > 0) * place).sum(2, dtype=np.uint16), place[doubtful]
+    return ((plain > 0) * bit).sum(2, dtype=np.uint16), bit[doubtful]
 
 
 def _sorted(keys: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], NDArray[np.intp]]:
@@ -105,23 +105,23 @@ def _sorted(keys: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], NDArray[np.in
 
 
 def _candidates(
-    asked: Array,
+    images: Array,
     known: NDArray[np.uint16],
     index: list[tuple[NDArray[np.uint16], NDArray[np.intp]]],
 ) -> NDArray[np.int64]:
-    """Pairs (k, 2) of a row of `asked` and a row of `known` with few different bits."""
-    bands, weak = _bands(asked)
-    found = []
+    """Pairs (k, 2) of a row of `images` and a row of `known` with few different bits."""
+    bands, weak = _bands(images)
+    candidates = []
     for band, (keys, order) in enumerate(index):
         # as it is, and with one doubtful bit the other way
         for flip in (np.uint16(0), *weak[:, band].T):
-            wanted = bands[:, band] ^ flip
-            first = np.searchsorted(keys, wanted, "left")
-            count = np.searchsorted(keys, wanted, "right") - first
+            value = bands[:, band] ^ flip
+            first = np.searchsorted(keys, value, "left")
+            count = np.searchsorted(keys, value, "right") - first
             count[count > CROWD] = 0
-            rows = np.repeat(np.arange(len(asked)), count)
+            rows = np.repeat(np.arange(len(images)), count)
             within = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
             others = order[np.repeat(first, count) + within]
             close = np.bitwise_count(bands[rows] ^ known[others]).sum(1) <= DISTANCE
-            found.append(np.stack([rows[close], others[close]], axis=1))
-    return np.unique(np.concatenate(found), axis=0)
+            candidates.append(np.stack([rows[close], others[close]], axis=1))
+    return np.unique(np.concatenate(candidates), axis=0)

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from agfnet.check.appearance import check_appearance, check_masks
 from agfnet.check.duplicates import find_duplicates
-from agfnet.check.findings import KINDS, SEVERITIES, Finding, Findings, counted
+from agfnet.check.findings import FINDINGS, SEVERITIES, Finding, Findings, counted
 from agfnet.check.identity import check_headers, check_names
 from agfnet.check.images import Fault, Role
-from agfnet.check.labels import check_labels, check_splits
-from agfnet.check.looks import check_looks, check_masks
+from agfnet.check.labels import check_labels, check_patients, check_splits
 from agfnet.check.shortcut import check_shortcuts
 from agfnet.check.survey import Survey, Use, survey
 from agfnet.config import CheckConfig, ModalityType, default_modalities
@@ -31,33 +31,33 @@ _ULTRASOUND = re.compile(
 
 @dataclass(frozen=True)
 class Checked:
-    """The answer of `check_cases`."""
+    """The result of `check_cases`."""
 
     cases: str
     lesions: int
     images: int
     """Files that were read, masks included."""
     findings: list[Finding]
-    """The gravest first."""
+    """Errors first, then warnings, then notes."""
 
     def counts(self) -> dict[str, int]:
-        """Findings of each severity."""
-        found = Counter(finding.severity for finding in self.findings)
-        return {severity: found[severity] for severity in SEVERITIES}
+        """Return the number of findings of each severity."""
+        counts = Counter(finding.severity for finding in self.findings)
+        return {severity: counts[severity] for severity in SEVERITIES}
 
     def summary(self) -> str:
-        """The same in words."""
+        """Return the counts in words."""
         return ", ".join(counted(count, name) for name, count in self.counts().items())
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, for a file."""
-        kinds = Counter(finding.kind for finding in self.findings)
+        """Return the result for a JSON file."""
+        names = Counter(finding.name for finding in self.findings)
         return {
             "cases": self.cases,
             "lesions": self.lesions,
             "images": self.images,
             "counts": self.counts(),
-            "kinds": {kind: kinds[kind] for kind in KINDS if kinds[kind]},
+            "names": {name: names[name] for name in FINDINGS if names[name]},
             "findings": [asdict(finding) for finding in self.findings],
         }
 
@@ -65,7 +65,7 @@ class Checked:
 def check_cases(
     config: CheckConfig, *, progress: Callable[[int, int], None] | None = None
 ) -> Checked:
-    """Find leaks, duplicates, damage, burnt-in hints and identities in a cases table.
+    """Find leaks, duplicates, damage, burnt-in annotations and identities in a cases table.
 
     With several workers, a script must call this under `if __name__ == "__main__":`, because
     each worker starts by importing it.
@@ -78,27 +78,28 @@ def check_cases(
         ConfigError: the modalities contradict each other.
         DataError: the table cannot be read at all.
     """
-    kinds = column_kinds(config)
+    types = column_types(config)
     problems = Problems(config.cases, maximum=None)
-    table = read_cases(config.cases, modalities=tuple(kinds), problems=problems)
+    table = read_cases(config.cases, modalities=tuple(types), problems=problems)
     findings = Findings()
-    findings.add_problems(problems.problems, table)
+    findings.add_problems([*problems.problems, *problems.notes], table)
     check_labels(table.cases, findings, patients=config.min_patients)
+    check_patients(table.cases, findings)
     check_splits(table.cases, findings)
     check_names(table.cases, table.path.parent, findings)
     uses: list[Use] = []
     read = 0
     if config.images:
-        files = _roles(table, kinds)
+        files = _roles(table, types)
         seen = survey(files, workers=config.workers, progress=progress)
-        uses = _check_images(table, kinds, seen, findings)
+        uses = _check_images(table, types, seen, findings)
         read = len(seen.facts)
     check_shortcuts(table.cases, uses, findings, strength=config.shortcut_threshold)
     return Checked(config.cases, len(table), read, findings.sorted())
 
 
-def column_kinds(config: CheckConfig) -> dict[str, ModalityType]:
-    """The image columns and what they hold, as the settings say or as it looks."""
+def column_types(config: CheckConfig) -> dict[str, ModalityType]:
+    """Return the modality type of each image column: from the settings, or from its name."""
     if config.modalities is not None:
         return {name: modality.modality_type for name, modality in config.modalities.items()}
     columns = read_rows(Path(config.cases).absolute(), Problems(config.cases)).columns
@@ -109,17 +110,17 @@ def column_kinds(config: CheckConfig) -> dict[str, ModalityType]:
         if not usual:
             raise
         names = ()
-    kinds: tuple[ModalityType, ModalityType] = ("photo", "ultrasound")
-    return {name: kinds[bool(_ULTRASOUND.search(name))] for name in dict.fromkeys(usual + names)}
+    either: tuple[ModalityType, ModalityType] = ("photo", "ultrasound")
+    return {name: either[bool(_ULTRASOUND.search(name))] for name in dict.fromkeys(usual + names)}
 
 
-def _roles(table: CasesTable, kinds: Mapping[str, ModalityType]) -> dict[Path, Role]:
-    """Every file, and what it is said to be where it is named first."""
+def _roles(table: CasesTable, types: Mapping[str, ModalityType]) -> dict[Path, Role]:
+    """Return every file, with its role where it is named first."""
     roles: dict[Path, Role] = {}
     for case in table:
-        for name, kind in kinds.items():
+        for name, modality_type in types.items():
             for path in case.images[name]:
-                roles.setdefault(path, kind)
+                roles.setdefault(path, modality_type)
     for case in table:
         for paths in case.masks.values():
             for path in paths:
@@ -128,11 +129,11 @@ def _roles(table: CasesTable, kinds: Mapping[str, ModalityType]) -> dict[Path, R
 
 
 def _check_images(
-    table: CasesTable, kinds: Mapping[str, ModalityType], seen: Survey, findings: Findings
+    table: CasesTable, types: Mapping[str, ModalityType], seen: Survey, findings: Findings
 ) -> list[Use]:
     columns: defaultdict[str, list[Use]] = defaultdict(list)
     for case in table:
-        for name in kinds:
+        for name in types:
             images = _uses(seen, case, name, case.images[name], findings)
             columns[name] += images
             files = case.masks.get(name, ())
@@ -141,7 +142,7 @@ def _check_images(
             if files and len(masks) == len(files) and len(images) == len(case.images[name]):
                 check_masks(case, column, images, masks, findings)
     for name, images in columns.items():
-        check_looks(name, kinds[name], images, findings)
+        check_appearance(name, types[name], images, findings)
     uses = [use for images in columns.values() for use in images]
     uses.sort(key=lambda use: use.case.row)
     check_headers(uses, findings)
@@ -152,12 +153,12 @@ def _check_images(
 def _uses(
     seen: Survey, case: Case, column: str, paths: Sequence[Path], findings: Findings
 ) -> list[Use]:
-    """The images of one cell that can be read; the others are reported."""
+    """Return the images of one cell that can be read, and report the others."""
     uses = []
     for path in paths:
         facts = seen.facts.get(path)
         if isinstance(facts, Fault):
-            findings.add(facts.kind, facts.message, case=case, column=column)
+            findings.add(facts.finding, facts.message, case=case, column=column)
         elif facts is not None:
             uses.append(Use(case, column, path, facts, seen.numbers[path]))
     return uses

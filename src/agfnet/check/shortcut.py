@@ -1,9 +1,9 @@
-"""What alone predicts the label, though it says nothing about the lesion.
+"""Shortcuts: columns and image properties that alone predict the label.
 
-Each column and each fact of the images is compared with the label: Cramér's V with the correction
-for bias (Bergsma 2013), the chi-square test, or its permutation test where a cell is too small for
-it, and Holm's correction for the number of comparisons. Only one lesion of each patient counts:
-those of one patient share their devices.
+Each column and each property of the images is compared with the label: Cramér's V with the
+correction for bias (Bergsma 2013), the chi-square test, or its permutation test where a cell is too
+small for it, and Holm's correction for the number of comparisons. Only one lesion of each patient
+counts, because lesions of one patient share their devices.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ ALPHA = 0.01
 """Largest p that is reported, corrected."""
 DRAWS = 9999
 SUSPICION = dict.fromkeys(("shortcut_image", "shortcut_missing", "shortcut_marks"), 2 / 3)
-"""Share of the asked strength that is enough: a column may be medicine, as age is; these never."""
-MENDED = "a network may learn it instead of the lesion: balance it, or report results without it"
-MEND = {
+"""Factor to the smallest strength: a column may be medically related, as age is; these are not."""
+_FIX = "a network may learn it instead of the lesion: balance it, or report results without it"
+_FIXES = {
     "shortcut_column": "where images show it, as they show a site or a device, a network may learn "
     "it instead of the lesion: balance it, or report results within each value"
 }
 
 Values = dict[int, str]
-"""What is compared with the label, by the row of the case."""
+"""Values that are compared with the label, by the row of the case."""
 
 
 @dataclass(frozen=True)
 class Suspect:
     """Something that may predict the label."""
 
-    kind: str
+    finding: str
     column: str
     name: str
     values: Values
@@ -54,7 +54,7 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Association:
-    """How strongly values go with labels."""
+    """Strength of the association of values and labels."""
 
     strength: float
     """Cramér's V: 0 not at all, 1 entirely."""
@@ -75,29 +75,31 @@ def check_shortcuts(
         strength: smallest Cramér's V that is reported.
     """
     trained = [case for case in cases if case.split == "train"] or cases
-    chosen = {case.patient_id: case for case in reversed(trained) if case.label}
-    people = list(chosen.values())
+    lesions = {case.patient_id: case for case in reversed(trained) if case.label}
+    people = list(lesions.values())
     labels = {case.row: case.label for case in people}
     suspects = [*_columns(people), *_missing(people), *_facts(uses)]
-    found = []
+    associations = []
     for suspect in suspects:
         rows = [row for row in labels if row in suspect.values]
         result = associate([labels[row] for row in rows], [suspect.values[row] for row in rows])
         if result is not None:
-            found.append((suspect, result))
-    for suspect, result in sorted(_real(found), key=lambda each: -each[1].strength):
-        if result.strength >= strength * SUSPICION.get(suspect.kind, 1):
+            associations.append((suspect, result))
+    for suspect, result in sorted(_significant(associations), key=lambda each: -each[1].strength):
+        if result.strength >= strength * SUSPICION.get(suspect.finding, 1):
             findings.add(
-                suspect.kind,
+                suspect.finding,
                 f"{suspect.name} predicts the label (Cramér's V {result.strength:.2f}): "
-                f"{result.example}; {MEND.get(suspect.kind, MENDED)}",
+                f"{result.example}; {_FIXES.get(suspect.finding, _FIX)}",
                 column=suspect.column,
             )
 
 
-def _real(found: list[tuple[Suspect, Association]]) -> list[tuple[Suspect, Association]]:
-    """Those that are no chance, by Holm's correction."""
-    ordered = sorted(found, key=lambda each: each[1].p)
+def _significant(
+    associations: list[tuple[Suspect, Association]],
+) -> list[tuple[Suspect, Association]]:
+    """Return those that are not due to chance, by Holm's correction."""
+    ordered = sorted(associations, key=lambda each: each[1].p)
     for number, (_, result) in enumerate(ordered):
         if result.p * (len(ordered) - number) > ALPHA:
             return ordered[:number]
@@ -126,12 +128,12 @@ def _missing(cases: Sequence[Case]) -> list[Suspect]:
 
 
 def _facts(uses: Sequence[Use]) -> list[Suspect]:
-    """What the first image of each cell is, and whether any of them has marks."""
+    """Return the properties of the first image of each cell, and whether any has annotations."""
     suspects: dict[tuple[str, str], Suspect] = {}
 
-    def note(kind: str, use: Use, name: str, value: object) -> None:
+    def note(finding: str, use: Use, name: str, value: object) -> None:
         key = use.column, name
-        suspect = suspects.setdefault(key, Suspect(kind, use.column, f"{name} {key[0]}", {}))
+        suspect = suspects.setdefault(key, Suspect(finding, use.column, f"{name} {key[0]}", {}))
         suspect.values.setdefault(use.case.row, str(value))
 
     counts: Counter[tuple[str, int]] = Counter()
@@ -184,7 +186,7 @@ def associate(labels: Sequence[str], values: Sequence[str]) -> Association | Non
 
 
 def _levels(values: Sequence[str]) -> list[str]:
-    """Values of which there are few: numbers in fifths, rare ones together."""
+    """Reduce to a few values: numbers in fifths, rare ones together."""
     if len(set(values)) > MANY:
         values = _fifths(values)
     counts = Counter(values)
@@ -214,7 +216,7 @@ def _strength(table: NDArray[np.int64]) -> float:
 
 
 def _p(table: NDArray[np.int64], expected: NDArray[np.float64]) -> float:
-    """Probability of an association as strong by chance."""
+    """Return the probability of an association as strong by chance."""
     if expected.min() >= 1 and (expected < 5).mean() <= 0.2:  # Cochran's rule
         return float(chi2_contingency(table, correction=False).pvalue)
     draws = random_table(table.sum(1), table.sum(0)).rvs(DRAWS, random_state=0)

@@ -18,9 +18,9 @@ from agfnet.data.table import Case
 from agfnet.parallel import ordered_map
 
 BATCH = 32
-"""Files that a worker is given at a time."""
-FEW = 400
-"""Fewer files than this are read sooner than workers have started."""
+"""Files that a worker reads at a time."""
+MIN_FILES = 400
+"""Number of files below which starting workers takes longer than reading."""
 Seen = tuple[Facts, NDArray[np.uint8]] | Fault | None
 """What `look` returns."""
 
@@ -37,16 +37,17 @@ class Use:
     """Of the file, in the order of the pass."""
 
     def across(self, other: Use) -> str:
-        """Where the other is, if a split or folds keep it apart from this one; or empty."""
-        here, there = (
+        """Return the split or fold of another use if it differs from that of this one; or empty."""
+        this_part, other_part = (
             each.case.split or each.case.attributes.get(FOLD, "") for each in (self, other)
         )
-        return there if here and there and here != there else ""
+        differ = this_part and other_part and this_part != other_part
+        return other_part if differ else ""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was read."""
+    """Properties of all files."""
 
     facts: dict[Path, Facts | Fault]
     """What each file holds, or why it could not be read; none of missing and empty files."""
@@ -61,10 +62,10 @@ def survey(
     workers: int | None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Survey:
-    """Look at every file once.
+    """Read every file once.
 
     Args:
-        roles: the files, and what each is said to be.
+        roles: the files, and the role of each.
         workers: processes that read; 0 reads in this one, None takes one per core.
         progress: called with files done and files in all.
     """
@@ -75,7 +76,7 @@ def survey(
     jobs = list(roles.items())
     workers = _cores() if workers is None else workers
     batches = (jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH))
-    workers = workers if len(jobs) > FEW else 0
+    workers = workers if len(jobs) > MIN_FILES else 0
     with closing(ordered_map(_look_at, batches, workers=workers)) as answers:
         done = 0
         for batch, results in answers:
@@ -91,7 +92,7 @@ def survey(
 
 
 def _cores() -> int:
-    """Those that this process may use, where the system tells."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

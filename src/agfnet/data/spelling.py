@@ -52,7 +52,7 @@ def patient_key(patient: str) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def is_placeholder(text: str) -> bool:
-    """Return whether a cell holds a word for a missing value: `nan`, `NA`, `unknown`, `?`, `#N/A`."""
+    """Return whether a cell holds a word for a missing value: `nan`, `unknown`, `?`, `#N/A`."""
     key = label_key(text)
     word = re.sub(r"[\W_]", "", key)
     return bool(key) and (
@@ -61,5 +61,5 @@ def is_placeholder(text: str) -> bool:
 
 
 def is_rounded(text: str) -> bool:
-    """Return whether a spreadsheet turned a long number into a rounded one, such as `1.23457E+11`."""
+    """Return whether a spreadsheet has rounded a long number, as in `1.23457E+11`."""
     return _ROUNDED.fullmatch(text.strip().casefold()) is not None

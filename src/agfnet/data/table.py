@@ -10,7 +10,7 @@ import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -26,8 +26,17 @@ from agfnet.data.write_table import check_modalities, write_cases
 from agfnet.errors import DataError
 
 __all__ = [
-    *("JOIN", "SPLITS", "Case", "CasesTable", "cases_hash", "find_modalities", "iterate_cases"),
-    *("map_labels", "mask_column", "read_cases", "write_cases"),
+    "JOIN",
+    "SPLITS",
+    "Case",
+    "CasesTable",
+    "cases_hash",
+    "find_modalities",
+    "iterate_cases",
+    "map_labels",
+    "mask_column",
+    "read_cases",
+    "write_cases",
 ]
 
 TRIED = 50
@@ -356,9 +365,10 @@ class _Paths:
     def _fix_of_missing(self, name: str, path: Path) -> str:
         if "\\" in name:
             return "write / between folders"
-        if existing := self._in_other_case(named_frame(path)[0]):
-            shown = os.path.relpath(existing, self.folder)
-            return f"there is {shown!r}, which differs by case or Unicode form: correct the path"
+        with suppress(OSError):  # a name that is too long, a folder that may not be read
+            if existing := self._in_other_case(named_frame(path)[0]):
+                shown = os.path.relpath(existing, self.folder)
+                return f"there is {shown!r}, which differs by case or Unicode form: correct it"
         for separator in ";,":
             if separator in name:
                 return f"several paths are joined by {JOIN!r}, not by {separator!r}"
@@ -372,7 +382,7 @@ class _Paths:
         if folder is None or not folder.is_dir():
             return None
         if folder not in self._listings:
-            self._listings[folder] = {_folded(entry): entry for entry in os.listdir(folder)}
+            self._listings[folder] = {_folded(entry.name): entry.name for entry in folder.iterdir()}
         entry = self._listings[folder].get(_folded(path.name))
         return None if entry is None else folder / entry
 

@@ -75,7 +75,7 @@ def write_cases(
 
 
 def printable(name: str) -> str:
-    """Return a file name with bytes that are not UTF-8 written as `\\xe6`."""
+    """Return a file name with the bytes that are not UTF-8 escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 

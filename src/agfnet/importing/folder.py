@@ -63,7 +63,9 @@ def import_folder(
         if path.is_dir() and not any(path.iterdir())
     ]
     notes = [
-        f"{len(paths)} {what}: " + ", ".join(map(str, paths[:MAX_SHOWN])) + ", …" * (len(paths) > MAX_SHOWN)
+        f"{len(paths)} {what}: "
+        + ", ".join(map(str, paths[:MAX_SHOWN]))
+        + ", …" * (len(paths) > MAX_SHOWN)
         for what, paths in (("files of no lesion or modality", stray), ("empty folders", empty))
         if paths
     ]

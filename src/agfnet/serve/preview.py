@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
+from agfnet.check.appearance import BLACK, BLURRED, COLOURED, DARK, FLAT, GREY, WHITE
 from agfnet.check.images import look
-from agfnet.check.looks import BLACK, BLURRED, COLOURED, DARK, FLAT, GREY, WHITE
 from agfnet.config import ModalityConfig, ModalityType
 from agfnet.data.readers import read_image
 from agfnet.inference.predictor import Predictor

@@ -1,4 +1,4 @@
-"""What the images of one column show that images of their kind should not."""
+"""Content of images that does not fit the modality of their column."""
 
 from __future__ import annotations
 
@@ -23,19 +23,21 @@ BLURRED = 2
 GREY = 8
 """Chroma below this is that of a grey image, noise of its compression included."""
 COLOURED, DARK = 0.6, 0.1
-"""A photograph is coloured in at least so much of its area, and black in at most so much."""
+"""A photograph is coloured in at least, and black in at most, these fractions of its area."""
 ODD_SIZE, ODD_SHAPE = 4.0, 2.0
-"""A side, or a ratio of the sides, that is so many times the column's median or its inverse."""
+"""Factor to the median of the column, or its inverse, from which a side or a ratio is odd."""
 RARE = 0.05
-"""What more than this share of a column has is not odd but the habit of a device."""
+"""Fraction of a column above which an odd size is common, and not reported."""
 
 
-def check_looks(column: str, kind: ModalityType, uses: Sequence[Use], findings: Findings) -> None:
-    """Report images that show nothing, or something else than their column says."""
+def check_appearance(
+    column: str, modality_type: ModalityType, uses: Sequence[Use], findings: Findings
+) -> None:
+    """Report images without content, or with content that does not fit their column."""
     for use in uses:
-        for found, message in _faults(use.facts):
-            findings.add(found, f"{use.path.name!r} {message}", case=use.case, column=column)
-    _check_kinds(column, kind, uses, findings)
+        for name, message in _faults(use.facts):
+            findings.add(name, f"{use.path.name!r} {message}", case=use.case, column=column)
+    _check_modality(column, modality_type, uses, findings)
     _check_sizes(column, uses, findings)
     _check_frames(column, uses, findings)
     dicom = [use for use in uses if use.facts.header.format == "DICOM"]
@@ -47,46 +49,48 @@ def check_looks(column: str, kind: ModalityType, uses: Sequence[Use], findings: 
 
 
 def _faults(facts: Facts) -> list[tuple[str, str]]:
-    found = []
+    faults = []
     if facts.constant:
-        found.append(("constant", "is of one colour; replace it, or empty the cell"))
+        faults.append(("constant", "is of one colour; replace it, or empty the cell"))
     elif facts.high < BLACK:
-        found.append(("black", "is nearly black; replace it, or empty the cell"))
+        faults.append(("black", "is nearly black; replace it, or empty the cell"))
     elif facts.low >= WHITE:
-        found.append(("white", "is nearly white; replace it, or empty the cell"))
+        faults.append(("white", "is nearly white; replace it, or empty the cell"))
     elif facts.high - facts.low < FLAT:
-        found.append(("flat", "has hardly any contrast; replace it, or empty the cell"))
+        faults.append(("flat", "has hardly any contrast; replace it, or empty the cell"))
     elif facts.detail <= BLURRED:
-        found.append(("blurred", "shows no detail at all; replace it, or empty the cell"))
+        faults.append(("blurred", "shows no detail at all; replace it, or empty the cell"))
     hint = "a network may learn it instead of the lesion: use the image without it"
     if facts.white_marks:
-        found.append(("white_marks", f"has callipers, text or a frame drawn into it; {hint}"))
+        faults.append(("white_marks", f"has callipers, text or a frame drawn into it; {hint}"))
     if facts.coloured_marks:
-        found.append(("coloured_marks", f"has coloured callipers or text drawn into it; {hint}"))
+        faults.append(("coloured_marks", f"has coloured callipers or text drawn into it; {hint}"))
     if facts.header.burned_in:
-        found.append(("burned_in", f"says that it has annotations burnt in; {hint}"))
-    return found
+        faults.append(("burned_in", f"says that it has annotations burnt in; {hint}"))
+    return faults
 
 
-def _check_kinds(column: str, kind: ModalityType, uses: Sequence[Use], findings: Findings) -> None:
-    if kind == "photo":
+def _check_modality(
+    column: str, modality_type: ModalityType, uses: Sequence[Use], findings: Findings
+) -> None:
+    if modality_type == "photo":
         suspects = [use for use in uses if use.facts.chroma < GREY and not use.facts.constant]
-        code, looks = "grey_photo", "is grey, among photographs"
+        code, fault = "grey_photo", "is grey, among photographs"
     else:
         suspects = [
             use for use in uses if use.facts.coloured >= COLOURED and use.facts.dark <= DARK
         ]
-        code, looks = "colour_ultrasound", "looks like a colour photograph, among ultrasound"
+        code, fault = "colour_ultrasound", "looks like a colour photograph, among ultrasound"
     if len(suspects) > len(uses) / 2:
         findings.add(
-            "column_kind",
-            f"{len(suspects)} of {len(uses)} images do not look like {kind}; exchange the columns "
-            f"or set modalities.{column}.kind",
+            "column_type",
+            f"{len(suspects)} of {len(uses)} images do not look like {modality_type}; exchange the "
+            f"columns, or set modalities.{column}.modality_type",
             column=column,
         )
         return
     for use in suspects:
-        message = f"{use.path.name!r} {looks}; look whether the columns were exchanged in this row"
+        message = f"{use.path.name!r} {fault}; check whether the columns were exchanged in this row"
         findings.add(code, message, case=use.case, column=column)
 
 
@@ -101,14 +105,14 @@ def _check_sizes(column: str, uses: Sequence[Use], findings: Findings) -> None:
             findings.add(
                 code,
                 f"{use.path.name!r} is {use.facts.size[0]}x{use.facts.size[1]} pixels, most are "
-                f"about {middle}; look whether it is a thumbnail, a cut-out or a screenshot",
+                f"about {middle}; check whether it is a thumbnail, a cut-out or a screenshot",
                 case=use.case,
                 column=column,
             )
 
 
 def _odd(values: NDArray[np.float64], factor: float) -> list[int]:
-    """Positions of values that are far from the median, where they are rare."""
+    """Return the positions of values that are far from the median, if they are rare."""
     if not values.size:
         return []
     far = np.abs(np.log(values / np.median(values))) >= np.log(factor)
@@ -120,9 +124,9 @@ def _check_frames(column: str, uses: Sequence[Use], findings: Findings) -> None:
     for use in uses:
         sizes[use.case.row].add(use.facts.size)
     cases: dict[int, Case] = {use.case.row: use.case for use in uses}
-    for row, found in sizes.items():
-        if len(found) > 1:
-            listed = ", ".join(f"{width}x{height}" for width, height in sorted(found))
+    for row, several in sizes.items():
+        if len(several) > 1:
+            listed = ", ".join(f"{width}x{height}" for width, height in sorted(several))
             message = f"its images have different sizes: {listed}"
             findings.add("frame_sizes", message, case=cases[row], column=column)
 
@@ -130,7 +134,7 @@ def _check_frames(column: str, uses: Sequence[Use], findings: Findings) -> None:
 def check_masks(
     case: Case, column: str, images: Sequence[Use], masks: Sequence[Use], findings: Findings
 ) -> None:
-    """Report masks of a lesion that cannot lie on its images."""
+    """Report masks of a lesion that do not fit its images."""
     sizes = [use.facts.size for use in images for _ in range(use.facts.frames)]
     if len(masks) != len(sizes):
         message = f"has {len(masks)} masks for {len(sizes)} images; give one each, in their order"
