@@ -100,8 +100,10 @@ def test_shared_patients_add_the_covariance_of_the_seeds():
 
 
 def test_seeds_without_any_variance():
-    assert over_seeds(np.zeros(3), np.zeros((10, 3))).p == 1
-    assert np.isnan(over_seeds(np.ones(3), np.zeros((10, 3))).p)
+    assert over_seeds(np.zeros(3), np.zeros((10, 3))) == (0, 0, 0, 1)
+    value, *interval_and_p = over_seeds(np.ones(3), np.zeros((10, 3)))
+    assert value == 1
+    assert np.isnan(interval_and_p).all()
     assert np.isnan(over_seeds(np.zeros(0), np.zeros((10, 0))).value)
     assert np.isnan(over_seeds(np.ones(2), np.full((10, 2), np.nan)).p)
 
