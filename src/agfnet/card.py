@@ -49,6 +49,7 @@ def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> Non
         calibration=bundle.calibration,
         evaluations={name: metrics for name, metrics in found.items() if metrics["n"]},
         exported=exported,
+        settings=yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8")),
     )
     replace_card(bundle, text)
 
@@ -59,6 +60,7 @@ def card(
     calibration: Calibration | None = None,
     evaluations: Evaluations | None = None,
     exported: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> str:
     """The card.
 
@@ -67,6 +69,7 @@ def card(
         calibration: what was fitted after training; nothing yet if None.
         evaluations: labelled ones, by name.
         exported: content of export.json.
+        settings: content of config.yaml; None if unknown.
     """
     evaluations = evaluations or {}
     front = yaml.safe_dump(front_matter(config, evaluations), sort_keys=False, allow_unicode=True)
@@ -74,12 +77,12 @@ def card(
         "Intended use": INTENDED,
         "Not for": NOT_FOR,
         "How to use": USE,
-        "Input": "\n".join(inputs(config)),
+        "Input": "\n".join(inputs(config, settings or {})),
         "Training data": "\n".join(training(config)),
         "Evaluation": "\n".join(results(evaluations)),
         "Calibration": "\n".join(doubts(calibration)),
         "Exported graphs": "\n".join(graphs(exported or {})),
-        "Limits": "\n".join(limits(config, evaluations)),
+        "Limits": "\n".join(limits(config, evaluations, calibration, settings or {})),
     }
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
     method, views = config.model.method, " and ".join(config.modalities)
@@ -135,14 +138,45 @@ agfnet predict BUNDLE --cases cases.csv
 or `agfnet.inference.predictor.Predictor.load("BUNDLE")` in Python."""
 
 
-def inputs(config: BundleConfig) -> Iterator[str]:
+def inputs(config: BundleConfig, settings: Mapping[str, Any]) -> Iterator[str]:
     """What images are read and how they are prepared."""
     for name, modality in config.modalities.items():
         yield f"- {name} ({modality.modality_type}): {preparation(modality, config.size)}"
-    yield (
-        "\nA missing view is replaced by what the network has learned; several frames of a lesion "
-        "are averaged."
+    yield "\nSeveral frames of a lesion are averaged."
+    if len(config.modalities) > 1:
+        dropout = settings.get("optim", {}).get("modality_dropout")
+        yield missing_sentence(dropout) if dropout is not None else "A modality may be missing."
+
+
+def missing_sentence(dropout: float) -> str:
+    """Say what the network learned about missing modalities."""
+    if dropout:
+        return (
+            "The network learned to classify without a modality: in training, each was dropped "
+            f"with probability {dropout:g}."
+        )
+    return (
+        "No modality was dropped in training, so the network learned to classify without one only "
+        "from training lesions that lack it, if there are any."
     )
+
+
+def frequencies_sentence(weights: str | None, calibration: Calibration | None) -> str:
+    """Say which class frequencies the probabilities reflect.
+
+    Args:
+        weights: setting `loss.class_weights`; None if unknown.
+        calibration: of the bundle.
+    """
+    if calibration is not None and calibration.scale is not None:
+        frequencies = "the class frequencies of the validation split, by vector scaling"
+    elif weights == "balanced":
+        frequencies = "equal class frequencies, not those of the training cases"
+    elif weights == "none":
+        frequencies = "the class frequencies of the training cases"
+    else:
+        frequencies = "the class frequencies and class weights of the training"
+    return f"The probabilities reflect {frequencies}."
 
 
 def preparation(modality: ModalityConfig, size: int) -> str:
@@ -238,11 +272,17 @@ def graphs(exported: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def limits(config: BundleConfig, evaluations: Evaluations) -> Iterator[str]:
+def limits(
+    config: BundleConfig,
+    evaluations: Evaluations,
+    calibration: Calibration | None,
+    settings: Mapping[str, Any],
+) -> Iterator[str]:
     """What the run itself knows to be weak."""
+    weights = settings.get("loss", {}).get("class_weights")
     yield (
-        "- Probabilities follow the frequencies of the training cases; elsewhere other diagnoses "
-        "may be more common"
+        f"- {frequencies_sentence(weights, calibration)} Elsewhere other diagnoses may be more "
+        "common"
     )
     if config.cases is not None:
         learned = config.cases["train"]

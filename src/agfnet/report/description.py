@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from agfnet.card import preparation
+from agfnet.card import frequencies_sentence, missing_sentence, preparation
 from agfnet.data.table import SPLITS
 from agfnet.evaluation.inputs import EvaluationInputs
 from agfnet.evaluation.run import Evaluation
@@ -26,6 +26,10 @@ def data_facts(inputs: EvaluationInputs) -> dict[str, str]:
     modalities = config.modalities.items()
     preparations = [f"{name}: {preparation(value, config.size)}" for name, value in modalities]
     fold = inputs.settings["data"].get("fold")
+    missing = ", ".join(
+        f"{name}: {sum(not case.images[name] for case in table.cases):,}"
+        for name in config.modalities
+    )
     sentences = {
         "data": f"{table.path.name}: {len(table):,} lesions of {patients:,} patients. The authors "
         "must state where and when the data were collected.",
@@ -34,7 +38,8 @@ def data_facts(inputs: EvaluationInputs) -> dict[str, str]:
         "know their label.",
         "elements": f"Images: {', '.join(config.modalities)}. Further columns, not used by the "
         f"network: {', '.join(attributes) or 'none'}.",
-        "missing": missing_sentence(inputs),
+        "missing": f"Lesions without {missing}. "
+        + missing_sentence(inputs.settings["optim"]["modality_dropout"]),
         "outcome": f"The label of the table, one of: {', '.join(config.classes)}. The authors must "
         "state how it was determined.",
         "sample": f"Lesions: {', '.join(parts) or f'{len(table):,}'}. The sample size was not "
@@ -51,22 +56,6 @@ def data_facts(inputs: EvaluationInputs) -> dict[str, str]:
     return sentences
 
 
-def missing_sentence(inputs: EvaluationInputs) -> str:
-    """Lesions without an image of a modality, and what the network learned about them."""
-    dropout = inputs.settings["optim"]["modality_dropout"]
-    counts = ", ".join(
-        f"{name}: {sum(not case.images[name] for case in inputs.table.cases):,}"
-        for name in inputs.predictor.bundle.config.modalities
-    )
-    return f"Lesions without {counts}. " + (
-        "The network learned to classify without a modality: in training, each was dropped with "
-        f"probability {dropout:g}."
-        if dropout
-        else "No modality was dropped in training, so the network learned to classify without one "
-        "only from training lesions that lack it, if there are any."
-    )
-
-
 def model_facts(inputs: EvaluationInputs) -> dict[str, str]:
     """The network, its software and its training."""
     bundle, settings = inputs.predictor.bundle, inputs.settings
@@ -76,6 +65,7 @@ def model_facts(inputs: EvaluationInputs) -> dict[str, str]:
     if method == "agfnet":
         method = "AGFnet, our interpretation of Xiao et al., 2025"
     weights = settings["model"]["backbone"]["weights"] or "random weights"
+    weighting = settings["loss"]["class_weights"]
     packages = "".join(f", {name} {version}" for name, version in environment["packages"].items())
     decisions = [
         ", a prediction set" if calibration.sets else "",
@@ -93,24 +83,13 @@ def model_facts(inputs: EvaluationInputs) -> dict[str, str]:
         "ensemble": "None: one network; several frames of a lesion are averaged.",
         "analysis": f"Calibrated on {calibration.cases or 'the'} validation lesions (temperature "
         f"{calibration.temperature:.3g}).",
-        "imbalance": imbalance_sentence(inputs),
+        "imbalance": f"Class weights in the loss: {weighting}. "
+        + frequencies_sentence(weighting, calibration),
         "output": f"Probabilities of the classes{''.join(decisions)}.",
         "code": f"agfnet {environment['agfnet']}, Apache-2.0. The authors must state data "
         "availability, funding, protocol, registration and interests.",
         "updating": "None.",
     }
-
-
-def imbalance_sentence(inputs: EvaluationInputs) -> str:
-    """Class weights of the loss, and the class frequencies that the probabilities reflect."""
-    weights = inputs.settings["loss"]["class_weights"]
-    if inputs.predictor.bundle.calibration.scale is not None:
-        frequencies = "the class frequencies of the validation split, by vector scaling"
-    elif weights == "balanced":
-        frequencies = "equal class frequencies, not those of the training cases"
-    else:
-        frequencies = "the class frequencies of the training cases"
-    return f"Class weights in the loss: {weights}. The probabilities reflect {frequencies}."
 
 
 def result_facts(evaluation: Evaluation) -> dict[str, str]:

@@ -1,0 +1,48 @@
+"""Sentences about a run depend on its settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from agfnet.bundle import Calibration
+from agfnet.card import card, frequencies_sentence, missing_sentence, refresh_card
+from agfnet.config import EvaluateConfig
+from agfnet.evaluation.inputs import read_inputs
+from agfnet.report.description import data_facts, model_facts
+
+
+@pytest.mark.parametrize(
+    ("weights", "calibration", "expected"),
+    [
+        ("none", Calibration(), "reflect the class frequencies of the training cases."),
+        ("balanced", Calibration(), "reflect equal class frequencies, not those"),
+        ("balanced", Calibration(scale=(1.0,), bias=(0.0,)), "frequencies of the validation split"),
+        (None, None, "class frequencies and class weights of the training"),
+    ],
+)
+def test_frequencies_follow_from_weights_and_calibration(weights, calibration, expected) -> None:
+    assert expected in frequencies_sentence(weights, calibration)
+
+
+def test_nothing_is_said_to_be_learned_about_missing_modalities_without_dropout() -> None:
+    assert "No modality was dropped in training" in missing_sentence(0)
+    assert "dropped with probability 0.3" in missing_sentence(0.3)
+
+
+def test_the_report_and_the_card_use_the_settings_of_the_run(trained: Path) -> None:
+    inputs = read_inputs(EvaluateConfig(run=str(trained)))
+    settings = yaml.safe_load((trained / "config.yaml").read_text())
+    missing = missing_sentence(settings["optim"]["modality_dropout"])
+    frequencies = frequencies_sentence(
+        settings["loss"]["class_weights"], inputs.predictor.bundle.calibration
+    )
+    assert missing in data_facts(inputs)["missing"]
+    assert frequencies in model_facts(inputs)["imbalance"]
+    refresh_card(trained)
+    text = (trained / "bundle" / "card.md").read_text()
+    assert missing in text
+    assert frequencies in text
+    assert frequencies not in card(inputs.predictor.bundle.config)
