@@ -34,7 +34,7 @@ from agfnet.config import ModelConfig, default_modalities
 from agfnet.export.graph import deployed, export_graph
 from agfnet.export.int8 import quantise
 from agfnet.inference.onnx_backend import OnnxBackend
-from agfnet.inference.predictor import Predictor, stacked
+from agfnet.inference.predictor import Predictor, stack_images
 from agfnet.models.build import build, image_statistics
 
 LESIONS = 64
@@ -130,7 +130,7 @@ def from_files(arguments: argparse.Namespace, folder: Path, backbone: str) -> Ro
         for lesion in lesions
     ]
     size = predictor.batch_size
-    batches = [stacked(prepared[i : i + size], bundle.config) for i in range(0, LESIONS, size)]
+    batches = [stack_images(prepared[i : i + size], bundle.config) for i in range(0, LESIONS, size)]
     measures = {
         "from files": timed(lambda: list(predictor.stream(lesions))),
         "network alone": timed(lambda: [backend.logits(*batch) for batch in batches]),

@@ -38,7 +38,7 @@ from agfnet.bundle import read_bundle
 from agfnet.config import PredictConfig
 from agfnet.data.table import read_cases
 from agfnet.inference.predictor import Predictor
-from agfnet.inference.table import answer_table
+from agfnet.inference.table import predict_table
 
 class Means:
     def logits(self, images, present):
@@ -52,7 +52,7 @@ if cases:
     for _ in predictor.stream(case.images for case in cases):
         pass
 else:
-    answer_table(PredictConfig(model=folder, cases=table, out=folder + "/p.csv"), predictor)
+    predict_table(PredictConfig(model=folder, cases=table, out=folder + "/p.csv"), predictor)
 seconds = time.perf_counter() - start
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(json.dumps([seconds, int(peak.split()[1]) / 1024]))

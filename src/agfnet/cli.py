@@ -195,10 +195,10 @@ def predict(config: PredictConfig) -> None:
 
 
 def predict_table(config: PredictConfig, predictor: Any) -> None:
-    from agfnet.inference.table import answer_table
+    from agfnet.inference import table
 
     with bar("predicting") as progress:
-        answered = answer_table(config, predictor, progress=progress)
+        answered = table.predict_table(config, predictor, progress=progress)
     files, answers = answered.files, answered.lesions - answered.skipped
     if answered.resumed:
         say(f"Went on after {answered.resumed} lesions that were dealt with before.")
@@ -212,7 +212,8 @@ def predict_table(config: PredictConfig, predictor: Any) -> None:
 
 def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     from agfnet.data.table import JOIN
-    from agfnet.inference.wording import doubts, save_picture, sentence
+    from agfnet.inference.figure import save_picture
+    from agfnet.inference.wording import sentence, warning_sentences
 
     images = {
         name: tuple(Path(path) for path in cell.split(JOIN) if path)
@@ -222,8 +223,8 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     classes = predictor.bundle.config.classes
     missing = [name for name in predictor.bundle.config.modalities if not images.get(name)]
     say(sentence(classes, diagnosis))
-    for doubt in doubts(classes, diagnosis):
-        say(doubt)
+    for text in warning_sentences(classes, diagnosis):
+        say(text)
     if missing:
         say(f"Without {' and '.join(missing)}: the answer rests on the other images alone.")
     if (count := len(diagnosis.frames)) > 1:
@@ -235,7 +236,12 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
         from agfnet.data.readers import read_image
 
         pixels = {name: read_image(paths[0]).pixels for name, paths in images.items() if paths}
-        save_picture(config.picture, classes=classes, diagnosis=diagnosis, images=pixels)
+        letters = save_picture(config.picture, classes=classes, diagnosis=diagnosis, images=pixels)
+        if letters:
+            say(
+                f"No installed font has the letters {letters}: they are boxes in the picture."
+                " Install a font that has them, such as Noto Sans CJK."
+            )
         say(f"Wrote {config.picture}")
     say(NOTICE)
 

@@ -25,8 +25,9 @@ from agfnet.data.table import read_cases
 from agfnet.errors import ConfigError
 from agfnet.evaluation.inputs import optimal_accuracy
 from agfnet.files import write_json
+from agfnet.inference.figure import save_picture
 from agfnet.inference.predictor import Predictor
-from agfnet.inference.wording import save_picture, sentence
+from agfnet.inference.wording import sentence
 from agfnet.phantom.cohort import make_cohort
 from agfnet.study.run import run
 from agfnet.terminal import bar, say, show_table

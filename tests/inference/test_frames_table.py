@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agfnet.data.table import Case, read_cases
-from agfnet.inference.frames_table import frames_path, frames_table
+from agfnet.inference.frames_table import companion_path, frames_table
 from agfnet.inference.predictor import Diagnosis
 
 
@@ -30,7 +30,7 @@ def diagnosis(images: list[dict[str, Path]]) -> Diagnosis:
     ],
 )
 def test_where_the_frames_go(predictions: str, expected: str):
-    assert frames_path(predictions) == Path(expected)
+    assert companion_path(predictions, "frames") == Path(expected)
 
 
 def test_the_table(tmp_path: Path):

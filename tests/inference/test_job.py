@@ -21,7 +21,7 @@ def begin(folder: Path) -> None:
     with job(folder) as work:
         work.add(folder / "a.csv", [["1", "with\nline"], [2, ""]])
         work.add(folder / "b.csv", [[1], [2]])
-        work.keep(done=2, skipped=1)
+        work.save(done=2, skipped=1)
         work.add(folder / "a.csv", [[3, 3]])
     with part_of(folder / "b.csv").open("a") as file:
         file.write("3 and half a r")
@@ -96,7 +96,7 @@ def test_a_damaged_job_file_is_one_line(tmp_path: Path, text: str) -> None:
 def test_a_table_that_lost_rows_is_refused(tmp_path: Path) -> None:
     begin(tmp_path)
     part_of(tmp_path / "b.csv").write_text("z\n")
-    with pytest.raises(DataError, match="shorter than it was"), job(tmp_path):
+    with pytest.raises(DataError, match="shorter than recorded"), job(tmp_path):
         pass
     part_of(tmp_path / "b.csv").unlink()
     with pytest.raises(DataError, match="missing or"), job(tmp_path):
@@ -124,8 +124,8 @@ def test_a_full_disk_is_told_and_gone_on_from(
             raise OSError(28, "No space left on device")
 
         patch.setattr("os.fsync", full)
-        with pytest.raises(DataError, match=r"No space left on device; mend that, and the same"):
-            work.keep(done=3, skipped=1)
+        with pytest.raises(DataError, match=r"No space left on device; fix this and run the same"):
+            work.save(done=3, skipped=1)
     assert json.loads((tmp_path / "a.csv.job").read_text())["done"] == 2
     with job(tmp_path) as work:
         assert work.done == 2

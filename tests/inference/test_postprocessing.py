@@ -12,7 +12,7 @@ from agfnet.inference.postprocessing import (
     refer,
 )
 from agfnet.inference.predictor import Diagnosis
-from agfnet.inference.wording import doubts
+from agfnet.inference.wording import warning_sentences
 
 LOGITS = np.random.default_rng(0).normal(size=(6, 3))
 
@@ -80,7 +80,7 @@ def test_thresholds_are_on_the_giving_side():
     assert out_of_distribution(np.array([1.0, 1.1]), 1.0).tolist() == [False, True]
 
 
-def test_doubts_are_told_in_words():
+def test_warnings_are_sentences():
     fields = {
         "probabilities": np.array([0.3, 0.5, 0.2]),
         "frames": np.empty((0, 3)),
@@ -92,13 +92,13 @@ def test_doubts_are_told_in_words():
         abstain=True,
         out_of_distribution=True,
     )
-    strange, unsure, sets = doubts(("a", "b", "c"), known)
-    assert strange.startswith("These images are unlike")
-    assert unsure.endswith("leave it to a person.")
+    unlike, uncertain, sets = warning_sentences(("a", "b", "c"), known)
+    assert unlike.startswith("These images are unlike")
+    assert uncertain.startswith("The uncertainty is too high")
     assert sets == "Cannot be ruled out: b, a."
-    assert doubts(("a", "b", "c"), Diagnosis(**fields)) == []
+    assert warning_sentences(("a", "b", "c"), Diagnosis(**fields)) == []
     sure = Diagnosis(**fields, prediction_set=np.eye(3, dtype=bool)[1], abstain=False)
-    assert doubts(("a", "b", "c"), sure) == []
+    assert warning_sentences(("a", "b", "c"), sure) == []
 
 
 def test_without_a_guarantee_nobody_says_that_no_specialist_is_needed():

@@ -11,7 +11,7 @@ from agfnet.bundle import Abstention, Calibration, PredictionSets
 from agfnet.data.table import Case, read_cases
 from agfnet.errors import DataError
 from agfnet.inference.postprocessing import calibrated
-from agfnet.inference.predictor import Predictor, frame_passes
+from agfnet.inference.predictor import Predictor, frame_combinations
 
 VIEWS = ("clinical", "ultrasound")
 
@@ -54,11 +54,11 @@ def test_frames_are_averaged_in_log_probability(
 
 def test_frames_go_together_in_turn() -> None:
     a, b, c = Path("a"), Path("b"), Path("c")
-    assert frame_passes({"x": (a,), "y": (b, c)}, ["x", "y"]) == [
+    assert frame_combinations({"x": (a,), "y": (b, c)}, ["x", "y"]) == [
         {"x": a, "y": b},
         {"x": a, "y": c},
     ]
-    assert frame_passes({"x": (), "y": (b,)}, ["x", "y"]) == [{"y": b}]
+    assert frame_combinations({"x": (), "y": (b,)}, ["x", "y"]) == [{"y": b}]
 
 
 def test_a_missing_view_still_gets_an_answer(predictor: Predictor, cases: tuple[Case, ...]) -> None:

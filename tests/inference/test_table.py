@@ -26,7 +26,7 @@ from agfnet.inference.frames_table import frames_table
 from agfnet.inference.job import Job
 from agfnet.inference.predictions import read_predictions, write_predictions
 from agfnet.inference.predictor import Predictor
-from agfnet.inference.table import BLOCK, answer_table, class_names, share
+from agfnet.inference.table import BLOCK, class_names, predict_table, shard_rows
 
 ROWS = 3 * BLOCK + 7
 Array = np.ndarray[Any, Any]
@@ -35,8 +35,8 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {folder!r})
 from {module} import Fake, PredictConfig, answering, predictor
-answering.INTERVAL = 0
-answering.answer_table(PredictConfig(**{asked!r}), predictor({bundle!r}, Fake(pause=0.03)))
+answering.SAVE_INTERVAL_S = 0
+answering.predict_table(PredictConfig(**{asked!r}), predictor({bundle!r}, Fake(pause=0.03)))
 """
 
 
@@ -94,8 +94,8 @@ def asked(trained: Path, cases: Path, tmp_path: Path) -> PredictConfig:
     )
 
 
-def answer(asked: PredictConfig, backend: Fake | None = None) -> answering.Answered:
-    return answer_table(asked, predictor(asked.model, backend or Fake()))
+def answer(asked: PredictConfig, backend: Fake | None = None) -> answering.TableResult:
+    return predict_table(asked, predictor(asked.model, backend or Fake()))
 
 
 def contents(asked: PredictConfig) -> dict[str, bytes]:
@@ -163,8 +163,10 @@ def test_an_interrupt_says_how_to_go_on(
     most: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(answering, "INTERVAL", 0)
-    with pytest.raises(RunError, match=rf"stopped after (\d+) of {ROWS} lesions; the same") as stop:
+    monkeypatch.setattr(answering, "SAVE_INTERVAL_S", 0)
+    with pytest.raises(
+        RunError, match=rf"interrupted after (\d+) of {ROWS} lesions; run the same"
+    ) as stop:
         answer(asked, Fake(most=most))
     done = int(str(stop.value).split()[2])
     assert done % BLOCK == 0
@@ -173,7 +175,7 @@ def test_an_interrupt_says_how_to_go_on(
 
 
 def test_a_stop_costs_what_was_not_yet_kept(asked: PredictConfig) -> None:
-    with pytest.raises(RunError, match="stopped after 0 of"):
+    with pytest.raises(RunError, match="interrupted after 0 of"):
         answer(asked, Fake(most=60))
 
 
@@ -196,7 +198,7 @@ def test_shares_put_together_are_the_whole(
 def test_shares_cover_any_table_once() -> None:
     for total in (1, BLOCK - 1, BLOCK, 5 * BLOCK + 1):
         for count in (1, 2, 7):
-            parts = [share(total, f"{i}/{count}") for i in range(1, count + 1)]
+            parts = [shard_rows(total, f"{i}/{count}") for i in range(1, count + 1)]
             assert [row for part in parts for row in part] == list(range(total))
 
 
@@ -224,7 +226,7 @@ def test_memory_holds_a_few_blocks(asked: PredictConfig, monkeypatch: pytest.Mon
 def test_another_table_or_model_is_another_job(
     asked: PredictConfig, cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answering, "INTERVAL", 0)
+    monkeypatch.setattr(answering, "SAVE_INTERVAL_S", 0)
     with pytest.raises(RunError):
         answer(asked, Fake(most=30))
     other = cases.with_name("other.csv")
@@ -234,7 +236,7 @@ def test_another_table_or_model_is_another_job(
     changed = predictor(asked.model, Fake())
     monkeypatch.setattr(answering, "model_hash", lambda *_: "other")
     with pytest.raises(RunError, match=r"another model; delete .*predictions\.csv\.job"):
-        answer_table(asked, changed)
+        predict_table(asked, changed)
 
 
 def test_a_table_that_changes_meanwhile_is_noticed(
@@ -249,7 +251,7 @@ def test_a_table_that_changes_meanwhile_is_noticed(
         add(*arguments)
 
     monkeypatch.setattr(Job, "add", edit)
-    with pytest.raises(DataError, match="was changed while it was being read"):
+    with pytest.raises(DataError, match="changed during the prediction"):
         answer(replace(asked, cases=str(copy)))
     assert not Path(asked.out).exists()
 
@@ -268,7 +270,7 @@ def broken(cases: Path) -> Path:
     return path
 
 
-def test_an_unreadable_image_stops_the_job_until_it_is_mended(
+def test_an_unreadable_image_stops_the_job_until_it_is_fixed(
     asked: PredictConfig, broken: Path, undisturbed: dict[str, bytes], images: Path
 ) -> None:
     mine = replace(asked, cases=str(broken))
@@ -277,7 +279,7 @@ def test_an_unreadable_image_stops_the_job_until_it_is_mended(
     assert not Path(asked.out).parent.exists()
     (images / "gone.png").write_bytes((images / "2.png").read_bytes())
     with pytest.raises(
-        ImageError, match=r"broken\.csv:73: lesion 'L70': .*bad\.png: is not an im.*--on_error skip"
+        ImageError, match=r"broken\.csv:73: lesion 'L70': .*bad\.png: is not an im.*--on-error skip"
     ) as error:
         answer(mine)
     assert "\n" not in str(error.value)
@@ -290,7 +292,7 @@ def test_an_unreadable_image_stops_the_job_until_it_is_mended(
 def test_unreadable_images_are_skipped_and_listed(
     asked: PredictConfig, broken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answering, "INTERVAL", 0)
+    monkeypatch.setattr(answering, "SAVE_INTERVAL_S", 0)
     mine = replace(asked, cases=str(broken), on_error="skip")
     whole = replace(mine, out=str(Path(mine.out).with_name("whole.csv")))
     done = answer(whole)
@@ -323,10 +325,10 @@ def test_labels_become_classes(trained: Path) -> None:
 def test_progress_goes_on_where_the_job_does(
     asked: PredictConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answering, "INTERVAL", 0)
+    monkeypatch.setattr(answering, "SAVE_INTERVAL_S", 0)
     with pytest.raises(RunError):
         answer(asked, Fake(most=60))
     seen: list[tuple[int, int]] = []
     found = predictor(asked.model, Fake())
-    done = answer_table(asked, found, progress=lambda *at: seen.append(at)).resumed
+    done = predict_table(asked, found, progress=lambda *at: seen.append(at)).resumed
     assert seen == [(number, ROWS) for number in range(done + 1, ROWS + 1)]

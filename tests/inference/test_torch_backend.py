@@ -24,7 +24,7 @@ def inputs(count: int) -> tuple[list[np.ndarray], np.ndarray]:
 def test_evidence_is_gradient_times_input(backend: TorchBackend) -> None:
     images, present = inputs(1)
     chosen = np.array([2])
-    maps = backend.evidence(images, present, chosen)
+    maps = backend.attributions(images, present, chosen)
     assert [part.shape for part in maps] == [(1, 64, 64)] * 2
     # scaling all pixels by (1 + e) changes the logit by e times the sum of gradient x input, which
     # is not above the sum of its absolute values
@@ -44,9 +44,11 @@ def test_evidence_is_gradient_times_input(backend: TorchBackend) -> None:
 def test_evidence_of_each_case_is_its_own(backend: TorchBackend) -> None:
     images, present = inputs(3)
     classes = np.array([0, 1, 2])
-    together = backend.evidence(images, present, classes)
+    together = backend.attributions(images, present, classes)
     for row in range(3):
-        alone = backend.evidence([image[[row]] for image in images], present[[row]], classes[[row]])
+        alone = backend.attributions(
+            [image[[row]] for image in images], present[[row]], classes[[row]]
+        )
         for part, other in zip(together, alone, strict=True):
             np.testing.assert_allclose(part[row], other[0], atol=1e-5, rtol=1e-3)
 
@@ -54,6 +56,6 @@ def test_evidence_of_each_case_is_its_own(backend: TorchBackend) -> None:
 def test_a_missing_view_has_no_evidence(backend: TorchBackend) -> None:
     images, present = inputs(1)
     present[0, 1] = False
-    first, second = backend.evidence(images, present, np.array([0]))
+    first, second = backend.attributions(images, present, np.array([0]))
     assert first.any()
     assert not second.any()

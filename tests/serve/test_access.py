@@ -141,8 +141,10 @@ def test_the_server_and_its_workers_load_no_torch(bundle: Path) -> None:
     code = (
         "import sys\n"
         "from agfnet.serve import app, worker\n"
-        "from agfnet.serve.lesion import Limits\n"
+        "from agfnet.serve.limits import Limits\n"
+        "from agfnet.config import ServeConfig\n"
         "import pathlib\n"
+        "limits = Limits.of(ServeConfig(bundle='x'))\n"
         f"predictor = worker.load(dict(bundle={str(bundle)!r}, backend='auto', threads=1))\n"
         "from PIL import Image\n"
         "path = pathlib.Path(sys.argv[1]); Image.effect_noise((60, 60), 50).save(path)\n"
@@ -150,7 +152,7 @@ def test_the_server_and_its_workers_load_no_torch(bundle: Path) -> None:
         "job |= {'class': None, 'pass': 0}\n"
         "for kind in ('predict', 'explain', 'preview'):\n"
         "    job['kind'] = kind\n"
-        "    print('refused' in worker.answer(job, predictor, Limits(1, 9)))\n"
+        "    print('refused' in worker.run(job, predictor, limits))\n"
         "heavy = {'torch', 'torchvision', 'timm', 'lightning', 'sklearn', 'matplotlib'}\n"
         "print(*(heavy & set(sys.modules)))\n"
     )
@@ -182,7 +184,7 @@ def test_a_fault_of_the_server_is_an_error_like_others(
     service.spool.close()
     assert reply.status_code == 500
     assert reply.json()["error"]["code"] == "internal"
-    assert reply.json()["error"]["message"] == "this request failed; the log names its fault"
+    assert reply.json()["error"]["message"] == "this request failed; see the log of the server"
     fields = [getattr(record, "fields", {}) for record in caplog.records]
     assert {"TypeError"} == {one["fault"] for one in fields if "fault" in one}
 

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from agfnet.cli import main
-from agfnet.serve.archive import Allowance, unpack
+from agfnet.config import ServeConfig
+from agfnet.serve.archive import unpack
+from agfnet.serve.limits import Limits
 from agfnet.serve.request_error import RequestError
 
 from .live import Live
@@ -49,7 +51,7 @@ def finished(live: Live, **parts: bytes | str) -> dict[str, Any]:
     return said
 
 
-def forget(live: Live, said: dict[str, Any]) -> None:
+def delete(live: Live, said: dict[str, Any]) -> None:
     assert live.client.delete(f"/v1/batches/{said['id']}").status_code == 204
     assert live.client.get(f"/v1/batches/{said['id']}").status_code == 404
 
@@ -80,7 +82,7 @@ def test_the_tables_are_those_of_predict(
         for mine, other in zip(ours[1:], theirs[1:], strict=True):
             assert [rounded(cell) for cell in mine] == [rounded(cell) for cell in other]
     assert live.client.get(f"/v1/batches/{said['id']}/cases.csv").status_code == 404
-    forget(live, said)
+    delete(live, said)
 
 
 def rounded(cell: str) -> str:
@@ -101,7 +103,7 @@ def test_a_table_in_the_zip_and_a_lesion_that_cannot_be_read(live: Live, files: 
     assert [(row["lesion_id"], row["row"]) for row in rows] == [("L2", "3"), ("L3", "4")]
     assert "ultrasound, file 0" in rows[1]["problem"]
     assert "/dev/shm" not in text
-    forget(live, said)
+    delete(live, said)
 
 
 @pytest.mark.parametrize(
@@ -110,9 +112,9 @@ def test_a_table_in_the_zip_and_a_lesion_that_cannot_be_read(live: Live, files: 
 def test_a_table_that_leads_elsewhere(path: str, live: Live, files: Files) -> None:
     said = finished(live, archive=packed(images(files)), cases=TABLE.replace("a/1.jpg", path))
     assert said["state"] == "failed"
-    assert "cases.csv:2 column clinical: leads out of the zip" in said["error"]
+    assert "cases.csv:2 column clinical: leads out of the zip archive" in said["error"]
     assert "/dev/shm" not in said["error"]
-    forget(live, said)
+    delete(live, said)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +131,7 @@ def test_a_table_with_problems(table: str, message: str, live: Live, files: File
     assert said["state"] == "failed"
     assert message in said["error"]
     assert "/dev/shm" not in said["error"]
-    forget(live, said)
+    delete(live, said)
 
 
 def test_what_is_not_a_batch(live: Live, files: Files) -> None:
@@ -154,7 +156,7 @@ def test_no_more_batches_than_are_kept(live: Live, files: Files) -> None:
     assert reply.status_code == 429
     assert reply.headers["Retry-After"]
     for said in kept:
-        forget(live, said)
+        delete(live, said)
 
 
 def test_a_batch_under_way_can_be_dropped(live: Live, files: Files) -> None:
@@ -164,23 +166,20 @@ def test_a_batch_under_way_can_be_dropped(live: Live, files: Files) -> None:
         end = time.monotonic() + 30
         while said["state"] == "reading" and time.monotonic() < end:
             said = live.client.get(f"/v1/batches/{said['id']}").json()
-        forget(live, said)
+        delete(live, said)
     assert live.predict(files["JPEG"]).status_code == 200
 
 
-def left(**changes: Any) -> Allowance:
-    return Allowance(**{"files": 10, "bytes": 5 << 20, "ratio": 50, "nesting": 0, **changes})
-
-
-def refusal(data: bytes, folder: Path, **changes: Any) -> str:
+def refusal(data: bytes, folder: Path, **limits: Any) -> str:
     archive = folder / "archive.zip"
     archive.write_bytes(data)
     target = folder / "files"
     target.mkdir(exist_ok=True)
+    settings = {"batch_files": 10, "batch_unpacked_mb": 5, **limits}
     try:
-        unpack(archive, target, left(**changes))
-    except RequestError as refused:
-        return refused.code
+        unpack(archive, target, Limits.of(ServeConfig(bundle="x", **settings)))
+    except RequestError as error:
+        return error.code
     return "unpacked"
 
 
@@ -196,8 +195,9 @@ def test_a_zip_that_leads_out(name: str, tmp_path: Path) -> None:
 
 def test_zips_that_grow(tmp_path: Path) -> None:
     assert refusal(packed({"a": bytes(4 << 20)}), tmp_path) == "too_large"  # by its ratio
-    stored = packed({"a": bytes(6 << 20)}, zipfile.ZIP_STORED)
-    assert refusal(stored, tmp_path / "..", ratio=1e9) == "too_large"  # by its size
+    stored = packed({"b": bytes(6 << 20)}, zipfile.ZIP_STORED)
+    assert refusal(stored, tmp_path) == "too_large"  # by its size
+    assert refusal(stored, tmp_path / "..", batch_unpacked_mb=6) == "unpacked"
 
 
 def test_a_zip_that_says_less_than_it_holds(tmp_path: Path) -> None:
@@ -222,10 +222,48 @@ def test_other_odd_zips(tmp_path: Path) -> None:
     assert not (tmp_path / "files" / "link").is_symlink()
 
 
-def test_zips_within_zips(tmp_path: Path) -> None:
-    inner = packed({"x.png": b"x"})
-    outer = packed({"in.zip": packed({"deep.zip": inner})})
-    assert refusal(outer, tmp_path, nesting=1) == "too_many_files"
-    (tmp_path / "again").mkdir()
-    assert refusal(outer, tmp_path / "again", nesting=2) == "unpacked"
-    assert (tmp_path / "again" / "files" / "in" / "deep" / "x.png").read_bytes() == b"x"
+def test_a_zip_within_a_zip(tmp_path: Path) -> None:
+    assert refusal(packed({"in.zip": packed({"x.png": b"x"})}), tmp_path) == "invalid"
+
+
+def zip_with(names: list[str], files: Files, table: str, encoding: str = "UTF-8") -> bytes:
+    """A zip whose names are in an encoding; only `UTF-8`, in capitals, sets the flag for it."""
+
+    class Info(zipfile.ZipInfo):
+        def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802
+            return self.filename.encode(encoding), 0x800 * (encoding == "UTF-8")
+
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name in names:
+            archive.writestr(Info(name), files["JPEG"])
+        archive.writestr("cases.csv", "lesion_id,clinical,ultrasound\n" + table)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("in_zip", "in_table", "encoding"),
+    [
+        ("Screenshot at 3.05.10\u202fPM.jpg", "Screenshot at 3.05.10\u202fPM.jpg", "UTF-8"),
+        ("fa\u0308ll.jpg", "f\u00e4ll.jpg", "UTF-8"),  # macOS
+        ("f\u00e4ll.jpg", "fa\u0308ll.jpg", "UTF-8"),
+        ("a\u0308/fa\u0308ll.jpg", "\u00e4/fa\u0308ll.jpg", "UTF-8"),
+        ("\u75c5\u4f8b/\u7167\u7247.jpg", "\u75c5\u4f8b/\u7167\u7247.jpg", "gbk"),
+        ("\u7167\u7247\u8a98.jpg", "\u7167\u7247\u8a98.jpg", "gbk"),  # a byte of it is a backslash
+        ("\u7167\u7247.jpg", "\u7167\u7247.jpg", "utf-8"),
+        ("Fu\u00dfnote.jpg", "Fu\u00dfnote.jpg", "cp1252"),
+    ],
+)
+def test_names_in_other_forms_and_encodings_are_found(
+    in_zip: str, in_table: str, encoding: str, live: Live, files: Files
+) -> None:
+    said = finished(live, archive=zip_with([in_zip], files, f"L1,{in_table},\n", encoding))
+    assert (said["state"], said["problems"]) == ("done", 0), said
+    delete(live, said)
+
+
+def test_a_name_that_is_refused_is_named(live: Live, files: Files) -> None:
+    said = finished(live, archive=zip_with(["a\tb.jpg"], files, "L1,a\tb.jpg,\n"))
+    assert said["state"] == "failed"
+    assert r"'a\tb.jpg' has a control character" in said["error"]
+    delete(live, said)

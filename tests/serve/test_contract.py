@@ -11,13 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib import colormaps
 from PIL import Image
 
-from agfnet.explain.show import overlay
 from agfnet.inference.postprocessing import refer
 from agfnet.inference.predictor import Predictor
-from agfnet.serve import explain
 
 from .live import CLASSES, Live, encoded, noise
 
@@ -145,13 +142,6 @@ def test_a_layer_lies_where_the_evidence_is(live: Live) -> None:
     rows, columns = np.indices(cover.shape)
     assert (rows * cover).sum() / cover.sum() == pytest.approx(35, abs=6)
     assert 60 + (columns * cover).sum() / cover.sum() == pytest.approx(162, abs=6)
-
-
-def test_layers_have_the_colours_of_the_command() -> None:
-    known = colormaps[overlay.COLOURS](np.linspace(0, 1, 11))[:, :3] * 255
-    ours = [list(bytes.fromhex(colour)) for colour in explain.VIRIDIS.split()]
-    np.testing.assert_allclose(ours, known, atol=1)
-    assert explain.LOW == overlay.LOW
 
 
 @pytest.mark.parametrize(

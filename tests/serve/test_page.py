@@ -17,6 +17,7 @@ import pytest
 
 import agfnet
 from agfnet.config import default_modalities
+from agfnet.inference.wording import WORDS
 from agfnet.serve.preview import HINTS
 
 from .live import LIMITS, MODALITIES, NAME, Live, encoded, make_bundle, noise
@@ -104,7 +105,7 @@ def drop(page: Any, selector: str, *files: dict[str, Any]) -> None:
 
 def ask(page: Any) -> None:
     """Ask for the answer and wait for the evidence."""
-    page.click("#ask")
+    page.click("#analyse")
     page.locator(".pictures").wait_for()
 
 
@@ -142,7 +143,7 @@ def test_from_two_dropped_files_to_a_saved_report(
     assert told["sentence"] in page.locator("#status").inner_text()  # read out
     assert page.evaluate("document.activeElement.id") == "answer"
     assert page.locator("#comparison tbody tr").count() == 3
-    assert "Ultrasound left out" in page.locator("#comparison").inner_text()
+    assert "Without Ultrasound" in page.locator("#comparison").inner_text()
     assert page.locator(".bars.signed li").count() == 2
     assert not any(NAME in body for body in sent)
 
@@ -159,7 +160,7 @@ def test_from_two_dropped_files_to_a_saved_report(
     assert page.locator(".notice").inner_text().startswith("仅供研究使用")
     words = page.evaluate("document.body.innerText")
     assert "undefined" not in words
-    assert re.search(r"Answer|Evidence|Report", words) is None
+    assert re.search(r"Result|Regions|Report", words) is None
 
     page.fill("#reference", "case <b>7</b>")
     with page.expect_download() as download:
@@ -187,7 +188,7 @@ def test_from_two_dropped_files_to_a_saved_report(
     page.emulate_media(media="screen")
     page.reload()
     page.locator("#lesion").wait_for()
-    assert page.locator("#ask").inner_text() == "获取结果"
+    assert page.locator("#analyse").inner_text() == "分析"
 
 
 def test_frames_of_a_clip_can_be_chosen(visit: Open, files: dict[str, bytes]) -> None:
@@ -202,10 +203,10 @@ def test_frames_of_a_clip_can_be_chosen(visit: Open, files: dict[str, bytes]) ->
     frames.nth(0).press("Enter")
     assert "2 of 4" in page.locator(".frames").inner_text()
     ask(page)
-    assert "Not given: Clinical photo" in verdict(page)
+    assert "Not provided: Clinical photo" in verdict(page)
     page.locator(".passes summary").click()
     rows = page.locator(".passes tbody tr")
-    for row, frame in zip(rows.all(), ("Frame 1", "Frame 4"), strict=True):
+    for row, frame in zip(rows.all(), ("frame 1", "frame 4"), strict=True):
         assert frame in row.inner_text()
     other = rows.locator("[aria-pressed=false]")
     assert other.count() == 1
@@ -253,17 +254,17 @@ def test_files_that_cannot_be_used_are_named_and_the_others_are_answered(
     page.on("request", lambda request: requests.append(request.url))
     put(page, "clinical", upload("large.jpg", photo["buffer"] + bytes(1 << 20)))
     assert "Too large: at most 1 MB" in page.locator(".file .error").inner_text()
-    assert page.locator("#ask").is_disabled()
+    assert page.locator("#analyse").is_disabled()
     assert not any("preview" in url for url in requests)  # nothing was sent in vain
 
     put(page, "clinical", upload("notes.txt", b"no image"), photo)
     put(page, "ultrasound", upload("cut.jpg", photo["buffer"][:400]))
     errors = page.locator(".file .error")
     assert errors.count() == 3
-    assert "Not an image" in errors.nth(1).inner_text()
+    assert "not supported" in errors.nth(1).inner_text()
     assert "damaged" in errors.nth(2).inner_text()
     ask(page)
-    assert "Not given: Ultrasound" in verdict(page)
+    assert "Not provided: Ultrasound" in verdict(page)
     page.click("#clear")
     assert page.locator(".file").count() == 0
 
@@ -273,9 +274,9 @@ def test_it_says_when_it_is_not_sure(visit: Open) -> None:
     between = noise(60, 60, (83, 40, 76))  # to the network by hand, all classes are equal
     put(page, "clinical", upload("between.png", encoded(between, "PNG")))
     ask(page)
-    assert verdict(page).startswith("Not sure: refer.")
+    assert verdict(page).startswith("Uncertain. Specialist review needed.")
     page.click("#language")
-    assert verdict(page).startswith("不确定")
+    assert verdict(page).startswith("结果不可靠")
 
 
 def test_many_lesions(visit: Open, photo: dict[str, Any], scan: dict[str, Any]) -> None:
@@ -292,13 +293,13 @@ def test_many_lesions(visit: Open, photo: dict[str, Any], scan: dict[str, Any]) 
     page.locator("#batch-state pre", has_text="cases.csv").wait_for()  # there is no table
     page.set_input_files("#batch-cases", upload("cases.csv", table))
     page.click("#batch-start")
-    page.get_by_text("Done: 2 lesions, of which 1 could not be read.").first.wait_for()
+    page.get_by_text("Done: 2 lesions, 1 of which could not be read.").first.wait_for()
     with page.expect_download() as download:
         page.get_by_role("button", name="predictions.csv").click()
     rows = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
     assert [row.split(",")[0] for row in rows] == ["lesion_id", "L1"]
-    page.get_by_role("button", name="Stop and forget").click()
-    page.get_by_text("The server has forgotten it.").wait_for()
+    page.get_by_role("button", name="Stop and delete").click()
+    page.get_by_text("The batch is deleted from the server.").wait_for()
 
 
 def free_port() -> int:
@@ -319,10 +320,10 @@ def test_a_token_is_asked_for_and_a_restart_is_survived(
         page.keyboard.press("Enter")
         page.locator("#token-wrong").wait_for()
         page.fill("#token-text", SECRET)
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Continue").click()
         put(page, "clinical", photo)
         server.close()
-        page.click("#ask")
+        page.click("#analyse")
         page.locator("#answer [role=alert]", has_text="cannot be reached").wait_for()
         server = Live(bundle, *options, env=env)
         page.get_by_role("button", name="Try again").click()
@@ -347,10 +348,10 @@ def test_another_model_after_a_restart_is_not_taken_for_the_old(
         server.close()
         one = make_bundle(tmp_path / "other", {"clinical": default_modalities()["clinical"]})
         server = Live(one, *options)
-        page.click("#ask")
+        page.click("#analyse")
         page.locator("#answer [role=alert]", has_text="another model").wait_for()
         assert page.locator(".verdict").count() == 0
-        page.get_by_role("button", name="Load anew").click()
+        page.get_by_role("button", name="Reload").click()
         page.locator("[data-modality=clinical]").wait_for()
         assert page.locator("[data-modality]").count() == 1
         put(page, "clinical", photo)
@@ -393,33 +394,38 @@ def test_the_path_can_be_walked_by_keyboard(visit: Open, photo: dict[str, Any]) 
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.innerText"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-        if seen[-1] == "Get the answer":
+        if seen[-1] == "Analyse":
             break
-    order = ["Skip to the answer", "中文", "Dark", "Choose files", "Remove", "Choose files"]
-    assert seen == [*order, "Get the answer"]
+    order = ["Skip to the result", "中文", "Dark", "Choose files", "Remove", "Choose files"]
+    assert seen == [*order, "Analyse"]
     page.keyboard.press("Enter")
     page.locator(".verdict").wait_for()
 
 
-def test_both_languages_say_the_same_things(visit: Open) -> None:
-    page = visit()
+def test_both_languages_have_the_same_words() -> None:
     english, chinese = (
-        page.evaluate(f"import('/static/words/{name}.js').then((one) => one.default)")
-        for name in ("en", "zh")
+        json.loads((WORDS / f"{name}.json").read_text(encoding="utf-8")) for name in ("en", "zh")
     )
     assert list(english) == list(chinese)
     for key, text in english.items():
-        fields = [sorted(re.findall(r"\{\w+\}", one)) for one in (text, chinese[key])]
+        fields = [sorted(re.findall(r"\{\w+\}", words)) for words in (text, chinese[key])]
         assert fields[0] == fields[1], key
 
     rows = re.findall(r"^\| \d{3}[\d, ]* \| ([^|]*) \|", SERVE.read_text(encoding="utf-8"), re.M)
     codes = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
     assert len(codes) > 15
-    said = {key.removeprefix("error.") for key in english if key.startswith("error.")}
-    assert said == codes | OUR_OWN
+    in_words = {key.removeprefix("error.") for key in english if key.startswith("error.")}
+    assert in_words == codes | OUR_OWN
     assert {key.removeprefix("hint.") for key in english if key.startswith("hint.")} == set(HINTS)
 
     source = "".join(path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.*")))
-    used = set(re.findall(r"""(?:say\(|data-say=)["']([\w.]+)["']""", source))
+    used = set(re.findall(r"""(?:\bt\(\s*|data-t=)["']([\w.]+)["']""", source))
     assert used
     assert used <= set(english)
+
+
+def test_chinese_has_full_width_punctuation() -> None:
+    texts = json.loads((WORDS / "zh.json").read_text(encoding="utf-8"))
+    wrong = [key for key, text in texts.items() if re.search(r"[一-鿿][,;:?!()]", text)]
+    assert wrong == []
+    assert not [key for key, text in texts.items() if "病变" in text or "管理者" in text]

@@ -86,6 +86,9 @@ class ServeConfig(Settings):
     hosts: list[str] = field(default_factory=lambda: ["localhost", "127.0.0.1", "[::1]"])
     """Allowed values of the Host header, without port. Other requests are refused, so that no other
     web page can reach the server under another name. `[*]` allows all."""
+    root_path: str = ""
+    """Path below which a proxy offers the server, as in `/agfnet`. Needed only if the proxy does
+    not remove this path from requests."""
     token_file: str | None = None
     """File with the token (16 characters or more) that every request must carry. If unset, the
     environment variable AGFNET_TOKEN; without both, no token is needed."""

@@ -24,7 +24,7 @@ from agfnet.export.parity import Parity, Rows, compare, edge_rows
 from agfnet.files import write_json
 from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend
 from agfnet.inference.predictions import Predictions
-from agfnet.inference.predictor import Predictor, frame_passes, stacked
+from agfnet.inference.predictor import Predictor, frame_combinations, stack_images
 from agfnet.metrics.summary import METRICS
 
 Progress = Callable[[int, int], None]
@@ -160,7 +160,7 @@ def rows_of(cases: Sequence[Case], config: BundleConfig) -> Rows:
     """The first pass of each case."""
     views = list(config.modalities)
     passes = [
-        frame_passes({name: expand(case.images.get(name, ())) for name in views}, views)[0]
+        frame_combinations({name: expand(case.images.get(name, ())) for name in views}, views)[0]
         for case in cases
     ]
     made = [
@@ -170,7 +170,7 @@ def rows_of(cases: Sequence[Case], config: BundleConfig) -> Rows:
         }
         for one in passes
     ]
-    images, present = stacked(made, config)
+    images, present = stack_images(made, config)
     return Rows(images=tuple(images), present=present, case=np.arange(len(passes)))
 
 

@@ -1,1 +1,1 @@
-"""Using a trained network. No training code; torch only inside `torch_backend`."""
+"""Prediction with a trained network: no training code; torch only in `torch_backend`."""

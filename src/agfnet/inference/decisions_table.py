@@ -1,4 +1,4 @@
-"""The decisions table: what follows from the probabilities of each lesion, by the calibration."""
+"""The decisions table: what the calibration decides for each lesion."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from pathlib import Path
 import numpy as np
 
 from agfnet.files import replacing
-from agfnet.inference.frames_table import beside
+from agfnet.inference.frames_table import companion_path
 from agfnet.inference.predictions import Predictions
 
 SET_PREFIX = "set_"
 
 
 def write_decisions(predictions: Predictions, path: str | Path) -> Path | None:
-    """Write `decisions.csv` beside `predictions.csv` (`x_decisions.csv` beside `x.csv`).
+    """Write `decisions.csv` next to `predictions.csv` (`x_decisions.csv` next to `x.csv`).
 
-    Columns: `lesion_id`, then, where known, `set_<class>` (1: cannot be ruled out), `ood_score`
-    (the higher, the less like the training cases), `abstain` and `out_of_distribution` (1 or 0).
+    Columns: `lesion_id`, then, where the calibration has them, `set_<class>` (1: cannot be ruled
+    out), `ood_score` (the higher, the less like the training cases), `abstain` and
+    `out_of_distribution` (1 or 0).
 
     Args:
-        predictions: the answers.
+        predictions: the predictions.
         path: of the predictions table.
 
     Returns:
-        The file; None where nothing is known, and then an older file is removed.
+        The file; None if there is no column, and then an older file is removed.
     """
-    target = beside(path, "decisions")
+    target = companion_path(path, "decisions")
     columns = decision_columns(predictions)
     if not columns:
         target.unlink(missing_ok=True)
@@ -41,16 +42,16 @@ def write_decisions(predictions: Predictions, path: str | Path) -> Path | None:
 
 
 def decision_rows(predictions: Predictions) -> Iterator[tuple[object, ...]]:
-    """Rows of the table: lesion and cells."""
+    """Return the rows of the table: lesion and cells."""
     return zip(predictions.lesion_id, *decision_columns(predictions).values(), strict=True)
 
 
 def decision_columns(predictions: Predictions) -> dict[str, list[int] | list[float]]:
-    """Name to cells."""
+    """Return the cells of each column."""
     columns: dict[str, list[int] | list[float]] = {}
     if predictions.prediction_set is not None:
-        for name, chosen in zip(predictions.classes, predictions.prediction_set.T, strict=True):
-            columns[SET_PREFIX + name] = chosen.astype(int).tolist()
+        for name, members in zip(predictions.classes, predictions.prediction_set.T, strict=True):
+            columns[SET_PREFIX + name] = members.astype(int).tolist()
     if predictions.ood_score is not None:
         columns["ood_score"] = predictions.ood_score.astype(np.float64).tolist()
     for name in ("abstain", "out_of_distribution"):

@@ -1,4 +1,4 @@
-"""The frames table: what the network says about each frame of a lesion by itself."""
+"""The frames table: the prediction for each frame combination of a lesion."""
 
 from __future__ import annotations
 
@@ -14,13 +14,8 @@ from agfnet.inference.predictions import PREFIX
 from agfnet.inference.predictor import Diagnosis
 
 
-def frames_path(predictions: str | Path) -> Path:
-    """Where the frames go: `frames.csv` beside `predictions.csv`, `x_frames.csv` beside `x.csv`."""
-    return beside(predictions, "frames")
-
-
-def beside(predictions: str | Path, name: str) -> Path:
-    """A table that belongs to a predictions table, in the same folder."""
+def companion_path(predictions: str | Path, name: str) -> Path:
+    """Return the path of a further table: `NAME.csv` for `predictions.csv`, else `x_NAME.csv`."""
     path = Path(predictions)
     return path.with_name(
         f"{name}.csv" if path.stem == "predictions" else f"{path.stem}_{name}.csv"
@@ -31,13 +26,13 @@ def beside(predictions: str | Path, name: str) -> Path:
 def frames_table(
     path: Path, *, classes: Sequence[str], modalities: Sequence[str], folder: Path
 ) -> Iterator[Callable[[Case, Diagnosis], None]]:
-    """Write the table, whole or not at all; gives what writes the rows of one case.
+    """Write the table, whole or not at all; yield a function that writes the rows of one case.
 
     Args:
         path: the CSV file.
         classes: in the order of the probabilities.
         modalities: names of the image columns.
-        folder: that paths are written relative to: the folder of the cases table.
+        folder: the folder of the cases table, to which the paths of the images are relative.
     """
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -50,14 +45,14 @@ def frames_table(
 
 
 def frame_header(classes: Sequence[str], modalities: Sequence[str]) -> list[str]:
-    """Columns: `lesion_id`, `frame` (counted from 0), one per modality, and `p_<class>`."""
+    """Return the columns: `lesion_id`, `frame` (from 0), one per modality, and `p_<class>`."""
     return ["lesion_id", "frame", *modalities, *(PREFIX + name for name in classes)]
 
 
 def frame_rows(
     case: Case, diagnosis: Diagnosis, *, modalities: Sequence[str], folder: Path
 ) -> Iterator[list[object]]:
-    """Rows of one case, each with the images that went through the network (empty if missing).
+    """Yield the rows of one case, each with its images (empty if missing).
 
     A modality with fewer frames repeats them in turn.
     """

@@ -1,4 +1,4 @@
-"""Tables that grow together, and lose or double no row whatever stops the work."""
+"""Tables that grow together and neither lose nor repeat a row after an interruption."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ PART = ".part"
 
 
 class Job:
-    """Some CSV tables under way: each grows as `NAME.part`; a job file says how far all are.
+    """CSV tables in progress: each grows as `NAME.part`, and a job file holds the progress.
 
-    `keep` brings all that was added to the disk, and then notes the length of every table. Opened
-    again after any stop, each table is cut back to the noted length, so that a torn row and rows
-    that only some tables have are gone. `finish` gives the tables their names.
+    `save` flushes all rows to the disk and then records the length of every table. After an
+    interruption, each table is truncated to its recorded length, which removes incomplete rows and
+    rows that only some tables have. `finish` gives the tables their final names.
 
     Args:
         file: the job file.
         headers: columns of each table.
-        identity: what must be the same to go on with a job that was stopped, by what to call it.
+        identity: values that must be the same to resume a job, by their name in messages.
 
     Attributes:
-        done: how much was kept, in whatever unit `keep` was told.
-        skipped: how much of it brought no row.
-        finished: only `finish` is left to do.
+        done: saved progress, in the unit of `save`.
+        skipped: the part of it without a row.
+        finished: all rows are saved, and only the final names are missing.
 
     Raises:
-        RunError: another process is at work on it, or it is another job.
-        DataError: a table is shorter than was noted, or a file cannot be written.
+        RunError: another process works on the job, or the files belong to another job.
+        DataError: a table is shorter than recorded, or a file cannot be written.
     """
 
     def __init__(
@@ -60,15 +60,15 @@ class Job:
             with _writing(self.file):
                 self.file.parent.mkdir(parents=True, exist_ok=True)
                 self._open.enter_context(FileLock(self._lock).acquire(timeout=0))
-                noted = self._noted()
+                lengths = self._recorded()
                 if not self.finished:
                     for path, header in self.headers.items():
-                        self._parts[path] = self._part(path, header, noted)
-                if noted is None:
-                    self._note(finished=False)
+                        self._parts[path] = self._part(path, header, lengths)
+                if lengths is None:
+                    self._record(finished=False)
         except Timeout:
             raise RunError(
-                f"{self.file}: another process is at work on it; wait for it, or choose another"
+                f"{self.file}: another process works on this job; wait for it, or choose another"
                 " --out"
             ) from None
         except BaseException:
@@ -84,29 +84,29 @@ class Job:
         with _writing(path):
             _append(self._parts[path], rows)
 
-    def keep(self, *, done: int, skipped: int) -> None:
-        """What was added until now survives any stop."""
+    def save(self, *, done: int, skipped: int) -> None:
+        """Save all rows that were added until now."""
         self.done, self.skipped = done, skipped
         with _writing(self.file):
-            self._note(finished=False)
+            self._record(finished=False)
 
     def finish(self, *, without: Sequence[Path] = ()) -> None:
-        """Give the tables their names, but remove those that are to be left out."""
+        """Give the tables their final names; remove those of `without`."""
         with _writing(self.file):
             if not self.finished:
-                self._note(finished=True)
+                self._record(finished=True)
             for path in self.headers:
                 part = part_of(path)
                 if path in without:
                     part.unlink(missing_ok=True)
                     path.unlink(missing_ok=True)
-                elif part.exists():  # else it was renamed before a stop
+                elif part.exists():  # otherwise it was renamed before an interruption
                     part.replace(path)
             self.file.unlink()
-            with suppress(OSError):  # systems that keep what is open
+            with suppress(OSError):  # some systems keep open files
                 self._lock.unlink()
 
-    def _note(self, *, finished: bool) -> None:
+    def _record(self, *, finished: bool) -> None:
         for part in self._parts.values():
             os.fsync(part.fileno())
         state = {
@@ -121,42 +121,44 @@ class Job:
             file.flush()
             os.fsync(file.fileno())
 
-    def _noted(self) -> dict[str, int] | None:
-        """The noted length of every table; None for a new job."""
+    def _recorded(self) -> dict[str, int] | None:
+        """Return the recorded length of every table; None for a new job."""
         for path in self.headers:
             if path.is_dir():
-                raise RunError(f"{path}: is a folder; name a file with --out")
+                raise RunError(f"{path}: is a folder; expected a file, set another --out")
         if not self.file.exists():
             return None
-        anew = f"delete {self.file} to start anew, or choose another --out"
+        restart = f"delete {self.file} to start again, or choose another --out"
         try:
             state = json.loads(self.file.read_bytes())
             before, sizes = dict(state["identity"]), dict(state["bytes"])
             self.done, self.skipped = int(state["done"]), int(state["skipped"])
             self.finished = bool(state["finished"])
         except (ValueError, TypeError, KeyError) as error:
-            raise RunError(f"{self.file}: is damaged; {anew}") from error
+            raise RunError(f"{self.file}: is damaged; {restart}") from error
         keys = {**before, **self.identity}
         if other := [key for key in keys if before.get(key) != self.identity.get(key)]:
-            raise RunError(f"{self.file}: is a job with another {' and '.join(other)}; {anew}")
+            raise RunError(
+                f"{self.file}: belongs to a job with another {' and '.join(other)}; {restart}"
+            )
         for path in () if self.finished else self.headers:
             part = part_of(path)
             if not part.is_file() or part.stat().st_size < sizes.get(path.name, 0):
-                raise DataError(f"{part}: is missing or shorter than it was; {anew}")
+                raise DataError(f"{part}: is missing or shorter than recorded; {restart}")
         return sizes
 
-    def _part(self, path: Path, header: Sequence[str], noted: Mapping[str, int] | None) -> FileIO:
-        """A table open at its end, unbuffered: what cannot be written is known at once."""
-        if noted is not None:
-            os.truncate(part_of(path), noted[path.name])
-        file = self._open.enter_context(FileIO(part_of(path), "w" if noted is None else "a"))
-        if noted is None:
+    def _part(self, path: Path, header: Sequence[str], lengths: Mapping[str, int] | None) -> FileIO:
+        """Open a table at its end, unbuffered, so that a write error is raised at once."""
+        if lengths is not None:
+            os.truncate(part_of(path), lengths[path.name])
+        file = self._open.enter_context(FileIO(part_of(path), "w" if lengths is None else "a"))
+        if lengths is None:
             _append(file, [header])
         return file
 
 
 def part_of(path: Path) -> Path:
-    """Where a table grows."""
+    """Return the path of a table in progress."""
     return path.with_name(path.name + PART)
 
 
@@ -170,13 +172,13 @@ def _append(file: FileIO, rows: Rows) -> None:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """A full disk and the like as an error that says how to go on."""
+    """Turn errors of the file system, such as a full disk, into a `DataError`."""
     try:
         yield
     except Timeout:
         raise
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be written: {error.strerror}; mend that, and the same command goes on"
-            " where it stopped"
+            f"{path}: cannot be written: {error.strerror}; fix this and run the same command to"
+            " resume"
         ) from error

@@ -1,4 +1,4 @@
-"""A bundle's network in ONNX Runtime: no torch."""
+"""A bundle's network in ONNX Runtime, without torch."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from agfnet.errors import BundleError
 
 Array = np.ndarray[Any, Any]
 ONNX, INT8 = "model.onnx", "model_int8.onnx"
-"""Files of a bundle that `agfnet export` adds."""
+"""Files that `agfnet export` adds to a bundle."""
 
 
 class OnnxBackend:
-    """Prepared images to logits, on the CPU.
+    """Computes logits of prepared images on the CPU.
 
     Args:
-        bundle: a bundle that `agfnet export` has added an ONNX file to.
-        file: which of its files.
-        threads: threads that one run of the network may use; all cores if None.
+        bundle: a bundle to which `agfnet export` has added an ONNX file.
+        file: the name of that file.
+        threads: threads of one run; None: all cores.
 
     Raises:
-        BundleError: no such file in the bundle, or not a graph of this bundle.
+        BundleError: the file is missing, or not a graph of this bundle.
     """
 
     def __init__(self, *, bundle: Bundle, file: str, threads: int | None = None) -> None:
@@ -37,37 +37,41 @@ class OnnxBackend:
             ) from error
         path = bundle.folder / file
         if file not in bundle.files:
-            raise BundleError(f"{bundle.folder}: no {file}; make it with `agfnet export`")
+            raise BundleError(f"{bundle.folder}: has no {file}; add it with `agfnet export`")
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 3  # errors only
         options.intra_op_num_threads = threads or 0
-        # from memory: tensors outside the file, which nothing has verified, are not found
+        # from memory, so that tensors outside the verified file are not loaded
         content = Path(path).read_bytes()
         try:
             self.session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # ONNX Runtime has a class of its own for every cause
+        except Exception as error:  # ONNX Runtime has one class per cause
             raise BundleError(f"{path}: not a usable ONNX file: {first_line(error)}") from error
         inputs = [item.name for item in self.session.get_inputs()]
         self.modalities = tuple(bundle.config.modalities)
         if inputs != [*self.modalities, "present", "case"]:
-            raise BundleError(f"{path}: its inputs are {', '.join(inputs)}; not of this bundle")
+            expected = ", ".join([*self.modalities, "present", "case"])
+            raise BundleError(
+                f"{path}: its inputs are {', '.join(inputs)}, expected {expected}; it belongs to"
+                " another bundle: export again"
+            )
 
     def logits(self, images: Sequence[Array], present: Array) -> Array:
-        """Images per modality (B, H, W, 3) uint8 and present (B, M) bool to logits (B, C)."""
+        """Return logits (B, C) of images (B, H, W, 3) uint8 by modality and present (B, M)."""
         (logits,) = self.run(["logits"], images, present, np.arange(len(present)))
         return logits
 
     def run(
         self, outputs: list[str], images: Sequence[Array], present: Array, case: Array
     ) -> list[Array]:
-        """Any outputs of the graph (see `agfnet.export.graph`)."""
-        given = dict(zip(self.modalities, images, strict=True))
-        found: list[Array] = self.session.run(outputs, given | {"present": present, "case": case})
-        return found
+        """Return some outputs of the graph (see `agfnet.export.graph`)."""
+        inputs = dict(zip(self.modalities, images, strict=True))
+        values: list[Array] = self.session.run(outputs, inputs | {"present": present, "case": case})
+        return values
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's text."""
+    """Return the first line of an error's text."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,8 +1,8 @@
-"""From log-probabilities to what a person is told: probability, possible classes, doubt.
+"""From logits to calibrated probabilities, prediction sets, abstention and an OOD score.
 
-Each function applies what `agfnet.evaluation` fitted on the validation split and the bundle keeps
-in its `Calibration`; without it the answer is None. Three lines of numpy stand for `scipy.special`,
-which takes as long to load as all else that a prediction needs.
+Each function applies a part of the bundle's `Calibration`, which `agfnet.calibration` fits on the
+validation split, and returns None if that part is missing. The softmax is written in numpy, because
+loading `scipy.special` takes as long as loading everything else that a prediction needs.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from agfnet.bundle import Abstention, Calibration, PredictionSets
 
 Array = np.ndarray[Any, Any]
 
-ROUNDING = 1e-9  # a score that is equal to the quantile but for rounding is within it
+ROUNDING = 1e-9  # a score that differs from the quantile by less is equal to it
 
 
 def calibrated(log_probabilities: Array, calibration: Calibration) -> Array:
-    """Probabilities (..., C) of log-probabilities that need not be normalised.
+    """Calibrate log-probabilities (..., C), normalised or not, to probabilities.
 
     Vector scaling (Guo et al., "On calibration of modern neural networks", ICML 2017) acts on
     normalised log-probabilities, so that a shift of all logits changes nothing.
@@ -33,32 +33,32 @@ def calibrated(log_probabilities: Array, calibration: Calibration) -> Array:
 
 
 def log_sum(values: Array) -> Array:
-    """Logarithm of the sum of exponentials (..., C), kept as (..., 1)."""
+    """Return the logarithm of the sum of exponentials (..., C), as (..., 1)."""
     top = values.max(axis=-1, keepdims=True)
     total: Array = top + np.log(np.exp(values - top).sum(axis=-1, keepdims=True))
     return total
 
 
 def log_softmax(values: Array) -> Array:
-    """Normalised log-probabilities (..., C)."""
+    """Return normalised log-probabilities (..., C)."""
     return values - log_sum(values)
 
 
 def softmax(values: Array) -> Array:
-    """Probabilities (..., C)."""
+    """Return probabilities (..., C)."""
     probabilities: Array = np.exp(log_softmax(values))
     return probabilities
 
 
 def set_scores(probabilities: Array, *, score: str, penalty: float = 0, rank: int = 1) -> Array:
-    """How strange each class would be as the truth (N, C); small scores come into the set first.
+    """Nonconformity scores of each class (N, C); classes with small scores enter the set first.
 
     `lac`: one minus the probability (Sadinle, Lei and Wasserman, JASA 114:223-234, 2019).
     `aps`: the probability of all classes that are more probable (Romano, Sesia and Candes, NeurIPS
-    2020). Without their randomisation: the same images always give the same set. The most probable
-    class scores 0 and is in every set.
-    `raps`: that, plus a penalty for every rank beyond the given one (Angelopoulos et al., ICLR
-    2021). Equally probable classes share the best of their ranks.
+    2020), without their randomisation, so that the same images always give the same set. The most
+    probable class scores 0 and is in every set.
+    `raps`: `aps` plus a penalty for every rank beyond `rank` (Angelopoulos et al., ICLR 2021).
+    Equally probable classes share the best of their ranks.
     """
     if score == "lac":
         return 1 - probabilities
@@ -75,21 +75,21 @@ def set_scores(probabilities: Array, *, score: str, penalty: float = 0, rank: in
 
 
 def prediction_set(probabilities: Array, sets: PredictionSets | None) -> Array | None:
-    """Which classes each answer (N, C) cannot rule out, (N, C) bool.
+    """Prediction sets (N, C) bool of probabilities (N, C): the classes that are not ruled out.
 
-    The most probable class is always among them: an empty set would tell nobody anything.
+    The most probable class is always in the set, because an empty set would carry no information.
     """
     if sets is None:
         return None
     scores = set_scores(probabilities, score=sets.score, penalty=sets.penalty, rank=sets.rank)
-    limits = np.array([np.inf if limit is None else limit for limit in sets.quantiles])
-    chosen: Array = scores <= limits + ROUNDING
-    chosen[np.arange(len(chosen)), probabilities.argmax(axis=1)] = True
-    return chosen
+    quantiles = np.array([np.inf if q is None else q for q in sets.quantiles])
+    members: Array = scores <= quantiles + ROUNDING
+    members[np.arange(len(members)), probabilities.argmax(axis=1)] = True
+    return members
 
 
 def decide(probabilities: Array, scores: Array, calibration: Calibration) -> dict[str, Any]:
-    """All that follows from calibrated answers (N, C) and energies (N,), by `DECISIONS` name."""
+    """Return the decisions on probabilities (N, C) and energies (N,), by their `DECISIONS` name."""
     return {
         "prediction_set": prediction_set(probabilities, calibration.sets),
         "ood_score": scores,
@@ -99,22 +99,22 @@ def decide(probabilities: Array, scores: Array, calibration: Calibration) -> dic
 
 
 def energy(logits: Array) -> float:
-    """How unlike the training cases a case is, from the logits (K, C) of its K frames.
+    """Energy of a case from the logits (K, C) of its K frames: high for OOD cases.
 
     Minus the logarithm of the sum of the exponentials, averaged over the frames: low where the
-    network answers any class strongly. Before calibration, as in Liu et al., "Energy-based
+    logit of any class is high. Before calibration, as in Liu et al., "Energy-based
     out-of-distribution detection", NeurIPS 2020.
     """
     return -float(np.mean(log_sum(logits)))
 
 
 def out_of_distribution(scores: Array, threshold: float | None) -> Array | None:
-    """Whether the energy (N,) is above what ordinary cases have."""
+    """Compare energies (N,) with the threshold; None without a threshold."""
     return None if threshold is None else scores > threshold
 
 
 def abstains(probabilities: Array, abstention: Abstention | None) -> Array | None:
-    """Whether each answer (N, C) is too unsure to be given at the guaranteed risk."""
+    """Find predictions (N, C) that are too uncertain for the guaranteed risk, (N,) bool."""
     return None if abstention is None else probabilities.max(axis=1) < abstention.threshold
 
 

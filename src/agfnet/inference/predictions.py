@@ -1,4 +1,4 @@
-"""The predictions table: what a network said about each lesion, and what was true."""
+"""The predictions table: probabilities and label of each lesion."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ COLUMNS = ("lesion_id", "patient_id", "label", "predicted")
 PREFIX = "p_"
 SEPARATED = re.compile(rf'"?{COLUMNS[0]}"?([,;\t])')  # the header shows what separates the cells
 DECISIONS = ("prediction_set", "ood_score", "abstain", "out_of_distribution")
-"""Fields that follow from the bundle's calibration, each there or not; `decisions.csv` has them."""
+"""Fields that the calibration decides, None where it has no such part; see `decisions.csv`."""
 TOLERANCE = 1e-3  # rows written with few decimals still sum to one within this
-SHOWN = 20  # problems listed before the rest is only counted
+MAX_PROBLEMS_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
     """Class probabilities of N lesions, one row each, with their labels where known.
 
-    Raises ValueError when the fields contradict each other in length.
+    Raises:
+        ValueError: the fields have different lengths.
     """
 
     classes: tuple[str, ...]
@@ -36,16 +37,16 @@ class Predictions:
     label: tuple[str, ...]  # one of the classes, or "" where unlabelled
     probabilities: npt.NDArray[np.float64]  # (N, C), rows sum to one
     prediction_set: npt.NDArray[np.bool_] | None = None  # (N, C), classes not ruled out
-    abstain: npt.NDArray[np.bool_] | None = None  # (N,), left to a person
-    ood_score: npt.NDArray[np.float64] | None = None  # (N,), the higher, the stranger the case
-    out_of_distribution: npt.NDArray[np.bool_] | None = None  # (N,), too strange
+    abstain: npt.NDArray[np.bool_] | None = None  # (N,), too uncertain
+    ood_score: npt.NDArray[np.float64] | None = None  # (N,), the higher, the less like training
+    out_of_distribution: npt.NDArray[np.bool_] | None = None  # (N,)
 
     def __post_init__(self) -> None:
         rows = len(self.lesion_id)
         if len(self.patient_id) != rows or len(self.label) != rows:
             raise ValueError(
                 f"{rows} lesion ids, {len(self.patient_id)} patient ids and "
-                f"{len(self.label)} labels, expected as many of each"
+                f"{len(self.label)} labels; expected the same number of each"
             )
         if self.probabilities.shape != (rows, len(self.classes)):
             raise ValueError(
@@ -63,7 +64,7 @@ class Predictions:
 
     @property
     def predicted(self) -> tuple[str, ...]:
-        """Most probable class of each lesion; the first of equals."""
+        """Most probable class of each lesion; the first one if several are equal."""
         return tuple(self.classes[column] for column in self.probabilities.argmax(axis=1))
 
     @property
@@ -73,7 +74,7 @@ class Predictions:
         return np.array([index[name] for name in self.label], dtype=np.int64)
 
     def select(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Predictions:
-        """The given rows, in the given order."""
+        """Return some rows, in the order of `rows`."""
         index = np.asarray(rows, dtype=np.int64)
         return Predictions(
             classes=self.classes,
@@ -88,7 +89,7 @@ class Predictions:
         )
 
     def labelled(self) -> Predictions:
-        """The rows that carry a label."""
+        """Return the rows with a label."""
         return self.select([row for row, name in enumerate(self.label) if name])
 
 
@@ -140,12 +141,12 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
 
 
 def prediction_header(classes: Sequence[str]) -> list[str]:
-    """Columns of the table."""
+    """Return the columns of the table."""
     return [*COLUMNS, *(PREFIX + name for name in classes)]
 
 
 def prediction_rows(predictions: Predictions) -> Iterator[list[object]]:
-    """Its rows."""
+    """Yield the rows of the table."""
     for *row, values in zip(
         predictions.lesion_id,
         predictions.patient_id,
@@ -163,7 +164,7 @@ def read_predictions(path: str | Path) -> Predictions:
     Cells are separated by commas, or by semicolons or tabs with decimal points or commas.
 
     Raises:
-        DataError: the file is missing or not such a table; one line per problem, with its place.
+        DataError: the file is missing or not such a table; one line per problem.
     """
     path = Path(path)
     try:
@@ -195,11 +196,11 @@ def read_predictions(path: str | Path) -> Predictions:
 
 
 def _raise(path: Path, problems: Iterator[str]) -> None:
-    found = list(problems)
-    if found:
-        lines = [f"{path}: {problem}" for problem in found[:SHOWN]]
-        if len(found) > SHOWN:
-            lines.append(f"{path}: and {len(found) - SHOWN} more problems")
+    texts = list(problems)
+    if texts:
+        lines = [f"{path}: {text}" for text in texts[:MAX_PROBLEMS_SHOWN]]
+        if len(texts) > MAX_PROBLEMS_SHOWN:
+            lines.append(f"{path}: and {len(texts) - MAX_PROBLEMS_SHOWN} more problems")
         raise DataError("\n".join(lines))
 
 

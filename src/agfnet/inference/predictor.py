@@ -1,4 +1,4 @@
-"""From image files to a diagnosis: decode, prepare, run the network, average frames, calibrate."""
+"""From image files to a diagnosis: decode, prepare, predict, average frames, calibrate."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ T = TypeVar("T")
 
 
 class Backend(Protocol):
-    """What runs the network."""
+    """Runtime of the network."""
 
     def logits(self, images: Sequence[Array], present: Array) -> Array:
-        """Images per modality (B, H, W, 3) uint8 and present (B, M) bool to logits (B, C)."""
+        """Return logits (B, C) of images (B, H, W, 3) uint8 by modality and present (B, M)."""
         ...
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The answer for one case."""
+    """The prediction for one case."""
 
     probabilities: Array  # (C,), calibrated, over all frames
-    frames: Array  # (K, C), calibrated, one row per pass over the network
-    images: tuple[Mapping[str, Path], ...]  # K, which image of each modality was in the pass
+    frames: Array  # (K, C), calibrated, one row per frame combination
+    images: tuple[Mapping[str, Path], ...]  # K, the image of each modality in the combination
     prediction_set: Array | None = None  # (C,) bool, classes that cannot be ruled out
-    abstain: bool | None = None  # whether to leave the answer to a person
+    abstain: bool | None = None  # too uncertain: a physician decides
     ood_score: float | None = None  # energy: the higher, the less like the training cases
-    out_of_distribution: bool | None = None  # whether that is more than ordinary cases have
+    out_of_distribution: bool | None = None  # the score is above the threshold
 
 
 @dataclass(frozen=True)
-class Pass:
-    """What goes through the network at once: at most one image of each modality."""
+class Combination:
+    """A frame combination: at most one image of each modality, for one forward pass."""
 
     images: dict[str, Path]
     last: bool  # of its case
-    unreadable: ImageError | None = None  # why the images of the case could not be counted
+    unreadable: ImageError | None = None  # the frames of the case could not be counted
     decoded: dict[str, Future[Array]] = field(default_factory=dict)
 
     def fault(self) -> ImageError | None:
-        """What is wrong with an image, if anything is; waits until all are decoded."""
+        """Wait until all images are decoded; return the first error."""
         for image in self.decoded.values():
             error = image.exception()
             if isinstance(error, ImageError):
@@ -67,21 +67,20 @@ class Pass:
 
 
 class Predictor:
-    """A bundle ready to answer.
+    """A bundle that is ready to predict.
 
-    A case takes as many passes as the modality with the most frames has, over all its files; a
+    The modality with the most frames, over all its files, sets the number of frame combinations; a
     modality with fewer frames repeats them in turn. Log-probabilities are averaged over the
-    passes, and the average is calibrated. What follows from it (the set of possible classes,
-    whether to abstain) is None where the bundle's calibration has no such part. A modality
-    without images is missing, which the network was built to handle. A case of a table without
-    images of any modality that the network reads is answered by what it learned of the frequencies
-    of the classes.
+    combinations, and the average is calibrated. The decisions (prediction set, abstention, OOD)
+    are None where the bundle's calibration has no such part. A modality without images is missing,
+    which the network is built to handle. A case of a table without any image gets the class
+    frequencies that the network has learned.
 
     Args:
         bundle: the bundle.
-        backend: what runs it.
-        batch_size: passes per run of the network.
-        threads: threads that decode images; as many as there are cores, up to eight, if None.
+        backend: the runtime of its network.
+        batch_size: frame combinations per batch.
+        threads: threads that decode images; None: one per core, at most eight.
     """
 
     def __init__(
@@ -101,13 +100,13 @@ class Predictor:
     def load(
         cls, folder: str | Path, *, backend: BackendName = "auto", batch_size: int = 16
     ) -> Predictor:
-        """Open a bundle, or the bundle of a run folder.
+        """Load a bundle, or the bundle of a run folder.
 
         Args:
             folder: the bundle.
             backend: `torch`, or a graph of the bundle in ONNX Runtime; `auto` takes the fp32 graph
-                where there is one.
-            batch_size: passes per run of the network.
+                if the bundle has one.
+            batch_size: frame combinations per batch.
 
         Raises:
             BundleError: not a bundle, damaged, or without the graph.
@@ -124,9 +123,9 @@ class Predictor:
         """
         known = ", ".join(self.bundle.config.modalities)
         if unknown := set(images) - set(self.bundle.config.modalities):
-            raise DataError(f"unknown modality '{min(unknown)}'; this model reads {known}")
+            raise DataError(f"unknown modality {min(unknown)!r}; this model reads {known}")
         if not any(images.values()):
-            raise DataError(f"no image of any of the modalities {known}")
+            raise DataError(f"no image of any of the modalities {known}; give at least one")
         return next(self.stream([images]))
 
     def predict(
@@ -140,131 +139,126 @@ class Predictor:
 
         Args:
             cases: the cases.
-            progress: told how many are done.
-            each: told every case and its answer, in order (see `agfnet.inference.frames_table`).
+            progress: called with the number of finished cases.
+            each: called with every case and its diagnosis, in order.
 
         Raises:
             ImageError: a file that cannot be read.
         """
         answers: list[Diagnosis] = []
         for case, diagnosis in zip(cases, self.stream(case.images for case in cases), strict=True):
-            # what every frame said by itself is for `each` alone: a large table has many
+            # only `each` gets the frames: a large table has many
             answers.append(replace(diagnosis, frames=diagnosis.frames[:0], images=()))
             if each is not None:
                 each(case, diagnosis)
             if progress is not None:
                 progress(len(answers))
-        return together(cases, answers, self.bundle.config.classes)
+        return collect_predictions(cases, answers, self.bundle.config.classes)
 
     def stream(self, cases: Iterable[Images]) -> Iterator[Diagnosis]:
-        """Diagnose cases in order; memory holds the images of three batches, however many frames.
+        """Diagnose cases in order; memory holds the images of three batches at most.
 
         Raises:
             ImageError: a file that cannot be read.
         """
-        for answer in self.attempt(cases):
+        for answer in self.stream_with_errors(cases):
             if isinstance(answer, ImageError):
                 raise answer
             yield answer
 
-    def attempt(
+    def stream_with_errors(
         self, cases: Iterable[Images], *, block: int | None = None
     ) -> Iterator[Diagnosis | ImageError]:
-        """Diagnose cases in order, or say what is wrong with an image of the case.
+        """Diagnose cases in order; an image that cannot be read gives the error of its case.
 
-        The next batch is decoded while the network is at work on this one.
+        The next batch is decoded while the network works on this one.
 
         Args:
             cases: image files per modality.
-            block: so many cases share no batch with those before and after. A network rounds
-                differently in batches of another size: with blocks, the answers are the same to the
-                last bit wherever one begins, as long as it is at the beginning of a block.
+            block: cases per block; blocks share no batch. A network rounds differently in batches
+                of another size: with blocks, the results are the same to the last bit from
+                whichever block the work begins.
         """
-        images: list[Mapping[str, Path]] = []  # of the case that is under way
+        images: list[Mapping[str, Path]] = []  # of the current case
         logits: list[Array] = []
         fault: ImageError | None = None
         with ThreadPoolExecutor(self.threads) as pool:
-            for batch in ahead(self.batches(pool, cases, block)):
-                rows = iter(self.run([one for one in batch if one.fault() is None]))
-                for one in batch:
-                    fault = fault or one.fault()
-                    images.append(one.images)
-                    if one.fault() is None:
+            for batch in one_ahead(self.batches(pool, cases, block)):
+                rows = iter(self.logits_of([item for item in batch if item.fault() is None]))
+                for item in batch:
+                    fault = fault or item.fault()
+                    images.append(item.images)
+                    if item.fault() is None:
                         logits.append(next(rows))
-                    if one.last:
-                        yield fault or self.answer(images, np.stack(logits))
+                    if item.last:
+                        yield fault or self.diagnosis_of(images, np.stack(logits))
                         images, logits, fault = [], [], None
 
     def batches(
         self, pool: Executor, cases: Iterable[Images], block: int | None
-    ) -> Iterator[list[Pass]]:
-        """What goes through the network together, its images being decoded."""
+    ) -> Iterator[list[Combination]]:
+        """Yield batches of frame combinations, whose images are being decoded."""
         rest = iter(cases)
         decoded: dict[tuple[str, Path], Future[Array]] = {}
         while True:
-            passes = self.passes(islice(rest, block))
-            batch = list(islice(passes, self.batch_size))
+            combinations = self.combinations(islice(rest, block))
+            batch = list(islice(combinations, self.batch_size))
             if not batch:
                 return
             while batch:
-                wanted = dict.fromkeys(item for one in batch for item in one.images.items())
+                images = dict.fromkeys(image for item in batch for image in item.images.items())
                 decoded = {
-                    item: decoded.get(item) or pool.submit(self.prepare, item) for item in wanted
+                    image: decoded.get(image) or pool.submit(self.prepare, image)
+                    for image in images
                 }
-                for one in batch:
-                    one.decoded.update({item[0]: decoded[item] for item in one.images.items()})
+                for item in batch:
+                    item.decoded.update({key[0]: decoded[key] for key in item.images.items()})
                 yield batch
-                batch = list(islice(passes, self.batch_size))
+                batch = list(islice(combinations, self.batch_size))
 
-    def passes(self, cases: Iterable[Images]) -> Iterator[Pass]:
-        """Every case as passes over the network; one without images if a header is unreadable."""
+    def combinations(self, cases: Iterable[Images]) -> Iterator[Combination]:
+        """Yield the frame combinations of every case; an empty one if a header is unreadable."""
         modalities = self.bundle.config.modalities
         for case in cases:
             try:
                 frames = {name: expand(case.get(name, ())) for name in modalities}
             except ImageError as error:
-                yield Pass({}, last=True, unreadable=error)
+                yield Combination({}, last=True, unreadable=error)
                 continue
-            *first, last = frame_passes(frames, modalities)
-            yield from (Pass(one, last=False) for one in first)
-            yield Pass(last, last=True)
+            *first, last = frame_combinations(frames, modalities)
+            yield from (Combination(images, last=False) for images in first)
+            yield Combination(last, last=True)
 
-    def answer(self, images: Sequence[Mapping[str, Path]], logits: Array) -> Diagnosis:
-        """The answer for one case from its logits (K, C)."""
+    def diagnosis_of(self, images: Sequence[Mapping[str, Path]], logits: Array) -> Diagnosis:
+        """Return the diagnosis of one case from its logits (K, C)."""
         logits = logits.astype(np.float64)
         frames = log_softmax(logits)
         calibration = self.bundle.calibration
         probabilities = calibrated(frames.mean(axis=0), calibration)
-        said = decide(probabilities[None], np.array([energy(logits)]), calibration)
-        mine: dict[str, Any] = {
-            name: None if values is None else values[0] for name, values in said.items()
-        }
+        decisions = decide(probabilities[None], np.array([energy(logits)]), calibration)
         return Diagnosis(
             probabilities=probabilities,
             frames=calibrated(frames, calibration),
             images=tuple(images),
-            **{
-                name: one.item() if isinstance(one, np.generic) else one
-                for name, one in mine.items()
-            },
+            **{name: _first(values) for name, values in decisions.items()},
         )
 
     def prepare(self, item: tuple[str, Path]) -> Array:
-        """One frame of one modality to (size, size, 3) uint8."""
+        """Prepare one frame of one modality as (size, size, 3) uint8."""
         name, path = item
         config = self.bundle.config
         return load(path, size=config.size, modality=config.modalities[name])
 
-    def run(self, passes: Sequence[Pass]) -> Array:
-        """Logits (B, C) of some passes."""
-        if not passes:
+    def logits_of(self, batch: Sequence[Combination]) -> Array:
+        """Run the network on a batch: logits (B, C)."""
+        if not batch:
             return np.empty((0, len(self.bundle.config.classes)))
-        made = [{name: one.decoded[name].result() for name in one.images} for one in passes]
-        return self.backend.logits(*stacked(made, self.bundle.config))
+        images = [{name: item.decoded[name].result() for name in item.images} for item in batch]
+        return self.backend.logits(*stack_images(images, self.bundle.config))
 
 
-def ahead(items: Iterable[T]) -> Iterator[T]:
-    """The same items, each given when the one after it has been taken from its source."""
+def one_ahead(items: Iterable[T]) -> Iterator[T]:
+    """Yield the same items, each after the next one is taken from its source."""
     held: list[T] = []
     for item in items:
         yield from held
@@ -272,8 +266,15 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
     yield from held
 
 
+def _first(values: Array | None) -> Any:
+    """Return the decision on the only case."""
+    if values is None:
+        return None
+    return values[0].item() if values.ndim == 1 else values[0]
+
+
 def open_backend(bundle: Bundle, name: BackendName) -> Backend:
-    """What runs a bundle's network; imports only what that needs."""
+    """Load a bundle's network into its runtime; imports only what that needs."""
     file = network_file(bundle, name)
     if file == WEIGHTS:
         from agfnet.inference.torch_backend import TorchBackend
@@ -283,45 +284,48 @@ def open_backend(bundle: Bundle, name: BackendName) -> Backend:
 
 
 def network_file(bundle: Bundle, name: BackendName) -> str:
-    """Which file of a bundle holds the network that a backend runs."""
+    """Return the name of the file with the network that a backend runs."""
     if name == "auto":
         name = "onnx" if ONNX in bundle.files else "torch"
     return {"torch": WEIGHTS, "onnx": ONNX, "int8": INT8}[name]
 
 
-def stacked(
-    passes: Sequence[Mapping[str, Array]], config: BundleConfig
+def stack_images(
+    batch: Sequence[Mapping[str, Array]], config: BundleConfig
 ) -> tuple[list[Array], Array]:
-    """Prepared images of some passes, by modality, as a backend reads them: images and present."""
+    """Stack prepared images of frame combinations as a backend reads them.
+
+    Returns:
+        Images per modality (B, H, W, 3), zero where missing, and present (B, M) bool.
+    """
     blank = np.zeros((config.size, config.size, 3), dtype=np.uint8)
-    images = [np.stack([one.get(name, blank) for one in passes]) for name in config.modalities]
-    return images, np.array([[name in one for name in config.modalities] for one in passes])
+    images = [np.stack([item.get(name, blank) for item in batch]) for name in config.modalities]
+    return images, np.array([[name in item for name in config.modalities] for item in batch])
 
 
-def together(
+def collect_predictions(
     cases: Sequence[Case], answers: Sequence[Diagnosis], classes: tuple[str, ...]
 ) -> Predictions:
-    """Cases and their answers as one table."""
-    said = {name: [getattr(one, name) for one in answers] for name in DECISIONS}
+    """Return cases and their diagnoses as one table."""
     return Predictions(
         classes=classes,
         lesion_id=tuple(case.lesion_id for case in cases),
         patient_id=tuple(case.patient_id for case in cases),
         label=tuple(case.label for case in cases),
-        probabilities=np.array([one.probabilities for one in answers]).reshape(-1, len(classes)),
-        **{name: column(values) for name, values in said.items()},
+        probabilities=np.array([a.probabilities for a in answers]).reshape(-1, len(classes)),
+        **{name: _column([getattr(a, name) for a in answers]) for name in DECISIONS},
     )
 
 
-def column(values: Sequence[Any]) -> Array | None:
-    """What was said of each case as one array; None where it was not said."""
+def _column(values: Sequence[Any]) -> Array | None:
+    """Return the decisions on all cases as one array; None if the calibration makes none."""
     return None if not values or values[0] is None else np.array(values)
 
 
-def frame_passes(
+def frame_combinations(
     images: Mapping[str, Sequence[Path]], modalities: Iterable[str]
 ) -> list[dict[str, Path]]:
-    """Which frames go together through the network: frame i of every modality, in turn."""
-    given = {name: images[name] for name in modalities if images.get(name)}
-    count = max((len(paths) for paths in given.values()), default=1)
-    return [{name: paths[i % len(paths)] for name, paths in given.items()} for i in range(count)]
+    """Combine frames for the network: frame i of every modality, in turn."""
+    frames = {name: images[name] for name in modalities if images.get(name)}
+    count = max((len(paths) for paths in frames.values()), default=1)
+    return [{name: paths[i % len(paths)] for name, paths in frames.items()} for i in range(count)]

@@ -1,8 +1,8 @@
-"""Diagnoses for a cases table of any length: in order, in bounded memory, resumed after any stop.
+"""Predictions for a cases table of any length: in order, in bounded memory, resumable.
 
-The table is checked as a whole first. Lesions are then answered in blocks that share no batch, so
-that a job that goes on at the beginning of a block gives the same bytes as one that was never
-stopped, and so do shares of the table, put one after the other.
+The whole table is checked first. Lesions are then predicted in blocks that share no batch. A job
+that resumes at a block therefore writes the same bytes as one that was never interrupted, and so
+do the shards of a table, one after the other.
 """
 
 from __future__ import annotations
@@ -24,60 +24,66 @@ from agfnet.data.streaming import count_cases, stream_cases
 from agfnet.data.table import Case
 from agfnet.errors import DataError, ImageError, RunError
 from agfnet.inference.decisions_table import decision_columns, decision_rows
-from agfnet.inference.frames_table import beside, frame_header, frame_rows
+from agfnet.inference.frames_table import companion_path, frame_header, frame_rows
 from agfnet.inference.job import Job
 from agfnet.inference.postprocessing import decide
 from agfnet.inference.predictions import Predictions, prediction_header, prediction_rows
-from agfnet.inference.predictor import Diagnosis, Images, Predictor, network_file, together
+from agfnet.inference.predictor import (
+    Diagnosis,
+    Images,
+    Predictor,
+    collect_predictions,
+    network_file,
+)
 
 Progress = Callable[[int, int], None]
 Answer = tuple[Case, Diagnosis | ImageError]
 
 BLOCK = 64
-"""Lesions that share no batch with others."""
-INTERVAL = 5.0
-"""Seconds after which what was answered is brought to the disk, at the end of a block."""
+"""Lesions per block."""
+SAVE_INTERVAL_S = 5.0
+"""Results are flushed to the disk at the end of a block, at most this often."""
 
 
 @dataclass(frozen=True)
-class Files:
-    """The tables that are written."""
+class TableFiles:
+    """Paths of the tables."""
 
     predictions: Path
     frames: Path
     decisions: Path
     problems: Path
-    """Lesions that were skipped; not there if none was."""
+    """Lesions that were skipped; the file exists only if there are any."""
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What `answer_table` did."""
+class TableResult:
+    """Files and counts of `predict_table`."""
 
-    files: Files
+    files: TableFiles
     lesions: int
-    """Lesions dealt with, in all."""
+    """All lesions, skipped ones included."""
     skipped: int
-    """Those of them that have no answer."""
+    """Lesions without a prediction."""
     resumed: int
-    """Those of them that an earlier job had dealt with."""
+    """Lesions that an earlier, interrupted job had finished."""
 
 
-def answer_table(
+def predict_table(
     config: PredictConfig, predictor: Predictor, *, progress: Progress | None = None
-) -> Answered:
-    """Diagnose every lesion of a table, or of a share of it.
+) -> TableResult:
+    """Predict every lesion of a table, or of one shard of it.
 
     Args:
         config: `cases`, `out`, `backend`, `shard` and `on_error`.
         predictor: the model, with that backend.
-        progress: told how many lesions are done, and how many there are.
+        progress: called with the number of finished lesions and of all lesions.
 
     Raises:
-        DataError: problems of the table, before anything is answered; or a file that cannot be
+        DataError: problems of the table, before the first prediction; or a file that cannot be
             written.
-        ImageError: an image that cannot be read, if that is to stop the job.
-        RunError: it was stopped, or the files are those of another job.
+        ImageError: an image that cannot be read, with `on_error` "stop".
+        RunError: the job was interrupted, or the files belong to another job.
     """
     table = Path(config.cases or "")
     bundle = predictor.bundle
@@ -97,35 +103,37 @@ def answer_table(
     try:
         with job:
             resumed = job.done
-            answer_rows(job, files, table, rows, config, predictor, progress)
+            predict_rows(job, files, table, rows, config, predictor, progress)
             if sha256(table) != digest:
                 raise DataError(
-                    f"{table}: was changed while it was being read; delete {job.file} and start"
-                    " anew"
+                    f"{table}: changed during the prediction; delete {job.file} and run the"
+                    " command again"
                 )
             job.finish(without=() if job.skipped else (files.problems,))
     except KeyboardInterrupt as stop:
         raise RunError(
-            f"stopped after {job.done} of {len(rows)} lesions; the same command goes on from there"
+            f"interrupted after {job.done} of {len(rows)} lesions; run the same command to resume"
         ) from stop
-    return Answered(files, lesions=len(rows), skipped=job.skipped, resumed=resumed)
+    return TableResult(files, lesions=len(rows), skipped=job.skipped, resumed=resumed)
 
 
-def files_of(config: PredictConfig) -> Files:
-    """Where the tables go; of a share, `x_02-of-16.csv` and `x_02-of-16_frames.csv`."""
+def files_of(config: PredictConfig) -> TableFiles:
+    """Return the paths of the tables; for a shard, `x_02-of-16.csv`, `x_02-of-16_frames.csv`."""
     out = Path(config.out)
     if config.shard is not None:
         i, n = parse_shard(config.shard, "shard")
-        # names sort as the shares do
+        # padded, so that names sort in the order of the shards
         out = out.with_name(f"{out.stem}_{i:0{len(str(n))}d}-of-{n}{out.suffix}")
-    return Files(out, *(beside(out, name) for name in ("frames", "decisions", "problems")))
+    return TableFiles(
+        out, *(companion_path(out, name) for name in ("frames", "decisions", "problems"))
+    )
 
 
 def checked_rows(table: Path, config: PredictConfig, bundle: BundleConfig) -> range:
-    """Which cases of a table are to be answered, after a look at all of it.
+    """Check the whole table and return the range of its cases to predict.
 
-    Images are looked for only where they are needed: a cluster's file system would otherwise be
-    asked for all of them once per share.
+    Only the images of these cases are checked: otherwise every shard would ask the file system of a
+    cluster for all images.
     """
     modalities = tuple(bundle.modalities)
     stop = config.on_error == "stop"
@@ -135,104 +143,104 @@ def checked_rows(table: Path, config: PredictConfig, bundle: BundleConfig) -> ra
         labels=bundle.classes if bundle.labels is None else None,
         check_files=stop and config.shard is None,
     )
-    rows = share(total, config.shard)
+    rows = shard_rows(total, config.shard)
     if stop and config.shard is not None:
         deque(stream_cases(table, rows, modalities=modalities, check_files=True), maxlen=0)
     return rows
 
 
-def share(total: int, shard: str | None) -> range:
-    """The cases of the i-th of n shares of a table: whole blocks, one share after the other."""
+def shard_rows(total: int, shard: str | None) -> range:
+    """Return the cases of shard i of n: whole blocks, one shard after the other."""
     if shard is None:
         return range(total)
     i, n = parse_shard(shard, "shard")
     blocks = -(-total // BLOCK)
-    first, last = (part * blocks // n for part in (i - 1, i))
+    first, last = ((i - 1) * blocks // n, i * blocks // n)
     return range(min(total, first * BLOCK), min(total, last * BLOCK))
 
 
-def headers(files: Files, bundle: Bundle) -> dict[Path, Sequence[str]]:
-    """Columns of the tables."""
+def headers(files: TableFiles, bundle: Bundle) -> dict[Path, Sequence[str]]:
+    """Return the columns of every table."""
     classes = bundle.config.classes
     none = np.empty((0, len(classes)))
-    decided = decide(none, np.empty(0), bundle.calibration)
-    nothing = Predictions(
-        classes=classes, lesion_id=(), patient_id=(), label=(), probabilities=none, **decided
+    decisions = decide(none, np.empty(0), bundle.calibration)
+    empty = Predictions(
+        classes=classes, lesion_id=(), patient_id=(), label=(), probabilities=none, **decisions
     )
     return {
         files.predictions: prediction_header(classes),
         files.frames: frame_header(classes, tuple(bundle.config.modalities)),
-        files.decisions: ["lesion_id", *decision_columns(nothing)],
+        files.decisions: ["lesion_id", *decision_columns(empty)],
         files.problems: ["lesion_id", "row", "problem"],
     }
 
 
 def model_hash(bundle: Bundle, network: str) -> str:
-    """SHA-256 of all that decides an answer; not of the card, which may be written again."""
+    """Return the SHA-256 of all files that decide a prediction; the card is not among them."""
     files = ("config.json", "calibration.json", network)
     return hashlib.sha256("".join(sha256(bundle.folder / f) for f in files).encode()).hexdigest()
 
 
 def class_names(config: BundleConfig) -> dict[str, str]:
-    """The class that each label of a table belongs to."""
+    """Return the class of each label that a table may have."""
     if isinstance(config.labels, dict):
         return {label: name for name, labels in config.labels.items() for label in labels}
     return {name: name for name in config.classes}
 
 
-def answer_rows(
+def predict_rows(
     job: Job,
-    files: Files,
+    files: TableFiles,
     table: Path,
     rows: range,
     config: PredictConfig,
     predictor: Predictor,
     progress: Progress | None,
 ) -> None:
-    """Answer what is left of some cases of a table, block by block."""
+    """Predict the remaining cases of `rows`, block by block."""
     names = class_names(predictor.bundle.config)
     modalities = tuple(predictor.bundle.config.modalities)
-    left = range(rows.start + job.done, rows.stop)
+    remaining = range(rows.start + job.done, rows.stop)
     cases = (
         replace(case, label=names.get(case.label, ""))  # other labels were left out of training
-        for case in stream_cases(table, left, modalities=modalities)
+        for case in stream_cases(table, remaining, modalities=modalities)
     )
-    done, skipped, kept = job.done, job.skipped, time.monotonic()
+    done, skipped, saved = job.done, job.skipped, time.monotonic()
 
-    def watched(answers: Iterable[Answer]) -> Iterator[Answer]:
+    def checked(answers: Iterable[Answer]) -> Iterator[Answer]:
         for number, (case, answer) in enumerate(answers, start=done + 1):
             if isinstance(answer, ImageError) and config.on_error == "stop":
                 raise ImageError(
-                    f"{table}:{case.row}: lesion {case.lesion_id!r}: {answer}. Mended, the same"
-                    f" command goes on after {job.done} of {len(rows)} lesions; --on_error skip"
-                    " leaves such lesions out"
+                    f"{table}:{case.row}: lesion {case.lesion_id!r}: {answer}. Fix the image and"
+                    f" run the same command to resume after {job.done} of {len(rows)} lesions, or"
+                    " skip such lesions with --on-error skip"
                 )
             if progress is not None:
                 progress(number, len(rows))
             yield case, answer
 
-    answers = watched(answered(predictor, cases))
+    answers = checked(stream_answers(predictor, cases))
     while block := list(islice(answers, BLOCK)):
-        sound = [(case, said) for case, said in block if isinstance(said, Diagnosis)]
-        made = together(
-            [case for case, _ in sound],
-            [said for _, said in sound],
+        readable = [(case, answer) for case, answer in block if isinstance(answer, Diagnosis)]
+        predictions = collect_predictions(
+            [case for case, _ in readable],
+            [diagnosis for _, diagnosis in readable],
             predictor.bundle.config.classes,
         )
-        job.add(files.predictions, prediction_rows(made))
-        job.add(files.decisions, decision_rows(made))
-        frames = (frame_rows(*one, modalities=modalities, folder=table.parent) for one in sound)
+        job.add(files.predictions, prediction_rows(predictions))
+        job.add(files.decisions, decision_rows(predictions))
+        frames = (frame_rows(*row, modalities=modalities, folder=table.parent) for row in readable)
         job.add(files.frames, chain.from_iterable(frames))
-        faults = ([c.lesion_id, c.row, said] for c, said in block if isinstance(said, ImageError))
-        job.add(files.problems, faults)
-        done, skipped = done + len(block), skipped + len(block) - len(sound)
-        if done == len(rows) or time.monotonic() - kept > INTERVAL:
-            job.keep(done=done, skipped=skipped)
-            kept = time.monotonic()
+        errors = ([case.lesion_id, case.row, e] for case, e in block if isinstance(e, ImageError))
+        job.add(files.problems, errors)
+        done, skipped = done + len(block), skipped + len(block) - len(readable)
+        if done == len(rows) or time.monotonic() - saved > SAVE_INTERVAL_S:
+            job.save(done=done, skipped=skipped)
+            saved = time.monotonic()
 
 
-def answered(predictor: Predictor, cases: Iterable[Case]) -> Iterator[Answer]:
-    """Every case with its answer; holds only those that are under way."""
+def stream_answers(predictor: Predictor, cases: Iterable[Case]) -> Iterator[Answer]:
+    """Yield every case with its diagnosis or error; holds only the cases in progress."""
     waiting: deque[Case] = deque()
 
     def images() -> Iterator[Images]:
@@ -240,5 +248,5 @@ def answered(predictor: Predictor, cases: Iterable[Case]) -> Iterator[Answer]:
             waiting.append(case)
             yield case.images
 
-    for answer in predictor.attempt(images(), block=BLOCK):
+    for answer in predictor.stream_with_errors(images(), block=BLOCK):
         yield waiting.popleft(), answer

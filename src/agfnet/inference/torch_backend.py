@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 
 class TorchBackend:
-    """Prepared images to logits, on a GPU when there is one.
+    """Computes logits of prepared images, on a GPU if one is available.
 
     Raises:
         BundleError: the weights do not fit the settings.
@@ -34,30 +34,36 @@ class TorchBackend:
             model.load_state_dict(load_file(bundle.weights))
         except Exception as error:
             reason = " ".join(str(error).split())[:200]  # torch lists every tensor
-            raise BundleError(f"{bundle.weights}: does not fit config.json: {reason}") from error
+            raise BundleError(
+                f"{bundle.weights}: does not fit config.json ({reason}); copy the bundle again"
+            ) from error
         self.model = model.eval().to(self.device)
 
     @torch.inference_mode()
     def logits(self, images: Sequence[Array], present: Array) -> Array:
-        """Images per modality (B, H, W, 3) uint8 and present (B, M) bool to logits (B, C)."""
+        """Return logits (B, C) of images (B, H, W, 3) uint8 by modality and present (B, M)."""
         tensors = self.tensors(images)
         output = self.model(tensors, torch.from_numpy(present).to(self.device))
         logits: Array = output.logits.float().cpu().numpy()
         return logits
 
     def tensors(self, images: Sequence[Array]) -> tuple[Tensor, ...]:
-        """Images (B, H, W, 3) uint8 as the network reads them, (B, 3, H, W)."""
+        """Normalise images (B, H, W, 3) uint8 to tensors (B, 3, H, W)."""
         return tuple(
             torch.from_numpy(normalise(image, mean=self.mean, std=self.std)).to(self.device)
             for image in images
         )
 
-    def evidence(self, images: Sequence[Array], present: Array, classes: Array) -> list[Array]:
-        """|gradient x input| of a class's logit (B,), per modality (B, H, W), over the channels."""
+    def attributions(self, images: Sequence[Array], present: Array, classes: Array) -> list[Array]:
+        """|gradient x input| of the logits of classes (B,), summed over channels.
+
+        Returns:
+            Attribution maps (B, H, W) by modality.
+        """
         tensors = tuple(image.requires_grad_() for image in self.tensors(images))
         output = self.model(tensors, torch.from_numpy(present).to(self.device))
-        chosen = output.logits[torch.arange(len(classes)), torch.from_numpy(classes)].sum()
-        gradients = torch.autograd.grad(chosen, tensors, allow_unused=True, materialize_grads=True)
+        logit = output.logits[torch.arange(len(classes)), torch.from_numpy(classes)].sum()
+        gradients = torch.autograd.grad(logit, tensors, allow_unused=True, materialize_grads=True)
         return [
             (gradient * tensor).abs().sum(dim=1).detach().float().cpu().numpy()
             for gradient, tensor in zip(gradients, tensors, strict=True)

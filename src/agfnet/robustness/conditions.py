@@ -24,7 +24,7 @@ from agfnet.data.readers import Image
 from agfnet.data.table import Case
 from agfnet.errors import DataError
 from agfnet.inference.predictions import Predictions
-from agfnet.inference.predictor import Predictor, frame_passes, stacked
+from agfnet.inference.predictor import Predictor, frame_combinations, stack_images
 from agfnet.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupt, generator
 
 MISSING, MISMATCHED, FRAMES_LOST = "missing", "mismatched", "frames_lost"
@@ -93,7 +93,7 @@ def predict_conditions(
     with ThreadPoolExecutor(predictor.threads) as pool:
         while batch := list(islice(inputs, predictor.batch_size)):
             images = list(pool.map(_make_images, batch))
-            outputs = predictor.backend.logits(*stacked(images, config))
+            outputs = predictor.backend.logits(*stack_images(images, config))
             for each, output in zip(batch, outputs, strict=True):
                 frames = logits.setdefault(each.condition, [[] for _ in cases])
                 frames[each.row].append(output)
@@ -108,7 +108,7 @@ def predict_conditions(
     if progress is not None:
         progress(len(cases), len(cases))
     diagnoses = {
-        condition: [predictor.answer([], np.stack(frames)) for frames in lesions]
+        condition: [predictor.diagnosis_of([], np.stack(frames)) for frames in lesions]
         for condition, lesions in logits.items()
         if all(lesions)  # a single patient has no mismatched images
     }
@@ -144,7 +144,7 @@ def mismatched_case(cases: Sequence[Case], row: int, modality: str, seed: int) -
 def _inputs(predictor: Predictor, cases: Sequence[Case], row: int, seed: int) -> Iterator[_Input]:
     """Every input of one lesion, under every condition."""
     case, modalities = cases[row], predictor.bundle.config.modalities
-    combinations = frame_passes(
+    combinations = frame_combinations(
         {name: expand(case.images[name]) for name in modalities}, modalities
     )
     decoded: dict[tuple[str, Path], Image] = {}

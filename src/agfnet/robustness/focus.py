@@ -111,7 +111,7 @@ def measure_focus(
 
 
 def _method(predictor: Predictor) -> str:
-    return "gradient x input" if hasattr(predictor.backend, "evidence") else "occlusion"
+    return "gradient x input" if hasattr(predictor.backend, "attributions") else "occlusion"
 
 
 def _has_mask(case: Case, name: str) -> bool:
@@ -127,8 +127,8 @@ def _measure(
     """Row, modality and measures of every mask of a batch."""
     backend = predictor.backend
     predicted = backend.logits(images, present).argmax(axis=1)
-    if hasattr(backend, "evidence"):
-        maps = backend.evidence(images, present, predicted)
+    if hasattr(backend, "attributions"):
+        maps = backend.attributions(images, present, predicted)
     else:
         maps = occlusion(backend.logits, images, present, predicted)
     names = list(predictor.bundle.config.modalities)

@@ -1,4 +1,4 @@
-"""The description of the API: what FastAPI cannot see, and a page of it without any script."""
+"""The OpenAPI description, completed by hand, and its HTML page without any script."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from agfnet.serve.schemas import ErrorReply, ExplainOptions, Options
 
 FILE = {"type": "string", "format": "binary"}
 ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorReply"}}}
-"""What every error holds, also where the reply is text."""
+"""The content of every error, also for replies of text."""
 
 
 def lesion_body(modalities: Sequence[str], options: type[Options]) -> dict[str, Any]:
-    """The body of a request about one lesion: files by modality, and options."""
+    """Describe the body of a request about one lesion: files by modality, and options."""
     files = {name: {"type": "array", "items": FILE} for name in modalities}
     return _body({**files, "options": {"$ref": f"#/components/schemas/{options.__name__}"}}, [])
 
 
 def zip_body() -> dict[str, Any]:
-    """The body of a batch."""
+    """Describe the body of a batch."""
     return _body({"archive": FILE, "cases": FILE}, ["archive"])
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI description, with the schemas of what is sent and with the token."""
-    found = app.openapi()
-    schemas = found["components"]["schemas"]
+    """Return the OpenAPI description with the schemas of requests and the token."""
+    description = app.openapi()
+    schemas = description["components"]["schemas"]
     for model in (Options, ExplainOptions, ErrorReply):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
-    found["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-    found["security"] = [{}, {"token": []}]
-    return found
+    description["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    description["security"] = [{}, {"token": []}]
+    return description
 
 
 def _body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
 
 
 def page(description: dict[str, Any]) -> str:
-    """The API as HTML, from its OpenAPI description."""
+    """Return the API's page in HTML, from its OpenAPI description."""
     return "\n".join(_lines(description))
 
 
@@ -56,9 +56,9 @@ def _lines(description: dict[str, Any]) -> Iterator[str]:
     title = f"{escape(about['title'])} {escape(about['version'])}: API"
     yield f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
     yield '<meta name="viewport" content="width=device-width">'
-    yield '<link rel="stylesheet" href="/static/docs.css">'
+    yield '<link rel="stylesheet" href="static/docs.css">'
     yield f"<main><h1>{title}</h1><p>{escape(about['description'])}</p>"
-    yield '<p>For programs: <a href="/openapi.json">openapi.json</a></p>'
+    yield '<p>For programs: <a href="openapi.json">openapi.json</a></p>'
     for path, methods in description["paths"].items():
         for method, operation in methods.items():
             yield f"<h2><code>{method.upper()} {escape(path)}</code></h2>"
@@ -76,12 +76,12 @@ def _lines(description: dict[str, Any]) -> Iterator[str]:
 
 
 def _kinds(reply: dict[str, Any]) -> str:
-    found = []
+    names = []
     for kind, body in reply.get("content", {}).items():
         name = body.get("schema", {}).get("$ref", "").rpartition("/")[2]
         link = f' <a href="#{escape(name)}">{escape(name)}</a>' if name else ""
-        found.append(f"{escape(kind)}{link}")
-    return ", ".join(found) or escape(reply.get("description", ""))
+        names.append(f"{escape(kind)}{link}")
+    return ", ".join(names) or escape(reply.get("description", ""))
 
 
 def _code(schema: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The paths of the server and what stands behind each."""
+"""The paths of the server and their functions."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from agfnet import NOTICE, __version__
+from agfnet.inference.wording import WORDS
 from agfnet.serve.api_docs import ERROR, describe, lesion_body, page, zip_body
 from agfnet.serve.guard import FAILED, GONE, Guard, RequestContext
 from agfnet.serve.request_error import RequestError
@@ -45,7 +46,7 @@ TITLE = "agfnet"
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """These statuses, and those that any request may get, for the description of the API."""
+    """Describe error statuses for the API, with those that any request may get."""
     return {
         status: {"description": HTTPStatus(status).phrase, "content": ERROR}
         for status in (400, 401, 403, 422, 500, *statuses)
@@ -53,11 +54,11 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def create_app(service: Service, token: bytes | None) -> ASGIApp:
-    """The server as an ASGI application; its workers start and stop with its lifespan.
+    """Create the ASGI application; its workers start and stop with its lifespan.
 
     Args:
-        service: what answers.
-        token: that requests must carry; None lets all in.
+        service: the bundle, the workers and the batches.
+        token: the token that requests must have; None allows all requests.
     """
     config = service.config
     app = FastAPI(
@@ -67,12 +68,14 @@ def create_app(service: Service, token: bytes | None) -> ASGIApp:
         lifespan=lifespan_of(service),
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would lose the scheme and the path of a proxy
+        servers=[{"url": config.root_path}] if config.root_path else None,
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = service
-    app.add_exception_handler(RequestError, refusal)
+    app.add_exception_handler(RequestError, refuse)
     app.add_exception_handler(HTTPException, http_error)
-    app.add_exception_handler(Exception, internal)
+    app.add_exception_handler(Exception, internal_error)
     add_lesions(app, service)
     add_batches(app, service)
     add_state(app, service)
@@ -84,11 +87,12 @@ def create_app(service: Service, token: bytes | None) -> ASGIApp:
         metrics=service.metrics,
         drain_mb=max(4 * config.request_mb, config.batch_mb),
         drain_s=config.upload_s,
+        root_path=config.root_path,
     )
 
 
 def lifespan_of(service: Service) -> Any:
-    """Workers start before the first request and stop after the last."""
+    """Start the workers before the first request and stop them after the last one."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -102,36 +106,36 @@ def lifespan_of(service: Service) -> Any:
 
 
 def context_of(request: Request) -> RequestContext:
-    """What the guard knows about a request."""
+    """Return the context that the guard keeps for a request."""
     context: RequestContext = request.state.context
     return context
 
 
-async def refusal(request: Request, error: Exception) -> JSONResponse:
-    """The reply to a request that is not answered."""
+async def refuse(request: Request, error: Exception) -> JSONResponse:
+    """Reply to a refused request."""
     assert isinstance(error, RequestError)
     return context_of(request).refusal(error)
 
 
 async def http_error(request: Request, error: Exception) -> JSONResponse:
-    """The reply to a path or method that there is not."""
+    """Reply to an unknown path or method."""
     assert isinstance(error, HTTPException)
     code = CODES.get(error.status_code, "bad_request")
-    refused = RequestError(error.status_code, code, str(error.detail))
-    response = context_of(request).refusal(refused)
+    refusal = RequestError(error.status_code, code, str(error.detail))
+    response = context_of(request).refusal(refusal)
     response.headers.update(error.headers or {})
     return response
 
 
-async def internal(request: Request, error: Exception) -> Response:
-    """The reply to a request at which the server itself fails; the guard logs it."""
+async def internal_error(request: Request, error: Exception) -> Response:
+    """Reply to a request on which the server itself fails; the guard logs it."""
     if isinstance(error, ClientDisconnect):
         return Response(status_code=GONE)
     return context_of(request).refusal(RequestError(500, "internal", FAILED))
 
 
 def add_lesions(app: FastAPI, service: Service) -> None:
-    """What is asked about one lesion."""
+    """Add the requests about one lesion."""
     failures = errors(408, 412, 413, 415, 429, 503)
     modalities = list(service.bundle.config.modalities)
 
@@ -142,7 +146,7 @@ def add_lesions(app: FastAPI, service: Service) -> None:
         openapi_extra=lesion_body(modalities, Options),
     )
     async def preview(request: Request) -> Any:
-        """What the files show: frames as thumbnails, hints on their quality."""
+        """Return thumbnails of the frames, and hints on the quality of the images."""
         return await service.answer(request, "preview", Options)
 
     @app.post(
@@ -152,7 +156,7 @@ def add_lesions(app: FastAPI, service: Service) -> None:
         openapi_extra=lesion_body(modalities, Options),
     )
     async def predict(request: Request) -> Any:
-        """The answer for one lesion."""
+        """Predict one lesion."""
         return await service.answer(request, "predict", Options)
 
     @app.post(
@@ -162,12 +166,12 @@ def add_lesions(app: FastAPI, service: Service) -> None:
         openapi_extra=lesion_body(modalities, ExplainOptions),
     )
     async def explain(request: Request) -> Any:
-        """Where the evidence lies, and what each modality contributed."""
+        """Return attribution maps and the contribution of each modality."""
         return await service.answer(request, "explain", ExplainOptions, rank=1, long=True)
 
 
 def add_batches(app: FastAPI, service: Service) -> None:
-    """What is asked about many lesions."""
+    """Add the requests about batches."""
     batches = service.batches
 
     @app.post(
@@ -178,19 +182,19 @@ def add_batches(app: FastAPI, service: Service) -> None:
         openapi_extra=zip_body(),
     )
     async def create(request: Request) -> Any:
-        """Send a zip of images with a cases table."""
-        service.expect(request)
-        return service.signed(request, (await batches.create(request)).status())
+        """Create a batch from a zip archive of images and a cases table."""
+        service.check_model(request)
+        return service.reply(request, (await batches.create(request)).status())
 
     @app.get("/v1/batches/{batch_id}", response_model=BatchStatus, responses=errors(404))
     async def status(request: Request, batch_id: str) -> Any:
-        """How far a batch is."""
-        return service.signed(request, batches.get(batch_id).status())
+        """Return the progress of a batch."""
+        return service.reply(request, batches.get(batch_id).status())
 
     @app.delete("/v1/batches/{batch_id}", status_code=204, responses=errors(404))
-    async def forget(batch_id: str) -> None:
-        """Stop work on a batch and drop all of it."""
-        await batches.forget(batch_id)
+    async def delete(batch_id: str) -> None:
+        """Stop a batch and delete its files and tables."""
+        await batches.delete(batch_id)
 
     @app.get(
         "/v1/batches/{batch_id}/{table}",
@@ -198,10 +202,10 @@ def add_batches(app: FastAPI, service: Service) -> None:
         responses=errors(404) | {200: {"content": {"text/csv": {}}}},
     )
     async def table(batch_id: str, table: str) -> Any:
-        """A table of a batch that is done."""
+        """Return a table of a finished batch."""
         tables = batches.get(batch_id).tables
         if table not in tables:
-            raise RequestError(404, "not_found", "there is no such table, or not yet")
+            raise RequestError(404, "not_found", "the table does not exist, or not yet")
         return PlainTextResponse(
             tables[table],
             media_type="text/csv",
@@ -210,33 +214,33 @@ def add_batches(app: FastAPI, service: Service) -> None:
 
 
 def add_state(app: FastAPI, service: Service) -> None:
-    """The model, health, metrics."""
+    """Add the requests about the model, health and metrics."""
 
     @app.get("/v1/model", response_model=ModelInfo, responses=errors())
     async def model(request: Request) -> Any:
-        """What the model reads and answers, and the limits of this server."""
-        return service.signed(request, service.model)
+        """Return the model's inputs and classes, and the limits of the server."""
+        return service.reply(request, service.model)
 
     @app.get("/healthz", response_model=State)
     async def health() -> Any:
-        """Whether the server lives."""
+        """Return 200 while the server runs."""
         return {"status": "ok"}
 
     @app.get("/readyz", response_model=State, responses=errors(503))
     async def ready() -> Any:
-        """Whether it can answer: some worker lives."""
+        """Return 200 while at least one worker is ready."""
         if not service.ready or not service.pool.alive:
             raise RequestError(503, "not_ready", "no worker is ready", retry_after=5)
         return {"status": "ok"}
 
     @app.get("/metrics", response_class=PlainTextResponse, responses=errors())
     async def metrics() -> Any:
-        """For Prometheus."""
+        """Return the metrics for Prometheus."""
         return PlainTextResponse(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 def add_pages(app: FastAPI) -> None:
-    """The page for people and the description of the API."""
+    """Add the page for people and the page of the API."""
 
     @app.get("/", include_in_schema=False)
     async def index() -> Any:
@@ -246,4 +250,5 @@ def add_pages(app: FastAPI) -> None:
     async def docs() -> Any:
         return HTMLResponse(page(app.openapi()))
 
+    app.mount("/static/words", StaticFiles(directory=WORDS), name="words")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -1,113 +1,124 @@
-"""A zip from a stranger as files in a folder, with every limit kept while it is unpacked."""
+"""Unpack a zip archive from a client, and check every limit while it is unpacked."""
 
 from __future__ import annotations
 
+import unicodedata
 import zipfile
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
-from agfnet.serve.file_types import HEAD, ZIP, kind_of
+from agfnet.serve.file_types import HEAD, ZIP, type_of
+from agfnet.serve.limits import Limits
 from agfnet.serve.request_error import RequestError
 
 CHUNK = 1 << 16
-NAME = 512
-"""Most characters of a path in a zip."""
-DEPTH = 16
-"""Most folders within folders."""
+MAX_NAME = 512
+"""Characters of a path."""
+MAX_DEPTH = 16
+"""Folders within folders."""
 MAX_RATIO = 200
-"""Times that a larger file may grow when it is unpacked."""
+"""Size of a file to its compressed size; small files may have any ratio."""
 SMALL = 1 << 20
-"""Bytes up to which a file may grow by any ratio: small files compress as they like."""
+_UTF8, _ENCRYPTED = 0x800, 1  # flags of a member
 
 
-@dataclass
-class Allowance:
-    """What is left of the limits, over a zip and the zips in it."""
+def unpack(archive: Path, folder: Path, limits: Limits) -> None:
+    """Unpack a zip archive; the limits count what it contains, not what its headers state.
 
-    files: int
-    bytes: int
-    ratio: float
-    nesting: int
-
-
-def unpack(archive: Path, folder: Path, left: Allowance) -> None:
-    """Unpack a zip, by what it holds and not by what it says of itself.
-
-    Links become plain files with the path that they lead to. Folders and the notes that one
-    system leaves behind in a zip are passed over.
+    Links become plain files with the path of their target. Folders, and the files that operating
+    systems add to archives, are skipped. Names are in composed Unicode (NFC).
 
     Raises:
-        RequestError: it is damaged, encrypted, breaks a limit, or leads out of the folder.
+        RequestError: the archive is damaged or encrypted, exceeds a limit, contains another
+            archive, or a path that leads out of the folder.
     """
+    remaining = limits.batch_unpacked_mb << 20
     try:
         with zipfile.ZipFile(archive) as opened:
-            if len(opened.infolist()) > left.files:
-                raise RequestError(413, "too_many_files", "the zip holds too many files")
+            if len(opened.infolist()) > limits.batch_files:
+                raise _too_large("too_many_files", f"more than {limits.batch_files} files")
             for member in opened.infolist():
-                if not member.is_dir() and not _is_note(member.filename):
-                    _take(opened, member, folder, left)
+                if not member.is_dir() and not _is_system_file(member.filename):
+                    remaining -= _extract(opened, member, folder, remaining)
     except RequestError:
         raise
     except OSError as error:
-        raise RequestError(
-            503, "no_room", f"no room for the files ({error.strerror})", retry_after=60
-        ) from None
-    except Exception:  # the reader raises anything on damaged zips
-        raise RequestError(400, "bad_request", "the zip is damaged; pack it again") from None
+        text = f"no room for the files ({error.strerror})"
+        raise RequestError(503, "no_room", text, retry_after=60) from None
+    except Exception:  # the reader raises anything on damaged archives
+        text = "the zip archive is damaged; create it again"
+        raise RequestError(400, "bad_request", text) from None
 
 
-def _is_note(name: str) -> bool:
+def path_in(name: str) -> PurePosixPath:
+    """Return the path under which a member is unpacked."""
+    return PurePosixPath(unicodedata.normalize("NFC", name.replace("\\", "/")))
+
+
+def _name_of(member: zipfile.ZipInfo) -> str:
+    """Return the name of a member; some programs write UTF-8 without its flag."""
+    if not member.flag_bits & _UTF8:
+        with suppress(UnicodeError):
+            return member.filename.encode("cp437").decode("utf-8")
+    return member.filename
+
+
+def _is_system_file(name: str) -> bool:
     parts = PurePosixPath(name).parts
     return "__MACOSX" in parts or (bool(parts) and parts[-1] in (".DS_Store", "Thumbs.db"))
 
 
-def _take(opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, left: Allowance) -> None:
-    left.files -= 1
-    if left.files < 0:
-        raise RequestError(413, "too_many_files", "the zip holds too many files")
-    if member.flag_bits & 1:
-        raise RequestError(422, "invalid", "the zip is encrypted; send one that is not")
+def _extract(opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, remaining: int) -> int:
+    """Write a member; return its size in bytes."""
+    name = _name_of(member)
+    if member.flag_bits & _ENCRYPTED:
+        raise _invalid(name, "is encrypted; send an archive without a password")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise RequestError(422, "invalid", "the zip is packed in an unusual way; use deflate")
-    target = _place(member.filename, folder)
+        raise _invalid(name, "has an unusual compression; use deflate")
+    target = _target(name, folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     with opened.open(member) as source, target.open("xb") as file:
-        head = _copy(source, file, member.compress_size, left)
-    if kind_of(head) == ZIP:
-        if left.nesting < 1:
-            raise RequestError(413, "too_many_files", "the zip holds a zip; unpack that one first")
-        left.nesting -= 1
-        inner = target.with_name(f".{target.name}")
-        target.rename(inner)
-        unpack(inner, target.with_suffix(""), left)
-        inner.unlink()
-        left.nesting += 1
+        head, size = _copy(source, file, member.compress_size, remaining)
+    if type_of(head) == ZIP:
+        raise _invalid(name, "is a zip archive itself; unpack it first")
+    return size
 
 
-def _place(name: str, folder: Path) -> Path:
-    path = PurePosixPath(name.replace("\\", "/"))
-    parts = path.parts
-    bad = path.is_absolute() or ".." in parts or ":" in name or not parts
-    if bad or len(name) > NAME or len(parts) > DEPTH or not name.isprintable():
-        raise RequestError(
-            422, "invalid", "the zip holds a path that is not usable; use plain relative ones"
-        )
-    target = folder.joinpath(*parts)
+def _target(name: str, folder: Path) -> Path:
+    path = path_in(name)
+    if path.is_absolute() or ".." in path.parts or ":" in name or not path.parts:
+        raise _invalid(name, "leads out of the archive; use plain relative paths")
+    if any(unicodedata.category(letter) == "Cc" for letter in name):
+        raise _invalid(name, "has a control character in its name; rename it")
+    if len(name) > MAX_NAME or len(path.parts) > MAX_DEPTH:
+        text = f"has a path of more than {MAX_NAME} characters or {MAX_DEPTH} folders; shorten it"
+        raise _invalid(name, text)
+    target = folder / path
     if target.exists():
-        raise RequestError(422, "invalid", "the zip holds two files of one name")
+        raise _invalid(name, "is in the archive twice; rename one of them")
     return target
 
 
-def _copy(source: IO[bytes], target: BinaryIO, packed: int, left: Allowance) -> bytes:
+def _copy(
+    source: IO[bytes], target: BinaryIO, compressed: int, remaining: int
+) -> tuple[bytes, int]:
+    """Copy a file; return its first bytes and its size."""
     head, size = b"", 0
     while chunk := source.read(CHUNK):
         head = head or chunk[:HEAD]
         size += len(chunk)
-        left.bytes -= len(chunk)
-        if left.bytes < 0:
-            raise RequestError(413, "too_large", "the zip unpacks to more than is allowed")
-        if size > SMALL and size > left.ratio * packed:
-            raise RequestError(413, "too_large", "a file in the zip unpacks to suspiciously much")
+        if size > remaining:
+            raise _too_large("too_large", "more bytes than allowed")
+        if size > SMALL and size > MAX_RATIO * compressed:
+            raise _too_large("too_large", f"a file that grows more than {MAX_RATIO} times")
         target.write(chunk)
-    return head
+    return head, size
+
+
+def _invalid(name: str, problem: str) -> RequestError:
+    return RequestError(422, "invalid", f"the zip archive: {name[:MAX_NAME]!r} {problem}")
+
+
+def _too_large(code: str, content: str) -> RequestError:
+    return RequestError(413, code, f"the zip archive contains {content}")

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes alone."""
+"""The type of a file, by its first bytes alone."""
 
 from __future__ import annotations
 
@@ -7,22 +7,53 @@ from agfnet.data.dicom import is_dicom
 PREVIEW_FRAMES = 48
 """Maximum number of frames of a file that a preview shows."""
 HEAD = 132
-"""Bytes that tell the kinds apart."""
+"""Number of bytes that decide the type."""
 ZIP = "ZIP"
-_MAGIC = {
+IMAGES = ("JPEG", "PNG", "TIFF", "DICOM")
+_ACCEPTED = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
     b"PK\3\4": ZIP,
-    b"PK\5\6": ZIP,  # one without files
+    b"PK\5\6": ZIP,  # without files
 }
-IMAGES = ("JPEG", "PNG", "TIFF", "DICOM")
+_REFUSED = {
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"%PDF": "PDF",
+    b"\x1aE\xdf\xa3": "a video (WebM or Matroska)",
+    b"\0\0\1\xba": "a video (MPEG)",
+    b"\0\0\1\xb3": "a video (MPEG)",
+}
+_BRANDS = {
+    "HEIC": (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
+    "AVIF": (b"avif", b"avis"),
+}
 
 
-def kind_of(head: bytes) -> str | None:
-    """One of IMAGES, ZIP, or None for what the server does not take."""
-    for magic, kind in _MAGIC.items():
+def type_of(head: bytes) -> str | None:
+    """Return one of IMAGES or ZIP; None for any other type."""
+    for magic, name in _ACCEPTED.items():
         if head.startswith(magic):
-            return kind
+            return name
     return "DICOM" if is_dicom(head) else None
+
+
+def describe_other(head: bytes, expected: str) -> str:
+    """Say what a file of another type is, and what is expected.
+
+    Args:
+        head: its first bytes.
+        expected: names of the expected types.
+    """
+    name = type_of(head) or next((n for m, n in _REFUSED.items() if head.startswith(m)), None)
+    if head[4:8] == b"ftyp":
+        name = next((n for n, brands in _BRANDS.items() if head[8:12] in brands), None)
+        name = name or "a video (MP4 or MOV)"
+    elif head[:4] == b"RIFF":
+        name = {b"WEBP": "WebP", b"AVI ": "a video (AVI)"}.get(head[8:12])
+    if name is None:
+        return f"is not {expected}"
+    advice = "save single frames as JPEG or PNG" if "video" in name else "save it as JPEG or PNG"
+    return f"is {name}, not {expected}" + ("" if name in (*IMAGES, ZIP) else f"; {advice}")

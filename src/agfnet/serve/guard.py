@@ -1,4 +1,4 @@
-"""Around the application: request ids, who may ask, headers, log and metrics; no error escapes."""
+"""The outermost layer: request ids, access, headers, log and metrics; no error escapes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from agfnet.serve.request_error import RequestError
 from agfnet.serve.security import HEADERS, Authenticator
 
 REQUEST_ID = "X-Request-ID"
-FAILED = "this request failed; the log names its fault"
+FAILED = "this request failed; see the log of the server"
 GONE = 499
-"""What is logged as the status when the client has gone."""
+"""Logged status if the client has closed the connection."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-"""What is logged as a method; others could be any text."""
+"""Methods that are logged; others could be any text."""
 
 
 def request_id_of(headers: Headers) -> str:
-    """The id that the client gave if it is a UUID (any other could be a name), or a new one."""
+    """Return the client's id if it is a UUID (another could be a name), otherwise a new one."""
     with suppress(ValueError):
         return uuid.UUID(headers.get(REQUEST_ID, "")).hex
     return uuid.uuid4().hex
@@ -36,12 +36,13 @@ class Guard:
     """ASGI application around another.
 
     Args:
-        app: what answers.
-        authenticator: who may ask.
-        metrics: what to count in.
-        drain_mb: megabytes of a body that are read and thrown away once the answer is known: a
-            client that still sends would not hear it.
+        app: the application.
+        authenticator: the access control.
+        metrics: the counters.
+        drain_mb: megabytes of a body that are read and discarded after a refusal, because a client
+            that still sends would not read the reply.
         drain_s: longest time for that, seconds.
+        root_path: path below which a proxy offers the server; removed from the path of a request.
     """
 
     def __init__(
@@ -52,17 +53,20 @@ class Guard:
         metrics: Metrics,
         drain_mb: int,
         drain_s: float,
+        root_path: str = "",
     ) -> None:
         self.app = app
         self._gatekeeper = authenticator
         self._metrics = metrics
         self._drain = drain_mb << 20, drain_s
+        self._root = root_path.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        scope = self._normalised(scope)
         headers = Headers(scope=scope)
         context = RequestContext(receive, send, headers, drain=self._drain)
         scope.setdefault("state", {})["context"] = context
@@ -85,6 +89,13 @@ class Guard:
                 await self._refuse(scope, context, RequestError(500, "internal", FAILED))
         finally:
             self._note(scope, context, time.perf_counter() - started)
+
+    def _normalised(self, scope: Scope) -> Scope:
+        """Remove the root path, and treat HEAD as GET: the HTTP layer sends no body then."""
+        changes = {"method": "GET"} if scope["method"] == "HEAD" else {}
+        if self._root and (scope["path"] + "/").startswith(self._root + "/"):
+            changes["path"] = scope["path"][len(self._root) :] or "/"
+        return {**scope, **changes}
 
     async def _refuse(self, scope: Scope, context: RequestContext, refused: RequestError) -> None:
         response = context.refusal(refused)
@@ -110,7 +121,7 @@ class Guard:
 
 
 class RequestContext:
-    """One request and its reply, watched as they pass."""
+    """One request and its reply: id, status, bytes."""
 
     def __init__(
         self, receive: Receive, send: Send, headers: Headers, *, drain: tuple[int, float]
@@ -126,7 +137,7 @@ class RequestContext:
         self._drain = drain
 
     def refusal(self, refused: RequestError) -> JSONResponse:
-        """An error as every client gets it."""
+        """Make the reply for an error."""
         self.code = refused.code
         response = JSONResponse(
             {"request_id": self.request_id, "error": refused.reply()}, status_code=refused.status
@@ -138,7 +149,7 @@ class RequestContext:
         return response
 
     async def receive(self) -> Message:
-        """What the client sends next."""
+        """Receive the next message of the client."""
         message = await self._receive()
         if message["type"] == "http.request":
             self.received += len(message.get("body", b""))
@@ -148,9 +159,9 @@ class RequestContext:
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass a part of the reply on."""
+        """Send a part of the reply."""
         if message["type"] == "http.response.start":
-            await self._read_rest()
+            await self._drain_body()
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
@@ -159,8 +170,8 @@ class RequestContext:
             headers[REQUEST_ID] = self.request_id
         await self._send(message)
 
-    async def _read_rest(self) -> None:
-        """Read what is left of a body, unless the client waits to be told to send it."""
+    async def _drain_body(self) -> None:
+        """Read the rest of a body, unless the client waits for permission to send it."""
         if self.waits and not self.received:
             return
         size, seconds = self._drain

@@ -1,4 +1,4 @@
-"""What files from a stranger are, from their headers, before anything is decoded."""
+"""The uploaded images of one lesion, inspected by their headers before they are decoded."""
 
 from __future__ import annotations
 
@@ -13,25 +13,18 @@ from PIL import Image as Pillow
 
 from agfnet.data.readers import count_frames
 from agfnet.errors import ImageError
-from agfnet.serve.file_types import HEAD, IMAGES, kind_of
+from agfnet.serve.file_types import HEAD, IMAGES, describe_other, type_of
+from agfnet.serve.limits import Limits
 from agfnet.serve.request_error import RequestError
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 META = 1 << 16
-"""Bytes at the beginning of a DICOM file that hold its transfer syntax."""
+"""First bytes of a DICOM file, which contain its transfer syntax."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What the files of a lesion may hold."""
-
-    megapixels: float
-    frames: int
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a file is."""
+class ImageInfo:
+    """Type, size in pixels and number of frames of a file."""
 
     type: str
     width: int
@@ -41,21 +34,21 @@ class Facts:
 
 @dataclass(frozen=True)
 class Lesion:
-    """The files of a lesion, and the frames of them that are used."""
+    """The files of a lesion, and their frames in use."""
 
-    files: Mapping[str, Sequence[Facts]]
+    files: Mapping[str, Sequence[ImageInfo]]
     images: dict[str, list[Path]]
-    """As a predictor takes them: one path per frame."""
+    """One path per frame, as a predictor reads them."""
     source: Mapping[Path, tuple[int, int]]
-    """Which file of its field, and which frame of it, each of these is."""
+    """File (within its field) and frame (within its file) of each path."""
 
 
 @contextmanager
 def error_context(files: Mapping[str, Sequence[Path]]) -> Iterator[None]:
-    """Errors about these files speak of the field and the number of the file.
+    """Turn errors about files into errors with the field and the number of the file.
 
     Raises:
-        RequestError: in place of an ImageError.
+        RequestError: instead of an ImageError.
     """
     try:
         yield
@@ -75,46 +68,45 @@ def error_context(files: Mapping[str, Sequence[Path]]) -> Iterator[None]:
 
 def load_uploads(
     files: Mapping[str, Sequence[Path]],
-    chosen: Mapping[str, Sequence[Mapping[str, int]]],
+    frames: Mapping[str, Sequence[Mapping[str, int]]],
     *,
     limits: Limits,
     modalities: Sequence[str],
 ) -> Lesion:
-    """Look at the files of a lesion and choose their frames.
+    """Inspect the files of a lesion and select their frames.
 
     Args:
         files: by modality.
-        chosen: `file` and `frame` of those to use, by modality; all where a modality is not in it.
-        limits: what they may hold.
-        modalities: that the model reads.
+        frames: `file` and `frame` of the frames to use, by modality; all for other modalities.
+        limits: the limits of a request.
+        modalities: the modalities of the model.
 
     Raises:
-        RequestError: a limit is broken, or the choice is not possible.
+        RequestError: a limit is exceeded, or a frame does not exist.
         ImageError: a header cannot be read.
     """
-    if unknown := sorted(set(chosen) - set(modalities)):
+    if unknown := sorted(set(frames) - set(modalities)):
         raise RequestError(422, "invalid", f"frames: {unknown[0][:40]!r} is not a modality")
-    facts = {
-        name: [look(path, limits, name, number) for number, path in enumerate(paths)]
+    infos = {
+        name: [inspect(path, limits, name, number) for number, path in enumerate(paths)]
         for name, paths in files.items()
     }
     images: dict[str, list[Path]] = {}
     source: dict[Path, tuple[int, int]] = {}
     for name in modalities:
-        if name in chosen:
-            wanted = [(one["file"], one.get("frame", 0)) for one in chosen[name]]
+        known = infos.get(name, [])
+        if name in frames:
+            selection = [(item["file"], item.get("frame", 0)) for item in frames[name]]
         else:
-            wanted = [
-                (i, k) for i, one in enumerate(facts.get(name, ())) for k in range(one.frames)
-            ]
+            selection = [(i, k) for i, info in enumerate(known) for k in range(info.frames)]
         images[name] = []
-        for file, frame in wanted:
-            if file >= len(facts.get(name, ())) or frame >= facts[name][file].frames:
+        for file, frame in selection:
+            if file >= len(known) or frame >= known[file].frames:
                 raise RequestError(
                     422, "invalid", f"frames: {name} has no file {file}, frame {frame}"
                 )
             path = files[name][file]
-            if facts[name][file].frames > 1:
+            if known[file].frames > 1:
                 path = path.with_name(f"{path.name}#{frame}")
             images[name].append(path)
             source[path] = (file, frame)
@@ -124,36 +116,36 @@ def load_uploads(
         raise RequestError(
             422, "invalid", f"no image of any of the modalities {', '.join(modalities)}"
         )
-    return Lesion(facts, images, source)
+    return Lesion(infos, images, source)
 
 
 def too_many_frames(limits: Limits) -> RequestError:
-    """The error for more frames than a lesion may have."""
+    """Return the error for too many frames."""
     return RequestError(413, "too_many_frames", f"there are more than {limits.frames} frames")
 
 
 def too_many_pixels(limits: Limits, modality: str, number: int) -> RequestError:
-    """The error for an image that is too large."""
+    """Return the error for an image that is too large."""
     text = f"{modality}, file {number}: has more than {limits.megapixels:g} megapixels"
     return RequestError(413, "too_many_pixels", text, modality=modality, file=number)
 
 
-def look(path: Path, limits: Limits, modality: str, number: int) -> Facts:
-    """What a file is, from its header.
+def inspect(path: Path, limits: Limits, modality: str, number: int) -> ImageInfo:
+    """Read the header of a file.
 
     Raises:
-        RequestError: it is of another kind or breaks a limit.
+        RequestError: the type is not supported, or a limit is exceeded.
         ImageError: its header cannot be read.
     """
     with path.open("rb") as file:
         start = file.read(META)
-    kind = kind_of(start[:HEAD])
+    kind = type_of(start[:HEAD])
     if kind is None or kind not in IMAGES:
-        text = f"{modality}, file {number}: is not {', '.join(IMAGES)}"
+        text = f"{modality}, file {number}: {describe_other(start[:HEAD], ', '.join(IMAGES))}"
         raise RequestError(415, "unsupported_type", text, modality=modality, file=number)
     if kind == "DICOM" and DEFLATED in start:
-        # its header would be unpacked whole, to whatever size
-        raise ImageError(f"{path}: is deflated DICOM; export it without")
+        # the whole header would be unpacked, to any size
+        raise ImageError(f"{path}: is deflated DICOM; export it without deflation")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -169,7 +161,7 @@ def look(path: Path, limits: Limits, modality: str, number: int) -> Facts:
     frames = count_frames(path)
     if frames > limits.frames:
         raise too_many_frames(limits)
-    return Facts(kind, width, height, frames)
+    return ImageInfo(kind, width, height, frames)
 
 
 def _picture(path: Path, kind: str, limits: Limits) -> tuple[int, int]:
@@ -177,7 +169,7 @@ def _picture(path: Path, kind: str, limits: Limits) -> tuple[int, int]:
         size = image.size
         if kind == "TIFF":
             try:
-                image.seek(limits.frames)  # counting all would take as long as there are many
+                image.seek(limits.frames)  # counting all frames could take long
             except EOFError:
                 return size
             raise too_many_frames(limits)
@@ -185,11 +177,11 @@ def _picture(path: Path, kind: str, limits: Limits) -> tuple[int, int]:
 
 
 def _dicom(path: Path) -> tuple[int, int]:
-    count_frames(path)  # says what is missing to read it
+    count_frames(path)  # raises if a package for the format is missing
     from pydicom import dcmread
 
     tags = ["Rows", "Columns"]
     header = dcmread(path, force=True, stop_before_pixels=True, specific_tags=tags)
     if not all(header.get(tag) for tag in tags):
-        raise ImageError(f"{path}: is DICOM without an image; send an image file")
+        raise ImageError(f"{path}: is DICOM without an image; send a file with an image")
     return int(header.Columns), int(header.Rows)

@@ -1,4 +1,4 @@
-"""What the server tells about itself: metrics and a log without names, images or answers."""
+"""Metrics and a log, without names, images or results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
-    """Numbers for Prometheus, of one server."""
+    """Prometheus metrics of one server."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -33,12 +33,12 @@ class Metrics:
         self.seconds = self._histogram("request_seconds", "Time of requests.", "route")
         self.refused = self._counter("refused", "Requests refused.", "code")
         self.work = self._histogram("work_seconds", "Time of workers' jobs.", "kind")
-        self.answers = self._counter("answers", "Answers to lesions.", "outcome")
-        self.restarts = self._counter("worker_restarts", "Workers started anew.")
+        self.answers = self._counter("answers", "Results of lesions.", "outcome")
+        self.restarts = self._counter("worker_restarts", "Workers restarted.")
         self.waiting = self._gauge("waiting", "Jobs that wait for a worker.")
-        self.working = self._gauge("working", "Jobs that a worker is at.")
-        self.workers = self._gauge("workers", "Workers that are ready or at work.")
-        self.batches = self._gauge("batches", "Batches that are kept.")
+        self.working = self._gauge("working", "Jobs in progress.")
+        self.workers = self._gauge("workers", "Workers that are ready or working.")
+        self.batches = self._gauge("batches", "Batches in memory.")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"agfnet_{name}", text, labels, registry=self.registry)
@@ -50,24 +50,24 @@ class Metrics:
         return Histogram(f"agfnet_{name}", text, labels, buckets=SECONDS, registry=self.registry)
 
     def text(self) -> bytes:
-        """As Prometheus reads it."""
+        """Return the metrics in Prometheus' format."""
         return generate_latest(self.registry)
 
 
 def log(event: str, *, level: int = logging.INFO, **fields: Any) -> None:
-    """Write one line. No field may come from a client but the request id."""
+    """Write one line. Apart from the request id, no field may come from a client."""
     LOG.log(level, event, extra={"fields": fields})
 
 
-class Lines(logging.Formatter):
-    """A record as one JSON object.
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one JSON object.
 
-    Texts of other libraries could hold anything: of those only the source is told, and of an
-    exception only its class. The server's own lines have their fields.
+    The text of other libraries could contain anything. Only the name of the library is written,
+    and only the class of an exception; the server's own lines have their fields.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Format one line."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -82,9 +82,9 @@ class Lines(logging.Formatter):
 
 
 def set_up_log() -> None:
-    """All that is logged goes to the standard output, as JSON."""
+    """Send all logs to the standard output, as JSON."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(Lines())
+    handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""What a worker says about a lesion, as the API tells it."""
+"""The prediction for a lesion, as the API returns it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from agfnet.inference.decisions_table import decision_rows
 from agfnet.inference.frames_table import frame_rows
 from agfnet.inference.postprocessing import refer
 from agfnet.inference.predictions import prediction_rows
-from agfnet.inference.predictor import Diagnosis, Predictor, together
-from agfnet.inference.wording import doubts, sentence
-from agfnet.serve.lesion import Lesion, Limits, error_context, load_uploads
+from agfnet.inference.predictor import Diagnosis, Predictor, collect_predictions
+from agfnet.inference.wording import sentence, warning_sentences
+from agfnet.serve.lesion import Lesion, error_context, load_uploads
+from agfnet.serve.limits import Limits
 
 Array = np.ndarray[Any, Any]
 
 
 def files_of(job: Mapping[str, Any]) -> dict[str, list[Path]]:
-    """The files of a job, by modality."""
+    """Return the files of a job, by modality."""
     return {name: [Path(path) for path in paths] for name, paths in job["files"].items()}
 
 
 def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dict[str, Any]:
-    """The answer for one lesion: `Prediction` without what the server adds."""
+    """Predict one lesion; the server completes the result to a `Prediction`."""
     started = time.perf_counter()
     files = files_of(job)
     config = predictor.bundle.config
@@ -42,7 +43,7 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
     possible = answer.prediction_set
     return {
         "sentence": sentence(classes, answer),
-        "doubts": doubts(classes, answer),
+        "doubts": warning_sentences(classes, answer),
         "refer": refer(answer.abstain, answer.out_of_distribution),
         "predicted": classes[order[0]],
         "probabilities": [
@@ -62,14 +63,14 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
             frame(lesion, images, row, classes)
             for images, row in zip(answer.images, answer.frames, strict=True)
         ],
-        "images": {name: list(map(asdict, found)) for name, found in lesion.files.items()},
+        "images": {name: list(map(asdict, infos)) for name, infos in lesion.files.items()},
         "seconds": time.perf_counter() - started,
         "outcome": outcome(answer),
     }
 
 
 def outcome(answer: Diagnosis) -> str:
-    """What kind of answer it is: for counting."""
+    """Return the value that the metrics count."""
     if answer.out_of_distribution:
         return "unfamiliar"
     return "abstained" if answer.abstain else "given"
@@ -78,7 +79,7 @@ def outcome(answer: Diagnosis) -> str:
 def frame(
     lesion: Lesion, images: Mapping[str, Path], row: Array, classes: Sequence[str]
 ) -> dict[str, Any]:
-    """One pass over the network, with its probabilities (C,)."""
+    """Describe a frame combination, with its probabilities (C,)."""
     sources = {name: lesion.source[path] for name, path in images.items()}
     return {
         "images": {name: {"file": i, "frame": k} for name, (i, k) in sources.items()},
@@ -88,12 +89,12 @@ def frame(
 
 
 def by_class(row: Array, classes: Sequence[str]) -> dict[str, float]:
-    """Numbers (C,) with the names of the classes."""
+    """Return numbers (C,) by class name."""
     return dict(zip(classes, row.astype(np.float64).tolist(), strict=True))
 
 
 def answer_case(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dict[str, Any]:
-    """The rows of one lesion of a batch, by table."""
+    """Return the rows of one lesion of a batch, by table."""
     files, config = files_of(job), predictor.bundle.config
     modalities = list(config.modalities)
     with error_context(files):
@@ -101,11 +102,11 @@ def answer_case(job: Mapping[str, Any], predictor: Predictor, limits: Limits) ->
         answer = predictor.diagnose(lesion.images)
     images = {name: tuple(paths) for name, paths in files.items()}
     case = Case(job["lesion_id"], job["patient_id"], job["label"], images, {}, "", {}, 0)
-    made = together([case], [answer], config.classes)
+    predictions = collect_predictions([case], [answer], config.classes)
     rows = frame_rows(case, answer, modalities=modalities, folder=Path(job["folder"]))
     return {
-        "predictions.csv": list(prediction_rows(made)),
-        "decisions.csv": [list(row) for row in decision_rows(made)],
+        "predictions.csv": list(prediction_rows(predictions)),
+        "decisions.csv": [list(row) for row in decision_rows(predictions)],
         "frames.csv": list(rows),
         "outcome": outcome(answer),
     }

@@ -1,4 +1,4 @@
-"""The one error that a client is told about."""
+"""The error that is sent to a client."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 @dataclass
 class RequestError(Exception):
-    """Why a request is not answered.
+    """The reason why a request is refused.
 
-    Nothing in it may come from a file's name or from what a file says about a person.
+    The message never contains what a file says about a person, and names a file only in a batch,
+    where the client has named it in its table.
     """
 
     status: int
@@ -19,10 +20,10 @@ class RequestError(Exception):
     modality: str | None = None
     file: int | None = None
     retry_after: int | None = None
-    """Seconds after which it is worth trying again."""
+    """Seconds after which the client may try again."""
 
     def reply(self) -> dict[str, Any]:
-        """The `error` of the reply."""
+        """Return the `error` of the reply."""
         return {
             "code": self.code,
             "message": self.message,

@@ -1,4 +1,4 @@
-"""`agfnet serve`: the server until it is told to stop."""
+"""The command `agfnet serve`."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from agfnet.config import ServeConfig
 from agfnet.errors import ConfigError
 from agfnet.terminal import say
 
-CONNECTIONS = 512
-"""Most connections at the same time; a proxy in front holds slow ones off."""
+MAX_CONNECTIONS = 512
+"""Connections at the same time; a proxy in front keeps slow ones away."""
 
 
 def serve(config: ServeConfig) -> None:
-    """Serve a bundle until SIGTERM or SIGINT; requests in hand are finished first.
+    """Serve a bundle until SIGTERM or SIGINT; requests in progress are finished first.
 
     Raises:
         BundleError: not a usable bundle.
-        ConfigError: a setting that does not work here, or a package is missing.
+        ConfigError: a setting that does not work on this machine, or a package is missing.
     """
     try:
         import uvicorn
@@ -34,11 +34,11 @@ def serve(config: ServeConfig) -> None:
     except ModuleNotFoundError as error:
         raise ConfigError(f"serve: {error.name} is missing; pip install 'agfnet[serve]'") from error
     token = read_token(config.token_file)
-    with bound(config) as listener:
+    with listening_socket(config) as listener:
         host, port = listener.getsockname()[:2]
         service = Service(config=config)
         say(f"Serving {config.bundle} at http://{host}:{port} (Ctrl+C stops). {NOTICE}", error=True)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # uploads must not end in a core dump
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no core dump with uploads
         set_up_log()
         settings = uvicorn.Config(
             create_app(service, token),
@@ -50,10 +50,10 @@ def serve(config: ServeConfig) -> None:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=CONNECTIONS,
+            limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=config.shutdown_s,
         )
-        # uvicorn, done with the requests in hand, raises again the signal that stopped it
+        # after the last request, uvicorn raises the signal that stopped it again
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         try:
             uvicorn.Server(settings).run(sockets=[listener])
@@ -68,21 +68,17 @@ def serve(config: ServeConfig) -> None:
             signal.signal(signal.SIGTERM, before)
 
 
-def bound(config: ServeConfig) -> socket.socket:
-    """The socket to listen on.
+def listening_socket(config: ServeConfig) -> socket.socket:
+    """Open the socket of the server.
 
     Raises:
-        ConfigError: the address is taken or not of this machine.
+        ConfigError: the address is in use or not one of this machine.
     """
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
-        return socket.create_server((config.host, config.port), family=family(config.host))
+        return socket.create_server((config.host, config.port), family=family)
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise ConfigError(
             f"host, port: cannot listen on {config.host}:{config.port} ({reason}); choose others"
         ) from error
-
-
-def family(host: str) -> socket.AddressFamily:
-    """Of an address."""
-    return socket.AF_INET6 if ":" in host else socket.AF_INET

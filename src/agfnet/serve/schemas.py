@@ -1,19 +1,21 @@
-"""The replies of the API; docs/serve.md shows each in full."""
+"""The requests and replies of the API; docs/serve.md shows each in full."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agfnet.serve.limits import Limits
+
 Probabilities = dict[str, float]
 
 
 class Strict(BaseModel):
-    """What a client sends: an unknown name in it is an error."""
+    """Part of a request: an unknown name in it is an error."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Chosen(Strict):
+class FrameChoice(Strict):
     """One frame of one of the files of a modality."""
 
     file: int = Field(ge=0, lt=2**31, description="Counted from 0 within its field.")
@@ -23,8 +25,9 @@ class Chosen(Strict):
 class Options(Strict):
     """The field `options` of a preview or a prediction."""
 
-    frames: dict[str, list[Chosen]] = Field(
-        default_factory=dict, description="By modality, the frames to use; all if left out."
+    frames: dict[str, list[FrameChoice]] = Field(
+        default_factory=dict,
+        description="The frames to use, by modality; all frames of a modality that is left out.",
     )
 
 
@@ -32,23 +35,28 @@ class ExplainOptions(Options):
     """The field `options` of an explanation."""
 
     class_: str | None = Field(
-        default=None, alias="class", description="Whose evidence; the most probable one if null."
+        default=None,
+        alias="class",
+        description="The class to explain; null: the most probable one.",
     )
-    pass_: int = Field(default=0, alias="pass", ge=0, lt=2**31, description="Which of the frames.")
+    pass_: int = Field(default=0, alias="pass", ge=0, lt=2**31, description="Frame combination.")
     methods: list[str] = Field(
-        default_factory=lambda: ["occlusion"], min_length=1, max_length=8, description="Of maps."
+        default_factory=lambda: ["occlusion"],
+        min_length=1,
+        max_length=8,
+        description="Methods of the attribution maps.",
     )
 
 
 class Reply(BaseModel):
-    """What every reply has."""
+    """Fields of every reply."""
 
     request_id: str
     notice: str
 
 
 class FileInfo(BaseModel):
-    """What one file is."""
+    """Type, size and number of frames of a file."""
 
     type: str = Field(description="JPEG, PNG, TIFF or DICOM.")
     width: int = Field(description="As stored.")
@@ -57,23 +65,23 @@ class FileInfo(BaseModel):
 
 
 class ClassProbability(BaseModel):
-    """A class and how probable it is."""
+    """The probability of a class."""
 
     name: str
     probability: float
-    possible: bool | None = Field(description="Whether it is in the prediction set.")
+    possible: bool | None = Field(description="True in the prediction set.")
 
 
 class Frame(BaseModel):
-    """One pass over the network."""
+    """The prediction for one frame combination."""
 
-    images: dict[str, Chosen]
+    images: dict[str, FrameChoice]
     predicted: str
     probabilities: Probabilities
 
 
 class Prediction(Reply):
-    """The answer for one lesion."""
+    """The prediction for one lesion."""
 
     sentence: str
     doubts: list[str]
@@ -93,7 +101,7 @@ class Prediction(Reply):
 
 
 class Subset(BaseModel):
-    """What the network says when it gets these modalities alone."""
+    """The prediction from these modalities alone."""
 
     modalities: list[str]
     predicted: str
@@ -109,14 +117,14 @@ class Picture(BaseModel):
 
 
 class Layer(BaseModel):
-    """A map, to be laid over the picture of its modality."""
+    """An attribution map, to be laid over the picture of its modality."""
 
-    share: float | None = Field(description="Of the method's evidence in all modalities.")
+    share: float | None = Field(description="Fraction of the attribution in all modalities.")
     layer: str = Field(description="Transparent PNG of the picture's size, as a data URI.")
 
 
 class Explanation(Reply):
-    """Where the evidence lies in one pass, and what each modality contributed."""
+    """Attribution maps and contributions of the modalities, for one frame combination."""
 
     model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
 
@@ -131,7 +139,7 @@ class Explanation(Reply):
 
 
 class Shown(BaseModel):
-    """One frame of a preview."""
+    """A thumbnail of a frame."""
 
     frame: int
     thumbnail: str = Field(description="JPEG as a data URI.")
@@ -145,51 +153,39 @@ class PreviewFile(FileInfo):
 
 
 class Preview(Reply):
-    """What the files show."""
+    """Previews of the files."""
 
     images: dict[str, list[PreviewFile]]
-    hints: dict[str, str] = Field(description="What the hints say.")
-    swapped: bool = Field(description="The photograph and the ultrasound look exchanged.")
+    hints: dict[str, str] = Field(description="Texts of the hints.")
+    swapped: bool = Field(description="The photograph and the ultrasound image seem to be swapped.")
 
 
 class BatchStatus(Reply):
-    """How far a batch is."""
+    """The progress of a batch."""
 
     id: str
     state: str = Field(description="reading, running, done or failed.")
     done: int
     total: int
-    problems: int = Field(description="Lesions that were left out.")
+    problems: int = Field(description="Lesions that could not be read.")
     error: str | None
     tables: list[str]
 
 
 class ModalityInfo(BaseModel):
-    """One kind of image that the model reads."""
+    """A modality of the model."""
 
     name: str
     kind: str
 
 
-class Limits(BaseModel):
-    """What a request may hold."""
-
-    request_mb: int
-    files: int
-    megapixels: float
-    frames: int
-    preview_frames: int
-    batch_mb: int
-    batch_files: int
-
-
 class ModelInfo(Reply):
-    """What the model reads and answers."""
+    """The inputs and classes of the model."""
 
     agfnet: str
     network: str
     backend: str
-    sha256: str = Field(description="Of all that decides an answer.")
+    sha256: str = Field(description="Of all files that decide a prediction.")
     classes: list[str]
     modalities: list[ModalityInfo]
     size: int
@@ -208,7 +204,7 @@ class State(BaseModel):
 
 
 class Problem(BaseModel):
-    """What is wrong."""
+    """The problem."""
 
     code: str
     message: str
@@ -217,7 +213,7 @@ class Problem(BaseModel):
 
 
 class ErrorReply(BaseModel):
-    """Every error."""
+    """The reply of every error."""
 
     request_id: str
     error: Problem

@@ -1,4 +1,4 @@
-"""Who may ask: token, host names, and pages of other sites; and what browsers are told."""
+"""Access control (token, host names, other websites) and security headers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from agfnet.errors import ConfigError
 from agfnet.serve.request_error import RequestError
 
 TOKEN = "AGFNET_TOKEN"
-SHORTEST = 16
-OPEN = ("/healthz", "/readyz", "/", "/docs")
-"""Paths that need no token; those below /static need none either: all of these hold no data."""
+MIN_TOKEN_LENGTH = 16
+PROBES = ("/healthz", "/readyz")
+"""Paths for any Host: an orchestrator asks a container by its IP address."""
+OPEN = (*PROBES, "/", "/docs")
+"""Paths that need no token and contain no data, like those below /static."""
 
 HEADERS = {
     "content-security-policy": (
@@ -32,9 +34,9 @@ HEADERS = {
 
 
 def read_token(file: str | None) -> bytes | None:
-    """The token that requests must carry, from a file or the environment; None if there is none.
+    """Read the token of the server from a file or the environment; None without a token.
 
-    Never from the command line, which others on the machine can see.
+    A token is never read from the command line, which other users of the machine can see.
 
     Raises:
         ConfigError: it is too short, or the file cannot be read.
@@ -49,17 +51,17 @@ def read_token(file: str | None) -> bytes | None:
         token = os.environ[TOKEN].strip()
     else:
         return None
-    if len(token) < SHORTEST or not token.isascii():
-        raise ConfigError(f"{source}: expected {SHORTEST} ASCII characters or more")
+    if len(token) < MIN_TOKEN_LENGTH or not token.isascii():
+        raise ConfigError(f"{source}: expected {MIN_TOKEN_LENGTH} ASCII characters or more")
     return token.encode()
 
 
 class Authenticator:
-    """Decides who may ask.
+    """Checks the access rights of requests.
 
     Args:
-        token: that requests must carry; None lets all in.
-        hosts: names that the server may be asked for; `*` is any.
+        token: the token that requests must have; None allows all requests.
+        hosts: allowed values of the Host header; `*` allows any.
     """
 
     def __init__(self, *, token: bytes | None, hosts: Sequence[str]) -> None:
@@ -67,24 +69,26 @@ class Authenticator:
         self._hosts = {host.lower() for host in hosts}
 
     def check(self, path: str, headers: Headers) -> None:
-        """Let a request pass.
+        """Check a request.
 
         Raises:
-            RequestError: it may not.
+            RequestError: the request is refused.
         """
-        if "*" not in self._hosts and _without_port(headers.get("host", "")) not in self._hosts:
-            message = "the server is not known by this name; see --hosts"
+        host = _without_port(headers.get("host", ""))
+        if path not in PROBES and not self._hosts & {"*", host}:
+            message = "the Host header is not allowed; the server's setting is --hosts"
             raise RequestError(400, "unknown_host", message)
-        foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-        followed = headers.get("sec-fetch-mode") == "navigate" and path in OPEN
-        if foreign and not followed:
-            raise RequestError(403, "cross_site", "another site's page may not call this server")
+        cross_site = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        is_link = headers.get("sec-fetch-mode") == "navigate" and path in OPEN
+        if cross_site and not is_link:
+            text = "pages of other websites may not call this server"
+            raise RequestError(403, "cross_site", text)
         if self._token is not None and path not in OPEN and not path.startswith("/static/"):
             self._check_token(headers.get("authorization", ""))
 
-    def _check_token(self, given: str) -> None:
+    def _check_token(self, header: str) -> None:
         assert self._token is not None
-        kind, _, token = given.partition(" ")
+        kind, _, token = header.partition(" ")
         same = hmac.compare_digest(token.strip().encode("utf-8", "replace"), self._token)
         if kind.lower() != "bearer" or not same:
             raise RequestError(401, "unauthorized", "send the token: Authorization: Bearer TOKEN")

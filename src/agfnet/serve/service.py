@@ -1,4 +1,4 @@
-"""The parts of a running server, and a request's way through them."""
+"""The parts of a running server, and the way of a request through them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,8 +20,9 @@ from agfnet.errors import BundleError
 from agfnet.inference.predictor import network_file
 from agfnet.inference.table import model_hash
 from agfnet.serve.batch import Batches
-from agfnet.serve.file_types import IMAGES, PREVIEW_FRAMES
+from agfnet.serve.file_types import IMAGES
 from agfnet.serve.guard import RequestContext
+from agfnet.serve.limits import Limits
 from agfnet.serve.monitoring import Metrics, log
 from agfnet.serve.pool import Pool
 from agfnet.serve.request_error import RequestError
@@ -28,12 +30,12 @@ from agfnet.serve.schemas import Options
 from agfnet.serve.spool import Spool
 from agfnet.serve.uploads import Rules, receive
 
-MOST_WORKERS = 4
+MAX_WORKERS = 4
 O = TypeVar("O", bound=Options)  # noqa: E741
 
 
 class Service:
-    """What answers: the bundle, the workers, the folder for uploads, the batches.
+    """The bundle, the workers, the folder for uploads and the batches.
 
     Args:
         config: all settings.
@@ -45,12 +47,13 @@ class Service:
 
     def __init__(self, *, config: ServeConfig) -> None:
         self.config = config
+        self.limits = Limits.of(config)
         self.bundle: Bundle = read_bundle(config.bundle)
         self.network = network_file(self.bundle, config.backend)
         self.metrics = Metrics()
         self.spool = Spool(folder=config.spool)
         cores = len(os.sched_getaffinity(0))
-        count = config.workers or min(MOST_WORKERS, cores)
+        count = config.workers or min(MAX_WORKERS, cores)
         self.pool = Pool(
             settings=self._settings(),
             count=count,
@@ -58,14 +61,20 @@ class Service:
             work_s=config.work_s,
             event=self._event,
         )
-        self.batches = Batches(config=config, bundle=self.bundle, pool=self.pool, spool=self.spool)
+        self.batches = Batches(
+            config=config,
+            limits=self.limits,
+            bundle=self.bundle,
+            pool=self.pool,
+            spool=self.spool,
+        )
         self.model: dict[str, Any] = {}
-        """`ModelInfo` without what every reply has."""
+        """The fields of `ModelInfo`."""
         self.ready = False
         self.failure: BundleError | None = None
-        """Why the workers did not start."""
+        """The reason why the workers did not start."""
         self._occupied = 0
-        self._most = count + (count if config.queue is None else config.queue)
+        self._slots = count + (count if config.queue is None else config.queue)
         self.metrics.waiting.set_function(lambda: self.pool.waiting)
         self.metrics.working.set_function(lambda: self.pool.working)
         self.metrics.workers.set_function(lambda: self.pool.alive)
@@ -78,16 +87,16 @@ class Service:
             BundleError: they cannot use the bundle.
         """
         try:
-            told = await self.pool.start()
+            reply = await self.pool.start()
         except BundleError as error:
             self.failure = error
             raise
-        self.model = self._model(told["methods"])
+        self.model = self._model(reply["methods"])
         self.ready = True
         log("ready", workers=self.pool.count, in_memory=self.spool.in_memory)
 
     async def stop(self) -> None:
-        """End everything, and remove what was uploaded."""
+        """Stop the batches and the workers, and delete all uploads."""
         self.ready = False
         await self.batches.stop()
         await self.pool.stop()
@@ -95,10 +104,9 @@ class Service:
         log("stopped")
 
     def _model(self, methods: list[str]) -> dict[str, Any]:
-        """See `model`; once, since it reads the whole bundle."""
+        """Return the fields of `ModelInfo`; called once, because it reads the whole bundle."""
         config, calibration = self.bundle.config, self.bundle.calibration
         card = self.bundle.folder / "card.md"
-        limits = self.config
         return {
             "agfnet": __version__,
             "network": describe(self.bundle)["network"],
@@ -115,33 +123,25 @@ class Service:
             "risk": calibration.abstention and calibration.abstention.target_risk,
             "unfamiliar": calibration.ood_threshold is not None,
             "card": card.read_text(encoding="utf-8") if "card.md" in self.bundle.files else "",
-            "limits": {
-                "request_mb": limits.request_mb,
-                "files": limits.files,
-                "megapixels": limits.megapixels,
-                "frames": limits.frames,
-                "preview_frames": PREVIEW_FRAMES,
-                "batch_mb": limits.batch_mb,
-                "batch_files": limits.batch_files,
-            },
+            "limits": asdict(self.limits),
         }
 
     @asynccontextmanager
     async def request_slot(self) -> AsyncIterator[Path]:
-        """A place among the requests in hand, with a folder; before the body is read.
+        """Reserve a slot and a folder for a request, before its body is read.
 
         Raises:
-            RequestError: there are as many as there may be, or no worker lives.
+            RequestError: all slots are taken, or the server is not ready.
         """
         if not self.ready:
             raise RequestError(
                 503, "not_ready", "the server is starting or stopping", retry_after=5
             )
-        if self._occupied >= self._most:
+        if self._occupied >= self._slots:
             raise self.pool.busy()
         self._occupied += 1
         try:
-            with self.spool.room() as folder:
+            with self.spool.temporary() as folder:
                 yield folder
         finally:
             self._occupied -= 1
@@ -149,50 +149,50 @@ class Service:
     async def lesion(
         self, request: Request, folder: Path, options: type[O]
     ) -> tuple[dict[str, list[str]], O]:
-        """The files of a request, by modality, and its options.
+        """Receive the files of a request, by modality, and its options.
 
         Raises:
-            RequestError: the request is not as it should be.
+            RequestError: the request is invalid.
         """
         rules = Rules(
-            kinds=dict.fromkeys(self.bundle.config.modalities, IMAGES),
-            files=self.config.files,
-            megabytes=self.config.request_mb,
+            types=dict.fromkeys(self.bundle.config.modalities, IMAGES),
+            files=self.limits.files,
+            megabytes=self.limits.request_mb,
             seconds=self.config.upload_s,
         )
         received = await receive(request, folder, rules)
         files = {name: [str(path) for path in paths] for name, paths in received.files.items()}
-        return files, parsed(options, received.texts.get("options", "{}"))
+        return files, parsed(options, received.texts.get("options", "").strip() or "{}")
 
     async def answer(
         self, request: Request, kind: str, options: type[O], *, rank: int = 0, long: bool = False
     ) -> dict[str, Any]:
-        """What a worker says about the lesion of a request, with what every reply has.
+        """Run a job on the lesion of a request and return the reply.
 
         Raises:
-            RequestError: there is no answer.
+            RequestError: the request is refused or fails.
         """
-        self.expect(request)
+        self.check_model(request)
         async with self.request_slot() as folder:
-            files, wanted = await self.lesion(request, folder, options)
-            job = {"kind": kind, "files": files, **wanted.model_dump(by_alias=True)}
-            found = await self.pool.run(job, rank=rank, wait_s=self.config.wait_s, long=long)
-        return self.signed(request, found)
+            files, values = await self.lesion(request, folder, options)
+            job = {"kind": kind, "files": files, **values.model_dump(by_alias=True)}
+            result = await self.pool.run(job, rank=rank, wait_s=self.config.wait_s, long=long)
+        return self.reply(request, result)
 
-    def expect(self, request: Request) -> None:
-        """Let pass who asks this model, or whichever there is (`If-Match`, RFC 9110, 13.1.1).
+    def check_model(self, request: Request) -> None:
+        """Check the header `If-Match` (RFC 9110, 13.1.1) against the model.
 
         Raises:
             RequestError: the request is for another model.
         """
-        wanted = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
-        if not wanted & {"*", f'"{self.model.get("sha256")}"'}:
+        tags = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
+        if not tags & {"*", f'"{self.model.get("sha256")}"'}:
             raise RequestError(412, "other_model", "this server has another model; see /v1/model")
 
-    def signed(self, request: Request, found: Mapping[str, Any]) -> dict[str, Any]:
-        """A reply with what every reply has."""
+    def reply(self, request: Request, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Add the fields of every reply."""
         context: RequestContext = request.state.context
-        return {"request_id": context.request_id, "notice": NOTICE, **found}
+        return {"request_id": context.request_id, "notice": NOTICE, **content}
 
     def _settings(self) -> dict[str, Any]:
         config = self.config
@@ -200,14 +200,11 @@ class Service:
             "bundle": str(self.bundle.folder),
             "backend": config.backend,
             "worker_mb": config.worker_mb,
-            "limits": {
-                "megapixels": config.megapixels,
-                "frames": config.frames,
-            },
+            "limits": asdict(self.limits),
         }
 
     def _event(self, name: str, fields: dict[str, Any]) -> None:
-        """Note what happens in the pool."""
+        """Record an event of the pool."""
         if name == "work":
             self.metrics.work.labels(fields["kind"]).observe(fields["seconds"])
         elif name == "answer":
@@ -219,14 +216,14 @@ class Service:
 
 
 def parsed(options: type[O], text: str) -> O:
-    """The text field `options`.
+    """Parse the text field `options`.
 
     Raises:
-        RequestError: it is not what is expected.
+        RequestError: the text is invalid.
     """
     try:
         return options.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(["options", *map(str, first["loc"])])
-        raise RequestError(422, "invalid", f"{place[:120]}: {first['msg']}") from None
+        name = ".".join(["options", *map(str, first["loc"])])
+        raise RequestError(422, "invalid", f"{name[:120]}: {first['msg']}") from None

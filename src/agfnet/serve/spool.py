@@ -1,4 +1,4 @@
-"""Private folders for uploads: in memory where the system has such, gone with the request."""
+"""Private folders for uploads, in memory if possible, which are removed with the request."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ _PREFIX, _LOCK = "agfnet-", "lock"
 
 
 class Spool:
-    """A folder that only this user can read, with a folder for each request in it.
+    """A folder that only this user can read, with one folder per request.
 
-    What a killed server left behind is removed when the next one starts: a folder whose lock
-    nobody holds.
+    The next server removes the folder of a killed one: its lock is free.
 
     Args:
-        folder: where to make it; in memory if None and possible.
+        folder: the parent folder; None: in memory if possible.
 
     Raises:
         ConfigError: the folder cannot be written.
@@ -42,20 +41,20 @@ class Spool:
             self._lock.acquire(timeout=0)
         except OSError as error:
             raise ConfigError(
-                f"spool: {parent}: cannot be written ({error.strerror}); name another folder"
+                f"spool: {parent}: cannot be written ({error.strerror}); choose another folder"
             ) from error
 
     def new(self) -> Path:
-        """A new folder, to be removed with `drop`."""
+        """Create a folder; remove it with `drop`."""
         return Path(mkdtemp(dir=self.folder))
 
     def drop(self, folder: Path) -> None:
-        """Remove a folder and all in it."""
+        """Remove a folder and its content."""
         shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
-    def room(self) -> Iterator[Path]:
-        """A folder for as long as it is needed."""
+    def temporary(self) -> Iterator[Path]:
+        """Create a folder that is removed at the end."""
         folder = self.new()
         try:
             yield folder
@@ -69,24 +68,24 @@ class Spool:
 
 
 def _is_memory(folder: Path) -> bool:
-    """Whether a folder lies in a file system that is kept in memory."""
+    """Return True if a folder is in a file system in memory."""
     try:
         device = folder.stat().st_dev
         mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
     except OSError:
         return False
-    places = [place for _, place, kind, *_ in map(str.split, mounts) if kind in ("tmpfs", "ramfs")]
-    return any(Path(place).exists() and Path(place).stat().st_dev == device for place in places)
+    points = [Path(p) for _, p, kind, *_ in map(str.split, mounts) if kind in ("tmpfs", "ramfs")]
+    return any(point.exists() and point.stat().st_dev == device for point in points)
 
 
 def _remove_left_behind(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
         try:
             state = folder.lstat()
-            mine = stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid()
-            if not mine or not (folder / _LOCK).exists():  # without: it is being made just now
+            ours = stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid()
+            if not ours or not (folder / _LOCK).exists():  # without a lock it is just being made
                 continue
             with FileLock(folder / _LOCK).acquire(timeout=0):
                 shutil.rmtree(folder, ignore_errors=True)
-        except OSError:  # it is of a server that lives, or gone by now
+        except OSError:  # the server still runs, or the folder is gone
             continue

@@ -1,7 +1,7 @@
-"""A multipart body as files in a private folder, with every limit kept while it arrives.
+"""Write a multipart body as files to a private folder, and check every limit while it arrives.
 
-The parser of the web framework would write large parts to the folder for temporary files, and
-apply limits when all is there. File names and types that a client states are never looked at.
+The parser of the web framework would write large parts to the folder for temporary files, and check
+limits only at the end. File names and types that a client states are ignored.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from agfnet.serve.file_types import HEAD, kind_of
+from agfnet.serve.file_types import HEAD, describe_other, type_of
 from agfnet.serve.request_error import RequestError
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 MEGABYTE = 1 << 20
-TEXT = 64 << 10
-"""Most bytes of a text field."""
+MAX_TEXT = 64 << 10
+"""Bytes of a text field."""
 
 
 @dataclass
 class Received:
-    """What a body held."""
+    """The content of a body."""
 
     files: dict[str, list[Path]] = field(default_factory=dict)
     """By field, in the order of the body."""
@@ -39,17 +39,17 @@ class Received:
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What a body may hold."""
+    """The allowed content of a body."""
 
-    kinds: Mapping[str, Collection[str | None]]
-    """What the files of each field may be, as `kind_of` tells; None is text."""
+    types: Mapping[str, Collection[str | None]]
+    """Allowed types of the files of each field, as from `type_of`; None is text."""
     files: int
     megabytes: int
     seconds: float
 
 
 async def receive(request: Request, folder: Path, rules: Rules) -> Received:
-    """Write the files of a request into a folder, under names of our own.
+    """Write the files of a request to a folder, under new names.
 
     Raises:
         RequestError: the body breaks a rule, cannot be parsed, or takes too long.
@@ -102,24 +102,25 @@ def _too_large(rules: Rules) -> RequestError:
 
 
 class _Parts:
-    """Takes a body part by part."""
+    """Receives a body part by part."""
 
     def __init__(self, folder: Path, rules: Rules) -> None:
         self.received = Received()
         self._folder = folder
         self._rules = rules
         self._ended = False
-        self._count = 0
+        self._count = self._next = 0
         self._header = b""
         self._value = b""
         self._disposition = b""
         self._name = ""
         self._text: bytearray | None = None
         self._file: BinaryIO | None = None
+        self._unnamed = False
         self._head = b""
 
     def callbacks(self) -> MultipartCallbacks:
-        """What the parser calls."""
+        """Return the functions that the parser calls."""
         return {
             "on_part_begin": self._begin,
             "on_header_field": self._header_field,
@@ -132,13 +133,13 @@ class _Parts:
         }
 
     def take(self, size: int) -> None:
-        """So many bytes have arrived."""
+        """Count bytes that have arrived."""
         self.received.size += size
         if self.received.size > self._rules.megabytes * MEGABYTE:
             raise _too_large(self._rules)
 
     def finish(self) -> None:
-        """The body is at its end."""
+        """Check that the body is complete."""
         if not self._ended:
             raise RequestError(
                 400, "bad_request", "the multipart body ends before its last boundary"
@@ -170,6 +171,7 @@ class _Parts:
             raise RequestError(400, "bad_request", "a part of the body has no name")
         self._name, self._head, self._text = name, b"", None
         if b"filename" in options:
+            self._unnamed = not options[b"filename"]
             self._begin_file()
         elif name != "options" or name in self.received.texts:
             raise RequestError(
@@ -180,22 +182,25 @@ class _Parts:
 
     def _begin_file(self) -> None:
         rules = self._rules
-        if self._name not in rules.kinds:
-            known = ", ".join(rules.kinds)
+        if self._name not in rules.types:
+            known = ", ".join(rules.types)
             raise RequestError(422, "invalid", f"unknown field of a file; there are {known}")
         self._count += 1
         if self._count > rules.files:
             raise RequestError(413, "too_many_files", f"there are more than {rules.files} files")
-        place = self.received.files.setdefault(self._name, [])
-        place.append(self._folder / f"{self._count:05d}")
-        self._file = place[-1].open("xb")
+        self._next += 1
+        path = self._folder / f"{self._next:05d}"
+        self.received.files.setdefault(self._name, []).append(path)
+        self._file = path.open("xb")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         part = data[start:end]
         if self._text is not None:
             self._text += part
-            if len(self._text) > TEXT:
-                raise RequestError(413, "too_large", f"a text field has more than {TEXT >> 10} KB")
+            if len(self._text) > MAX_TEXT:
+                raise RequestError(
+                    413, "too_large", f"a text field has more than {MAX_TEXT >> 10} KB"
+                )
         elif self._file is not None:
             if len(self._head) < HEAD:
                 self._head += part[: HEAD - len(self._head)]
@@ -207,17 +212,29 @@ class _Parts:
         elif self._file is not None:
             self._file.close()
             self._file = None
-            self._check_kind()
+            if self._unnamed and not self._head:
+                self._remove_empty_field()
+            else:
+                self._check_type()
 
-    def _check_kind(self) -> None:
+    def _remove_empty_field(self) -> None:
+        """Ignore the part that a form sends for a field without a chosen file."""
+        paths = self.received.files[self._name]
+        paths.pop().unlink()
+        if not paths:
+            del self.received.files[self._name]
+        self._count -= 1
+
+    def _check_type(self) -> None:
         number = len(self.received.files[self._name]) - 1
-        kinds = self._rules.kinds[self._name]
-        wanted = ", ".join(kind or "text" for kind in kinds)
-        status, code, what = 415, "unsupported_type", f"is not {wanted}"
+        types = self._rules.types[self._name]
+        status, code = 415, "unsupported_type"
         if not self._head:
             status, code, what = 422, "unreadable_image", "is empty"
-        elif kind_of(self._head) in kinds:
+        elif type_of(self._head) in types:
             return
+        else:
+            what = describe_other(self._head, ", ".join(name or "text" for name in types))
         message = f"{self._name}, file {number}: {what}"
         raise RequestError(status, code, message, modality=self._name, file=number)
 

@@ -1,9 +1,9 @@
-"""A worker: reads jobs, opens the images of strangers, runs the network, writes answers.
+"""A worker process: reads jobs, opens uploaded images, runs the network, writes replies.
 
     python -m agfnet.serve.worker
 
-Started by `agfnet.serve.pool`. Jobs come on the standard input and answers go to the standard
-output, each as eight bytes of length and JSON. The first job says which bundle to open.
+Started by `agfnet.serve.pool`. Jobs arrive on the standard input and replies go to the standard
+output, each as eight bytes of length and JSON. The first message has the settings.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from agfnet.errors import AgfnetError
 from agfnet.inference.onnx_backend import OnnxBackend
 from agfnet.inference.predictor import Predictor, network_file, open_backend
 from agfnet.serve.explain import explain, methods_of
-from agfnet.serve.lesion import Limits
+from agfnet.serve.limits import Limits
 from agfnet.serve.predict import answer_case, predict
 from agfnet.serve.preview import preview
 from agfnet.serve.request_error import RequestError
 
 LENGTH = 8
 Job = Mapping[str, Any]
-KINDS: dict[str, Callable[[Job, Predictor, Limits], dict[str, Any]]] = {
+JOBS: dict[str, Callable[[Job, Predictor, Limits], dict[str, Any]]] = {
     "predict": predict,
     "explain": explain,
     "preview": preview,
@@ -39,72 +39,72 @@ KINDS: dict[str, Callable[[Job, Predictor, Limits], dict[str, Any]]] = {
 
 
 def main() -> None:
-    """Work until there are no more jobs."""
+    """Work until the input ends."""
     jobs = sys.stdin.buffer
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries that print must not break answers
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # output of libraries must not break replies
     settings = read(jobs)
     if settings is None:
         return
-    hold_back(settings["worker_mb"])
+    limit_memory(settings["worker_mb"])
     try:
         predictor = load(settings)
     except AgfnetError as error:
-        write(answers, {"error": str(error)})
+        write(replies, {"error": str(error)})
         return
     limits = Limits(**settings["limits"])
-    write(answers, {"methods": methods_of(predictor.backend)})
+    write(replies, {"methods": methods_of(predictor.backend)})
     while (job := read(jobs)) is not None:
-        write(answers, answer(job, predictor, limits))
+        write(replies, run(job, predictor, limits))
 
 
-def hold_back(megabytes: int) -> None:
-    """Limit the memory of this process, and leave no image of its memory on disk if it crashes."""
+def limit_memory(megabytes: int) -> None:
+    """Limit the memory of this process, and disable core dumps."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     size = megabytes << 20
     resource.setrlimit(resource.RLIMIT_DATA, (size, size))
 
 
 def load(settings: Job) -> Predictor:
-    """The bundle, on as many threads as this worker has."""
+    """Load the bundle with the threads of this worker."""
     bundle = read_bundle(settings["bundle"])
     backend, threads = settings["backend"], settings["threads"]
     file = network_file(bundle, backend)
-    made = (
+    runtime = (
         OnnxBackend(bundle=bundle, file=file, threads=threads)
         if file.endswith(".onnx")
         else open_backend(bundle, backend)
     )
-    return Predictor(bundle=bundle, backend=made, threads=threads)
+    return Predictor(bundle=bundle, backend=runtime, threads=threads)
 
 
-def answer(job: Job, predictor: Predictor, limits: Limits) -> dict[str, Any]:
-    """The answer to a job, or why there is none."""
+def run(job: Job, predictor: Predictor, limits: Limits) -> dict[str, Any]:
+    """Run a job; return its result or its error."""
     try:
-        return KINDS[job["kind"]](job, predictor, limits)
-    except RequestError as refused:
-        return {"refused": asdict(refused)}
+        return JOBS[job["kind"]](job, predictor, limits)
+    except RequestError as error:
+        return {"refused": asdict(error)}
     except MemoryError:
-        text = "the images need more memory than a worker may take"
+        text = "the images need more memory than a worker may use"
         return {"refused": asdict(RequestError(413, "too_large", text))}
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         fault = f"{type(error).__name__} in {Path(last.filename).name}:{last.lineno}"
-        text = "this request failed; the log names its fault"
+        text = "this request failed; see the log of the server"
         return {"refused": asdict(RequestError(500, "internal", text)), "fault": fault}
 
 
 def read(source: BinaryIO) -> dict[str, Any] | None:
-    """The next job; None after the last."""
+    """Read the next job; None at the end of the input."""
     size = source.read(LENGTH)
     if len(size) < LENGTH:
         return None
-    found: dict[str, Any] = json.loads(source.read(int.from_bytes(size, "big")))
-    return found
+    job: dict[str, Any] = json.loads(source.read(int.from_bytes(size, "big")))
+    return job
 
 
 def write(target: BinaryIO, content: Mapping[str, Any]) -> None:
-    """Send an answer."""
+    """Send a reply."""
     text = json.dumps(content, allow_nan=False).encode()
     target.write(len(text).to_bytes(LENGTH, "big") + text)
     target.flush()

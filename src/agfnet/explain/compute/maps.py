@@ -69,7 +69,7 @@ class Explainer:
         result: dict[str, list[Array]] = {}
         for method in methods:
             if method == "gradient":
-                result[method] = self.backend.evidence(images, present, classes)
+                result[method] = self.backend.attributions(images, present, classes)
             elif method == "occlusion":
                 result[method] = occlusion(self.backend.logits, images, present, classes)
             elif method == "integrated":

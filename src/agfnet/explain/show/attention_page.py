@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 
-from agfnet.explain.show.overlay import COLOURS, thumbnail
+from agfnet.explain.compute.colours import colour_map
+from agfnet.explain.show.overlay import thumbnail
 from agfnet.files import write_text
 from agfnet.pages.render import render, source
 
@@ -48,7 +48,7 @@ def write_attention_page(
     """
     names = list(images)
     grid = round(len(next(iter(attention.values()))) ** 0.5)
-    tints = (colormaps[COLOURS](np.linspace(0, 1, TINTS))[:, :3] * 255).round().astype(int)
+    tints = (255 * colour_map(np.linspace(0, 1, TINTS))).round().astype(int)
     data = {
         "grid": grid,
         "views": [{"id": number, "name": name} for number, name in enumerate(names)],

@@ -7,12 +7,10 @@ import io
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import colormaps
 from PIL import Image
 
-COLOURS = "viridis"
-"""Perceptually uniform and safe for colour-blind readers; not a colour of skin or ultrasound."""
-LOW = 0.25  # fraction of the highest attribution below which nothing is drawn
+from agfnet.explain.compute.colours import colour_map, cover
+
 OPACITY = 0.8  # of the highest attribution
 THUMBNAIL = 320  # longest side in pixels; shown at half, so that it is sharp on dense screens
 UNSEEN = 0.4  # brightness of what the network does not see
@@ -37,10 +35,9 @@ def overlay(
     if not top > 0:
         return pixels
     level = np.clip(_resized(known / top, width, height), 0, 1)
-    colour = colormaps[COLOURS](level)[..., :3] * 255
-    cover = OPACITY * np.clip((level - LOW) / (1 - LOW), 0, 1)[..., None]
-    blended: npt.NDArray[np.uint8] = np.rint((1 - cover) * pixels + cover * colour).astype(np.uint8)
-    return blended
+    opacity = OPACITY * cover(level)[..., None]
+    blended = np.rint((1 - opacity) * pixels + opacity * 255 * colour_map(level))
+    return blended.astype(np.uint8)
 
 
 def thumbnail(pixels: npt.NDArray[np.uint8]) -> str:

@@ -1,21 +1,17 @@
-/** The answer for one lesion: a plain sentence first, then doubts, probabilities and passes. */
-import { make } from "./dom.js";
-import { nameOf, percent, say } from "./locale.js";
+/** The result for one lesion: a plain sentence first, then warnings, probabilities and frames. */
+import { h } from "./dom.js";
+import { listOf, nameOf, percent, t, withProbability } from "./locale.js";
 
 /** @typedef {import("./api.js").Prediction} Prediction */
 
-const MANY = 8;
-
-/** @param {string[]} names */
-const list = (names) =>
-  new Intl.ListFormat(document.documentElement.lang, { type: "unit" }).format(names);
+const MAX_BARS = 8;
 
 /**
- * The answer in plain words, as the server says it in English.
- * @param {Prediction} answer
+ * The result in one sentence, as the server writes it in English.
+ * @param {Prediction} prediction
  */
 export function sentence({ probabilities: [best, second] }) {
-  return say(best.probability >= 0.5 ? "answer.sure" : "answer.unsure", {
+  return t(best.probability >= 0.5 ? "answer.likely" : "answer.uncertain", {
     best: nameOf("class", best.name),
     p: percent(best.probability),
     second: nameOf("class", second.name),
@@ -24,47 +20,46 @@ export function sentence({ probabilities: [best, second] }) {
 }
 
 /**
- * What to read out: whether to refer, the sentence, the doubts.
- * @param {Prediction} answer
+ * The sentences to read out: referral, result, warnings.
+ * @param {Prediction} prediction
  * @returns {string[]}
  */
-export function spoken(answer) {
-  const missing = answer.missing.map((name) => nameOf("modality", name));
+export function summary(prediction) {
+  const missing = prediction.missing.map((name) => nameOf("modality", name));
   return [
-    answer.refer ? say("answer.refer") : "",
-    sentence(answer),
-    answer.out_of_distribution ? say("doubt.foreign") : "",
-    answer.abstain ? say("doubt.abstain") : "",
-    missing.length ? say("doubt.missing", { modalities: list(missing) }) : "",
+    prediction.refer ? t("answer.refer") : "",
+    sentence(prediction),
+    prediction.out_of_distribution ? t("warning.out_of_distribution") : "",
+    prediction.abstain ? t("warning.abstain") : "",
+    missing.length ? t("warning.missing", { modalities: listOf(missing) }) : "",
   ].filter(Boolean);
 }
 
 /**
- * @param {Prediction} answer
- * @param {number | null} coverage that prediction sets promise
+ * @param {Prediction} prediction
+ * @param {number | null} coverage of the prediction sets
  * @returns {HTMLElement[]}
  */
-export function answerParts(answer, coverage) {
-  const [first, ...rest] = spoken(answer);
+export function answerParts(prediction, coverage) {
+  const [first, ...rest] = summary(prediction);
+  const { probabilities, prediction_set: names } = prediction;
   return [
-    make(
+    h(
       "div",
-      { class: answer.refer ? "verdict refer" : "verdict" },
-      make("p", { class: "sentence" }, first),
-      rest.map((text) => make("p", {}, text)),
+      { class: prediction.refer ? "verdict refer" : "verdict" },
+      h("p", { class: "sentence" }, first),
+      rest.map((text) => h("p", {}, text)),
     ),
-    // the promise of a prediction set holds for images like those of the calibration only
-    answer.prediction_set &&
-      !answer.out_of_distribution &&
-      possible(answer.prediction_set, coverage),
-    make("h3", {}, say("bars.title")),
-    bars(answer.probabilities.slice(0, MANY)),
-    answer.probabilities.length > MANY &&
-      make(
+    // the coverage holds only for images like those of the calibration
+    names && !prediction.out_of_distribution && possibleDiagnoses(names, coverage),
+    h("h3", {}, t("bars.title")),
+    bars(probabilities.slice(0, MAX_BARS)),
+    probabilities.length > MAX_BARS &&
+      h(
         "details",
         { "data-key": "more" },
-        make("summary", {}, say("bars.more", { count: answer.probabilities.length - MANY })),
-        bars(answer.probabilities.slice(MANY)),
+        h("summary", {}, t("bars.more", { count: probabilities.length - MAX_BARS })),
+        bars(probabilities.slice(MAX_BARS)),
       ),
   ].filter((part) => part instanceof HTMLElement);
 }
@@ -73,40 +68,40 @@ export function answerParts(answer, coverage) {
  * @param {string[]} names in the prediction set
  * @param {number | null} coverage
  */
-function possible(names, coverage) {
-  return make(
+function possibleDiagnoses(names, coverage) {
+  return h(
     "div",
     { class: "possible" },
-    make(
+    h(
       "p",
       {},
-      `${say("set.possible")}: `,
-      make("strong", {}, list(names.map((name) => nameOf("class", name)))),
+      t("set.possible") + t("colon"),
+      h("strong", {}, listOf(names.map((name) => nameOf("class", name)))),
     ),
-    coverage && make("p", { class: "quiet" }, say("set.coverage", { coverage: percent(coverage) })),
+    coverage && h("p", { class: "quiet" }, t("set.coverage", { coverage: percent(coverage) })),
   );
 }
 
 /** @param {Prediction["probabilities"]} rows */
 function bars(rows) {
-  return make(
+  return h(
     "ul",
     { class: "bars" },
-    rows.map(({ name, probability, possible: among }) =>
-      make(
+    rows.map(({ name, probability, possible }) =>
+      h(
         "li",
-        { class: among === false ? "ruled-out" : "" },
-        make(
+        { class: possible === false ? "ruled-out" : "" },
+        h(
           "span",
           { class: "name" },
           nameOf("class", name),
-          among && make("span", { class: "tag" }, say("bars.possible")),
+          possible && h("span", { class: "tag" }, t("bars.possible")),
         ),
-        make("span", { class: "number" }, percent(probability)),
-        make(
+        h("span", { class: "number" }, percent(probability)),
+        h(
           "span",
           { class: "track", "aria-hidden": "true" },
-          make("span", { class: "fill", style: { width: `${100 * probability}%` } }),
+          h("span", { class: "fill", style: { width: `${100 * probability}%` } }),
         ),
       ),
     ),
@@ -114,49 +109,44 @@ function bars(rows) {
 }
 
 /**
- * Every pass over the network.
- * @param {Prediction} answer
- * @param {number} shown the pass whose evidence is shown
+ * The result of each frame combination.
+ * @param {Prediction} prediction
+ * @param {number} shown the combination whose attribution is shown
  * @param {(pass: number) => void} show
  */
-export function passes(answer, shown, show) {
-  const { frames } = answer;
+export function frameTable({ frames }, shown, show) {
   const names = Object.keys(frames[0].images);
+  const title = t("frames.title", { count: frames.length });
   const heads = [
-    say("frames.pass"),
+    t("frames.number"),
     ...names.map((name) => nameOf("modality", name)),
-    say("table.answer"),
+    t("table.result"),
   ];
-  return make(
+  return h(
     "details",
     { class: "passes", "data-key": "passes" },
-    make("summary", {}, say("frames.title", { count: frames.length })),
-    make("p", { class: "quiet" }, say("frames.explain")),
-    make(
+    h("summary", {}, title),
+    h("p", { class: "quiet" }, t("frames.explain")),
+    h(
       "div",
-      {
-        class: "wide",
-        tabindex: "0",
-        role: "region",
-        "aria-label": say("frames.title", { count: frames.length }),
-      },
-      make(
+      { class: "wide", tabindex: "0", role: "region", "aria-label": title },
+      h(
         "table",
         {},
-        make(
+        h(
           "thead",
           {},
-          make(
+          h(
             "tr",
             {},
-            heads.map((text) => make("th", { scope: "col" }, text)),
-            make("td", { class: "screen" }),
+            heads.map((text) => h("th", { scope: "col" }, text)),
+            h("td", { class: "screen" }),
           ),
         ),
-        make(
+        h(
           "tbody",
           {},
-          frames.map((pass, k) => row(pass, names, k, k === shown, show)),
+          frames.map((frame, k) => frameRow(frame, names, k, k === shown, show)),
         ),
       ),
     ),
@@ -164,34 +154,29 @@ export function passes(answer, shown, show) {
 }
 
 /**
- * @param {import("./api.js").Pass} pass
+ * @param {import("./api.js").Pass} frame
  * @param {string[]} names of the modalities
  * @param {number} k
  * @param {boolean} shown
  * @param {(pass: number) => void} show
  */
-function row(pass, names, k, shown, show) {
-  const place = (/** @type {string} */ name) => {
-    const { file, frame } = pass.images[name];
-    return `${say("file.number", { number: file + 1 })}, ${say("frame.number", { number: frame + 1 })}`;
-  };
-  return make(
+function frameRow({ images, predicted, probabilities }, names, k, shown, show) {
+  return h(
     "tr",
     {},
-    make("th", { scope: "row" }, String(k + 1)),
-    names.map((name) => make("td", {}, place(name))),
-    make(
-      "td",
-      {},
-      `${nameOf("class", pass.predicted)} (${percent(pass.probabilities[pass.predicted])})`,
-    ),
-    make(
+    h("th", { scope: "row" }, String(k + 1)),
+    names.map((name) => {
+      const { file, frame } = images[name];
+      return h("td", {}, t("file.frame", { file: file + 1, frame: frame + 1 }));
+    }),
+    h("td", {}, withProbability(predicted, probabilities[predicted])),
+    h(
       "td",
       { class: "screen" },
-      make(
+      h(
         "button",
         { type: "button", "data-key": `pass-${k}`, "aria-pressed": shown, onclick: () => show(k) },
-        say("frames.show"),
+        t("frames.show"),
       ),
     ),
   );

@@ -1,39 +1,39 @@
-/** The part of the page with the answer: asks for it, then for the evidence, and shows both. */
-import { answerParts, passes, spoken } from "./answer.js";
+/** The panel with the result: requests the prediction, then the explanation, and shows both. */
+import { answerParts, frameTable, summary } from "./answer.js";
 import { askJson, ServerError } from "./api.js";
-import { announce, at, fill, make } from "./dom.js";
+import { announce, byId, h, render } from "./dom.js";
 import { comparison, contributions, overlays } from "./attribution.js";
-import { problem, wayOut } from "./error.js";
+import { describeError, retryButton } from "./error.js";
 import { heading, saveReport } from "./report.js";
-import { say } from "./locale.js";
+import { t } from "./locale.js";
 
 /**
  * @typedef {{date: Date, prediction: import("./api.js").Prediction}} Answer
  */
 
-/** Answers one lesion. */
-export class AnswerPart {
+/** Analyses one lesion. */
+export class AnswerPanel {
   /** @param {import("./lesion.js").Lesion} lesion */
   constructor(lesion) {
     this.lesion = lesion;
     /** @type {AbortController | null} */
     this.call = null;
     this.seconds = 0;
-    this.forget();
-    lesion.addEventListener("change", () => this.forget());
+    this.reset();
+    lesion.addEventListener("change", () => this.reset());
     document.addEventListener("language", () => this.show());
-    at("ask").addEventListener("click", () => this.ask());
-    at("clear").addEventListener("click", () => lesion.clear());
-    at("reference").addEventListener("input", () => this.head());
-    at("print").addEventListener("click", () => window.print());
-    at("save-report").addEventListener("click", async () => {
-      await saveReport(at("answer"));
-      announce(say("report.saved"));
+    byId("analyse").addEventListener("click", () => this.analyse());
+    byId("clear").addEventListener("click", () => lesion.clear());
+    byId("reference").addEventListener("input", () => this.updateHeading());
+    byId("print").addEventListener("click", () => window.print());
+    byId("save-report").addEventListener("click", async () => {
+      await saveReport(byId("answer"));
+      announce(t("report.saved"));
     });
   }
 
-  /** The images have changed: there is no answer to them. */
-  forget() {
+  /** Remove the result, as after a change of the images. */
+  reset() {
     this.call?.abort();
     /** @type {Answer | null} */
     this.answer = null;
@@ -41,15 +41,15 @@ export class AnswerPart {
     this.explanation = null;
     /** @type {import("./attribution.js").Choice | null} */
     this.choice = null;
-    /** @type {{error: unknown, again: () => void} | null} */
+    /** @type {{error: unknown, retry: () => void} | null} */
     this.failure = null;
     this.busy = "";
-    at("reference").value = "";
+    byId("reference").value = "";
     this.show();
   }
 
   /**
-   * Ask the server one thing at a time.
+   * Send a request; an earlier one that is still running is aborted.
    * @param {string} path
    * @param {Record<string, unknown>} options
    */
@@ -61,36 +61,36 @@ export class AnswerPart {
       body: this.lesion.form(options),
       signal: call.signal,
       onWait: (seconds) => {
-        this.work("waiting", seconds);
-        announce(say("waiting", { seconds }));
+        this.setBusy("waiting", seconds);
+        announce(t("waiting", { seconds }));
       },
     });
   }
 
   /**
-   * @param {string} busy what is going on; nothing if empty
-   * @param {number} [seconds] that it waits
+   * @param {string} busy key of the words for the work in progress; empty for none
+   * @param {number} [seconds] of the wait
    */
-  work(busy, seconds = 0) {
+  setBusy(busy, seconds = 0) {
     Object.assign(this, { busy, seconds });
     this.show();
   }
 
-  /** Ask for the answer. */
-  async ask() {
-    this.forget();
-    this.work("asking");
-    announce(say("asking"));
+  /** Request the prediction, then the explanation. */
+  async analyse() {
+    this.reset();
+    this.setBusy("analysing");
+    announce(t("analysing"));
     try {
-      const prediction = await this.post("/v1/predict", {});
+      const prediction = await this.post("v1/predict", {});
       this.answer = { date: new Date(), prediction };
     } catch (error) {
-      this.fail(error, () => this.ask());
+      this.fail(error, () => this.analyse());
       return;
     }
-    this.work("");
-    announce(spoken(this.answer.prediction).join(" "));
-    at("answer").focus();
+    this.setBusy("");
+    announce(summary(this.answer.prediction).join(" "));
+    byId("answer").focus();
     const { prediction } = this.answer;
     const name = prediction.predicted;
     await this.explain({
@@ -101,89 +101,89 @@ export class AnswerPart {
   }
 
   /**
-   * Ask for the evidence.
+   * Request the explanation.
    * @param {import("./attribution.js").Choice} choice
    */
   async explain(choice) {
     this.choice = choice;
     this.failure = null;
-    this.work("evidence.working");
+    this.setBusy("attribution.working");
     try {
       const { class: name, pass, method } = choice;
-      this.explanation = await this.post("/v1/explain", { class: name, pass, methods: [method] });
+      this.explanation = await this.post("v1/explain", { class: name, pass, methods: [method] });
     } catch (error) {
       this.fail(error, () => this.explain(choice));
       return;
     }
-    this.work("");
+    this.setBusy("");
   }
 
   /**
    * @param {unknown} error
-   * @param {() => void} again
+   * @param {() => void} retry
    */
-  fail(error, again) {
-    if (/** @type {Error} */ (error).name === "AbortError") return; // for a newer question
-    this.failure = { error, again };
-    this.work("");
+  fail(error, retry) {
+    if (/** @type {Error} */ (error).name === "AbortError") return; // replaced by a newer request
+    this.failure = { error, retry };
+    this.setBusy("");
     if (!(error instanceof ServerError)) throw error;
   }
 
-  /** Draw the answer, or how far it is. */
+  /** Draw the result, or the progress. */
   show() {
     const { answer, explanation, failure, busy, seconds } = this;
-    fill(
-      at("answer-body"),
-      answer && this.paper(answer),
+    render(
+      byId("answer-body"),
+      answer && this.heading(answer),
       answer && answerParts(answer.prediction, this.lesion.model.coverage),
-      !answer && !busy && !failure && make("p", { class: "quiet" }, say("answer.empty")),
-      busy && make("p", { class: "busy screen" }, say(busy, { seconds })),
+      !answer && !busy && !failure && h("p", { class: "quiet" }, t("answer.empty")),
+      busy && h("p", { class: "busy screen" }, t(busy, { seconds })),
       failure &&
-        make(
+        h(
           "div",
           { class: "error screen", role: "alert" },
-          problem(failure.error, this.lesion.model.limits),
-          wayOut(failure.error, failure.again),
+          describeError(failure.error, this.lesion.model.limits),
+          retryButton(failure.error, failure.retry),
         ),
-      answer && explanation && this.evidence(answer, explanation),
+      answer && explanation && this.explanationParts(answer, explanation),
     );
-    at("save").hidden = answer === null;
+    byId("save").hidden = answer === null;
   }
 
   /**
    * @param {Answer} answer
    * @param {import("./api.js").Explanation} explanation
    */
-  evidence({ prediction }, explanation) {
+  explanationParts({ prediction }, explanation) {
     const { model } = this.lesion;
     const choice = this.choice ?? { class: explanation.class, pass: 0, method: model.methods[0] };
     const count = prediction.frames.length;
     return [
-      ...overlays(explanation, choice, count, model, (chosen) => this.explain(chosen)),
+      ...overlays(explanation, choice, count, model, (selected) => this.explain(selected)),
       ...contributions(explanation),
       ...comparison(explanation),
-      passes(prediction, explanation.pass, (pass) => this.explain({ ...choice, pass })),
+      frameTable(prediction, explanation.pass, (pass) => this.explain({ ...choice, pass })),
     ];
   }
 
   /** @param {Answer} answer */
-  paper({ date, prediction }) {
-    return heading(this.lesion.model, date, prediction.request_id, at("reference").value);
+  heading({ date, prediction }) {
+    return heading(this.lesion.model, date, prediction.request_id, byId("reference").value);
   }
 
-  /** Renew what stands above a report. */
-  head() {
-    const [old] = at("answer-body").getElementsByClassName("paper");
-    if (old && this.answer) old.replaceWith(this.paper(this.answer));
+  /** Draw the heading of the report again. */
+  updateHeading() {
+    const [old] = byId("answer-body").getElementsByClassName("paper");
+    if (old && this.answer) old.replaceWith(this.heading(this.answer));
   }
 }
 
 /**
- * The pass that speaks most for a class.
+ * The frame combination with the highest probability of a class.
  * @param {import("./api.js").Pass[]} passes
  * @param {string} name
  */
 function strongest(passes, name) {
-  const found = passes.map(({ probabilities }) => probabilities[name]);
-  return found.indexOf(Math.max(...found));
+  const values = passes.map(({ probabilities }) => probabilities[name]);
+  return values.indexOf(Math.max(...values));
 }

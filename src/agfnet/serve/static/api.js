@@ -1,5 +1,7 @@
 /** Calls to the server: see docs/serve.md. The token is kept here, in memory, and nowhere else. */
 
+export const ROOT = new URL("..", import.meta.url); // the server may lie below a path of a proxy
+
 /**
  * @typedef {{name: string, kind: "photo" | "ultrasound"}} Modality
  * @typedef {{
@@ -8,8 +10,8 @@
  *   limits: Record<string, number>,
  * }} Model
  * @typedef {{frame: number, thumbnail: string, hints: string[]}} Shown
- * @typedef {{type: string, width: number, height: number, frames: number, shown: Shown[]}} Facts
- * @typedef {{images: Record<string, Facts[]>, swapped: boolean}} Preview
+ * @typedef {{type: string, width: number, height: number, frames: number, shown: Shown[]}} FileInfo
+ * @typedef {{images: Record<string, FileInfo[]>, swapped: boolean}} Preview
  * @typedef {Record<string, number>} Probabilities
  * @typedef {{
  *   images: Record<string, {file: number, frame: number}>, predicted: string,
@@ -33,7 +35,7 @@
  * }} BatchStatus
  */
 
-const PATIENCE = 3;
+const MAX_WAITS = 3;
 let token = "";
 let model = "";
 /** @type {Promise<string | null> | null} */
@@ -42,7 +44,7 @@ let asking = null;
 let askToken = async () => null;
 
 /**
- * Say who asks the user for the token.
+ * Set the function that asks the user for the token.
  * @param {(wrong: boolean) => Promise<string | null>} ask
  */
 export function onToken(ask) {
@@ -50,14 +52,14 @@ export function onToken(ask) {
 }
 
 /**
- * From now on, ask this model only: another that a restart brings refuses.
+ * Accept answers of this model only: after a restart with another model, the server refuses.
  * @param {string} sha256
  */
 export function pin(sha256) {
   model = sha256;
 }
 
-/** Why the server gave no answer. */
+/** An error of the server, or of the way to it. */
 export class ServerError extends Error {
   /**
    * @param {{code: string, message?: string, modality?: string | null, file?: number | null}} error
@@ -73,8 +75,8 @@ export class ServerError extends Error {
 }
 
 /**
- * Ask the server, and again where it asks for a token or to wait.
- * @param {string} path
+ * Send a request, and again after a token or a wait that the server requires.
+ * @param {string} path relative to the root of the server
  * @param {RequestInit & {onWait?: (seconds: number) => void}} [options]
  * @returns {Promise<Response>}
  * @throws {ServerError}
@@ -86,7 +88,7 @@ export async function ask(path, { onWait, ...options } = {}) {
     if (response.ok) return response;
     if (response.status === 401 && (await renewed(sent))) continue;
     const seconds = Number(response.headers.get("Retry-After"));
-    if (onWait && seconds > 0 && waits++ < PATIENCE) {
+    if (onWait && seconds > 0 && waits++ < MAX_WAITS) {
       onWait(seconds);
       await pause(seconds, options.signal);
       continue;
@@ -96,7 +98,7 @@ export async function ask(path, { onWait, ...options } = {}) {
 }
 
 /**
- * Ask for a reply in JSON.
+ * Send a request whose reply is JSON.
  * @param {string} path
  * @param {Parameters<typeof ask>[1]} [options]
  * @returns {Promise<any>}
@@ -113,7 +115,7 @@ async function send(path, options, bearer) {
   if (bearer) headers.set("Authorization", `Bearer ${bearer}`);
   if (model) headers.set("If-Match", `"${model}"`);
   try {
-    return await fetch(path, { ...options, headers });
+    return await fetch(new URL(path, ROOT), { ...options, headers });
   } catch (error) {
     if (/** @type {Error} */ (error).name === "AbortError") throw error;
     throw new ServerError({ code: "offline" });
@@ -121,15 +123,15 @@ async function send(path, options, bearer) {
 }
 
 /**
- * Have another token than the one that was refused.
+ * Replace a token that was refused; false if the user has none.
  * @param {string} refused
  */
 async function renewed(refused) {
-  if (token !== refused) return true; // another call has asked meanwhile
+  if (token !== refused) return true; // another call has replaced it
   asking ??= askToken(refused !== "").finally(() => (asking = null));
-  const given = await asking;
-  if (given) token = given;
-  return Boolean(given);
+  const answer = await asking;
+  if (answer) token = answer;
+  return Boolean(answer);
 }
 
 /** @param {Response} response */
@@ -138,7 +140,7 @@ async function errorOf(response) {
     const { error, request_id: id } = await response.json();
     return new ServerError(error, id);
   } catch {
-    return new ServerError({ code: "internal" }); // a proxy's own page, or cut off
+    return new ServerError({ code: "internal" }); // the page of a proxy, or incomplete
   }
 }
 

@@ -1,6 +1,6 @@
-/** Where the evidence lies, what each modality contributed, and the answer with and without each. */
-import { make } from "./dom.js";
-import { nameOf, percent, say } from "./locale.js";
+/** Attribution maps, the contribution of each modality, and the result without each. */
+import { h } from "./dom.js";
+import { nameOf, percent, t, withProbability } from "./locale.js";
 
 /** @typedef {import("./api.js").Explanation} Explanation */
 /** @typedef {{class: string, pass: number, method: string}} Choice `pass` counts from 0 */
@@ -8,24 +8,24 @@ import { nameOf, percent, say } from "./locale.js";
 let opacity = 0.6;
 
 /**
- * What can be chosen about the evidence, then the evidence.
- * @param {Explanation} found
+ * The controls, then the maps over the images.
+ * @param {Explanation} explanation
  * @param {Choice} choice
  * @param {number} count of passes
  * @param {import("./api.js").Model} model
  * @param {(choice: Choice) => void} choose
  */
-export function overlays(found, choice, count, model, choose) {
-  const map = found.maps[choice.method];
-  const pictures = make(
+export function overlays(explanation, choice, count, model, choose) {
+  const map = explanation.maps[choice.method];
+  const pictures = h(
     "div",
     { class: "pictures" },
-    Object.entries(found.images).map(([name, picture]) =>
-      overlay(name, picture, map?.[name], found.class),
+    Object.entries(explanation.images).map(([name, picture]) =>
+      overlay(name, picture, map?.[name], explanation.class),
     ),
   );
   pictures.style.setProperty("--opacity", String(opacity));
-  const slider = make("input", {
+  const slider = h("input", {
     type: "range",
     min: 0,
     max: 100,
@@ -37,30 +37,30 @@ export function overlays(found, choice, count, model, choose) {
     },
   });
   return [
-    make("h3", {}, say("evidence.title", { name: nameOf("class", found.class) })),
+    h("h3", {}, t("attribution.title", { name: nameOf("class", explanation.class) })),
     count > 1 &&
-      make("p", { class: "quiet" }, say("evidence.pass", { number: found.pass + 1, count })),
-    make(
+      h("p", { class: "quiet" }, t("attribution.frame", { number: explanation.pass + 1, count })),
+    h(
       "div",
       { class: "controls screen" },
-      select("evidence.for", "class", model.classes, choice.class, (value) =>
+      select("attribution.class", "class", model.classes, choice.class, (value) =>
         choose({ ...choice, class: value }),
       ),
       model.methods.length > 1 &&
-        select("evidence.method", "method", model.methods, choice.method, (value) =>
+        select("attribution.method", "method", model.methods, choice.method, (value) =>
           choose({ ...choice, method: value }),
         ),
-      make("label", {}, say("evidence.opacity"), slider),
+      h("label", {}, t("attribution.opacity"), slider),
     ),
-    map ? pictures : make("p", {}, say("evidence.none")),
-    make(
+    map ? pictures : h("p", {}, t("attribution.none")),
+    h(
       "p",
       { class: "quiet scale" },
-      say("evidence.low"),
-      make("span", { class: "ramp", "aria-hidden": "true" }),
-      say("evidence.high"),
+      t("attribution.low"),
+      h("span", { class: "ramp", "aria-hidden": "true" }),
+      t("attribution.high"),
     ),
-    make("p", { class: "quiet" }, say("evidence.caution")),
+    h("p", { class: "quiet" }, t("attribution.caution")),
   ];
 }
 
@@ -68,21 +68,21 @@ export function overlays(found, choice, count, model, choose) {
  * @param {string} label key of its words
  * @param {"class" | "method"} group
  * @param {string[]} names
- * @param {string} chosen
+ * @param {string} selected
  * @param {(name: string) => void} choose
  */
-function select(label, group, names, chosen, choose) {
+function select(label, group, names, selected, choose) {
   const listen = (/** @type {Event} */ event) =>
     choose(/** @type {HTMLSelectElement} */ (event.target).value);
-  return make(
+  return h(
     "label",
     {},
-    say(label),
-    make(
+    t(label),
+    h(
       "select",
       { "data-key": `select-${group}`, onchange: listen },
       names.map((name) =>
-        make("option", { value: name, selected: name === chosen }, nameOf(group, name)),
+        h("option", { value: name, selected: name === selected }, nameOf(group, name)),
       ),
     ),
   );
@@ -92,60 +92,60 @@ function select(label, group, names, chosen, choose) {
  * @param {string} name of the modality
  * @param {{width: number, height: number, image: string}} picture
  * @param {{share: number | null, layer: string} | undefined} layer
- * @param {string} label whose evidence
+ * @param {string} label the class that the map is about
  */
 function overlay(name, { width, height, image }, layer, label) {
   const modality = nameOf("modality", name);
-  const alt = say("evidence.alt", { modality, name: nameOf("class", label) });
-  return make(
+  const alt = t("attribution.alt", { modality, name: nameOf("class", label) });
+  return h(
     "figure",
     {},
-    make(
+    h(
       "div",
       { class: "stack" },
-      make("img", { src: image, width, height, alt }),
-      layer && make("img", { class: "layer", src: layer.layer, alt: "" }),
+      h("img", { src: image, width, height, alt }),
+      layer && h("img", { class: "layer", src: layer.layer, alt: "" }),
     ),
-    make(
+    h(
       "figcaption",
       {},
       modality,
       layer &&
         layer.share !== null &&
-        make("span", { class: "quiet" }, say("evidence.share", { share: percent(layer.share) })),
+        h("span", { class: "quiet" }, t("attribution.fraction", { fraction: percent(layer.share) })),
     ),
   );
 }
 
 /**
- * What each modality contributed to the class, in points.
- * @param {Explanation} found
+ * The contribution of each modality to the probability of the class, in percentage points.
+ * @param {Explanation} explanation
  */
-export function contributions(found) {
-  const rows = Object.entries(found.contributions).map(([name, parts]) => ({
+export function contributions(explanation) {
+  const rows = Object.entries(explanation.contributions).map(([name, parts]) => ({
     name,
-    part: parts[found.class],
+    part: parts[explanation.class],
   }));
-  const most = Math.max(...rows.map(({ part }) => Math.abs(part)), 0.01);
+  const largest = Math.max(...rows.map(({ part }) => Math.abs(part)), 0.01);
   return [
-    make("h3", {}, say("parts.title")),
-    make("p", { class: "quiet" }, say("parts.explain", { name: nameOf("class", found.class) })),
-    make(
+    h("h3", {}, t("contributions.title")),
+    h("p", { class: "quiet" }, t("contributions.explain", { name: nameOf("class", explanation.class) })),
+    h(
       "ul",
       { class: "bars signed" },
       rows.map(({ name, part }) => {
         const points = Math.round(100 * part);
         const text = points > 0 ? `+${points}` : String(points || 0).replace("-", "−");
-        const half = (50 * Math.abs(part)) / most;
-        return make(
+        const half = (50 * Math.abs(part)) / largest;
+        return h(
           "li",
           {},
-          make("span", { class: "name" }, nameOf("modality", name)),
-          make("span", { class: "number" }, say("parts.points", { points: text })),
-          make(
+          h("span", { class: "name" }, nameOf("modality", name)),
+          h("span", { class: "number" }, t("contributions.points", { points: text })),
+          h(
             "span",
             { class: "track", "aria-hidden": "true" },
-            make("span", {
+            h("span", {
               class: part < 0 ? "fill against" : "fill",
               style: { width: `${half}%`, marginLeft: `${part < 0 ? 50 - half : 50}%` },
             }),
@@ -157,55 +157,55 @@ export function contributions(found) {
 }
 
 /**
- * The answer with all images, and without each modality.
- * @param {Explanation} found
+ * The result with all images, and without each modality.
+ * @param {Explanation} explanation
  */
-export function comparison(found) {
-  const present = Object.keys(found.contributions);
+export function comparison(explanation) {
+  const present = Object.keys(explanation.contributions);
   if (present.length < 2) return [];
   const used = [null, ...present].map((without) => {
     const kept = present.filter((name) => name !== without);
-    const answer = found.answers.find(
+    const answer = explanation.answers.find(
       ({ modalities }) =>
         modalities.length === kept.length && kept.every((name) => modalities.includes(name)),
     );
     return { without, answer };
   });
   const cells = (/** @type {Explanation["answers"][0]} */ { predicted, probabilities }) => [
-    make("td", {}, `${nameOf("class", predicted)} (${percent(probabilities[predicted])})`),
-    make("td", {}, percent(probabilities[found.class])),
+    h("td", {}, withProbability(predicted, probabilities[predicted])),
+    h("td", {}, percent(probabilities[explanation.class])),
   ];
-  const heads = [say("compare.used"), say("table.answer"), nameOf("class", found.class)];
+  const heads = [t("comparison.used"), t("table.result"), nameOf("class", explanation.class)];
   return [
-    make("h3", {}, say("compare.title")),
-    make(
+    h("h3", {}, t("comparison.title")),
+    h(
       "div",
       { class: "wide" },
-      make(
+      h(
         "table",
         { id: "comparison" },
-        make(
+        h(
           "thead",
           {},
-          make(
+          h(
             "tr",
             {},
-            heads.map((text) => make("th", { scope: "col" }, text)),
+            heads.map((text) => h("th", { scope: "col" }, text)),
           ),
         ),
-        make(
+        h(
           "tbody",
           {},
           used.map(({ without, answer }) =>
-            make(
+            h(
               "tr",
               {},
-              make(
+              h(
                 "th",
                 { scope: "row" },
                 without === null
-                  ? say("compare.all")
-                  : say("compare.without", { modality: nameOf("modality", without) }),
+                  ? t("comparison.all")
+                  : t("comparison.without", { modality: nameOf("modality", without) }),
               ),
               answer && cells(answer),
             ),

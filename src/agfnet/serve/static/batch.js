@@ -1,42 +1,42 @@
-/** Many lesions: send a zip, follow its progress, fetch the tables. */
+/** Batch analysis: send a zip archive, follow its progress, download the tables. */
 import { ask, askJson, pause, ServerError } from "./api.js";
-import { announce, at, fill, make, save } from "./dom.js";
-import { problem } from "./error.js";
-import { say } from "./locale.js";
+import { announce, byId, h, render, save } from "./dom.js";
+import { describeError } from "./error.js";
+import { t } from "./locale.js";
 
 /** @typedef {import("./api.js").BatchStatus} BatchStatus */
 
-const EVERY = 1; // seconds between questions
+const POLL_S = 1;
 
-/** The part of the page for many lesions. */
-export class BatchPart {
+/** The panel for batches. */
+export class BatchPanel {
   /** @param {Record<string, number>} limits */
   constructor(limits) {
     this.limits = limits;
     /** @type {BatchStatus | null} */
     this.status = null;
-    /** @type {"" | "sending" | "forgotten"} */
+    /** @type {"" | "sending" | "deleted"} */
     this.phase = "";
     /** @type {unknown} */
     this.error = null;
-    at("batch-form").addEventListener("submit", (/** @type {Event} */ event) => {
+    byId("batch-form").addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       this.start();
     });
     document.addEventListener("language", () => this.show());
   }
 
-  /** Send what is chosen, and follow it to its end. */
+  /** Send the chosen files, and follow the batch until it ends. */
   async start() {
     const form = new FormData();
     for (const field of ["archive", "cases"]) {
-      const file = at(`batch-${field}`).files[0];
+      const file = byId(`batch-${field}`).files[0];
       if (file) form.append(field, file, field);
     }
     Object.assign(this, { status: null, error: null, phase: "sending" });
     this.show();
     try {
-      this.status = await askJson("/v1/batches", { method: "POST", body: form });
+      this.status = await askJson("v1/batches", { method: "POST", body: form });
       this.phase = "";
       await this.follow();
     } catch (error) {
@@ -44,22 +44,22 @@ export class BatchPart {
     }
     if (this.phase === "sending") this.phase = "";
     this.show();
-    announce(at("batch-state").textContent);
+    announce(byId("batch-state").textContent);
   }
 
-  /** Ask how far it is until it is done, or forgotten. */
+  /** Ask for the progress until the batch is done or deleted. */
   async follow() {
     while (this.status !== null && ["reading", "running"].includes(this.status.state)) {
       this.show();
-      await pause(EVERY);
+      await pause(POLL_S);
       if (this.status === null) return;
       try {
-        const found = await askJson(`/v1/batches/${this.status.id}`);
-        if (this.status !== null) this.status = found;
+        const status = await askJson(`v1/batches/${this.status.id}`);
+        if (this.status !== null) this.status = status;
         this.error = null;
       } catch (error) {
         if (!(error instanceof ServerError)) throw error;
-        if (error.code !== "offline") this.status = null; // it was forgotten, or the server restarted
+        if (error.code !== "offline") this.status = null; // deleted, or the server restarted
         this.error = error;
       }
     }
@@ -72,16 +72,16 @@ export class BatchPart {
    */
   async fetchTable(id, name) {
     await this.attempt(async () =>
-      save(await (await ask(`/v1/batches/${id}/${name}`)).blob(), name),
+      save(await (await ask(`v1/batches/${id}/${name}`)).blob(), name),
     );
   }
 
   /** @param {string} id */
-  async forget(id) {
+  async delete(id) {
     this.status = null;
     await this.attempt(async () => {
-      await ask(`/v1/batches/${id}`, { method: "DELETE" });
-      this.phase = "forgotten";
+      await ask(`v1/batches/${id}`, { method: "DELETE" });
+      this.phase = "deleted";
     });
     this.show();
   }
@@ -96,44 +96,44 @@ export class BatchPart {
     }
   }
 
-  /** Draw how far it is. */
+  /** Draw the progress. */
   show() {
     const { status, phase } = this;
-    at("batch-start").disabled =
+    byId("batch-start").disabled =
       phase === "sending" || ["reading", "running"].includes(status?.state ?? "");
-    fill(
-      at("batch-state"),
-      phase && make("p", {}, say(`batch.${phase}`)),
+    render(
+      byId("batch-state"),
+      phase && h("p", {}, t(`batch.${phase}`)),
       status &&
-        make(
+        h(
           "p",
           { class: status.state === "failed" ? "error" : "" },
-          say(`batch.${status.state}`, { ...status }),
+          t(`batch.${status.state}`, { ...status }),
         ),
-      status?.error && make("pre", { lang: "en", tabindex: "0" }, status.error),
+      status?.error && h("pre", { lang: "en", tabindex: "0" }, status.error),
       status?.state === "running" &&
-        make("progress", {
+        h("progress", {
           max: status.total,
           value: status.done,
-          "aria-label": say("batch.title"),
+          "aria-label": t("batch.title"),
         }),
       this.error !== null &&
-        make("div", { class: "error", role: "alert" }, problem(this.error, this.limits)),
+        h("div", { class: "error", role: "alert" }, describeError(this.error, this.limits)),
       status &&
-        make(
+        h(
           "div",
           { class: "buttons" },
           status.tables.map((name) =>
-            make(
+            h(
               "button",
               { type: "button", "data-key": name, onclick: () => this.fetchTable(status.id, name) },
-              `${say(`batch.table.${name}`)} (${name})`,
+              `${t(`batch.table.${name}`)} (${name})`,
             ),
           ),
-          make(
+          h(
             "button",
-            { type: "button", "data-key": "forget", onclick: () => this.forget(status.id) },
-            say("batch.stop"),
+            { type: "button", "data-key": "delete", onclick: () => this.delete(status.id) },
+            t("batch.stop"),
           ),
         ),
     );

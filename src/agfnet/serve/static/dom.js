@@ -1,4 +1,4 @@
-/** Making and replacing elements. Text goes in as text, never as HTML. */
+/** Create and replace elements. Text is inserted as text, never as HTML. */
 
 /**
  * @typedef {Node | string | null | undefined | false | 0} Item
@@ -6,13 +6,13 @@
  */
 
 /**
- * Make an element.
+ * Create an element.
  * @param {string} tag
  * @param {Record<string, any>} [settings] attributes; `on…` are listeners, `style` an object
  * @param {...Child} children
  * @returns {any} an HTMLElement of the tag's kind
  */
-export function make(tag, settings = {}, ...children) {
+export function h(tag, settings = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(settings)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
@@ -26,12 +26,12 @@ export function make(tag, settings = {}, ...children) {
 }
 
 /**
- * Put other children into an element. Who was at a child with a `data-key` stays at its successor,
- * and details with one stay open.
+ * Replace the children of an element. The focus moves from a child with a `data-key` to the new child
+ * with the same key, and open details with a key stay open.
  * @param {Element} root
  * @param {...Child} children
  */
-export function fill(root, ...children) {
+export function render(root, ...children) {
   const active = document.activeElement;
   const inside = active !== null && active !== root && root.contains(active);
   const key = active?.getAttribute("data-key") ?? null;
@@ -40,11 +40,11 @@ export function fill(root, ...children) {
     .../** @type {(Node | string)[]} */ (children.flat(Infinity).filter(Boolean)),
   );
   const keyed = [...root.querySelectorAll("[data-key]")];
-  for (const one of keyed) {
-    if (one instanceof HTMLDetailsElement) one.open = open.includes(keyOf(one));
+  for (const element of keyed) {
+    if (element instanceof HTMLDetailsElement) element.open = open.includes(keyOf(element));
   }
   if (!inside) return;
-  const same = keyed.find((one) => key !== null && keyOf(one) === key);
+  const same = keyed.find((element) => key !== null && keyOf(element) === key);
   const next = same ?? root.querySelector("button") ?? root.parentElement?.querySelector("button");
   /** @type {HTMLElement | null | undefined} */ (next)?.focus();
 }
@@ -53,31 +53,31 @@ export function fill(root, ...children) {
 const keyOf = (element) => element.getAttribute("data-key");
 
 /**
- * The element of an id, which the page has.
+ * Return the element with an id; it must exist.
  * @param {string} id
  * @returns {any}
  */
-export function at(id) {
-  const found = document.getElementById(id);
-  if (found === null) throw new Error(`no element ${id}`);
-  return found;
+export function byId(id) {
+  const element = document.getElementById(id);
+  if (element === null) throw new Error(`no element ${id}`);
+  return element;
 }
 
 /**
- * Let a reader of the screen say something, without moving.
+ * Let a screen reader read a text; the focus stays.
  * @param {string} text
  */
 export function announce(text) {
-  at("status").textContent = text;
+  byId("status").textContent = text;
 }
 
 /**
- * Hand a file to the user.
+ * Download a file.
  * @param {Blob} content
  * @param {string} name
  */
 export function save(content, name) {
   const url = URL.createObjectURL(content);
-  make("a", { href: url, download: name }).click();
+  h("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

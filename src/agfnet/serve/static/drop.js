@@ -1,18 +1,18 @@
 /** Files that are dropped or pasted, onto a field or anywhere on the page. */
 
 /**
- * Take files from everywhere on the page.
- * @param {() => import("./lesion.js").Lesion | null} current the lesion that takes them
+ * Accept files anywhere on the page.
+ * @param {() => import("./lesion.js").Lesion | null} current the lesion that they are added to
  */
-export function takeFiles(current) {
+export function acceptFiles(current) {
   /** @param {EventTarget | null} target */
   const fieldAt = (target) =>
     /** @type {HTMLElement | null} */ (
       target instanceof Element ? target.closest("[data-modality]") : null
     );
-  const mark = (/** @type {Element | null} */ field) => {
-    for (const one of document.querySelectorAll(".field"))
-      one.classList.toggle("over", one === field);
+  const mark = (/** @type {Element | null} */ target) => {
+    for (const field of document.querySelectorAll(".field"))
+      field.classList.toggle("over", field === target);
   };
   document.addEventListener("dragover", (event) => {
     event.preventDefault(); // or the browser would open the file instead of this page
@@ -22,21 +22,21 @@ export function takeFiles(current) {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     mark(null);
-    put(current(), fieldAt(event.target), [...(event.dataTransfer?.files ?? [])]);
+    addTo(current(), fieldAt(event.target), [...(event.dataTransfer?.files ?? [])]);
   });
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
-    put(current(), fieldAt(document.activeElement), files);
+    addTo(current(), fieldAt(document.activeElement), files);
   });
 }
 
 /**
- * Into the field; without one, each file into the next empty field that suits it.
+ * Add files to a field; without a field, each file to the next empty field that suits it.
  * @param {import("./lesion.js").Lesion | null} lesion
  * @param {HTMLElement | null} field
  * @param {File[]} files
  */
-function put(lesion, field, files) {
+function addTo(lesion, field, files) {
   if (lesion === null || files.length === 0) return;
   if (field) {
     lesion.add(field.dataset.modality ?? "", files);

@@ -1,46 +1,46 @@
-/** What went wrong, in the user's language and then in the server's words. */
+/** An error in the user's language, followed by the server's message where it says more. */
 import { ServerError } from "./api.js";
-import { make } from "./dom.js";
-import { say } from "./locale.js";
+import { h } from "./dom.js";
+import { t } from "./locale.js";
 
-const TELLING = ["bad_request", "invalid", "no_room", "unreadable_image"]; // the others say no more
+const WITH_MESSAGE = ["bad_request", "invalid", "no_room", "unreadable_image", "unsupported_type"];
 
 /**
  * @param {unknown} error
  * @param {Record<string, number>} limits of the server
  * @returns {HTMLElement[]}
- * @throws what is not an answer of the server
+ * @throws an error that is not an answer of the server
  */
-export function problem(error, limits) {
+export function describeError(error, limits) {
   if (!(error instanceof ServerError)) throw error;
   return [
-    make("p", {}, say(`error.${error.code}`, limits)),
-    TELLING.includes(error.code) &&
-      make(
+    h("p", {}, t(`error.${error.code}`, limits)),
+    WITH_MESSAGE.includes(error.code) &&
+      h(
         "p",
         { class: "details" },
-        `${say("error.details")}: `,
-        make("q", { lang: "en" }, told(error)),
+        t("error.details") + t("colon"),
+        h("q", { lang: "en" }, messageOf(error)),
       ),
   ].filter(Boolean);
 }
 
 /**
- * What to do about it: try again, or load the page anew if it is about a model that is gone.
+ * A button that tries again, or reloads the page if the error is about a model that was replaced.
  * @param {unknown} error
- * @param {() => void} again
+ * @param {() => void} retry
  */
-export function wayOut(error, again) {
+export function retryButton(error, retry) {
   const stale = error instanceof ServerError && error.code === "other_model";
-  const [onclick, text] = stale ? [() => location.reload(), "reload"] : [again, "again"];
-  return make("button", { type: "button", class: "main", onclick }, say(text));
+  const [onclick, text] = stale ? [() => location.reload(), "reload"] : [retry, "again"];
+  return h("button", { type: "button", class: "main", onclick }, t(text));
 }
 
 /**
- * The server's words, without the place, which counts from 0 and is where the page shows this.
+ * The server's message without field and file, next to which the page shows it.
  * @param {ServerError} error
  */
-const told = ({ message, modality, file }) =>
+const messageOf = ({ message, modality, file }) =>
   message.startsWith(`${modality}, file ${file}: `)
     ? message.slice(`${modality}, file ${file}: `.length)
     : message;

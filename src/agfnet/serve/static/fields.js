@@ -1,20 +1,20 @@
-/** The fields for images, one per modality: drop, paste, choose, camera; what the files show. */
+/** The fields for images, one per modality: drop, paste, choose, camera; previews and warnings. */
 import { askJson, ServerError } from "./api.js";
-import { announce, at, fill, make } from "./dom.js";
-import { problem } from "./error.js";
-import { nameOf, say } from "./locale.js";
+import { announce, byId, h, render } from "./dom.js";
+import { describeError } from "./error.js";
+import { listOf, nameOf, t } from "./locale.js";
 
 /** @typedef {import("./lesion.js").Item} Item */
 
 const PHOTOS = "image/jpeg,image/png,image/tiff,.dcm"; // phones then send JPEG, not HEIC
 
 /** Shows a lesion's images and lets the user change them. */
-export class Intake {
+export class Fields {
   /** @param {import("./lesion.js").Lesion} lesion */
   constructor(lesion) {
     this.lesion = lesion;
     this.swapped = false;
-    this.looking = false;
+    this.checking = false;
     /** @type {unknown} */
     this.error = null;
     /** @type {AbortController | null} */
@@ -22,26 +22,26 @@ export class Intake {
     /** @type {Map<string, HTMLElement>} */
     this.bodies = new Map();
     lesion.addEventListener("change", (event) => {
-      if (/** @type {CustomEvent} */ (event).detail === "files") this.look();
+      if (/** @type {CustomEvent} */ (event).detail === "files") this.preview();
       else this.show();
     });
     this.show();
   }
 
-  /** Ask what the files show; files that the server refuses are marked, and the rest is asked again. */
-  async look() {
+  /** Request previews; a file that the server refuses is marked, and the others are sent again. */
+  async preview() {
     const { lesion } = this;
     this.call?.abort();
     this.call = new AbortController();
     const { signal } = this.call;
     this.swapped = false;
     this.error = null;
-    this.looking = lesion.all.length > 0;
+    this.checking = lesion.all.length > 0;
     this.show();
     while (lesion.all.length > 0) {
       try {
-        this.take(
-          await askJson("/v1/preview", {
+        this.setPreviews(
+          await askJson("v1/preview", {
             method: "POST",
             body: lesion.form(),
             signal,
@@ -51,24 +51,24 @@ export class Intake {
         break;
       } catch (error) {
         if (signal.aborted) return;
-        if (error instanceof ServerError && lesion.blame(error)) continue;
+        if (error instanceof ServerError && lesion.reject(error)) continue;
         this.error = error;
         break;
       }
     }
-    this.looking = false;
+    this.checking = false;
     this.show();
     announce(
-      [...at("fields").querySelectorAll(".warning, .error")]
-        .map((one) => one.textContent)
+      [...byId("fields").querySelectorAll(".warning, .error")]
+        .map((element) => element.textContent)
         .join(" "),
     );
   }
 
   /** @param {import("./api.js").Preview} reply */
-  take(reply) {
-    for (const [name, found] of Object.entries(reply.images)) {
-      this.lesion.usable(name).forEach((item, k) => (item.facts = found[k]));
+  setPreviews(reply) {
+    for (const [name, files] of Object.entries(reply.images)) {
+      this.lesion.usable(name).forEach((item, k) => (item.info = files[k]));
     }
     this.swapped = reply.swapped;
   }
@@ -77,193 +77,193 @@ export class Intake {
   show() {
     const { modalities, limits } = this.lesion.model;
     if (this.bodies.size === 0)
-      at("fields").replaceChildren(...modalities.map((one) => this.field(one)));
-    at("kinds").textContent = say("field.kinds", limits);
+      byId("fields").replaceChildren(...modalities.map((modality) => this.field(modality)));
+    byId("types").textContent = t("field.types", limits);
     for (const { name } of modalities) {
       const items = this.lesion.items.get(name) ?? [];
-      fill(
+      render(
         /** @type {HTMLElement} */ (this.bodies.get(name)),
         items.map((item, k) => this.file(name, item, k)),
       );
     }
-    fill(
-      at("advice"),
-      this.looking && make("p", { class: "quiet" }, say("field.looking")),
+    render(
+      byId("advice"),
+      this.checking && h("p", { class: "quiet" }, t("field.checking")),
       this.swapped &&
-        make(
+        h(
           "div",
           { class: "warning" },
-          make("p", {}, say("swap.question")),
-          make(
+          h("p", {}, t("swap.question")),
+          h(
             "button",
             { type: "button", id: "swap", onclick: () => this.lesion.swap() },
-            say("swap.do"),
+            t("swap.do"),
           ),
         ),
       this.error !== null &&
-        make(
+        h(
           "div",
           { class: "error", role: "alert" },
-          problem(this.error, limits),
-          make("button", { type: "button", onclick: () => this.look() }, say("again")),
+          describeError(this.error, limits),
+          h("button", { type: "button", onclick: () => this.preview() }, t("again")),
         ),
     );
-    at("clear").hidden = ![...this.lesion.items.values()].flat().length;
-    at("ask").disabled = !this.lesion.all.length;
+    byId("clear").hidden = ![...this.lesion.items.values()].flat().length;
+    byId("analyse").disabled = !this.lesion.all.length;
   }
 
   /**
-   * One field.
+   * Draw one field.
    * @param {import("./api.js").Modality} modality
    */
   field({ name, kind }) {
-    const body = make("ul", { class: "files" });
+    const body = h("ul", { class: "files" });
     this.bodies.set(name, body);
     const label = `field-${name}`;
-    const take = (/** @type {Event} */ event) => {
+    const addFiles = (/** @type {Event} */ event) => {
       const input = /** @type {HTMLInputElement} */ (event.target);
       this.lesion.add(name, [...(input.files ?? [])]);
       input.value = "";
     };
     const photo = kind === "photo";
-    const input = make("input", {
+    const input = h("input", {
       type: "file",
       multiple: true,
       hidden: true,
       accept: photo ? PHOTOS : null,
-      onchange: take,
+      onchange: addFiles,
     });
-    const camera = make("input", {
+    const camera = h("input", {
       type: "file",
       hidden: true,
       accept: "image/jpeg",
       capture: "environment",
-      onchange: take,
+      onchange: addFiles,
     });
     const button = (/** @type {string} */ key, /** @type {HTMLInputElement} */ target) =>
-      make(
+      h(
         "button",
         {
           type: "button",
-          "data-say": key,
+          "data-t": key,
           "aria-describedby": label,
           onclick: () => target.click(),
         },
-        say(key),
+        t(key),
       );
-    const field = make(
+    const field = h(
       "div",
       { class: "field", role: "group", "aria-labelledby": label, "data-modality": name },
-      make("h3", { id: label }, nameOf("modality", name)),
-      make("p", { class: "quiet", "data-say": "field.drop" }, say("field.drop")),
-      make(
+      h("h3", { id: label }, nameOf("modality", name)),
+      h("p", { class: "quiet", "data-t": "field.drop" }, t("field.drop")),
+      h(
         "div",
         { class: "buttons" },
         button("field.choose", input),
         input,
-        photo && make("span", { class: "camera" }, button("field.camera", camera)),
+        photo && h("span", { class: "camera" }, button("field.camera", camera)),
         camera,
       ),
       body,
     );
-    document.addEventListener("language", () => (at(label).textContent = nameOf("modality", name)));
+    document.addEventListener("language", () => (byId(label).textContent = nameOf("modality", name)));
     return field;
   }
 
   /**
-   * One file.
+   * Draw one file.
    * @param {string} name of the modality
    * @param {Item} item
    * @param {number} k counted from 0
    */
   file(name, item, k) {
-    const { facts, error } = item;
-    const remove = make(
+    const { info, error } = item;
+    const remove = h(
       "button",
       {
         type: "button",
         "data-key": `remove-${name}-${k}`,
-        "aria-label": `${say("field.remove")}: ${item.file.name}`,
+        "aria-label": t("field.remove") + t("colon") + item.file.name,
         onclick: () => this.lesion.remove(name, item),
       },
-      say("field.remove"),
+      t("field.remove"),
     );
-    const single = facts?.frames === 1 && facts.shown[0];
-    const hints = facts?.shown.flatMap((one) => one.hints) ?? [];
-    return make(
+    const single = info?.frames === 1 && info.shown[0];
+    const hints = info?.shown.flatMap((frame) => frame.hints) ?? [];
+    return h(
       "li",
       { class: "file" },
-      single && make("img", { src: single.thumbnail, alt: say("file.number", { number: k + 1 }) }),
-      make(
+      single && h("img", { src: single.thumbnail, alt: t("file.number", { number: k + 1 }) }),
+      h(
         "div",
         { class: "about" },
-        make("p", { class: "name" }, item.file.name),
-        facts && make("p", { class: "quiet" }, `${facts.type}, ${facts.width} × ${facts.height}`),
+        h("p", { class: "name" }, item.file.name),
+        info && h("p", { class: "quiet" }, t("file.size", { ...info })),
       ),
       remove,
-      make(
+      h(
         "div",
         { class: "remarks" },
         error &&
-          make(
+          h(
             "div",
             { class: "error" },
-            make("strong", {}, say("field.unused")),
-            problem(error, this.lesion.model.limits),
+            h("strong", {}, t("field.unused")),
+            describeError(error, this.lesion.model.limits),
           ),
-        hints.map((hint) => make("p", { class: "warning" }, say(`hint.${hint}`))),
+        hints.map((hint) => h("p", { class: "warning" }, t(`hint.${hint}`))),
       ),
-      facts && facts.frames > 1 && this.frames(name, item, facts, k),
+      info && info.frames > 1 && this.frames(name, item, info, k),
     );
   }
 
   /**
-   * The choice of frames of a file.
+   * Draw the frames of a file to choose from.
    * @param {string} name
    * @param {Item} item
-   * @param {import("./api.js").Facts} facts
+   * @param {import("./api.js").FileInfo} info
    * @param {number} k
    */
-  frames(name, item, facts, k) {
-    const { chosen } = item;
-    const count = facts.frames;
-    const used = chosen
-      ? say("frames.some", { chosen: chosen.size, count })
-      : say("frames.all", { count });
+  frames(name, item, info, k) {
+    const { selected } = item;
+    const count = info.frames;
+    const used = selected
+      ? t("frames.some", { selected: selected.size, count })
+      : t("frames.all", { count });
     const some =
-      facts.shown.length < count ? ` ${say("frames.shown", { shown: facts.shown.length })}` : "";
-    return make(
+      info.shown.length < count ? ` ${t("frames.shown", { shown: info.shown.length })}` : "";
+    return h(
       "div",
       {
         class: "frames",
         role: "group",
-        "aria-label": `${nameOf("modality", name)}, ${say("file.number", { number: k + 1 })}`,
+        "aria-label": listOf([nameOf("modality", name), t("file.number", { number: k + 1 })]),
       },
-      make("p", { class: "quiet" }, used + some),
-      make(
+      h("p", { class: "quiet" }, used + some),
+      h(
         "div",
         { class: "strip" },
-        facts.shown.map(({ frame, thumbnail }) => {
-          const label = say("frame.number", { number: frame + 1 });
-          return make(
+        info.shown.map(({ frame, thumbnail }) => {
+          const label = t("frame.number", { number: frame + 1 });
+          return h(
             "button",
             {
               type: "button",
               class: "frame",
               title: label,
-              "aria-pressed": Boolean(chosen?.has(frame)),
+              "aria-pressed": Boolean(selected?.has(frame)),
               "data-key": `frame-${name}-${k}-${frame}`,
               onclick: () => this.lesion.toggle(item, frame),
             },
-            make("img", { src: thumbnail, alt: label }),
+            h("img", { src: thumbnail, alt: label }),
           );
         }),
       ),
-      chosen &&
-        make(
+      selected &&
+        h(
           "button",
           { type: "button", onclick: () => this.lesion.useAll(item) },
-          say("frames.reset"),
+          t("frames.reset"),
         ),
     );
   }

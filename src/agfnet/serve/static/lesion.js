@@ -1,17 +1,17 @@
-/** The images of one lesion: files by modality, which of their frames are used, which are refused. */
+/** The images of one lesion: files by modality, frames in use, files that were refused. */
 import { ServerError } from "./api.js";
 
 const MEGABYTE = 2 ** 20;
-const ROOM = 64 * 1024; // what a request holds besides its files
+const OVERHEAD = 64 * 1024; // bytes of a request besides its files
 
 /**
  * @typedef {{
- *   file: File, facts: import("./api.js").Facts | null, error: ServerError | null,
- *   chosen: Set<number> | null,
- * }} Item  `chosen` are the frames to use, null is all
+ *   file: File, info: import("./api.js").FileInfo | null, error: ServerError | null,
+ *   selected: Set<number> | null,
+ * }} Item  `selected` are the frames to use; null means all
  */
 
-/** Says `change` when its files or frames do. */
+/** Dispatches `change` when its files or frames change. */
 export class Lesion extends EventTarget {
   /** @param {import("./api.js").Model} model */
   constructor(model) {
@@ -44,14 +44,14 @@ export class Lesion extends EventTarget {
    * @param {Iterable<File>} files
    */
   add(name, files) {
-    const { request_mb: megabytes, files: most } = this.model.limits;
+    const { request_mb: megabytes, files: maxFiles } = this.model.limits;
     for (const file of files) {
       const size = this.all.reduce((sum, item) => sum + item.file.size, file.size);
       let code = "";
-      if (size > megabytes * MEGABYTE - ROOM) code = "too_large";
-      else if (this.all.length >= most) code = "too_many_files";
+      if (size > megabytes * MEGABYTE - OVERHEAD) code = "too_large";
+      else if (this.all.length >= maxFiles) code = "too_many_files";
       const error = code ? new ServerError({ code }) : null;
-      this.items.get(name)?.push({ file, facts: null, error, chosen: null });
+      this.items.get(name)?.push({ file, info: null, error, selected: null });
     }
     this.changed("files");
   }
@@ -63,7 +63,7 @@ export class Lesion extends EventTarget {
   remove(name, item) {
     this.items.set(
       name,
-      (this.items.get(name) ?? []).filter((one) => one !== item),
+      (this.items.get(name) ?? []).filter((other) => other !== item),
     );
     this.changed("files");
   }
@@ -71,54 +71,54 @@ export class Lesion extends EventTarget {
   /** Exchange the files of the first photograph and the first ultrasound. */
   swap() {
     const [a, b] = ["photo", "ultrasound"].map(
-      (kind) => this.model.modalities.find((one) => one.kind === kind)?.name ?? "",
+      (kind) => this.model.modalities.find((modality) => modality.kind === kind)?.name ?? "",
     );
-    const [mine, other] = [this.items.get(a) ?? [], this.items.get(b) ?? []];
-    this.items.set(a, other).set(b, mine);
+    const files = this.items.get(a) ?? [];
+    this.items.set(a, this.items.get(b) ?? []).set(b, files);
     this.changed("files");
   }
 
-  /** Forget all files. */
+  /** Remove all files. */
   clear() {
     for (const name of this.items.keys()) this.items.set(name, []);
     this.changed("files");
   }
 
   /**
-   * Use this frame, or not; none is all.
+   * Select a frame, or deselect it; without a selection, all frames are used.
    * @param {Item} item
    * @param {number} frame
    */
   toggle(item, frame) {
-    const chosen = item.chosen ?? new Set();
-    if (!chosen.delete(frame)) chosen.add(frame);
-    item.chosen = chosen.size ? chosen : null;
+    const selected = item.selected ?? new Set();
+    if (!selected.delete(frame)) selected.add(frame);
+    item.selected = selected.size ? selected : null;
     this.changed("frames");
   }
 
   /** @param {Item} item */
   useAll(item) {
-    item.chosen = null;
+    item.selected = null;
     this.changed("frames");
   }
 
   /**
-   * Refuse the file that an error is about; without a name, those that are new.
+   * Mark the file that an error is about; if the error names no file, mark the new files.
    * @param {ServerError} error
    * @returns {boolean} whether there is such a file
    */
-  blame(error) {
+  reject(error) {
     const named = error.modality !== null && error.file !== null;
     if (!named && !error.code.startsWith("too_many") && error.code !== "too_large") return false;
-    const guilty = named
+    const rejected = named
       ? [this.usable(error.modality ?? "")[error.file ?? 0]]
-      : this.all.filter((item) => item.facts === null);
-    for (const item of guilty) if (item) item.error = error;
-    return guilty.some(Boolean);
+      : this.all.filter((item) => item.info === null);
+    for (const item of rejected) if (item) item.error = error;
+    return rejected.some(Boolean);
   }
 
   /**
-   * The body of a request; names of files stay here.
+   * Make the body of a request; names of files are not sent.
    * @param {Record<string, unknown>} [options] besides the frames
    */
   form(options = {}) {
@@ -128,7 +128,7 @@ export class Lesion extends EventTarget {
     for (const name of this.items.keys()) {
       const items = this.usable(name);
       for (const item of items) form.append(name, item.file, "image");
-      if (items.some((item) => item.chosen) && items.every((item) => item.facts)) {
+      if (items.some((item) => item.selected) && items.every((item) => item.info)) {
         frames[name] = items.flatMap((item, file) =>
           framesOf(item).map((frame) => ({ file, frame })),
         );
@@ -144,6 +144,6 @@ export class Lesion extends EventTarget {
  * @returns {number[]} the frames that are used, in order
  */
 const framesOf = (item) =>
-  item.chosen
-    ? [...item.chosen].sort((a, b) => a - b)
-    : Array.from({ length: item.facts?.frames ?? 1 }, (_, frame) => frame);
+  item.selected
+    ? [...item.selected].sort((a, b) => a - b)
+    : Array.from({ length: item.info?.frames ?? 1 }, (_, frame) => frame);

@@ -1,35 +1,37 @@
-/** The language of the page: what it says, and how it writes numbers and names. */
-import { keep, recall } from "./storage.js";
-import en from "./words/en.js";
-import zh from "./words/zh.js";
+/** The language of the page: its words, and how numbers and names are written. */
+import { recall, remember } from "./storage.js";
 
 /** @type {Record<string, Record<string, string>>} */
-const LANGUAGES = { en, zh };
+const LANGUAGES = {};
+for (const name of ["en", "zh"]) {
+  const words = await fetch(new URL(`words/${name}.json`, import.meta.url));
+  LANGUAGES[name] = await words.json();
+}
 
 let language = recall("language") ?? navigator.language.slice(0, 2);
 if (!(language in LANGUAGES)) language = "en";
 
 /** @returns {string} the language of the page */
-export const current = () => language;
+export const currentLocale = () => language;
 
-/** @returns {string[]} all languages */
-export const languages = () => Object.keys(LANGUAGES);
+/** @returns {string} the language to offer */
+export const otherLocale = () => Object.keys(LANGUAGES).find((name) => name !== language) ?? "en";
 
 /**
- * What the page says.
- * @param {string} key of the dictionaries
- * @param {Record<string, unknown>} [values] to fill in
+ * Translate a key of the dictionaries.
+ * @param {string} key
+ * @param {Record<string, unknown>} [values] for the `{names}` in the text
  * @param {string} [lang] other than that of the page
  * @returns {string}
  */
-export function say(key, values = {}, lang = language) {
+export function t(key, values = {}, lang = language) {
   const text = LANGUAGES[lang][key];
   if (text === undefined) throw new Error(`no words for ${key}`);
   return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
 
 /**
- * A name that comes from the model, in the language of the page where it is known.
+ * Translate a name that comes from the model; an unknown name is shown as it is.
  * @param {"class" | "modality" | "method"} group
  * @param {string} name
  * @returns {string}
@@ -38,7 +40,13 @@ export const nameOf = (group, name) =>
   LANGUAGES[language][`${group}.${name}`] ?? name.replaceAll("_", " ");
 
 /**
- * A probability in per cent, never rounded to certainty.
+ * Write a list of names.
+ * @param {string[]} names
+ */
+export const listOf = (names) => names.join(t("separator"));
+
+/**
+ * Write a probability in per cent, never rounded to certainty.
  * @param {number} p
  * @returns {string}
  */
@@ -48,24 +56,32 @@ export function percent(p) {
 }
 
 /**
- * Change the language: of all elements with `data-say`, and of what listens to `language`.
- * @param {string} chosen
+ * Write a class with its probability.
+ * @param {string} name
+ * @param {number} p
  */
-export function speak(chosen) {
-  language = chosen;
-  document.documentElement.lang = chosen === "zh" ? "zh-CN" : chosen;
-  document.title = `agfnet: ${say("title")}`;
-  for (const element of document.querySelectorAll("[data-say]")) {
-    element.textContent = say(element.getAttribute("data-say") ?? "");
+export const withProbability = (name, p) =>
+  t("named_probability", { name: nameOf("class", name), p: percent(p) });
+
+/**
+ * Change the language of all elements with `data-t`, and of all listeners to `language`.
+ * @param {string} name
+ */
+export function setLocale(name) {
+  language = name;
+  document.documentElement.lang = name === "zh" ? "zh-CN" : name;
+  document.title = `agfnet: ${t("title")}`;
+  for (const element of document.querySelectorAll("[data-t]")) {
+    element.textContent = t(element.getAttribute("data-t") ?? "");
   }
   document.dispatchEvent(new Event("language"));
 }
 
 /**
  * Change the language and remember it.
- * @param {string} chosen
+ * @param {string} name
  */
-export function choose(chosen) {
-  keep("language", chosen);
-  speak(chosen);
+export function chooseLocale(name) {
+  remember("language", name);
+  setLocale(name);
 }

@@ -1,46 +1,44 @@
-/** The page: asks the server what it reads, then lets the parts do their work. */
-import { AnswerPart } from "./answer_panel.js";
+/** Start the page: ask the server for its model, then create the panels. */
+import { AnswerPanel } from "./answer_panel.js";
 import { askJson, onToken, pin } from "./api.js";
-import { BatchPart } from "./batch.js";
-import { at, fill, make } from "./dom.js";
-import { takeFiles } from "./drop.js";
-import { Intake } from "./fields.js";
+import { BatchPanel } from "./batch.js";
+import { byId, h, render } from "./dom.js";
+import { acceptFiles } from "./drop.js";
+import { Fields } from "./fields.js";
 import { Lesion } from "./lesion.js";
-import { problem, wayOut } from "./error.js";
+import { describeError, retryButton } from "./error.js";
 import { startTheme } from "./theme.js";
 import { askUser } from "./token.js";
-import { choose, current, languages, nameOf, say, speak } from "./locale.js";
+import { chooseLocale, currentLocale, listOf, nameOf, otherLocale, setLocale, t } from "./locale.js";
 
 /** @type {Lesion | null} */
 let lesion = null;
 
-/** Ask for the model until the server answers. */
+/** Ask for the model; on failure, offer to try again. */
 async function start() {
-  fill(at("start"), make("p", {}, say("starting")));
+  render(byId("start"), h("p", {}, t("starting")));
   try {
-    open(await askJson("/v1/model", { onWait() {} }));
+    open(await askJson("v1/model", { onWait() {} }));
   } catch (error) {
-    const show = () =>
-      fill(
-        at("start"),
-        make("div", { class: "error", role: "alert" }, problem(error, {})),
-        wayOut(error, start),
-      );
-    show();
+    render(
+      byId("start"),
+      h("div", { class: "error", role: "alert" }, describeError(error, {})),
+      retryButton(error, start),
+    );
   }
 }
 
 /** @param {import("./api.js").Model} model */
 function open(model) {
   pin(model.sha256);
-  at("start").hidden = true;
-  for (const id of ["lesion", "answer", "batch", "about"]) at(id).hidden = false;
+  byId("start").hidden = true;
+  for (const id of ["lesion", "answer", "batch", "about"]) byId(id).hidden = false;
   lesion = new Lesion(model);
-  const intake = new Intake(lesion);
-  new AnswerPart(lesion);
-  new BatchPart(model.limits);
+  const fields = new Fields(lesion);
+  new AnswerPanel(lesion);
+  new BatchPanel(model.limits);
   document.addEventListener("language", () => {
-    intake.show();
+    fields.show();
     about(model);
   });
   about(model);
@@ -48,36 +46,34 @@ function open(model) {
 
 /** @param {import("./api.js").Model} model */
 function about(model) {
-  const facts = {
-    "about.classes": model.classes.map((name) => nameOf("class", name)).join(", "),
-    "about.reads": model.modalities.map(({ name }) => nameOf("modality", name)).join(", "),
+  const entries = {
+    "about.classes": listOf(model.classes.map((name) => nameOf("class", name))),
+    "about.modalities": listOf(model.modalities.map(({ name }) => nameOf("modality", name))),
     "about.network": `${model.network}, SHA-256 ${model.sha256}`,
   };
-  fill(
-    at("about-body"),
-    make(
+  render(
+    byId("about-body"),
+    h(
       "dl",
       {},
-      Object.entries(facts).map(([key, text]) => [make("dt", {}, say(key)), make("dd", {}, text)]),
+      Object.entries(entries).map(([key, text]) => [h("dt", {}, t(key)), h("dd", {}, text)]),
     ),
     model.card && [
-      make("h3", {}, say("about.card")),
-      make("pre", { tabindex: "0", lang: "en", "aria-label": say("about.card") }, model.card),
+      h("h3", {}, t("about.card")),
+      h("pre", { tabindex: "0", lang: "en", "aria-label": t("about.card") }, model.card),
     ],
-    make("p", {}, make("a", { href: "/docs" }, say("about.api"))),
+    h("p", {}, h("a", { href: "docs" }, t("about.api"))),
   );
 }
 
-const others = () => languages().filter((one) => one !== current());
 document.addEventListener("language", () => {
-  const [next] = others();
-  const button = at("language");
-  button.textContent = say("language.name", {}, next);
-  button.lang = next;
+  const button = byId("language");
+  button.lang = otherLocale();
+  button.textContent = t("language.name", {}, button.lang);
 });
-at("language").addEventListener("click", () => choose(others()[0]));
+byId("language").addEventListener("click", () => chooseLocale(otherLocale()));
 onToken(askUser);
-takeFiles(() => lesion);
+acceptFiles(() => lesion);
 startTheme();
-speak(current());
+setLocale(currentLocale());
 start();

@@ -1,13 +1,13 @@
-/** A report to save: what the page shows of an answer, with its styles, in one file. */
-import { make, save } from "./dom.js";
-import { say } from "./locale.js";
+/** A report to save: the result as the page shows it, with its styles, in one file. */
+import { h, save } from "./dom.js";
+import { listOf, t } from "./locale.js";
 
 const STYLES = ["theme.css", "answer.css", "report.css"];
 
 /**
- * What stands above the answer in a report and on paper.
+ * The heading of a report and of a printed page.
  * @param {import("./api.js").Model} model
- * @param {Date} date of the answer
+ * @param {Date} date of the result
  * @param {string} requestId
  * @param {string} reference
  */
@@ -16,42 +16,44 @@ export function heading(model, date, requestId, reference) {
     dateStyle: "long",
     timeStyle: "short",
   });
-  return make(
+  return h(
     "div",
     { class: "paper" },
-    make("p", { class: "title" }, `agfnet: ${say("title")}`),
-    make("p", { class: "reference" }, reference),
-    make("p", {}, `${say("report.date")}: ${when}`),
-    make(
+    h("p", { class: "title" }, `agfnet${t("colon")}${t("title")}`),
+    h("p", { class: "reference" }, reference),
+    h("p", {}, t("report.date") + t("colon") + when),
+    h(
       "p",
       {},
-      `${say("report.model")}: agfnet ${model.agfnet}, ${model.network}, ${model.sha256.slice(0, 12)}. ID ${requestId}`,
+      t("report.model") +
+        t("colon") +
+        listOf([`agfnet ${model.agfnet}`, model.network, model.sha256.slice(0, 12), `ID ${requestId}`]),
     ),
   );
 }
 
 /**
- * Save an answer as a page that needs nothing else.
- * @param {HTMLElement} answer as it is shown
+ * Save a result as a page that needs no other file.
+ * @param {HTMLElement} answer as shown
  */
 export async function saveReport(answer) {
   const copy = /** @type {HTMLElement} */ (answer.cloneNode(true));
   for (const part of copy.querySelectorAll(".screen")) part.remove();
   const styles = await Promise.all(
-    STYLES.map(async (name) => (await fetch(`/static/${name}`)).text()),
+    STYLES.map(async (name) => (await fetch(new URL(name, import.meta.url))).text()),
   );
-  const root = make("html", { lang: document.documentElement.lang, "data-theme": "light" });
-  const notice = make("p", { class: "notice" }, say("notice"));
+  const root = h("html", { lang: document.documentElement.lang, "data-theme": "light" });
+  const notice = h("p", { class: "notice" }, t("notice"));
   root.append(
-    make(
+    h(
       "head",
       {},
-      make("meta", { charset: "utf-8" }),
-      make("meta", { name: "viewport", content: "width=device-width" }),
-      make("title", {}, `${say("report.title")}: agfnet`),
-      make("style", {}, styles.join("\n")),
+      h("meta", { charset: "utf-8" }),
+      h("meta", { name: "viewport", content: "width=device-width" }),
+      h("title", {}, `${t("report.title")}: agfnet`),
+      h("style", {}, styles.join("\n")),
     ),
-    make("body", { class: "report" }, notice, make("main", {}, copy)),
+    h("body", { class: "report" }, notice, h("main", {}, copy)),
   );
   const blob = new Blob(["<!doctype html>\n", root.outerHTML], { type: "text/html" });
   save(blob, `agfnet-${new Date().toISOString().slice(0, 19).replaceAll(/[:T]/g, "-")}.html`);

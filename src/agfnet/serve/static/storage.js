@@ -1,8 +1,8 @@
-/** What the browser keeps between visits: the language and the theme, and nothing about anybody. */
+/** Settings that the browser remembers between visits: language and theme, nothing else. */
 
 /**
  * @param {"language" | "theme"} name
- * @returns {string | null} null too where the browser keeps nothing
+ * @returns {string | null} null also where the browser stores nothing
  */
 export function recall(name) {
   try {
@@ -16,10 +16,10 @@ export function recall(name) {
  * @param {"language" | "theme"} name
  * @param {string} value
  */
-export function keep(name, value) {
+export function remember(name, value) {
   try {
     localStorage.setItem(`agfnet.${name}`, value);
   } catch {
-    // it then lasts until the page is closed
+    // the setting then lasts until the page is closed
   }
 }

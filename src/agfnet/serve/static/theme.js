@@ -1,27 +1,27 @@
-/** Light or dark: as the system says, until the user chooses; the choice is remembered. */
-import { at } from "./dom.js";
-import { keep, recall } from "./storage.js";
-import { say } from "./locale.js";
+/** Light or dark: the system's theme until the user chooses one; the choice is remembered. */
+import { byId } from "./dom.js";
+import { recall, remember } from "./storage.js";
+import { t } from "./locale.js";
 
 const system = matchMedia("(prefers-color-scheme: dark)");
 
 const dark = () => {
-  const chosen = document.documentElement.dataset.theme;
-  return chosen ? chosen === "dark" : system.matches;
+  const { theme } = document.documentElement.dataset;
+  return theme ? theme === "dark" : system.matches;
 };
 
 function label() {
-  at("theme").textContent = say(dark() ? "theme.light" : "theme.dark");
+  byId("theme").textContent = t(dark() ? "theme.light" : "theme.dark");
 }
 
-/** Follow the system and the switch. */
+/** Follow the system and the button. */
 export function startTheme() {
-  const kept = recall("theme");
-  if (kept === "light" || kept === "dark") document.documentElement.dataset.theme = kept;
-  at("theme").addEventListener("click", () => {
-    const chosen = dark() ? "light" : "dark";
-    document.documentElement.dataset.theme = chosen;
-    keep("theme", chosen);
+  const saved = recall("theme");
+  if (saved === "light" || saved === "dark") document.documentElement.dataset.theme = saved;
+  byId("theme").addEventListener("click", () => {
+    const theme = dark() ? "light" : "dark";
+    document.documentElement.dataset.theme = theme;
+    remember("theme", theme);
     label();
   });
   system.addEventListener("change", label);

@@ -1,17 +1,17 @@
-/** Asks the user for the token. */
-import { at } from "./dom.js";
+/** The dialog that asks for the access token. */
+import { byId } from "./dom.js";
 
 /**
- * @param {boolean} wrong whether one was given that the server refused
+ * @param {boolean} wrong whether the server refused a token
  * @returns {Promise<string | null>} the token, null if the user has none
  */
 export function askUser(wrong) {
   /** @type {HTMLDialogElement} */
-  const dialog = at("token");
-  const input = at("token-text");
+  const dialog = byId("token");
+  const input = byId("token-text");
   input.value = "";
   dialog.returnValue = "";
-  at("token-wrong").hidden = !wrong;
+  byId("token-wrong").hidden = !wrong;
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener(

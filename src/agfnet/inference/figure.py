@@ -1,0 +1,74 @@
+"""A diagnosis as a figure: the images, the probabilities and the notice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agfnet import NOTICE
+from agfnet.files import replacing
+from agfnet.inference.fonts import font_families
+from agfnet.inference.predictor import Diagnosis
+from agfnet.inference.wording import percent, sentence
+
+MAX_CLASSES = 8
+"""Classes in the figure; the most probable ones."""
+
+
+def save_picture(
+    path: str | Path,
+    *,
+    classes: tuple[str, ...],
+    diagnosis: Diagnosis,
+    images: Mapping[str, np.ndarray[Any, Any]],
+) -> str:
+    """Draw the images (H, W, 3) uint8 by modality, next to the probability of every class.
+
+    The suffix of the file decides the format: PNG, PDF or SVG.
+
+    Returns:
+        Letters of the labels that no installed font can draw; empty if there are none.
+    """
+    from matplotlib import rc_context
+
+    title = sentence(classes, diagnosis)
+    families, missing = font_families("".join([*classes, *images, title]))
+    path = Path(path)
+    with rc_context({"font.family": families, "text.parse_math": False}):
+        figure = _draw(title, classes, diagnosis.probabilities, images)
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format=path.suffix.lstrip(".") or "png")
+    return missing
+
+
+def _draw(
+    title: str,
+    classes: tuple[str, ...],
+    probabilities: np.ndarray[Any, Any],
+    images: Mapping[str, np.ndarray[Any, Any]],
+) -> Any:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3 * len(images) + 4, 3.8), dpi=150, layout="constrained")
+    widths = [*[3] * len(images), 4]
+    axes = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
+    for axis, (name, pixels) in zip(axes, images.items(), strict=False):
+        axis.imshow(pixels)
+        axis.set_title(name)
+        axis.set_axis_off()
+    order = np.argsort(probabilities)
+    shown = order[-MAX_CLASSES:]
+    bars = axes[-1].barh(
+        [classes[c] for c in shown],
+        probabilities[shown],
+        color=["#0072b2" if c == order[-1] else "#b0b7bd" for c in shown],
+    )
+    axes[-1].bar_label(bars, labels=[percent(probabilities[c]) for c in shown], padding=3)
+    axes[-1].set(xlim=(0, 1.15), xticks=[], title="Probability")
+    axes[-1].spines[["top", "right", "bottom"]].set_visible(False)
+    figure.suptitle(title, fontsize=12, fontweight="bold")
+    figure.supxlabel(NOTICE, fontsize=9, color="#555555")
+    return figure
