@@ -2,12 +2,12 @@
 
     python bench/ultrasound.py --json ultrasound.json --pictures docs/img
 
-- remove_marks: mean absolute error, in grey levels, against the same scan without callipers.
+- remove_annotations: mean absolute error, in grey levels, against the same scan without callipers.
   Baseline: before removal. elsewhere: fraction of the pixels without a mark that are changed.
 - skin: distance of the detected from the true skin surface, pixels. skin_spread: standard deviation
   of the depth of the skin over all scans after `shift`. Baseline: before.
-- crop_field: distance of the detected from the true left, right and lower edge of the scan on a
-  screenshot, pixels, and the fraction of the screen's texts that remains.
+- crop_field_of_view: distance of the detected from the true left, right and lower edge of the scan
+  on a screenshot, pixels, and the fraction of the screen's texts that remains.
 - time: milliseconds for one image.
 """
 
@@ -27,7 +27,13 @@ from PIL import ImageDraw, ImageFont
 from agfnet.config import ModalityConfig, PhantomConfig
 from agfnet.data.preprocess import prepare_image
 from agfnet.data.readers import Image
-from agfnet.data.ultrasound import align_skin, crop_field, find_field, remove_marks, skin_line
+from agfnet.data.ultrasound import (
+    align_skin_surface,
+    crop_field_of_view,
+    find_field_of_view,
+    find_skin_surface,
+    remove_annotations,
+)
 from agfnet.phantom.bmode import Grid
 from agfnet.phantom.plan import Stream, centre, chance, plans
 from agfnet.phantom.presets import resolve
@@ -129,16 +135,16 @@ def mark_rows(drawn: list[Scan], size: int) -> list[Row]:
     """Measure the removal of annotations."""
     before, after, elsewhere = [], [], []
     for scan in drawn:
-        clean = remove_marks(scan.marked)
+        clean = remove_annotations(scan.marked)
         unmarked = (scan.marked == scan.plain).all(axis=2)
         before.append(np.abs(scan.marked.astype(float) - scan.plain).mean())
         after.append(np.abs(clean.astype(float) - scan.plain).mean())
         elsewhere.append((clean != scan.plain)[unmarked].mean())
-    name = f"remove_marks {size} px"
+    name = f"remove_annotations {size} px"
     return [
         row(name, "mean_absolute_error", float(np.mean(after)), float(np.mean(before))),
         row(name, "elsewhere", float(np.mean(elsewhere))),
-        row(name, "time", milliseconds(remove_marks, [scan.marked for scan in drawn])),
+        row(name, "time", milliseconds(remove_annotations, [scan.marked for scan in drawn])),
     ]
 
 
@@ -146,17 +152,18 @@ def skin_rows(drawn: list[Scan], size: int) -> list[Row]:
     """Measure the detection of the skin surface."""
     errors, raw, depths = [], [], []
     for scan in drawn:
-        line = skin_line(scan.marked)
+        line = find_skin_surface(scan.marked)
         assert line is not None
         errors.append(np.abs(line - scan.skin))
         raw.append(np.median(scan.skin))
-        depths.append(raw[-1] + np.rint(0.1 * size - np.median(line)))  # as align_skin moves
+        # as align_skin_surface moves
+        depths.append(raw[-1] + np.rint(0.1 * size - np.median(line)))
     name = f"skin {size} px"
     return [
         row(name, "median_error", float(np.median(errors))),
         row(name, "95th_percentile", float(np.quantile(errors, 0.95))),
         row(name, "skin_spread", float(np.std(depths)), float(np.std(raw))),
-        row(name, "time", milliseconds(skin_line, [scan.marked for scan in drawn])),
+        row(name, "time", milliseconds(find_skin_surface, [scan.marked for scan in drawn])),
     ]
 
 
@@ -164,15 +171,16 @@ def field_rows(screens: list[tuple[Pixels, Pixels, tuple[int, ...]]]) -> list[Ro
     """Measure the detection of the field of view."""
     errors, remaining = [], []
     for pixels, written, (start, end, bottom) in screens:
-        field = find_field(pixels)
+        field = find_field_of_view(pixels)
         assert field is not None
         columns, rows = np.flatnonzero(field.any(axis=0)), np.flatnonzero(field.any(axis=1))
         errors += [columns[0] - start, columns[-1] + 1 - end, rows[-1] + 1 - bottom]
         remaining.append((field & written).sum() / written.sum())
+    name = "crop_field_of_view"
     return [
-        row("crop_field", "largest_edge_error", float(np.abs(errors).max())),
-        row("crop_field", "texts_left", float(np.mean(remaining))),
-        row("crop_field", "time", milliseconds(crop_field, [pixels for pixels, *_ in screens])),
+        row(name, "largest_edge_error", float(np.abs(errors).max())),
+        row(name, "texts_left", float(np.mean(remaining))),
+        row(name, "time", milliseconds(crop_field_of_view, [pixels for pixels, *_ in screens])),
     ]
 
 
@@ -180,8 +188,9 @@ def pictures(folder: Path) -> None:
     """Draw one picture for each step."""
     scan = scans(4, 448)[3]
     on_screen, _, _ = screen(scan.marked, np.random.default_rng(SEED))
-    save(folder / "ultrasound-field.jpg", [on_screen, crop_field(on_screen)])
-    save(folder / "ultrasound-marks.jpg", [scan.marked, remove_marks(scan.marked), scan.plain])
+    save(folder / "ultrasound-field.jpg", [on_screen, crop_field_of_view(on_screen)])
+    clean = remove_annotations(scan.marked)
+    save(folder / "ultrasound-marks.jpg", [scan.marked, clean, scan.plain])
     near, far = scans(1, 320, field=9.0)[0], scans(1, 320, field=14.0)[0]
     common = ModalityConfig(modality_type="ultrasound", pixel_spacing=9.0 / 320)
     scaled = [
@@ -190,7 +199,9 @@ def pictures(folder: Path) -> None:
     ]
     save(folder / "ultrasound-scale.jpg", [near.plain, far.plain, *scaled])
     tilted = max(scans(24, 320), key=lambda each: float(np.ptp(each.skin)))
-    moved = [align_skin(tilted.plain, depth=32, flatten=flatten) for flatten in (False, True)]
+    moved = [
+        align_skin_surface(tilted.plain, depth=32, flatten=flatten) for flatten in (False, True)
+    ]
     save(folder / "ultrasound-skin.jpg", [tilted.plain, *moved])
 
 

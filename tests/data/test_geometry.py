@@ -87,12 +87,14 @@ def scan() -> np.ndarray:
 
 
 @pytest.mark.parametrize("skin", ["keep", "shift", "flatten"])
-@pytest.mark.parametrize("crop_field", [False, True])
-def test_a_square_comes_back_through_field_and_skin_line(skin: str, crop_field: bool) -> None:
+@pytest.mark.parametrize("crop_field_of_view", [False, True])
+def test_a_square_comes_back_through_field_and_skin_line(
+    skin: str, crop_field_of_view: bool
+) -> None:
     modality = ModalityConfig(
         modality_type="ultrasound",
         resize="stretch",
-        crop_field_of_view=crop_field,
+        crop_field_of_view=crop_field_of_view,
         skin_surface=skin,  # type: ignore[arg-type]
     )  # fmt: skip
     pixels = scan()
@@ -101,7 +103,7 @@ def test_a_square_comes_back_through_field_and_skin_line(skin: str, crop_field: 
     assert (len(set(geometry.moves.tolist())) > 1) == (skin == "flatten")
     prepared = prepare_image(Read(pixels), name="x", size=SIZE, modality=modality)
     again = geometry.to_image((prepared[..., 0] > 200).astype(np.float32), pixels.shape[:2])
-    assert np.isnan(again[:, 350:]).all() == crop_field
+    assert np.isnan(again[:, 350:]).all() == crop_field_of_view
     pixel = 300 / SIZE
     again[:150] = 0  # the skin, which is as bright
     np.testing.assert_allclose(square_of(again), (180, 220, 190, 240), atol=pixel)

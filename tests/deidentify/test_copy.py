@@ -220,7 +220,7 @@ def test_nothing_is_replaced(table: Path, tmp_path: Path) -> None:
 def test_paths_that_do_not_fit_together(table: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--mapping FILE"):
         run(table, mapping=None)
-    with pytest.raises(ConfigError, match="keep it where"):
+    with pytest.raises(ConfigError, match="keep it in a folder"):
         run(table, mapping=str(tmp_path / "x" / ".." / "out" / "mapping.csv"))
     with pytest.raises(ConfigError, match="choose a folder outside"):
         run(table.parent, out=str(table.parent / "new"))

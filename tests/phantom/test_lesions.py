@@ -80,7 +80,7 @@ def test_posterior_equals_enumeration(view):
 
 
 def test_a_case_without_any_view_has_no_posterior():
-    with pytest.raises(ValueError, match="at least one view"):
+    with pytest.raises(ValueError, match="lacks both modalities"):
         observer().posterior("both", Seen(surface=None, depth=None))
 
 

@@ -31,8 +31,9 @@ def white_marks(grey: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> bool:
 
     Only upright strokes count, which nearly every letter, digit and cross has: tissue has layers
     that are as thin, bright and level along the skin, but nothing of the kind across it. Speckle
-    is not level along any line of `RUN` pixels. Unlike `agfnet.data.ultrasound.find_marks`, which
-    finds every pixel to remove, and some of the tissue, this is to be right about clean images.
+    is not level along any line of `RUN` pixels. Unlike
+    `agfnet.data.ultrasound.find_annotations`, which finds every pixel to remove, and some of the
+    tissue, this is to be right about clean images.
 
     Args:
         grey: (H, W).

@@ -106,8 +106,8 @@ def read_dicom(
     pixels = to_rgb(_decode(file, header, frame, count), header)
     box, spacing = _region(header, pixels.shape[:2])
     if region and box is not None:
-        top, bottom, left, right = box
-        pixels = np.ascontiguousarray(pixels[top:bottom, left:right])
+        y0, y1, x0, x1 = box
+        pixels = np.ascontiguousarray(pixels[y0:y1, x0:x1])
     return pixels, spacing or _pixel_spacing(header)
 
 
@@ -323,11 +323,11 @@ def _region(
         corners = [region.get(f"RegionLocation{name}") for name in names]
         if not all(isinstance(corner, int) for corner in corners):
             continue
-        top, bottom, left, right = corners  # the ends included
-        beyond = max(-top, -left, bottom + 1 - shape[0], right + 1 - shape[1])
+        y0, y1, x0, x1 = corners  # the ends included
+        beyond = max(-y0, -x0, y1 + 1 - shape[0], x1 + 1 - shape[1])
         if beyond > _REGION_TOLERANCE:
             return None, None
-        box = max(top, 0), min(bottom + 1, shape[0]), max(left, 0), min(right + 1, shape[1])
+        box = max(y0, 0), min(y1 + 1, shape[0]), max(x0, 0), min(x1 + 1, shape[1])
         height, width = box[1] - box[0], box[3] - box[2]
         layout = region.get("RegionSpatialFormat"), region.get("RegionDataType")
         if layout != (_TWO_DIMENSIONAL, _TISSUE) or height * width <= area:

@@ -1,4 +1,4 @@
-"""From an image file to what the network sees: the one path of training, evaluation and serving."""
+"""Preparation of an image for the network, the same in training, evaluation and serving."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def prepare(pixels: NDArray[np.uint8], *, size: int, resize: Resize) -> NDArray[
         pixels: (H, W, 3), of any height and width.
         size: side of the result, in pixels.
         resize: `crop` keeps the centre, `pad` keeps all with black borders, `stretch` keeps all
-            and gives up the aspect ratio.
+            and changes the aspect ratio.
 
     Returns:
         (size, size, 3), resampled with antialiasing (bicubic).
@@ -43,27 +43,28 @@ def prepare(pixels: NDArray[np.uint8], *, size: int, resize: Resize) -> NDArray[
 
 
 class _Fit(NamedTuple):
-    """Which part of an image goes where in a canvas, all in pixels."""
+    """Placement of a part of an image on a canvas, in pixels."""
 
-    box: tuple[float, float, float, float]  # left, top, right, bottom
-    place: tuple[int, int, int, int]  # likewise
+    box: tuple[float, float, float, float]  # of the image: left, top, right, bottom
+    rectangle: tuple[int, int, int, int]  # of the canvas, likewise
     canvas: tuple[int, int]  # height, width
 
 
 def _squared(shape: tuple[int, ...], size: int, resize: Resize) -> _Fit:
-    """How an image (H, W, ...) is made square: see `prepare`."""
+    """Return the placement that makes an image (H, W, ...) square: see `prepare`."""
     height, width = shape[:2]
     long, short = max(height, width), min(height, width)
     whole, square = (0, 0, size, size), (size, size)
     if resize == "crop":
-        left, top = (width - short) / 2, (height - short) / 2
-        return _Fit((left, top, left + short, top + short), whole, square)
+        x, y = (width - short) / 2, (height - short) / 2
+        return _Fit((x, y, x + short, y + short), whole, square)
     if resize == "stretch":
         return _Fit((0, 0, width, height), whole, square)
     if resize == "pad":
         inner = max(1, round(size * width / long)), max(1, round(size * height / long))
-        x, y = (size - inner[0]) // 2, (size - inner[1]) // 2
-        return _Fit((0, 0, width, height), (x, y, x + inner[0], y + inner[1]), square)
+        start = (size - inner[0]) // 2, (size - inner[1]) // 2
+        end = start[0] + inner[0], start[1] + inner[1]
+        return _Fit((0, 0, width, height), (*start, *end), square)
     raise ValueError(f"resize is {resize!r}, expected crop, pad or stretch")
 
 
@@ -86,34 +87,34 @@ def at_scale(
 
 
 def _scaled(shape: tuple[int, ...], spacing: Spacing, size: int, pixel_spacing: float) -> _Fit:
-    """How an image (H, W, ...) comes to a common scale: see `at_scale`."""
+    """Return the placement that brings an image (H, W, ...) to a common scale: see `at_scale`."""
     height, width = shape[:2]
     row, column = pixel_spacing / spacing[0], pixel_spacing / spacing[1]  # source pixels
     wide, high = min(width, size * column), min(height, 2 * size * row)
     inner = max(1, round(wide / column)), max(1, round(high / row))
-    left, start = (width - wide) / 2, (size - inner[0]) // 2
+    x, start = (width - wide) / 2, (size - inner[0]) // 2
     return _Fit(
-        (left, 0, left + wide, high),
+        (x, 0, x + wide, high),
         (start, 0, start + inner[0], inner[1]),
         (max(size, inner[1]), size),
     )
 
 
 def _lay(pixels: NDArray[np.uint8], fit: _Fit) -> NDArray[np.uint8]:
-    """An image (H, W, 3) on its canvas, black around it."""
-    left, top, right, bottom = fit.place
-    part = _resample(pixels, (right - left, bottom - top), box=fit.box)
+    """Place an image (H, W, 3) on its canvas, black around it."""
+    x0, y0, x1, y1 = fit.rectangle
+    part = _resample(pixels, (x1 - x0, y1 - y0), box=fit.box)
     if part.shape[:2] == fit.canvas:
         return part
     canvas = np.zeros((*fit.canvas, 3), dtype=np.uint8)
-    canvas[top:bottom, left:right] = part
+    canvas[y0:y1, x0:x1] = part
     return canvas
 
 
 def _resample(
     pixels: NDArray[np.uint8], size: tuple[int, int], *, box: tuple[float, float, float, float]
 ) -> NDArray[np.uint8]:
-    """The `box` (left, top, right, bottom) of (H, W, 3) at the new `size` (width, height)."""
+    """Resample the `box` (left, top, right, bottom) of (H, W, 3) to `size` (width, height)."""
     image = Pillow.fromarray(pixels)
     resized = image.resize(size, Pillow.Resampling.BICUBIC, box=box, reducing_gap=3.0)
     return np.asarray(resized)
@@ -156,7 +157,7 @@ def read_for(path: StrPath, *, size: int, modality: ModalityConfig) -> Image:
     Raises:
         ImageError: see `read_image`.
     """
-    # an image from which marks are to be removed must come as it is in the file
+    # an image from which annotations are to be removed must come as it is in the file
     reduced = None if modality.remove_annotations or modality.crop_field_of_view else size
     return read_image(path, side=reduced, region=modality.region)
 
@@ -164,13 +165,13 @@ def read_for(path: StrPath, *, size: int, modality: ModalityConfig) -> Image:
 def prepare_image(
     image: Image, *, name: str, size: int, modality: ModalityConfig
 ) -> NDArray[np.uint8]:
-    """All that the configuration of a modality asks for, in the order of its fields.
+    """Apply the steps that the configuration of a modality asks for, in the order of its fields.
 
     Args:
         image: as it was read.
-        name: what error messages call it.
+        name: the name of the image in error messages.
         size: side of the result, in pixels.
-        modality: what to do.
+        modality: the configuration.
 
     Returns:
         (size, size, 3).
@@ -188,26 +189,26 @@ def prepare_image(
             "in width and in height"
         )
     if modality.crop_field_of_view:
-        from agfnet.data.ultrasound import crop_field
+        from agfnet.data.ultrasound import crop_field_of_view
 
-        pixels = crop_field(pixels)
+        pixels = crop_field_of_view(pixels)
     if modality.remove_annotations:
-        from agfnet.data.ultrasound import remove_marks
+        from agfnet.data.ultrasound import remove_annotations
 
-        pixels = remove_marks(pixels)
+        pixels = remove_annotations(pixels)
     square = _lay(pixels, _fit(pixels.shape, image, name=name, size=size, modality=modality))
     if modality.skin_surface != "keep":
-        from agfnet.data.ultrasound import align_skin
+        from agfnet.data.ultrasound import align_skin_surface
 
         depth = modality.skin_surface_depth * size
-        square = align_skin(square, depth=depth, flatten=modality.skin_surface == "flatten")
+        square = align_skin_surface(square, depth=depth, flatten=modality.skin_surface == "flatten")
     return square[:size]
 
 
 def _fit(
     shape: tuple[int, ...], image: Image, *, name: str, size: int, modality: ModalityConfig
 ) -> _Fit:
-    """How pixels (H, W, ...) of an image become square, or come to a common scale."""
+    """Return the placement of pixels (H, W, ...) in the square."""
     if modality.pixel_spacing is None:
         return _squared(shape, size, modality.resize)
     if image.spacing is None:
@@ -219,30 +220,40 @@ def _fit(
 
 
 def locate(image: Image, *, name: str, size: int, modality: ModalityConfig) -> Geometry:
-    """Where `prepare_image` takes its pixels from; arguments and errors as there."""
-    from agfnet.data.ultrasound import align_skin, crop_field, remove_marks  # loads scipy
+    """Return the geometry of `prepare_image`, for the same arguments and with the same errors."""
+    from agfnet.data.ultrasound import (
+        align_skin_surface,
+        crop_field_of_view,
+        remove_annotations,
+    )  # loads scipy
 
     pixels = image.pixels
     height, width = pixels.shape[:2]
-    top = left = 0
+    first_row = first_column = 0
     if modality.crop_field_of_view:
-        rows, columns = _sources(crop_field, pixels)
-        top, left = int(rows[rows >= 0].min()), int(columns[columns >= 0].min())
-        pixels = crop_field(pixels)
+        rows, columns = _sources(crop_field_of_view, pixels)
+        first_row = int(rows[rows >= 0].min())
+        first_column = int(columns[columns >= 0].min())
+        pixels = crop_field_of_view(pixels)
     fit = _fit(pixels.shape, image, name=name, size=size, modality=modality)
     moves = np.zeros(size, dtype=np.int_)
     if modality.skin_surface != "keep":
-        clean = remove_marks(pixels) if modality.remove_annotations else pixels
+        clean = remove_annotations(pixels) if modality.remove_annotations else pixels
         depth, flatten = modality.skin_surface_depth * size, modality.skin_surface == "flatten"
-        rows, _ = _sources(partial(align_skin, depth=depth, flatten=flatten), _lay(clean, fit))
+        rows, _ = _sources(
+            partial(align_skin_surface, depth=depth, flatten=flatten), _lay(clean, fit)
+        )
         moved = np.arange(len(rows))[:, None] - rows
         # all rows of a column move alike, and at least one of them stays in the image
         moves = np.where(rows >= 0, moved, -len(rows)).max(axis=0)
     x0, y0, x1, y1 = fit.box
     return Geometry(
         size=size,
-        box=((left + x0) / width, (top + y0) / height, (left + x1) / width, (top + y1) / height),
-        place=fit.place,
+        box=(
+            *((first_column + x0) / width, (first_row + y0) / height),
+            *((first_column + x1) / width, (first_row + y1) / height),
+        ),
+        rectangle=fit.rectangle,
         moves=moves,
     )
 
@@ -250,11 +261,11 @@ def locate(image: Image, *, name: str, size: int, modality: ModalityConfig) -> G
 def _sources(
     step: Callable[[NDArray[Any]], NDArray[Any]], pixels: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    """Row and column, (H', W') each, that a step took its pixels from; -1 where it put black.
+    """Return the row and column, (H', W') each, of the pixels that a step took; -1 for black.
 
-    They ride along as two channels below 0: the step, which looks at the brightest channel of a
-    pixel, decides as it does without them.
+    They are carried along as two channels below 0: the step looks at the brightest channel of a
+    pixel, so that they do not change its result.
     """
     rows, columns = np.indices(pixels.shape[:2])
-    ridden = step(np.dstack([pixels, -1 - rows, -1 - columns]).astype(np.float32))
-    return -1 - ridden[..., 3].astype(np.int_), -1 - ridden[..., 4].astype(np.int_)
+    moved = step(np.dstack([pixels, -1 - rows, -1 - columns]).astype(np.float32))
+    return -1 - moved[..., 3].astype(np.int_), -1 - moved[..., 4].astype(np.int_)

@@ -1,4 +1,4 @@
-"""How training varies an image: one random geometric and one random intensity change."""
+"""Augmentation of an image: one random geometric and one random intensity change."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image as Pillow
 from agfnet.config import ModalityType
 
 # photo
-ZOOM = 1.2  # largest magnification, and its inverse the smallest
-SHIFT = 0.05  # of the side, as every shift here
+ZOOM = 1.2  # largest magnification; the smallest is its inverse
+SHIFT = 0.05  # fraction of the side, as are all shifts here
 LIGHT = 0.2  # change of brightness, contrast and saturation
 HUE = 0.1  # radians about the grey axis
 # ultrasound
@@ -28,14 +28,14 @@ _HUE_AXIS = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / m
 def augment(
     pixels: NDArray[np.uint8], *, kind: ModalityType, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Vary one image within what its kind allows; the same generator state gives the same image.
+    """Vary one image within what its type allows; the same generator state gives the same image.
 
     Args:
         pixels: (H, W, 3).
         kind: `photo`: flips, any rotation, zoom, shift; brightness, contrast, saturation, hue.
             `ultrasound`: left-right flip, shift (less in depth); gain and contrast, grey stays
             grey and black stays black.
-        rng: where the randomness comes from.
+        rng: random number generator.
 
     Returns:
         (H, W, 3). Surroundings that move into view are mirrored in a photo (made for images
@@ -52,9 +52,9 @@ def augment(
 
 
 def _rotate(pixels: NDArray[np.uint8], rng: np.random.Generator) -> Pillow.Image:
-    """Any rotation, flip, zoom and shift, in one resampling."""
+    """Rotate, flip, zoom and shift at random, in one resampling."""
     height, width = pixels.shape[:2]
-    # half of a zoomed and shifted diagonal reaches so far beyond the sides
+    # how far half of a zoomed and shifted diagonal reaches beyond the sides
     border = math.ceil((math.sqrt(0.5) * ZOOM + SHIFT - 0.5) * max(height, width))
     source = _mirrored(Pillow.fromarray(pixels), border)
     angle = rng.uniform(0, 2 * math.pi)
@@ -72,9 +72,9 @@ def _rotate(pixels: NDArray[np.uint8], rng: np.random.Generator) -> Pillow.Image
 
 
 def _mirrored(image: Pillow.Image, border: int) -> Pillow.Image:
-    """The image with its reflection on all sides.
+    """Extend an image by its reflection on all sides.
 
-    Not black: black corners are a mark of dermoscopes, and a network would read them.
+    Black corners are typical of dermoscopes, and a network could learn them.
     """
     width, height = image.size
     wide, high = width + 2 * border, height + 2 * border
@@ -91,7 +91,7 @@ def _mirrored(image: Pillow.Image, border: int) -> Pillow.Image:
 
 
 def _recolour(image: Pillow.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Brightness, contrast, saturation and hue as one colour matrix. Grey stays grey."""
+    """Change brightness, contrast, saturation and hue by one colour matrix; grey stays grey."""
     brightness, contrast, saturation = rng.uniform(1 - LIGHT, 1 + LIGHT, size=3)
     angle = rng.uniform(-HUE, HUE)
     saturate = saturation * np.eye(3) + (1 - saturation) * _LUMINANCE
@@ -104,7 +104,7 @@ def _recolour(image: Pillow.Image, rng: np.random.Generator) -> NDArray[np.uint8
 
 
 def _shift(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Left-right flip, and a shift by whole pixels, so that the speckle is never blurred."""
+    """Flip left to right and shift by whole pixels, so that the speckle is never blurred."""
     height, width = pixels.shape[:2]
     if rng.random() < 0.5:
         pixels = pixels[:, ::-1]
@@ -118,7 +118,7 @@ def _shift(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.ui
 
 
 def _regain(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Gain and contrast. Black lies outside the beam, where no gain shows anything."""
+    """Change gain and contrast; black lies outside the beam, where no gain shows anything."""
     gain = rng.uniform(-GAIN, GAIN)
     contrast = rng.uniform(1 - CONTRAST, 1 + CONTRAST)
     levels = np.clip((np.arange(256) - 128) * contrast + 128 + gain, 0, 255).round()

@@ -1,4 +1,4 @@
-"""A copy of a folder of images, or of a cases table with its images, that names nobody."""
+"""De-identified copy of a folder of images, or of a cases table with its images."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ SYSTEM = ("thumbs.db", "desktop.ini")
 
 @dataclass(frozen=True)
 class DeidentifyReport:
-    """What was copied, and what to look at."""
+    """Result of `deidentify`."""
 
     files: int
     burned_in: tuple[Path, ...]
-    """Sources that say that identifying text is burnt into their pixels."""
+    """Sources that state that identifying text is burnt into their pixels."""
     dropped: tuple[str, ...]
     """Columns of the table that were left out."""
     key: Path
@@ -38,14 +38,14 @@ class DeidentifyReport:
 
 
 def deidentify(config: DeidentifyConfig, *, progress: Progress | None = None) -> DeidentifyReport:
-    """Write `config.out`, all of it or nothing.
+    """Write `config.out` completely, or nothing.
 
-    From a folder: the same tree, with folders and files renamed. From a table: `cases.csv` with
+    A folder becomes the same tree with folders and files renamed. A table becomes `cases.csv` with
     new lesion and patient ids, and the folder `images`. Names are keyed hashes of the ids and of
     the paths below the source, so that the same key gives the same names again.
 
     Raises:
-        ConfigError: paths that do not fit together, an unusable key, an unknown column.
+        ConfigError: the paths contradict each other, the key is unusable, or a column is unknown.
         DataError: `config.out` or the mapping exist, the table has problems, or files cannot be
             processed: all of them are listed, and nothing is written.
     """
@@ -67,7 +67,9 @@ def deidentify(config: DeidentifyConfig, *, progress: Progress | None = None) ->
             copies, burned_in = _copy(stems, folder, names, progress)
             dropped = _dropped(table, config.keep)
             cases = [_renamed(case, copies, names, config.keep) for case in table]
-            cases.sort(key=lambda case: case.lesion_id)  # an order by name would tell names
+            cases.sort(
+                key=lambda case: case.lesion_id
+            )  # the order of the original names would reveal them
             write_cases(cases, folder / "cases.csv", modalities=table.modalities)
         if not config.key_file:
             _write_secret(key_file, key.decode() + "\n")
@@ -81,7 +83,9 @@ def _check_paths(source: Path, out: Path, mapping: Path) -> None:
     _check_new(out)
     _check_new(mapping)
     if mapping.resolve().is_relative_to(out.resolve()):
-        raise ConfigError(f"mapping: {mapping} is in {out}; keep it where {out} never goes")
+        raise ConfigError(
+            f"mapping: {mapping} is in {out}; keep it in a folder that is never shared"
+        )
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise ConfigError(f"out: {out} is in {source}; choose a folder outside")
 
@@ -93,7 +97,7 @@ def _check_new(path: Path) -> None:
 
 @contextmanager
 def _folder_as_a_whole(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its name on success, and is removed otherwise."""
+    """Make a folder next to `out` that takes its name on success and is removed otherwise."""
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
     temporary.mkdir()
@@ -126,7 +130,7 @@ def _files(source: Path) -> list[Path]:
 
 
 def _tree_name(path: PurePath, names: Names) -> PurePath:
-    """The new name of a file, without a suffix, in folders with new names."""
+    """Return the new name of a file, without a suffix, in folders with new names."""
     folders = [names.name("directory", parent.as_posix()) for parent in list(path.parents)[-2::-1]]
     return PurePath(*folders, names.name("file", path.as_posix()))
 
@@ -150,7 +154,7 @@ def _read(config: DeidentifyConfig) -> CasesTable:
 
 
 def _images(table: CasesTable) -> list[Path]:
-    """Every image and mask file once."""
+    """Return every image and mask file once."""
     paths = (
         path
         for case in table
@@ -163,7 +167,7 @@ def _images(table: CasesTable) -> list[Path]:
 def _copy(
     stems: dict[Path, PurePath], folder: Path, names: Names, progress: Progress | None
 ) -> tuple[dict[Path, Path], list[Path]]:
-    """Copy files; returns where each went, and those with burnt-in text."""
+    """Copy files; return the path of each copy, and the sources with burnt-in text."""
     copies: dict[Path, Path] = {}
     burned_in, faults = [], []
     for done, (source, stem) in enumerate(stems.items(), start=1):
@@ -188,7 +192,9 @@ def _copy(
             progress(done, len(stems))
     if faults:
         raise DataError(
-            "\n".join([*faults, f"nothing was written, as {len(faults)} files cannot be processed"])
+            "\n".join(
+                [*faults, f"nothing was written, because {len(faults)} files cannot be processed"]
+            )
         )
     return copies, burned_in
 

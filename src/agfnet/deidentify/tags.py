@@ -1,8 +1,8 @@
-"""DICOM without what identifies: the Basic Application Confidentiality Profile (PS3.15 Annex E).
+"""De-identified DICOM by the Basic Application Confidentiality Profile (PS3.15 Annex E).
 
-Which attributes are removed, emptied or replaced is the profile's own table, as the library
-dicom-anonymizer keeps it. It is applied here and not there because there UIDs become random,
-deleted dates stay as 0001-01-01, and what lies in sequences is passed over.
+The library dicom-anonymizer keeps the table of the profile, which lists the attributes to remove,
+empty or replace. It is applied here because the library makes UIDs random, keeps deleted dates as
+0001-01-01 and skips the items of sequences.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ ACTIONS = {
     "D": ("D_TAGS", "Z_D_TAGS", "X_D_TAGS", "X_Z_D_TAGS"),
     "U": ("U_TAGS",),
 }
-"""Remove, empty, put a dummy, put another UID. Where the profile leaves a choice, what every kind
-of object allows. X/Z/U* are sequences; like all others they are kept and cleaned inside."""
+"""Remove, empty, replace by a dummy, replace by another UID. Where the profile leaves a choice,
+this is what every kind of object allows. X/Z/U* are sequences; like all others they are kept and
+cleaned inside."""
 TIMES = ("DA", "TM", "DT")
 
 
@@ -41,7 +42,7 @@ def deidentify_dicom(source: Path, target: Path, names: Names) -> bool:
     JPEG frames. The pixels stay as they are: text that is burnt into them stays, too.
 
     Returns:
-        Whether the file says that identifying text is burnt into its pixels.
+        True if the file states that identifying text is burnt into its pixels.
 
     Raises:
         ConfigError: agfnet[dicom] is not installed.
@@ -79,7 +80,7 @@ def _require() -> None:
 
 @cache
 def _actions() -> tuple[dict[int, str], list[tuple[int, int, str]]]:
-    """The action by tag; and by tag and mask for groups that repeat (overlays, curves)."""
+    """Return the action by tag, and by tag and mask for groups that repeat (overlays, curves)."""
     from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector
 
     lists = dicom_anonymization_database_selector(TABLE)
@@ -137,7 +138,7 @@ def _replace_uids(element: DataElement, names: Names) -> None:
 
 
 def _replace(element: DataElement) -> None:
-    """Put a dummy of the same value representation."""
+    """Replace a value by a dummy of the same value representation."""
     from dicomanonymizer.simpledicomanonymizer import replace_element
 
     replace_element(element)
@@ -162,7 +163,7 @@ def _clean_frames(dataset: Dataset) -> None:
 
 
 def _sign(dataset: Dataset) -> None:
-    """Say what was done, and replace all that stands before the attributes."""
+    """State the method of de-identification, and replace everything before the attributes."""
     from pydicom.dataset import Dataset, FileMetaDataset
 
     method = Dataset()

@@ -51,7 +51,7 @@ class Scanner:
     frequency: float = 20.0  # centre frequency, MHz; skin scanners have 15 to 50
     bandwidth: float = 0.6  # at -6 dB, over the centre frequency
     f_number: float = 2.8  # focal length over aperture
-    focus: float = 3.5  # its depth, mm
+    focus: float = 3.5  # depth of the focus, mm
     field: float = 10.0  # side of the square image, mm
     tgc: float = 0.8  # attenuation that time-gain compensation assumes, dB/cm/MHz
     tgc_start: float = 1.0  # depth where it begins, mm
@@ -67,17 +67,20 @@ class Scanner:
 
     @property
     def wavelength(self) -> float:
-        """In mm."""
+        """Wavelength, mm."""
         return SPEED_OF_SOUND / self.frequency
 
     @property
     def axial_sd(self) -> float:
-        """Sd of the envelope of a pulse's echo, mm."""
+        """Standard deviation of the envelope of the echo of a pulse, mm."""
         duration = 0.883 / (self.bandwidth * self.frequency)  # FWHM, microseconds
         return duration * SPEED_OF_SOUND / 2 / _FWHM
 
     def lateral_sd(self, z: Image) -> Image:
-        """Sd (...) of the two-way beam at depth z, mm: diffraction in the focus, a cone off it."""
+        """Standard deviation (...) of the two-way beam at depth z, mm.
+
+        It is limited by diffraction in the focus, and grows like a cone away from it.
+        """
         focal = self.wavelength * self.f_number / _FWHM
         cone = np.abs(z - np.float32(self.focus)) * np.float32(0.14 / self.f_number / _FWHM)
         width: Image = np.hypot(np.float32(focal), cone)
@@ -86,7 +89,7 @@ class Scanner:
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Where tissue is described: a square field, twice as fine in depth as across."""
+    """Grid on which tissue is described: a square field, twice as fine in depth as across."""
 
     field: float  # mm
     size: int  # columns, and pixels of the image
@@ -121,7 +124,7 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Tissue:
-    """What lies under the transducer, on a grid."""
+    """Tissue under the transducer, on a grid."""
 
     scatter: Image  # (Z, X) mean backscatter, dB
     attenuation: Image  # (Z, X) dB/cm/MHz
@@ -129,35 +132,35 @@ class Tissue:
 
 
 def white(rng: np.random.Generator, shape: tuple[int, int]) -> Complex:
-    """Circular complex white Gaussian noise of unit power."""
+    """Draw circular complex white Gaussian noise of unit power."""
     parts = rng.standard_normal((*shape, 2), dtype=np.float32) * np.float32(np.sqrt(0.5))
     field: Complex = parts.view(np.complex64)[..., 0]
     return field
 
 
 def amplitude(db: Image) -> Image:
-    """From dB to amplitude."""
+    """Convert dB to amplitude."""
     linear: Image = np.exp(db * np.float32(np.log(10) / 20))
     return linear
 
 
 def two_way_attenuation(attenuation: Image, grid: Grid, scanner: Scanner) -> Image:
-    """Loss (Z, X) on the way to each point and back, dB, from attenuation in dB/cm/MHz."""
+    """Return the loss (Z, X) on the way to each point and back, dB, of attenuation in dB/cm/MHz."""
     return np.cumsum(attenuation * np.float32(2 * scanner.frequency * grid.dz / 10), axis=0)
 
 
 def compensation(grid: Grid, scanner: Scanner) -> Image:
-    """Time-gain compensation (Z, 1), dB, at most 36."""
+    """Return the time-gain compensation (Z, 1), dB, at most 36."""
     slope = np.float32(2 * scanner.frequency * scanner.tgc / 10)
     gain: Image = np.clip(slope * (grid.z - np.float32(scanner.tgc_start)), 0, 36)
     return gain
 
 
 def phase_per_mm(grid: Grid, scanner: Scanner) -> float:
-    """Two-way phase per mm of depth.
+    """Return the two-way phase per mm of depth.
 
-    A tilted interface loses its echo as phases cancel over the width of the beam. Where the grid
-    widens the beam, the phase turns more slowly, so that the same tilt loses as much.
+    A tilted interface loses its echo because phases cancel over the width of the beam. Where the
+    grid widens the beam, the phase turns more slowly, so that the same tilt loses the same echo.
     """
     focal = scanner.wavelength * scanner.f_number / _FWHM
     return 4 * np.pi / scanner.wavelength * min(1.0, focal / (_COARSEST * grid.dx))
@@ -192,12 +195,14 @@ def blur(field: Complex, grid: Grid, scanner: Scanner) -> Complex:
 def envelope(
     tissue: Tissue, grid: Grid, scanner: Scanner, speckle: Complex, receiver: Complex
 ) -> Image:
-    """Envelope (Z, X) of the compensated echo; dermis without attenuation has a mean power of 1.
+    """Return the envelope (Z, X) of the compensated echo.
+
+    Dermis without attenuation has a mean power of 1.
 
     Args:
-        tissue: What is imaged.
-        grid: Where it is described.
-        scanner: What images it.
+        tissue: Tissue that is imaged.
+        grid: Grid on which it is described.
+        scanner: Scanner that images it.
         speckle: `white` noise, the scatterers. Frames of a sweep share part of it.
         receiver: `white` noise of the electronics.
     """
@@ -209,23 +214,23 @@ def envelope(
 
 
 WHITE_LEVEL = 15.0
-"""Echo level, dB, that is displayed white at a gain of 0."""
+"""Echo level, dB, that is displayed as white at a gain of 0."""
 
 
 def compress(envelope: Image, scanner: Scanner) -> Image:
-    """Log compression (Z, X) to [0, 1]."""
+    """Compress an envelope (Z, X) logarithmically to [0, 1]."""
     db = 20 * np.log10(envelope + np.float32(1e-6)) + np.float32(scanner.gain - WHITE_LEVEL)
     grey: Image = np.clip(1 + db / np.float32(scanner.dynamic_range), 0, 1)
     return grey
 
 
 def display(grey: Image) -> Pixels:
-    """Image (X, X) on the screen, from (2 X, X) grey values in [0, 1]."""
+    """Convert grey values (2 X, X) in [0, 1] to the image (X, X) on the screen."""
     return np.rint(255 * pair_rows(grey)).astype(np.uint8)
 
 
 def pair_rows(field: Image) -> Image:
-    """Mean of neighbouring rows: from the grid (2 X, X) to the pixels (X, X) of the image."""
+    """Average pairs of rows: from the grid (2 X, X) to the pixels (X, X) of the image."""
     rows, columns = field.shape
     mean: Image = field.reshape(rows // 2, 2, columns).mean(axis=1)
     return mean

@@ -45,12 +45,13 @@ def make_cohort(
     `if __name__ == "__main__":`, because each worker starts by importing it.
 
     Args:
-        config: What to make; see `PhantomConfig`.
-        progress: Called with lesions done and lesions in all.
+        config: See `PhantomConfig`.
+        progress: Called with the number of finished lesions and of all lesions.
 
     Returns:
-        The path of `cases.csv`. Beside it: `images/`, `masks/`, `truth.json` (classes, table and
-        limits) and `truth.csv` (per lesion: class, phenotypes, marks and ideal posteriors).
+        The path of `cases.csv`. The folder also holds `images/`, `masks/`, `truth.json` (classes,
+        table and Bayes-optimal accuracies) and `truth.csv` (class, phenotypes, annotations and
+        ideal posteriors of each lesion).
 
     Raises:
         ConfigError: A setting is out of range.
@@ -94,7 +95,7 @@ def _write_all(
         classes = models["test"].table.classes
         truths.writerow([*TRUTH, *(f"p_{view}_{name}" for view in VIEWS for name in classes)])
         for done, (plan, files) in enumerate(lesions, start=1):
-            place = centre(config.seed, plan.centre, recipe)
+            clinic = centre(config.seed, plan.centre, recipe)
             posteriors = [models[plan.split].posterior(view, plan.seen) for view in VIEWS]
             scores[plan.split].add(classes.index(plan.label), posteriors)
             cases.writerow(
@@ -102,15 +103,15 @@ def _write_all(
                     *(plan.lesion_id, plan.patient_id, plan.label, plan.split),
                     *(files.clinical, files.ultrasound),
                     *(files.clinical_mask, files.ultrasound_mask),
-                    *(plan.site, plan.tone, plan.age, plan.sex, place.name),
+                    *(plan.site, plan.tone, plan.age, plan.sex, clinic.name),
                 )
             )
             truths.writerow(
                 (
                     *(plan.lesion_id, plan.truth, plan.surface or "", plan.depth or ""),
                     *(int(plan.seen.ruler), int(plan.seen.calliper)),
-                    *(f"{plan.width:.2f}", f"{plan.ita:.1f}", f"{place.scanner.frequency:.2f}"),
-                    f"{place.scanner.field / config.size:.6g}",
+                    *(f"{plan.width:.2f}", f"{plan.ita:.1f}", f"{clinic.scanner.frequency:.2f}"),
+                    f"{clinic.scanner.field / config.size:.6g}",
                     *(f"{p:.6f}" for posterior in posteriors for p in posterior),
                 )
             )
@@ -125,22 +126,22 @@ class _Score:
 
     def __init__(self) -> None:
         self.count = 0
-        self.right = dict.fromkeys(VIEWS, 0)
+        self.correct = dict.fromkeys(VIEWS, 0)
 
     def add(self, label: int, posteriors: list[Array]) -> None:
         self.count += 1
         for view, posterior in zip(VIEWS, posteriors, strict=True):
-            self.right[view] += int(posterior.argmax() == label)
+            self.correct[view] += int(posterior.argmax() == label)
 
     def result(self) -> dict[str, float]:
-        share = {view: right / max(self.count, 1) for view, right in self.right.items()}
-        return {"lesions": self.count, **share}
+        accuracy = {view: hits / max(self.count, 1) for view, hits in self.correct.items()}
+        return {"lesions": self.count, **accuracy}
 
 
 def _truth(
     config: PhantomConfig, recipe: Recipe, models: dict[str, Observer], scores: dict[str, _Score]
 ) -> dict[str, Any]:
-    """What `truth.json` holds."""
+    """Return the content of `truth.json`."""
     test = models["test"]
     return {
         "note": "Synthetic. Research use only; no evidence of clinical performance.",

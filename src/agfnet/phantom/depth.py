@@ -1,4 +1,4 @@
-"""The five depth phenotypes: what a lesion puts in place of healthy skin in the ultrasound.
+"""The five depth phenotypes: tissue that replaces healthy skin in the ultrasound.
 
 Lengths in mm, echo levels in dB relative to healthy dermis, attenuation in dB/cm/MHz.
 """
@@ -15,7 +15,7 @@ from agfnet.phantom.geometry import Image, gauss, noise, profile, smoothstep
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
-    """Coordinates of one section (Z, X), and the layers that a lesion lies in."""
+    """Coordinates of one section (Z, X), and the layers in which a lesion lies."""
 
     u: Image  # (Z, X) depth below the skin surface
     x: Image  # (X,) from the lesion's centre
@@ -26,11 +26,11 @@ class Frame:
     dermis: float  # mean depth of its lower border
 
     def texture(self, rng: np.random.Generator, lz: float, lx: float, finest: float = 0.2) -> Image:
-        """Random field (Z, X) with correlation lengths lz in depth and lx across."""
+        """Draw a random field (Z, X) with correlation lengths lz in depth and lx across."""
         return noise(rng, self.u.shape, (lz / self.dz, lx / self.dx), finest=finest)
 
     def ellipse(self, centre: float, height: float, wobble: Image) -> Image:
-        """Distance (Z, X) from the centre of an ellipse, 1 on its border."""
+        """Return the distance (Z, X) from the centre of an ellipse, 1 on its border."""
         across = self.x / np.float32(self.half)
         down = (self.u - np.float32(centre)) / np.float32(height)
         distance: Image = np.sqrt(across * across + down * down) + wobble
@@ -42,11 +42,11 @@ class Lesion:
     """A lesion in one section."""
 
     mask: Image  # (Z, X) in [0, 1]
-    scatter: Image  # (Z, X) echo level inside
+    scatter: Image  # (Z, X) echo level of the lesion
     attenuation: float
     deposits: Image | None = None  # (Z, X) in [0, 1], cover by strong reflectors
     deposit_attenuation: float = 0.0
-    edge_attenuation: float = 0.0  # stands for the refraction at its sides
+    edge_attenuation: float = 0.0  # in place of the refraction at its sides
 
 
 def band(rng: np.random.Generator, f: Frame) -> Lesion:
@@ -118,4 +118,4 @@ DEPTH_PAINTERS: dict[str, Callable[[np.random.Generator, Frame], Lesion]] = {
     "shadowing": shadowing,
     "lobular": lobular,
 }
-"""How to draw each of `lesions.DEPTHS`."""
+"""Functions that draw each of `lesions.DEPTHS`."""

@@ -1,4 +1,4 @@
-"""A sweep as one DICOM file: Ultrasound Multi-frame Image Storage, with its scale."""
+"""A sweep as one DICOM file: Ultrasound Multi-frame Image Storage, with its pixel spacing."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def write_sweep(
 ) -> None:
     """Write the frames of one lesion, uncompressed.
 
-    The scale is in the ultrasound region's calibration, as the standard has it, and in
-    `PixelSpacing`, where other readers look. The same arguments write the same bytes.
+    The pixel spacing is in the calibration of the ultrasound region, as the standard requires, and
+    in `PixelSpacing`, where other readers look. The same arguments write the same bytes.
 
     Args:
         path: The file.
         frames: Images (size, size), or (size, size, 3) with colour Doppler.
-        lesion_id: Becomes the study's and the series' identity.
-        patient_id: Becomes the patient's identity.
+        lesion_id: Identity of the study and of the series.
+        patient_id: Identity of the patient.
         station: Name of the scanner.
-        spacing: Of the pixels, mm.
+        spacing: Pixel spacing, mm.
         frequency: Centre frequency of the transducer, MHz.
-        burned_in: Whether callipers are drawn into the pixels.
+        burned_in: True if callipers are drawn into the pixels.
     """
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid

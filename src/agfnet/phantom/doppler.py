@@ -1,4 +1,4 @@
-"""Colour Doppler: flow in and around a lesion, laid over its B-mode image."""
+"""Colour Doppler: flow in and around a lesion, drawn over its B-mode image."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from agfnet.phantom.geometry import Image, Pixels, strokes, walk
 VESSELS = {"band": 1.0, "cystic": 0.2, "infiltrating": 8.0, "shadowing": 2.0, "lobular": 0.4}
 """Mean number of vessels in a lesion of each depth phenotype; qualitative."""
 THRESHOLD = 0.3
-"""Share of the scale below which flow is not shown."""
+"""Fraction of the scale below which flow is not shown."""
 
 
 def overlay(
     image: Pixels, mask: Image, *, depth: str, spacing: float, rng: np.random.Generator
 ) -> Pixels:
-    """Colour (size, size, 3) of a B-mode image with a flow box.
+    """Return a B-mode image with a flow box, (size, size, 3).
 
     Red to yellow flows towards the transducer, blue to cyan away from it.
 
@@ -24,8 +24,8 @@ def overlay(
         image: B-mode (size, size).
         mask: Lesion (size, size), in [0, 1].
         depth: Depth phenotype, which decides how vascular the lesion is.
-        spacing: Of the pixels, mm.
-        rng: Source of chance; a generator in the same state draws the same vessels.
+        spacing: Pixel spacing, mm.
+        rng: Random number generator; one in the same state draws the same vessels.
     """
     size = len(image)
     colour = np.repeat(image[..., None], 3, axis=2)
@@ -35,8 +35,8 @@ def overlay(
     flow = _flow(rows, columns, size, rng.poisson(VESSELS[depth]) + rng.poisson(0.5), spacing, rng)
     margin = round(0.8 / spacing)
     top, bottom = max(int(rows.min()) - margin, 0), min(int(rows.max()) + margin, size - 1)
-    left, right = max(int(columns.min()) - margin, 0), min(int(columns.max()) + margin, size - 1)
-    box = np.s_[top : bottom + 1, left : right + 1]
+    first, last = max(int(columns.min()) - margin, 0), min(int(columns.max()) + margin, size - 1)
+    box = np.s_[top : bottom + 1, first : last + 1]
     speed = np.clip(np.abs(flow[box]), 0, 1)
     bright = (255 * np.clip(2 * speed - 1, 0, 1)).astype(np.uint8)
     full = (110 + 145 * np.clip(2 * speed, 0, 1)).astype(np.uint8)
@@ -46,8 +46,8 @@ def overlay(
     shown = np.where((flow[box] > 0)[..., None], towards, away)
     colour[box] = np.where((speed > THRESHOLD)[..., None], shown, colour[box])
     edge = (200, 200, 200)
-    colour[top, left : right + 1] = colour[bottom, left : right + 1] = edge
-    colour[top : bottom + 1, left] = colour[top : bottom + 1, right] = edge
+    colour[top, first : last + 1] = colour[bottom, first : last + 1] = edge
+    colour[top : bottom + 1, first] = colour[top : bottom + 1, last] = edge
     return colour
 
 
@@ -59,7 +59,7 @@ def _flow(
     spacing: float,
     rng: np.random.Generator,
 ) -> Image:
-    """Velocity (size, size), about -1 to 1, of vessels that start in the lesion's pixels."""
+    """Draw the velocity (size, size), about -1 to 1, of vessels that start in the lesion."""
     flow = np.zeros((size, size), dtype=np.float32)
     for _ in range(vessels):
         at = int(rng.integers(len(rows)))

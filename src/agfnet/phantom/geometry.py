@@ -1,4 +1,4 @@
-"""Random shapes and textures that both views draw with."""
+"""Random shapes and textures with which both modalities are drawn."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from scipy import fft
 Image = NDArray[np.floating[Any]]
 """A real field or curve, single precision."""
 Pixels = NDArray[np.uint8]
-"""What is written to a file: (H, W) or (H, W, 3)."""
+"""An image as it is written to a file: (H, W) or (H, W, 3)."""
 
 
 def smoothstep(x: Image, low: float, high: float) -> Image:
-    """Rises smoothly from 0 at `low` to 1 at `high`; `low` may be the larger one."""
+    """Rise smoothly from 0 at `low` to 1 at `high`; `low` may be the larger one."""
     t: Image = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def gauss(x: Image, sd: float) -> Image:
-    """exp(-x^2 / (2 sd^2))."""
+    """Return exp(-x^2 / (2 sd^2))."""
     scaled: Image = x * np.float32(1 / sd)
     curve: Image = np.exp(-0.5 * scaled * scaled)
     return curve
@@ -36,14 +36,14 @@ def noise(
     *,
     finest: float = 0.0,
 ) -> Image:
-    """A Gaussian random field (H, W) of mean 0 and variance 1.
+    """Draw a Gaussian random field (H, W) of mean 0 and variance 1.
 
     Args:
-        rng: Source of chance.
+        rng: Random number generator.
         shape: (H, W).
         length: Correlation length along rows and columns, in pixels.
-        finest: With `finest` in (0, 1), details from `length` down to `finest * length`, weaker
-            the finer they are: clouds instead of blobs.
+        finest: In (0, 1), adds details from `length` down to `finest * length`, the finer the
+            weaker: clouds instead of blobs. 0 adds none.
     """
     lz, lx = (length, length) if isinstance(length, int | float) else length
     # beyond 0.6 cycles per shortest length the spectrum is below a thousandth
@@ -66,7 +66,7 @@ def noise(
 
 
 def profile(rng: np.random.Generator, x: Image, length: float) -> Image:
-    """A smooth random curve over the increasing positions x, mean 0, sd about 1."""
+    """Draw a smooth random curve over increasing positions x, of mean 0 and variance about 1."""
     count = int((x[-1] - x[0]) / length) + 5
     knots = rng.standard_normal(count).astype(np.float32)
     t = (x - x[0]) / np.float32(length) + np.float32(rng.uniform(0, 1))
@@ -78,7 +78,10 @@ def profile(rng: np.random.Generator, x: Image, length: float) -> Image:
 
 
 def outline(rng: np.random.Generator, angle: Image, irregularity: float) -> Image:
-    """Radius of a closed irregular curve in each direction, about 1; `irregularity` is its sd."""
+    """Draw the radius of a closed irregular curve in each direction.
+
+    Its mean is about 1, and `irregularity` is its standard deviation.
+    """
     order = np.arange(2, 11)
     sizes = irregularity * rng.standard_normal(len(order)) * (order / 2.0) ** -1.6
     phases = rng.uniform(0, 2 * np.pi, len(order))
@@ -94,7 +97,7 @@ Stroke = tuple[NDArray[np.float64], float]
 
 
 def strokes(size: int, paths: list[Stroke], *, oversample: int = 3) -> Image:
-    """Coverage (size, size) in [0, 1] by strokes."""
+    """Return the coverage (size, size) in [0, 1] by strokes."""
     canvas = Pillow.new("L", (size * oversample, size * oversample))
     draw = ImageDraw.Draw(canvas)
     for points, width in paths:
@@ -109,6 +112,6 @@ def strokes(size: int, paths: list[Stroke], *, oversample: int = 3) -> Image:
 def walk(
     rng: np.random.Generator, start: NDArray[np.float64], heading: float, step: float, wander: float
 ) -> NDArray[np.float64]:
-    """A winding line of 14 points (14, 2), as small vessels run."""
+    """Draw a winding line of 14 points (14, 2), like a small vessel."""
     turns = heading + np.cumsum(rng.normal(0, wander, 14))
     return np.asarray(start + np.cumsum(step * np.stack([np.cos(turns), np.sin(turns)], 1), axis=0))

@@ -1,9 +1,9 @@
-"""Entities, their phenotypes in each view, and the best accuracy that each view allows.
+"""Entities, their phenotypes in each modality, and the Bayes-optimal accuracy of each modality.
 
 An entity shows one *surface* phenotype, seen only in the photograph, and one *depth* phenotype,
 seen only in the ultrasound. Given the entity the two are independent, and an image depends on the
-entity through its phenotype alone. What an observer can see of a case is therefore a short list of
-discrete symbols, and the best reachable accuracy and each case's posterior are exact sums.
+entity through its phenotype alone. An observer can therefore see only a short list of discrete
+symbols of a case, so that the Bayes-optimal accuracy and the posterior of each case are exact sums.
 The findings behind the table are qualitative; `docs/phantom.md` gives their sources.
 """
 
@@ -25,7 +25,7 @@ SURFACES = ("pigmented", "pearly", "keratotic", "violaceous", "skin_coloured")
 DEPTHS = ("band", "cystic", "infiltrating", "shadowing", "lobular")
 """Phenotypes of the ultrasound."""
 VIEWS = ("clinical", "ultrasound", "both")
-"""What an observer may look at."""
+"""Modalities at which an observer may look."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Entity:
     """A diagnosis. Its phenotypes come with their probabilities, the typical one first."""
 
     malignant: bool
-    share: float  # among the lesions of a clinic; illustrative, used by `imbalance`
+    share: float  # fraction of the lesions of a clinic; illustrative, used by `imbalance`
     surface: Mapping[str, float]
     depth: Mapping[str, float]
 
@@ -100,7 +100,7 @@ ENTITIES: dict[str, Entity] = {
         depth={"lobular": 0.9, "cystic": 0.1},
     ),
 }
-"""The ten entities. No two share both typical phenotypes."""
+"""The ten entities. No two of them share both typical phenotypes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,7 @@ class ClassTable:
     malignant: NDArray[np.bool_]  # (C,)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One plain dictionary per class, for `truth.json`."""
+        """Return one plain dictionary per class, for `truth.json`."""
         return [
             {
                 "class": name,
@@ -132,7 +132,7 @@ class ClassTable:
 def class_table(
     *, entities: tuple[str, ...] = tuple(ENTITIES), atypia: float = 1.0, imbalance: float = 0.0
 ) -> ClassTable:
-    """The table of some entities.
+    """Return the table of some entities.
 
     Args:
         entities: Keys of `ENTITIES`, at least two. Only phenotypes typical of one of them occur.
@@ -146,20 +146,22 @@ def class_table(
             f"entities: {', '.join(unknown) or 'too few, or one twice'}; "
             f"name two or more different ones of {', '.join(ENTITIES)}"
         )
-    chosen = [ENTITIES[name] for name in entities]
+    selected = [ENTITIES[name] for name in entities]
 
-    def spectrum(order: tuple[str, ...], found: list[Mapping[str, float]]) -> tuple[Any, Array]:
-        typical = [next(iter(f)) for f in found]
+    def spectrum(
+        order: tuple[str, ...], phenotypes: list[Mapping[str, float]]
+    ) -> tuple[Any, Array]:
+        typical = [next(iter(f)) for f in phenotypes]
         used = tuple(name for name in order if name in typical)
-        full = np.array([[f.get(name, 0.0) for name in used] for f in found])
+        full = np.array([[f.get(name, 0.0) for name in used] for f in phenotypes])
         full /= full.sum(axis=1, keepdims=True)
         sharp = np.array([[float(name == t) for name in used] for t in typical])
         return used, (1 - atypia) * sharp + atypia * full
 
-    surfaces, surface = spectrum(SURFACES, [e.surface for e in chosen])
-    depths, depth = spectrum(DEPTHS, [e.depth for e in chosen])
-    share = np.array([e.share for e in chosen])
-    prior = (1 - imbalance) / len(chosen) + imbalance * share / share.sum()
+    surfaces, surface = spectrum(SURFACES, [e.surface for e in selected])
+    depths, depth = spectrum(DEPTHS, [e.depth for e in selected])
+    share = np.array([e.share for e in selected])
+    prior = (1 - imbalance) / len(selected) + imbalance * share / share.sum()
     return ClassTable(
         classes=tuple(entities),
         surfaces=surfaces,
@@ -167,13 +169,13 @@ def class_table(
         prior=prior,
         surface=surface,
         depth=depth,
-        malignant=np.array([e.malignant for e in chosen]),
+        malignant=np.array([e.malignant for e in selected]),
     )
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What can be seen of one case: indices into the table's phenotypes, None where missing."""
+    """Visible features of one case: indices into the phenotypes of the table, None if missing."""
 
     surface: int | None
     depth: int | None
@@ -183,13 +185,13 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Observer:
-    """The whole chance model of one split: from class to what is seen and to the recorded label.
+    """The probabilistic model of one split: from the class to visible features and recorded label.
 
-    A mark (a ruler in the photograph, callipers in the ultrasound) appears with probability
+    An annotation (a ruler in the photograph, callipers in the ultrasound) appears with probability
     `annotation_rate`; with `shortcut` k it moves towards certainty in malignant and towards absence
-    in benign lesions: b + k (1 - b) and b (1 - k); a negative k exchanges their parts. A case
-    lacks at most one view, and which it lacks may depend on the class. Recorded labels are
-    replaced by another class, all others equally likely, with probability `label_noise`.
+    in benign lesions: b + k (1 - b) and b (1 - k); a negative k exchanges the two. A case lacks at
+    most one modality, which may depend on the class. Recorded labels are replaced by another class,
+    all others equally likely, with probability `label_noise`.
     """
 
     table: ClassTable
@@ -204,22 +206,22 @@ class Observer:
         if worst > 1:
             raise ConfigError(
                 f"missing_clinical, missing_ultrasound: {worst:.2f} of the lesions of a class "
-                "would lack a view; a lesion lacks at most one, so lower them to 1 in sum"
+                "would lack a modality; a lesion lacks at most one, so lower their sum to 1 or less"
             )
 
     def mark(self) -> Array:
-        """Probability of each of the two marks given the class, (C,)."""
+        """Return the probability of each of the two annotations given the class, (C,)."""
         b, k = self.annotation_rate, abs(self.shortcut)
         marked = self.table.malignant == (self.shortcut >= 0)
         return np.where(marked, b + k * (1 - b), b * (1 - k))
 
     def _symbols(self, phenotype: Array) -> Array:
-        """P(phenotype, mark | class) of one view, (C, P, 2)."""
+        """Return P(phenotype, annotation | class) of one modality, (C, P, 2)."""
         mark = self.mark()
         return phenotype[:, :, None] * np.stack([1 - mark, mark], axis=1)[:, None, :]
 
     def _joint(self, view: str) -> list[Array]:
-        """P(class, symbol) for all that the view can show: blocks (C, ...), summing to 1."""
+        """Return P(class, symbol) for all symbols of a modality: blocks (C, ...), summing to 1."""
         t, no_photo, no_scan = self.table, self.missing_clinical, self.missing_ultrasound
         photo, scan = self._symbols(t.surface), self._symbols(t.depth)
         if view == "clinical":
@@ -237,7 +239,7 @@ class Observer:
         return [np.einsum("c,c...->c...", t.prior, block) for block in likelihoods]
 
     def _recorded(self, joint: Array) -> Array:
-        """From P(class, ...) to P(recorded label, ...)."""
+        """Convert P(class, ...) to P(recorded label, ...)."""
         if self.label_noise == 0:
             return joint
         other = self.label_noise / (len(self.table.classes) - 1)
@@ -245,19 +247,19 @@ class Observer:
         return mixed
 
     def limit(self, view: str) -> float:
-        """Best accuracy that any reader of the view can expect on the recorded labels."""
+        """Return the Bayes-optimal accuracy of a modality on the recorded labels."""
         return float(sum(self._recorded(b).max(axis=0).sum() for b in self._joint(view)))
 
     def limits(self) -> dict[str, float]:
-        """`limit` of every view."""
+        """Return `limit` of every modality."""
         return {view: self.limit(view) for view in VIEWS}
 
     def without_marks(self) -> Observer:
-        """The observer that ignores rulers and callipers: what the lesion itself tells."""
+        """Return the observer that ignores rulers and callipers and sees the lesion only."""
         return replace(self, annotation_rate=0.0, shortcut=0.0)
 
     def posterior(self, view: str, seen: Seen) -> Array:
-        """P(recorded label | what the view shows of this case), (C,)."""
+        """Return P(recorded label | symbols of this case in a modality), (C,)."""
         blocks = self._joint(view)
         photo = None if seen.surface is None else (seen.surface, int(seen.ruler))
         scan = None if seen.depth is None else (seen.depth, int(seen.calliper))
@@ -271,16 +273,16 @@ class Observer:
         elif scan is not None:
             joint = blocks[2][:, *scan]
         else:
-            raise ValueError("a case has at least one view")
+            raise ValueError("the case lacks both modalities; expected at least one")
         recorded = self._recorded(joint)
         posterior: Array = recorded / recorded.sum()
         return posterior
 
 
 def missing_rates(table: ClassTable, rate: float, *, by_class: bool) -> Array:
-    """Probability of a missing view given the class, (C,), `rate` on average.
+    """Return the probability of a missing modality given the class, (C,), `rate` on average.
 
-    By class, benign lesions lack the view three times as often as malignant ones.
+    By class, benign lesions lack it three times as often as malignant ones.
     """
     if not by_class:
         return np.full(len(table.prior), rate)

@@ -1,4 +1,4 @@
-"""Clinical photographs of a known skin: from pigments and relief to the pixels of a camera.
+"""Clinical photographs of known skin: from pigments and relief to the pixels of a camera.
 
 Skin colour is linear in pigment density in logarithmic RGB (Tsumura et al., ACM Transactions on
 Graphics 22(3), 2003): with melanin M, haemoglobin H and deep pigment D (seen blue, Tyndall),
@@ -40,7 +40,7 @@ ITA_CLASSES = {
     "brown": (-30.0, 10.0),
     "dark": (-65.0, -30.0),
 }
-"""Classes of skin colour by individual typology angle, degrees, here with outer ends
+"""Classes of skin colour by individual typology angle, degrees, limited at both ends
 (Chardon et al., International Journal of Cosmetic Science 13, 1991)."""
 
 
@@ -52,7 +52,10 @@ def to_srgb(linear: Image) -> Image:
 
 
 def typology_angle(linear: Image) -> Image:
-    """Individual typology angle atan((L* - 50) / b*), degrees, of linear sRGB (..., 3), D65."""
+    """Return the individual typology angle of linear sRGB (..., 3), D65.
+
+    It is atan((L* - 50) / b*), in degrees.
+    """
     to_yz = np.array([[0.2126, 0.7152, 0.0722], [0.0177, 0.1095, 0.8728]])  # over the white point
     yz = linear @ to_yz.T
     f = np.where(yz > 0.008856, np.cbrt(yz), 7.787 * yz + 16 / 116)
@@ -61,7 +64,7 @@ def typology_angle(linear: Image) -> Image:
 
 
 def healthy_colour(melanin: Image) -> Image:
-    """Linear RGB (..., 3) of healthy skin of this melanin density (...)."""
+    """Return the linear RGB (..., 3) of healthy skin of a melanin density (...)."""
     density = np.asarray(melanin)[..., None] * MELANIN + RESTING_BLOOD * HAEMOGLOBIN
     colour: Image = BASE * np.exp(-density)
     return colour
@@ -72,7 +75,7 @@ _ANGLES = typology_angle(healthy_colour(_DENSITIES))
 
 
 def melanin_for(ita: float) -> float:
-    """Melanin density of healthy skin with this typology angle, degrees."""
+    """Return the melanin density of healthy skin with a typology angle, degrees."""
     return float(np.interp(-ita, -_ANGLES, _DENSITIES))
 
 
@@ -89,7 +92,7 @@ class Camera:
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A photograph (H, W, 3), and where the lesion lies in it (H, W), in [0, 1]."""
+    """A photograph (H, W, 3), and the mask of its lesion (H, W), in [0, 1]."""
 
     image: Pixels
     lesion: Image
@@ -114,9 +117,9 @@ def photograph(
         width: Width of the lesion, mm.
         ita: Typology angle of the healthy skin, degrees.
         hair_density: Terminal hairs per cm2.
-        camera: What photographs it.
+        camera: The camera.
         size: Side of the image, pixels.
-        rng: Source of chance.
+        rng: Random number generator.
         nuisance: 0 to 1, strength of flush, freckles, hair and uneven light.
         ruler: Lay a paper ruler along one edge.
     """
@@ -132,7 +135,7 @@ def photograph(
 
 
 def _reflectance(s: Scene) -> Image:
-    """Linear RGB (H, W, 3) of pigments, scale and crust."""
+    """Return the linear RGB (H, W, 3) of pigments, scale and crust."""
     density = (
         np.maximum(s.melanin, 0)[..., None] * MELANIN
         + np.maximum(s.blood, 0)[..., None] * HAEMOGLOBIN
@@ -145,7 +148,7 @@ def _reflectance(s: Scene) -> Image:
 
 
 def _light(s: Scene, nuisance: float) -> tuple[Image, Image]:
-    """Diffuse and specular light (H, W) from a lamp at one side (Lambert, Blinn-Phong)."""
+    """Return diffuse and specular light (H, W) of a lamp at one side (Lambert, Blinn-Phong)."""
     rng = s.rng
     heading, tilt = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(25, 48))
     towards = np.array([np.cos(heading), np.sin(heading)], dtype=np.float32)
@@ -171,7 +174,7 @@ def _light(s: Scene, nuisance: float) -> tuple[Image, Image]:
 
 
 def _grow_hair(s: Scene, linear: Image, count: int) -> Image:
-    """Lay terminal hairs and their shadows over the skin."""
+    """Draw terminal hairs and their shadows over the skin."""
     if count == 0:
         return linear
     cover = hairs(s, count)
@@ -192,7 +195,7 @@ def _lay_ruler(s: Scene, linear: Image, diffuse: Image) -> Image:
 
 
 def _expose(s: Scene, linear: Image, camera: Camera) -> Pixels:
-    """What the camera makes of the light: defocus, white balance, shot noise, gamma."""
+    """Convert light to pixels: defocus, white balance, shot noise, gamma."""
     blur = camera.defocus * s.per_mm
     if blur > 0.25:
         linear = ndimage.gaussian_filter(linear, (blur, blur, 0), truncate=3)

@@ -1,7 +1,7 @@
-"""Who is in the cohort: patients, lesions, splits and centres, one lesion at a time.
+"""Plan of the cohort: patients, lesions, splits and centres, one lesion at a time.
 
-Everything but the label's own consequences (phenotypes, marks, missing views) is drawn without
-regard to the label, so that nothing else in an image or an attribute tells it.
+Only phenotypes, annotations and missing modalities depend on the label. Everything else is drawn
+independently of it, so that nothing else in an image or an attribute reveals it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from agfnet.phantom.tissue import SITES
 
 
 class Stream(IntEnum):
-    """Streams of chance, so that no part of a lesion depends on how much another has drawn."""
+    """Streams of random numbers, so that no part of a lesion depends on the draws of another."""
 
     CENTRE = 0
     PATIENT = 1
@@ -35,13 +35,13 @@ class Stream(IntEnum):
 
 
 def chance(seed: int, stream: Stream, index: int) -> np.random.Generator:
-    """The generator of one stream of one lesion, patient or centre."""
+    """Return the generator of one stream of one lesion, patient or centre."""
     return np.random.default_rng([seed, stream, index])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Centre:
-    """Where a patient is seen."""
+    """A clinic and its devices."""
 
     name: str
     scanner: Scanner
@@ -51,7 +51,7 @@ class Centre:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All that is decided about one lesion before it is drawn."""
+    """Everything that is decided about one lesion before it is drawn."""
 
     index: int
     lesion_id: str
@@ -60,7 +60,7 @@ class Plan:
     label: str  # as recorded
     truth: str  # as drawn
     seen: Seen
-    surface: str | None  # None where the view is missing
+    surface: str | None  # None if the photograph is missing
     depth: str | None
     width: float  # mm
     site: str
@@ -69,11 +69,11 @@ class Plan:
     age: int
     sex: str
     centre: int
-    frames: int  # ultrasound images, where there are any
+    frames: int  # number of ultrasound images, unless they are missing
 
 
 def observers(recipe: Recipe) -> dict[str, Observer]:
-    """The chance model of each split. Test labels are the true ones."""
+    """Return the probabilistic model of each split. Test labels are the true ones."""
     table = class_table(entities=recipe.entities, atypia=recipe.atypia, imbalance=recipe.imbalance)
 
     def rates(rate: float) -> NDArray[np.float64]:
@@ -93,7 +93,7 @@ def observers(recipe: Recipe) -> dict[str, Observer]:
 
 
 def centre(seed: int, index: int, recipe: Recipe) -> Centre:
-    """One centre's devices; with `shift` they differ widely, and the last is unlike the others."""
+    """Draw the devices of a centre; with `shift` they differ widely, those of the last one most."""
     rng = chance(seed, Stream.CENTRE, index)
     spread = 1.0 if recipe.shift else 0.25
     held_out = recipe.shift and index == recipe.centres - 1
@@ -118,23 +118,23 @@ def centre(seed: int, index: int, recipe: Recipe) -> Centre:
 
 
 class _Splitter:
-    """Puts patients, one after the other, where their labels are most wanted."""
+    """Assign patients, one after the other, to the split that lacks their labels most."""
 
     def __init__(self, shares: tuple[float, ...], classes: int) -> None:
         self._shares = np.array(shares)
         self._counts = np.zeros((len(shares), classes))
 
-    def place(self, labels: list[int]) -> int:
-        wanted = self._shares[:, None] * (self._counts.sum(axis=0) + 1) - self._counts
-        wanted = wanted[:, labels].sum(axis=1)
-        wanted[self._shares == 0] = -np.inf
-        split = int(wanted.argmax())
+    def assign(self, labels: list[int]) -> int:
+        deficits = self._shares[:, None] * (self._counts.sum(axis=0) + 1) - self._counts
+        deficit = deficits[:, labels].sum(axis=1)
+        deficit[self._shares == 0] = -np.inf
+        split = int(deficit.argmax())
         np.add.at(self._counts[split], labels, 1)
         return split
 
 
 def plans(config: PhantomConfig, recipe: Recipe) -> Iterator[Plan]:
-    """All lesions of the cohort, in order. The memory it needs does not grow with them."""
+    """Yield all lesions of the cohort in order, in constant memory."""
     models = observers(recipe)
     table = models["test"].table
     splitter = _Splitter(config.split, len(table.classes))
@@ -149,43 +149,43 @@ def plans(config: PhantomConfig, recipe: Recipe) -> Iterator[Plan]:
             label = int((credit + 0.6 * rng.uniform(size=len(credit))).argmax())
             credit[label] -= 1
             labels.append(label)
-        split = SPLITS[splitter.place(labels)]
-        where = int(rng.integers(recipe.centres))
+        split = SPLITS[splitter.assign(labels)]
+        clinic = int(rng.integers(recipe.centres))
         if recipe.shift:
             last = recipe.centres - 1
-            where = last if split == "test" else int(rng.integers(last))
+            clinic = last if split == "test" else int(rng.integers(last))
         tone = str(rng.choice(list(ITA_CLASSES)))
         ita, age = float(rng.uniform(*ITA_CLASSES[tone])), int(rng.integers(18, 91))
         sex = str(rng.choice(["female", "male"]))
         for label in labels:
-            own = chance(config.seed, Stream.LESION, lesion)
+            lesion_rng = chance(config.seed, Stream.LESION, lesion)
             model = models[split]
-            seen = _show(own, model, label)
+            seen = _show(lesion_rng, model, label)
             yield Plan(
                 index=lesion,
                 lesion_id=f"L{lesion:06d}",
                 patient_id=f"P{patient:06d}",
                 split=split,
-                label=table.classes[_record(own, model, label)],
+                label=table.classes[_record(lesion_rng, model, label)],
                 truth=table.classes[label],
                 seen=seen,
                 surface=None if seen.surface is None else table.surfaces[seen.surface],
                 depth=None if seen.depth is None else table.depths[seen.depth],
-                width=float(own.uniform(4.0, 7.0)),
-                site=str(own.choice(list(SITES))),
+                width=float(lesion_rng.uniform(4.0, 7.0)),
+                site=str(lesion_rng.choice(list(SITES))),
                 tone=tone,
                 ita=ita,
                 age=age,
                 sex=sex,
-                centre=where,
-                frames=int(own.integers(1, recipe.frames + 1)),
+                centre=clinic,
+                frames=int(lesion_rng.integers(1, recipe.frames + 1)),
             )
             lesion += 1
         patient += 1
 
 
 def _show(rng: np.random.Generator, model: Observer, label: int) -> Seen:
-    """Draw what can be seen of a lesion of this class."""
+    """Draw the visible features of a lesion of a class."""
     table, mark = model.table, float(model.mark()[label])
     surface = int(rng.choice(len(table.surfaces), p=table.surface[label]))
     depth = int(rng.choice(len(table.depths), p=table.depth[label]))
@@ -201,7 +201,7 @@ def _show(rng: np.random.Generator, model: Observer, label: int) -> Seen:
 
 
 def _record(rng: np.random.Generator, model: Observer, label: int) -> int:
-    """The class that is written down for a lesion of this class."""
+    """Draw the recorded class of a lesion of a class."""
     step = int(rng.integers(1, len(model.table.classes)))
     wrong = rng.uniform() < model.label_noise
     return (label + step) % len(model.table.classes) if wrong else label

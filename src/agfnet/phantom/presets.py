@@ -60,20 +60,22 @@ PRESETS: dict[str, Recipe] = {
 
 
 def resolve(config: PhantomConfig) -> Recipe:
-    """The preset with the configuration's own settings in place of its own.
+    """Return the preset, overridden by the settings of the configuration.
 
     Raises:
         ConfigError: a setting is out of range or contradicts another, by name.
     """
     if config.preset not in PRESETS:
         raise ConfigError(f"preset: {config.preset!r} is unknown; choose {', '.join(PRESETS)}")
-    own = {f.name: value for f in fields(Recipe) if (value := getattr(config, f.name)) is not None}
-    if "entities" in own:
-        own["entities"] = tuple(own["entities"])
-    recipe = replace(PRESETS[config.preset], **own)
+    overrides = {
+        f.name: value for f in fields(Recipe) if (value := getattr(config, f.name)) is not None
+    }
+    if "entities" in overrides:
+        overrides["entities"] = tuple(overrides["entities"])
+    recipe = replace(PRESETS[config.preset], **overrides)
     if len(config.split) != 3 or min(config.split) < 0 or abs(sum(config.split) - 1) > 1e-6:
         raise ConfigError(
-            f"split: {config.split} are not three shares of train, val and test that sum to 1"
+            f"split: {config.split} are not three fractions of train, val and test that sum to 1"
         )
     if recipe.shift and recipe.centres < 2:
         raise ConfigError("centres: shift keeps one centre for testing; give at least 2")
@@ -82,5 +84,5 @@ def resolve(config: PhantomConfig) -> Recipe:
     if config.ultrasound_format == "dicom":
         require_pydicom()
     if not Path(config.out).name:
-        raise ConfigError(f"out: {config.out!r} is not a folder that could be made")
+        raise ConfigError(f"out: {config.out!r} is not the name of a folder")
     return recipe

@@ -1,4 +1,4 @@
-"""From the plan of one lesion to its image files: the same bytes wherever it runs."""
+"""Image files of one lesion from its plan; the same plan gives the same bytes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from agfnet.phantom.presets import Recipe
 from agfnet.phantom.tissue import SITES, section
 
 SWEEP = 0.35
-"""Largest distance of a frame from the lesion's centre, as a share of its half width."""
+"""Largest distance of a frame from the centre of the lesion, as a fraction of its half width."""
 
 
-def take_photo(plan: Plan, place: Centre, *, seed: int, size: int, nuisance: float) -> Photo:
-    """The photograph of a lesion that has one."""
+def take_photo(plan: Plan, clinic: Centre, *, seed: int, size: int, nuisance: float) -> Photo:
+    """Photograph a lesion that has a photograph."""
     assert plan.surface is not None
     rng = chance(seed, Stream.PHOTO, plan.index)
-    camera = place.camera
+    camera = clinic.camera
     balance = np.array(camera.balance) * np.exp(0.05 * nuisance * rng.uniform(-1, 1, 3))
     camera = replace(
         camera,
@@ -51,16 +51,16 @@ def take_photo(plan: Plan, place: Centre, *, seed: int, size: int, nuisance: flo
 
 
 def take_sweep(
-    plan: Plan, place: Centre, *, seed: int, size: int, nuisance: float, doppler: bool = False
+    plan: Plan, clinic: Centre, *, seed: int, size: int, nuisance: float, doppler: bool = False
 ) -> list[tuple[Pixels, Image]]:
-    """The ultrasound frames (size, size) of a lesion that has some, each with its mask in [0, 1].
+    """Image a lesion that has ultrasound: frames (size, size), each with its mask in [0, 1].
 
-    Frames are parallel sections: the same anatomy, a shorter chord of the lesion away from its
-    centre, and speckle that neighbours share in part.
+    Frames are parallel sections of the same anatomy. Away from its centre the lesion is narrower.
+    Neighbouring frames share part of their speckle.
     """
     assert plan.depth is not None
     rng = chance(seed, Stream.SPECKLE, plan.index)
-    scanner = replace(place.scanner, gain=place.scanner.gain + 5 * nuisance * rng.uniform(-1, 1))
+    scanner = replace(clinic.scanner, gain=clinic.scanner.gain + 5 * nuisance * rng.uniform(-1, 1))
     grid = Grid(scanner.field, size)
     offsets = [0.0]
     if plan.frames > 1:
@@ -91,7 +91,7 @@ def take_sweep(
 
 
 def measure(image: Pixels, mask: Image, spacing: float) -> Pixels:
-    """Burn callipers at the lesion's lateral ends, and their distance, into an image."""
+    """Draw callipers at the lateral ends of a lesion, and their distance, into an image."""
     rows, columns = np.nonzero(mask > 0.5)
     if len(rows) == 0:
         return image
@@ -106,7 +106,7 @@ def measure(image: Pixels, mask: Image, spacing: float) -> Pixels:
         draw.line([(x, y - arm), (x, y + arm)], fill="white")
     for t in np.arange(0, 1, 3 / max(x1 - x0, 3)):
         draw.point((round(x0 + t * (x1 - x0)), round(y0 + t * (y1 - y0))), fill="lightgrey")
-    if len(image) >= 96:  # smaller, nobody could read it
+    if len(image) >= 96:  # the text would not be legible below
         text = f"1 D {np.hypot(x1 - x0, y1 - y0) * spacing:.1f} mm"
         font = ImageFont.load_default(size=max(9, len(image) // 20))
         draw.text((4, len(image) - 5), text, fill="white", font=font, anchor="ls")
@@ -125,21 +125,21 @@ class Written:
 
 def write_lesion(plan: Plan, *, config: PhantomConfig, recipe: Recipe, folder: Path) -> Written:
     """Draw a lesion and write its files under `folder`."""
-    place = centre(config.seed, plan.centre, recipe)
+    clinic = centre(config.seed, plan.centre, recipe)
     settings = {"seed": config.seed, "size": config.size}
     name = f"{plan.index // 1000:04d}/{plan.lesion_id}"
     for kind in ("images", "masks"):
         (folder / kind / name).parent.mkdir(parents=True, exist_ok=True)
     done = Written()
     if plan.surface is not None:
-        photo = take_photo(plan, place, **settings, nuisance=recipe.nuisance)
+        photo = take_photo(plan, clinic, **settings, nuisance=recipe.nuisance)
         image, mask = f"images/{name}_photo.jpg", f"masks/{name}_photo.png"
-        Pillow.fromarray(photo.image).save(folder / image, quality=place.quality)
+        Pillow.fromarray(photo.image).save(folder / image, quality=clinic.quality)
         _save_mask(photo.lesion, folder / mask)
         done = replace(done, clinical=image, clinical_mask=mask)
     if plan.depth is not None:
         frames = take_sweep(
-            plan, place, **settings, nuisance=recipe.nuisance, doppler=recipe.doppler
+            plan, clinic, **settings, nuisance=recipe.nuisance, doppler=recipe.doppler
         )
         names = [f"{name}_us{number}.png" for number in range(1, len(frames) + 1)]
         images = [f"images/{each}" for each in names]
@@ -153,9 +153,9 @@ def write_lesion(plan: Plan, *, config: PhantomConfig, recipe: Recipe, folder: P
                 [pixels for pixels, _ in frames],
                 lesion_id=plan.lesion_id,
                 patient_id=plan.patient_id,
-                station=place.name,
-                spacing=place.scanner.field / config.size,
-                frequency=place.scanner.frequency,
+                station=clinic.name,
+                spacing=clinic.scanner.field / config.size,
+                frequency=clinic.scanner.frequency,
                 burned_in=plan.seen.calliper,
             )
         else:

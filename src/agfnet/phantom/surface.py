@@ -139,7 +139,7 @@ def violaceous(s: Scene) -> None:
 
 
 def skin_coloured(s: Scene) -> None:
-    """Broad dome under skin of its own colour, at times with a punctum."""
+    """Broad dome under normal skin, sometimes with a punctum."""
     rng = s.rng
     d = s.border(rng.uniform(0.01, 0.03))
     s.height += np.float32(rng.uniform(1.2, 1.8)) * gauss(d, 0.5)
@@ -156,7 +156,7 @@ SURFACE_PAINTERS: dict[str, Callable[[Scene], None]] = {
     "violaceous": violaceous,
     "skin_coloured": skin_coloured,
 }
-"""How to draw each of `lesions.SURFACES`."""
+"""Functions that draw each of `lesions.SURFACES`."""
 
 
 def healthy(s: Scene, melanin: float, blood: float, nuisance: float) -> None:

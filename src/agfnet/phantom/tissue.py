@@ -1,4 +1,4 @@
-"""Layered skin with a lesion in it, as a scanner meets it: the anatomy behind `bmode.py`.
+"""Layered skin with a lesion in it: the anatomy that `bmode.py` images.
 
 Lengths in mm, echo levels in dB relative to healthy dermis, attenuation in dB/cm/MHz. Layers are
 chosen to look like published scans at 15 to 25 MHz; only the attenuation of dermis is a measured
@@ -42,7 +42,7 @@ SITES = {
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """One cross-section: the tissue, and where the lesion lies in it."""
+    """One cross-section: the tissue, and the mask of the lesion."""
 
     tissue: Tissue
     lesion: Image  # (Z, X) in [0, 1]
@@ -59,34 +59,34 @@ def section(
     nuisance: float,
     offset: float = 0.0,
 ) -> Section:
-    """Cross-section through a lesion.
+    """Draw a cross-section through a lesion.
 
     Args:
         depth: Depth phenotype, one of `lesions.DEPTHS`.
         width: Width of the lesion, mm.
         site: One of `SITES`.
-        grid: Where to describe it.
-        scanner: Whose wavelength the phases of interfaces are for.
-        rng: Source of chance; a generator in the same state draws the same anatomy.
+        grid: Grid on which it is described.
+        scanner: Its wavelength decides the phases of interfaces.
+        rng: Random number generator; one in the same state draws the same anatomy.
         nuisance: 0 to 1, strength of tilt, artefacts and anatomical variation.
-        offset: Distance of the section from the lesion's centre, as a share of its half width.
+        offset: Distance of the section from the lesion's centre, as a fraction of its half width.
     """
     chord = float(np.sqrt(max(1 - offset**2, 0.05)))
     half = 0.5 * width * chord
     centre = rng.uniform(-0.08, 0.08) * grid.field * (0.5 + nuisance)
     bulge = rng.uniform(0.05, 0.45) * chord
     surface = _surface(rng, grid, nuisance) - bulge * gauss(grid.x - np.float32(centre), half)
-    place, spread = SITES[site], rng.uniform(-1, 1, 3)
+    layers, spread = SITES[site], rng.uniform(-1, 1, 3)
     frame = Frame(
         u=grid.z - surface,
         x=grid.x - np.float32(centre),
         dz=grid.dz,
         dx=grid.dx,
         half=half,
-        epidermis=float(place.epidermis * (1 + 0.2 * spread[0])),
-        dermis=float(place.dermis * (1 + 0.18 * spread[1])),
+        epidermis=float(layers.epidermis * (1 + 0.2 * spread[0])),
+        dermis=float(layers.dermis * (1 + 0.18 * spread[1])),
     )
-    fat = float(place.fat * (1 + 0.3 * spread[2]))
+    fat = float(layers.fat * (1 + 0.3 * spread[2]))
     scatter, attenuation = _skin(rng, frame, fat, nuisance)
     lesion = DEPTH_PAINTERS[depth](rng, frame)
     mask = lesion.mask * (frame.u > frame.epidermis)
@@ -97,7 +97,7 @@ def section(
 
 
 def _surface(rng: np.random.Generator, grid: Grid, nuisance: float) -> Image:
-    """Depth of the skin surface below the transducer (X,): gel, tilt, curvature, relief."""
+    """Draw the depth of the skin surface below the transducer (X,), with its relief."""
     x = grid.x
     gel = 1.1 + 0.25 * nuisance * rng.uniform(-1, 1)
     tilt = np.tan(np.deg2rad(4.0 * nuisance * rng.uniform(-1, 1)))
@@ -108,7 +108,7 @@ def _surface(rng: np.random.Generator, grid: Grid, nuisance: float) -> Image:
 
 
 def _skin(rng: np.random.Generator, f: Frame, fat: float, nuisance: float) -> tuple[Image, Image]:
-    """Echo level and attenuation (Z, X) of healthy skin."""
+    """Draw the echo level and attenuation (Z, X) of healthy skin."""
     u = f.u
     collagen = f.texture(rng, 0.25, 0.7)
     border = f.dermis + 0.1 * profile(rng, f.x, 1.2) + 0.06 * profile(rng, f.x, 0.4)
@@ -129,8 +129,8 @@ def _skin(rng: np.random.Generator, f: Frame, fat: float, nuisance: float) -> tu
     in_fat = smoothstep(u - border + 0.12 * np.roll(collagen, 31, axis=1), -0.08, 0.08)
     in_muscle = smoothstep(u - bed, -0.12, -0.02)
     scatter = GEL + (EPIDERMIS - GEL) * smoothstep(u, -0.03, 0.0)
-    for share, layer in ((in_dermis, dermis), (in_fat, subcutis), (in_muscle, muscle)):
-        scatter += share * (layer - scatter)
+    for fraction, layer in ((in_dermis, dermis), (in_fat, subcutis), (in_muscle, muscle)):
+        scatter += fraction * (layer - scatter)
     loss = in_fat * (1 - in_muscle) * np.float32(FAT_LOSS - SKIN_LOSS)
     attenuation = np.where(u > 0, np.float32(SKIN_LOSS), np.float32(GEL_LOSS)) + loss
     return scatter, attenuation
@@ -139,7 +139,7 @@ def _skin(rng: np.random.Generator, f: Frame, fat: float, nuisance: float) -> tu
 def _replace(
     scatter: Image, attenuation: Image, f: Frame, lesion: Lesion, mask: Image
 ) -> tuple[Image, Image]:
-    """Put the lesion in place of healthy skin."""
+    """Replace healthy skin by the lesion."""
     scatter = scatter + mask * (lesion.scatter - scatter)
     attenuation = attenuation + mask * (np.float32(lesion.attenuation) - attenuation)
     if lesion.deposits is not None:
