@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from agfnet.metrics.delong import area_interval, delong, influence
+from agfnet.metrics.delong import area_interval, auc_interval, delong, influence
 
 
 def _cases(count: int = 80, scores: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -88,6 +88,18 @@ def test_what_cannot_be_known_is_nan():
 def test_contradictions_are_refused(scores, positive, patient):
     with pytest.raises(ValueError):
         delong(scores, positive, patient)
+
+
+def test_the_interval_by_hand():
+    # logit(0.8) = 1.3863, standard error 0.05 / 0.16 on that scale
+    assert area_interval(0.8, 0.05**2) == pytest.approx((0.68434, 0.88067), abs=1e-5)
+
+
+def test_the_interval_of_one_score_is_that_of_its_variance():
+    scores, positive = _cases()
+    areas, covariance = delong(scores, positive, np.arange(80) // 2)
+    expected = (areas[1], *area_interval(areas[1], covariance[1, 1]))
+    assert auc_interval(scores[1], positive, np.arange(80) // 2) == pytest.approx(expected)
 
 
 def test_the_interval_stays_between_0_and_1():

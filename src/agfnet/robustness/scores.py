@@ -40,7 +40,7 @@ def score_conditions(
     `corruption_error_increase` the same minus the error rate of the unchanged images.
 
     Args:
-        answers: result of `try_conditions`.
+        answers: result of `predict_conditions`.
         resamples: of patients.
         seed: of the resampling.
         reference: the robustness.json of another run on the same lesions. Its errors divide those
