@@ -211,7 +211,7 @@ def keeping(folder: Path, count: int) -> Measures:
     image = rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     what = identity(size=SIZE, modality=MODALITIES["clinical"])
     folder.mkdir()
-    cache = ImageCache(folder=folder / "cache", most=2**33)
+    cache = ImageCache(folder=folder / "cache", max_bytes=2**33)
     mapped = np.memmap(folder / "array", dtype=np.uint8, mode="w+", shape=(count, *image.shape))
     paths = [folder / f"{number}.raw" for number in range(count)]
     for number, path in enumerate(paths):
@@ -269,7 +269,7 @@ def measure_feeding(folder: Path, rounds: int, files: int, kept: int) -> list[Ro
     cases = make_cases(folder / "cases kept", pairs, kept)
     steps = {"concatenation": "concatenation's step", "agfnet": "AGFnet's step"}
     for workers in (0, 1, 2):
-        cache = ImageCache(folder=folder / "cache", most=2**33)
+        cache = ImageCache(folder=folder / "cache", max_bytes=2**33)
         label = f"cached, workers: {workers}"
         measures[label] = feeding(cases, augment=True, workers=workers, cache=cache)
         compared += [(label, step) for step in steps.values()]

@@ -4,6 +4,7 @@ import copy
 import logging
 import os
 import pickle
+import re
 import shutil
 import signal
 import sqlite3
@@ -51,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cache(folder: Path) -> ImageCache:
-    return ImageCache(folder=folder, most=2**24)
+    return ImageCache(folder=folder, max_bytes=2**24)
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def touch(tmp_path: Path) -> Touch:
 def test_an_image_is_made_once(cache: ImageCache, folder: Path, touch: Touch):
     path = touch("a.png")
     cache.image(path, KEY, lambda: pixels(7))
-    again = ImageCache(folder=folder, most=2**24)
+    again = ImageCache(folder=folder, max_bytes=2**24)
     for other in (cache, pickle.loads(pickle.dumps(cache)), again):
         assert (other.image(path, KEY, never) == 7).all()
 
@@ -129,7 +130,7 @@ def test_the_folder_says_what_it_is(cache: ImageCache, folder: Path, touch: Touc
     assert text.startswith("Signature: 8a477f597d28d172789f06886806bc55\n")
     assert "May be deleted" in text
     shutil.rmtree(folder)
-    again = ImageCache(folder=folder, most=2**24)
+    again = ImageCache(folder=folder, max_bytes=2**24)
     assert not kept(again, touch("a.png"), 1)
 
 
@@ -138,7 +139,7 @@ def test_the_folder_says_what_it_is(cache: ImageCache, folder: Path, touch: Touc
 
 def test_the_file_stays_within_its_limit(folder: Path, touch: Touch):
     most = 10 * 3 * SIDE**2
-    cache = ImageCache(folder=folder, most=most)
+    cache = ImageCache(folder=folder, max_bytes=most)
     paths = [touch(f"{i}.png") for i in range(30)]
     for value, path in enumerate(paths):
         cache.image(path, KEY, lambda value=value: pixels(value))
@@ -149,7 +150,7 @@ def test_the_file_stays_within_its_limit(folder: Path, touch: Touch):
 def test_room_is_made_by_deleting_the_oldest_that_nobody_expects(
     folder: Path, touch: Touch, caplog: pytest.LogCaptureFixture
 ):
-    cache = ImageCache(folder=folder, most=10 * (3 * SIDE**2 + module.PAGE))
+    cache = ImageCache(folder=folder, max_bytes=10 * (3 * SIDE**2 + module.PAGE))
     old = [touch(f"old{i}.png") for i in range(8)]
     for path in old:
         cache.image(path, KEY, lambda: pixels(1))
@@ -157,7 +158,7 @@ def test_room_is_made_by_deleting_the_oldest_that_nobody_expects(
     cache.expect([(path, KEY) for path in (*new, old[0], old[7])], size=SIDE)
     for path in new:
         cache.image(path, KEY, lambda: pixels(2))
-    survivors = [kept(ImageCache(folder=folder, most=0), path, 1) for path in old]
+    survivors = [kept(ImageCache(folder=folder, max_bytes=0), path, 1) for path in old]
     assert survivors[0]
     assert survivors[1:] == sorted(survivors[1:])
     assert not survivors[1]
@@ -168,7 +169,7 @@ def test_room_is_made_by_deleting_the_oldest_that_nobody_expects(
 
 def test_frames_belong_to_their_file(folder: Path, touch: Touch):
     """A run expects files; what frames they hold comes out later."""
-    cache = ImageCache(folder=folder, most=6 * (3 * SIDE**2 + module.PAGE))
+    cache = ImageCache(folder=folder, max_bytes=6 * (3 * SIDE**2 + module.PAGE))
     scan, changed = touch("scan.dcm"), touch("changed.dcm")
     cache.image(touch("old.png"), KEY, lambda: pixels(9))
     cache.expect([(scan, KEY), (changed, KEY)], size=SIDE)
@@ -186,7 +187,7 @@ def test_frames_belong_to_their_file(folder: Path, touch: Touch):
 
 
 def test_what_does_not_fit_is_said(folder: Path, touch: Touch, caplog: pytest.LogCaptureFixture):
-    cache = ImageCache(folder=folder, most=5 * (3 * SIDE**2 + module.PAGE))
+    cache = ImageCache(folder=folder, max_bytes=5 * (3 * SIDE**2 + module.PAGE))
     cache.expect([(touch(f"{i}.png"), KEY) for i in range(9)], size=SIDE)
     (record,) = caplog.records
     assert f"{folder}: room for about 5 of 9 prepared images" in record.getMessage()
@@ -214,7 +215,7 @@ from threading import Thread
 import numpy as np
 from agfnet.data.cache import ImageCache
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-cache = ImageCache(folder=Path(sys.argv[1]), most=2**24)
+cache = ImageCache(folder=Path(sys.argv[1]), max_bytes=2**24)
 for _ in range(2):
     for value in range(20):
         path = Path(sys.argv[2]) / f"{value}.png"
@@ -238,7 +239,7 @@ def test_a_disk_that_refuses_is_said_once(folder: Path, tmp_path: Path, touch: T
 
 
 def test_a_folder_that_cannot_be_made(touch: Touch, caplog: pytest.LogCaptureFixture):
-    cache = ImageCache(folder=touch("file") / "cache", most=2**24)
+    cache = ImageCache(folder=touch("file") / "cache", max_bytes=2**24)
     path = touch("a.png")
     cache.expect([(path, KEY)], size=SIDE)
     for value in (1, 2):
@@ -261,7 +262,7 @@ def test_a_folder_that_cannot_be_written_is_read(
     monkeypatch.setattr(
         sqlite3, "connect", lambda path, **o: connect(f"file:{path}?mode=ro", uri=True, **o)
     )
-    again = ImageCache(folder=folder, most=2**24)
+    again = ImageCache(folder=folder, max_bytes=2**24)
     for value in (2, 3):
         assert (again.image(second, KEY, lambda value=value: pixels(value)) == value).all()
     assert (again.image(first, KEY, never) == 1).all()
@@ -271,7 +272,7 @@ def test_a_folder_that_cannot_be_written_is_read(
 def test_a_file_that_is_no_cache(folder: Path, touch: Touch, caplog: pytest.LogCaptureFixture):
     folder.mkdir()
     (folder / "images.sqlite").write_bytes(b"something else" * 1000)
-    cache = ImageCache(folder=folder, most=2**24)
+    cache = ImageCache(folder=folder, max_bytes=2**24)
     assert [kept(cache, touch("a.png"), 1) for _ in range(2)] == [False, False]
     assert "file is not a database" in caplog.text
     assert len(caplog.records) == 1
@@ -284,7 +285,7 @@ def test_damaged_pixels_are_made_again(cache: ImageCache, folder: Path, touch: T
     content = bytearray(file.read_bytes())
     content[content.rindex(b"\7" * 1000) + 500] = 8
     file.write_bytes(content)
-    again = ImageCache(folder=folder, most=2**24)
+    again = ImageCache(folder=folder, max_bytes=2**24)
     assert (again.image(path, KEY, lambda: pixels(9)) == 9).all()
     assert (again.image(path, KEY, never) == 9).all()
 
@@ -300,12 +301,12 @@ def test_an_image_is_not_kept_while_another_process_writes(
 ):
     monkeypatch.setattr(module, "WAIT", 0.01)
     path = touch("a.png")
-    cache = ImageCache(folder=folder, most=2**24)
+    cache = ImageCache(folder=folder, max_bytes=2**24)
     cache.image(path, KEY, lambda: pixels(1))
     other = sqlite3.connect(folder / "images.sqlite", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     assert not kept(cache, path, 1)
-    assert not kept(ImageCache(folder=folder, most=2**24), path, 1)
+    assert not kept(ImageCache(folder=folder, max_bytes=2**24), path, 1)
     other.close()
     assert kept(cache, path, 1)
     assert not caplog.records
@@ -332,7 +333,7 @@ from pathlib import Path
 from threading import Thread
 import numpy as np
 from agfnet.data.cache import ImageCache
-cache = ImageCache(folder=Path(sys.argv[1]), most=2**21)
+cache = ImageCache(folder=Path(sys.argv[1]), max_bytes=2**21)
 paths = [Path(sys.argv[2]) / f"{value}.png" for value in range(50)]
 for turn in range(1000):
     cache.expect([(path, b"%d" % turn) for path in paths], size=64)
@@ -356,7 +357,7 @@ def test_killed_writers_leave_no_wrong_image(folder: Path, tmp_path: Path, touch
         for writer in writers:
             writer.send_signal(signal.SIGKILL)
             writer.communicate()
-        cache = ImageCache(folder=folder, most=2**24)
+        cache = ImageCache(folder=folder, max_bytes=2**24)
         for turn in range(30):
             key = b"%d" % turn
             right += sum(kept(cache, path, value, key) for value, path in enumerate(paths))
@@ -366,7 +367,7 @@ def test_killed_writers_leave_no_wrong_image(folder: Path, tmp_path: Path, touch
 
 
 def test_the_collector_may_close_it_from_another_thread(tmp_path: Path) -> None:
-    cache = ImageCache(folder=tmp_path / "cache", most=2**24)
+    cache = ImageCache(folder=tmp_path / "cache", max_bytes=2**24)
     cache._open()
     failed: list[BaseException] = []
 
@@ -380,3 +381,33 @@ def test_the_collector_may_close_it_from_another_thread(tmp_path: Path) -> None:
     thread.start()
     thread.join()
     assert not failed
+
+
+def modules_used_by(name: str) -> set[str]:
+    """Modules of `agfnet.data` that one of them imports, directly or through others."""
+    text = Path(module.__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    names = set(re.findall(r"^ *from agfnet\.data\.(\w+) import", text, re.MULTILINE))
+    for line in re.findall(r"^ *from agfnet\.data import (.+)", text, re.MULTILINE):
+        names |= set(line.split(", "))
+    return {name}.union(*map(modules_used_by, names))
+
+
+def test_the_key_covers_the_code_that_makes_pixels_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert set(module.PIXEL_CODE) == modules_used_by("preprocess")
+    for file in Path(module.__file__).parent.glob("*.py"):
+        shutil.copy(file, tmp_path)
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "cache.py"))
+    code = module._code.__wrapped__
+    first = code()
+    for name in ("table", "rows", "splits", "cache"):
+        with (tmp_path / f"{name}.py").open("a") as file:
+            file.write("# edited")
+    assert code() == first
+    digests = {first}
+    for name in module.PIXEL_CODE:
+        with (tmp_path / f"{name}.py").open("a") as file:
+            file.write("# edited")
+        digests.add(code())
+    assert len(digests) == 1 + len(module.PIXEL_CODE)

@@ -46,7 +46,7 @@ def cases(write_image: WriteImage) -> list[Case]:
 
 @pytest.fixture
 def cache(tmp_path: Path) -> ImageCache:
-    return ImageCache(folder=tmp_path / "cache", most=2**24)
+    return ImageCache(folder=tmp_path / "cache", max_bytes=2**24)
 
 
 def make(cases: list[Case], **options: Any) -> CasesDataset:
@@ -162,7 +162,7 @@ def test_making_a_dataset_opens_no_file(tmp_path: Path):
 
 def test_frames_are_kept_apart_in_the_cache(sweep: list[Case], tmp_path: Path):
     plain = {"mean": (0, 0, 0), "std": (1, 1, 1), "size": 9, "training": True}
-    cache = ImageCache(folder=tmp_path / "cache", most=10**7)
+    cache = ImageCache(folder=tmp_path / "cache", max_bytes=10**7)
     without = make(sweep, **plain)
     expected = [brightness(without, epoch) for epoch in range(20)]
     for _ in range(2):

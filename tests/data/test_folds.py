@@ -278,3 +278,17 @@ def test_a_run_reads_its_fold_from_the_table(tmp_path: Path):
     assert [c.split for c in read(2)] == [c.split for c in fold_split(cases, 2)]
     with pytest.raises(DataError, match=rf"{path}: .*cannot test on fold 4; there are 0, 1, 2, 3"):
         read(4)
+
+
+def test_a_split_without_meaning_is_refused():
+    def drawn(cases: Sequence[Case], **options: object) -> None:
+        split_table(table(cases), SplitConfig("", "", **options))  # type: ignore[arg-type]
+
+    with pytest.raises(DataError, match=r"cases\.csv: the split val would be empty: the 20"):
+        drawn([case(str(i), "a", "P") for i in range(20)])
+    with pytest.raises(DataError, match="the split val would be empty"):
+        drawn([case(str(i), "a", f"P{i % 2}", fold=str(i % 2)) for i in range(9)], fold=0)
+    with pytest.raises(DataError, match=r"label 'NA' \(1 lesions, the first in row 2\)"):
+        drawn([*cohort({"a": 20}), case("x", "NA")])
+    with pytest.raises(DataError, match=r"'1\.23457E\+11' \(row 2\) is a rounded number"):
+        drawn([*cohort({"a": 20}), case("x", "a", "1.23457E+11")], folds=5)

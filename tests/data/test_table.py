@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from _pytest.logging import LogCaptureFixture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agfnet.data.spelling import patient_key
 from agfnet.data.table import (
     Case,
     CasesTable,
@@ -313,7 +315,7 @@ def test_what_is_written_is_read_back(tmp_path: Path):
     @settings(max_examples=60, deadline=None)
     @given(tables())
     def check(cases: list[Case]) -> None:
-        patients = {c.patient_id for c in cases}
+        patients = {patient_key(c.patient_id) for c in cases}
         if len(patients) < len(cases):
             return
         path = tmp_path / "deep/down/cases.csv"
@@ -465,3 +467,119 @@ def test_a_case_with_images_only_in_a_column_that_is_not_used_stays(tmp_path: Pa
     table.write_text("lesion_id,photo,scan\n1,,\n2,a.png,a.png\n")
     with pytest.raises(DataError, match=r":2: .*no image at all"):
         read_cases(table, modalities=["scan"])
+
+
+# what other programs and people write
+
+
+def test_one_patient_in_two_spellings_is_read_in_one(table: Path, caplog: LogCaptureFixture):
+    rows = ("L1,p 1,a.png,", "L2,P1,a.png,", "L3,P2,a.png,", "L4,P-01,a.png,")
+    for order in (rows, rows[::-1]):
+        table.write_text("lesion_id,patient_id,clinical,ultrasound\n" + "\n".join(order))
+        patients = {c.lesion_id: c.patient_id for c in read(table, check_files=False)}
+        assert patients == {"L1": "P-01", "L2": "P-01", "L3": "P2", "L4": "P-01"}
+    assert "'P1' and 'p 1' in row 2 count as one patient" in caplog.text
+    assert "(and 1 more: see agfnet check)" in caplog.text
+    header = "lesion_id,patient_id,clinical,ultrasound,split\n"
+    message = fault_of(table, header + "L1,12,a.png,,train\nL2,012.0,a.png,,test\n")
+    assert "patient '012.0' is in test here and in train in row 2" in message
+
+
+@pytest.mark.parametrize("word", ["nan", "NA", "unknown", "?"])
+def test_placeholders_count_as_empty_cells(table: Path, word: str, caplog: LogCaptureFixture):
+    header = "lesion_id,patient_id,clinical,ultrasound\n"
+    table.write_text(f"{header}L1,{word},a.png,{word}\nL2,{word},a.png,b.png\nL3,P,a.png,\n")
+    cases = read(table, check_files=False).cases
+    assert [c.patient_id for c in cases] == ["L1", "L2", "P"]
+    assert cases[0].images["ultrasound"] == ()
+    assert f"column patient_id: {word!r} counts as an empty cell" in caplog.text
+    assert f"column ultrasound: {word!r} counts as an empty cell" in caplog.text
+
+
+def test_a_file_with_the_name_of_a_placeholder_is_a_file(table: Path):
+    (table.parent / "nan").write_bytes(b"x")
+    table.write_text("lesion_id,clinical,ultrasound\nL1,nan,\n")
+    assert read(table).cases[0].images["clinical"] == (table.parent / "nan",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lesion_id,clinical,ultrasound,age,site\nL1,a.png,,40,arm\nL2,a.png\n",
+        "lesion_id,clinical,ultrasound\nL1,a.png,,,\nL2,a.png,,\n",
+        "sep=;\nlesion_id;clinical;ultrasound\nL1;a.png;\nL2;a.png;\n",
+        '"sep=|"\nlesion_id|clinical|ultrasound\nL1|a.png|\nL2|a.png|\n',
+        "sep=\t\nlesion_id\tclinical\tultrasound\nL1\ta.png\t\nL2\ta.png\t\n",
+        "lesion_id,clinical,ultrasound\nL1,a.png,\n\ufeffL2,a.png\u200b,\n",
+        "lesion_id\u200b,clinical,ultrasound\nL1,a.png,\nL2\u00a0,a.png,\n",
+    ],
+)
+def test_tables_of_spreadsheets_are_read(table: Path, text: str):
+    (table.parent / "a.png").write_bytes(b"x")
+    table.write_text(text, encoding="utf-8")
+    assert [c.lesion_id for c in read(table)] == ["L1", "L2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Cohort of spring,,\nlesion_id,clinical,ultrasound\nL1,a,\n", "in row 2: delete the rows"),
+        ("Cohort\n\nlesion_id;clinical;ultrasound\nL1;a;\n", "in row 3: delete the rows above"),
+        ("<!DOCTYPE html>\n<html><body>log in</body></html>\n", "is a web page (HTML or XML)"),
+        ("\n <html>\n<p>a, b</p>\n", "is a web page"),
+    ],
+)
+def test_what_stands_above_or_in_place_of_a_table(table: Path, text: str, words: str):
+    assert words in fault_of(table, text)
+    with pytest.raises(DataError) as caught:
+        find_modalities(table)
+    assert words in str(caught.value)
+
+
+def test_paths_that_are_nearly_right(table: Path):
+    folder = table.parent / "images"
+    folder.mkdir()
+    for name in ("1.png", "2.png", "n\u00e4vus.png"):
+        (folder / name).write_bytes(b"x")
+    cells = ("Images/1.PNG", "images/1.png;images/2.png", "images/na\u0308vus.png", "images/3.png")
+    rows = "".join(f"L{n},{cell},\n" for n, cell in enumerate(cells))
+    lines = fault_of_files(table, "lesion_id,clinical,ultrasound\n" + rows)
+    assert "there is 'images/1.png', which differs by case" in lines[0]
+    assert "several paths are joined by '|', not by ';'" in lines[1]
+    assert "there is 'images/n\u00e4vus.png', which differs by case or Unicode form" in lines[2]
+    assert "correct the path or copy the file there" in lines[3]
+
+
+def fault_of_files(path: Path, text: str) -> list[str]:
+    path.write_text(text, encoding="utf-8")
+    return fault(path).splitlines()
+
+
+def test_a_linked_folder_of_tables_leads_to_its_own_images(tmp_path: Path):
+    for folder in ("store/tables", "store/images", "project/images"):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder in ("store", "project"):
+        (tmp_path / folder / "images/1.png").write_text(folder)
+    (tmp_path / "project/tables").symlink_to("../store/tables")
+    text = "lesion_id,clinical,ultrasound\nL1,../images/1.png,\n"
+    (tmp_path / "store/tables/cases.csv").write_text(text)
+    tables = [read(tmp_path / name / "tables/cases.csv") for name in ("store", "project")]
+    assert [t.cases[0].images["clinical"][0].read_text() for t in tables] == ["store", "store"]
+    assert cases_hash(tables[0]) == cases_hash(tables[1])
+    write_cases(tables[1], tmp_path / "project/tables/new.csv", modalities=MODALITIES)
+    assert "../images/1.png" in (tmp_path / "store/tables/new.csv").read_text()
+
+
+def test_a_misspelt_first_path_hides_no_column(table: Path, caplog: LogCaptureFixture):
+    (table.parent / "a.png").write_bytes(b"x")
+    table.write_text("lesion_id,photo,scan,note\n1,a.png,fist,x\n2,a.png,a.png,y\n")
+    assert find_modalities(table) == ("photo", "scan")
+    table.write_text("lesion_id,photo,ultrasound,original\n1,a.png,fist.png,IMG_1.jpg\n")
+    assert find_modalities(table) == ("photo", "ultrasound")
+    assert "column original: holds paths of images, but none of these files exists" in caplog.text
+
+
+def test_a_placeholder_is_no_class():
+    with pytest.raises(DataError, match=r"label 'NA' \(2 lesions, the first in row 2\)"):
+        map_labels([*LABELLED, *(case(n, label="NA", split="train") for n in "67")], None)
+    assert map_labels([*LABELLED, case("6", label="NA")], ["nv", "NA"])[1] == ("nv", "NA")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -147,9 +148,96 @@ def test_faults_are_listed_together(tmp_path: Path):
     with pytest.raises(DataError) as caught:
         import_folder(source, tmp_path)
     assert "ultrasound.png is empty" in str(caught.value)
-    assert "'naevus' and 'Naevus' differ only by case" in str(caught.value)
+    assert "'naevus' and 'Naevus' are two spellings of one" in str(caught.value)
 
 
 def test_modalities_that_no_table_can_hold(tmp_path: Path):
     with pytest.raises(ConfigError, match="used twice"):
         import_folder(make(tmp_path, "a/b/label.png"), tmp_path / "out", modalities=["label"])
+
+
+def test_links_to_folders_and_files_are_followed(tmp_path: Path):
+    source = make(tmp_path, "naevus/L1/clinical.jpg")
+    store = tmp_path / "store"
+    (store / "L2").mkdir(parents=True)
+    (store / "L2" / "clinical.jpg").write_bytes(b"an image")
+    (source / "naevus" / "L2").symlink_to("../../store/L2")
+    (source / "naevus" / "L1" / "ultrasound.png").symlink_to(store / "L2" / "clinical.jpg")
+    (source / "naevus" / "again").symlink_to(source)
+    report = import_folder(source, tmp_path / "out")
+    first, second = read_cases(report.table, modalities=VIEWS).cases
+    assert (files(first, "ultrasound"), files(second, "clinical")) == (
+        ["ultrasound.png"],
+        ["clinical.jpg"],
+    )
+    assert (
+        f"1 links that lead back into their own folder, not followed: {Path('naevus/again')}"
+        in (report.notes)
+    )
+    (source / "naevus" / "L1" / "clinical_2.jpg").symlink_to("gone.jpg")
+    with pytest.raises(DataError, match=r"clinical_2\.jpg is a link that leads nowhere"):
+        import_folder(source, tmp_path / "other")
+
+
+@pytest.mark.parametrize("names", ["{split}/{label}/{lesion}", "{label}/{split}/{lesion}"])
+@pytest.mark.parametrize("patient", [False, True])
+def test_folders_of_splits_are_no_labels(tmp_path: Path, names: str, patient: bool):
+    names += "/clinical.jpg"
+    names = names.replace("{lesion}", "P{lesion}/{lesion}") if patient else names
+    paths = [
+        names.format(split=split, label=label, lesion=f"L{number}")
+        for number, (split, label) in enumerate(
+            [("Train", "naevus"), ("train", "melanoma"), ("valid", "naevus"), ("test", "melanoma")]
+        )
+    ]
+    _, cases = imported(tmp_path, *paths)
+    assert sorted((case.lesion_id, case.label, case.split) for case in cases) == [
+        ("L0", "naevus", "train"),
+        ("L1", "melanoma", "train"),
+        ("L2", "naevus", "val"),
+        ("L3", "melanoma", "test"),
+    ]
+    assert {case.patient_id for case in cases} == {
+        f"P{case.lesion_id}" if patient else case.lesion_id for case in cases
+    }
+
+
+def test_folders_of_splits_in_part_of_the_tree_are_refused(tmp_path: Path):
+    source = make(tmp_path, "train/naevus/L1/clinical.jpg", "melanoma/P/L2/clinical.jpg")
+    with pytest.raises(DataError, match="has a folder of a split, 'train'"):
+        import_folder(source, tmp_path / "out")
+
+
+def test_a_split_without_folders_of_lesions_is_refused(tmp_path: Path):
+    source = make(tmp_path, "train/naevus/clinical.jpg", "test/naevus/clinical.jpg")
+    with pytest.raises(DataError, match="has a split, but not the folders of a label and a lesion"):
+        import_folder(source, tmp_path / "out")
+
+
+def test_a_modality_ends_with_its_word(tmp_path: Path):
+    names = ("us.png", "us_2.png", "us3.png", "user_guide.jpg", "usb.png", "photos/1.jpg")
+    report, (case,) = imported(
+        tmp_path, *(f"naevus/L1/{name}" for name in names), views=("photo", "us")
+    )
+    assert set(files(case, "us")) == {"us.png", "us3.png", "us_2.png"}
+    assert files(case, "photo") == ["1.jpg"]
+    assert "user_guide.jpg" in report.notes[0]
+    assert "usb.png" in report.notes[0]
+
+
+def test_folders_of_network_storages_are_skipped(tmp_path: Path):
+    _, (case,) = imported(
+        tmp_path,
+        "naevus/L1/clinical.jpg",
+        "naevus/L1/@eaDir/clinical.jpg/clinical_thumb.jpg",
+        "naevus/L1/.@__thumb/clinical.jpg",
+        "#recycle/L1/clinical.jpg",
+    )
+    assert files(case, "clinical") == ["clinical.jpg"]
+
+
+def test_a_name_that_is_not_utf_8_is_named(tmp_path: Path):
+    source = make(tmp_path, "melanoma/L1/clinical.jpg", "label/L2/clinical.jpg")
+    (source / "label").rename(os.fsdecode(os.fsencode(source) + b"/n\xe6vus"))
+    with pytest.raises(DataError, match=r"the name of 'n\\xe6vus' is not UTF-8; rename it"):
+        import_folder(source, tmp_path / "out")

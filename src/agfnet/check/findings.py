@@ -87,8 +87,13 @@ FINDINGS: dict[str, FindingType] = {
     "dicom_identity": FindingType("warning", "Identifying data in DICOM attributes"),
     "dicom_patient": FindingType("warning", "One DICOM patient under two patient ids"),
     "dicom_patient_leak": FindingType("error", "One DICOM patient on both sides of a split"),
-    "exif_gps": FindingType("warning", "Photographs with the place they were taken"),
-    "exif_identity": FindingType("warning", "Photographs with an owner or a serial number"),
+    "exif_gps": FindingType(
+        "warning", "Photographs with the place they were taken (EXIF, XMP, IPTC)"
+    ),
+    "exif_identity": FindingType(
+        "warning",
+        "Photographs with an owner or a serial number (EXIF, XMP, IPTC), comments, or PNG texts",
+    ),
     "identity_name": FindingType("warning", "Names, birth dates or addresses in ids or file names"),
     "identity_column": FindingType("warning", "Columns that hold identifying data"),
     # shortcuts

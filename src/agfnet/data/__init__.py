@@ -1,1 +1,1 @@
-"""What a case is: the cases table, its splits, its images and the way they reach the network."""
+"""Cases: the table, its splits, the images, and batches for the network."""

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agfnet import __version__
 from agfnet.config import ModalityConfig
 from agfnet.data.readers import named_frame
 
@@ -27,6 +26,11 @@ RESERVE = 2**30  # bytes of the disk that stay free: checkpoints need room too
 WAIT = 10.0  # seconds for another process to finish writing
 PAGE = 4096
 
+PIXEL_CODE = (
+    *("decoding", "dicom", "dicom_display", "dicom_jpeg", "file_types", "geometry"),
+    *("preprocess", "readers", "tiff", "ultrasound"),
+)
+"""Modules of `agfnet.data` that decide the pixels of a prepared image."""
 _LIBRARIES = ("numpy", "pillow", "scipy", "pydicom", "pylibjpeg-openjpeg", "pyjpegls")
 _TABLE = """CREATE TABLE IF NOT EXISTS images
     (key BLOB PRIMARY KEY, owner BLOB, stamp TEXT, checksum INTEGER, pixels BLOB)"""
@@ -42,17 +46,17 @@ class ImageCache:
 
     An image is found by the path of its file and by everything else that decides its pixels (see
     `identity`), and counts as long as time and size of the file are those that it was made from.
-    Whatever hinders keeping is said once in each process, and images are then made every time.
+    Failures are logged once per process; images are then prepared again for every access.
 
     Args:
         folder: where the file is or will be.
-        most: bytes that the file may have.
+        max_bytes: largest size of the file.
     """
 
-    def __init__(self, *, folder: Path, most: int) -> None:
+    def __init__(self, *, folder: Path, max_bytes: int) -> None:
         self._folder = folder
         self._file = folder / "images.sqlite"
-        self._most = most
+        self._max_bytes = max_bytes
         self._reads = self._writes = True
         self._expected: set[bytes] = set()
         self._oldest, self._newest = 0, 0  # rows between which images may be deleted
@@ -67,7 +71,7 @@ class ImageCache:
         return self.__dict__ | {"_connections": {}}
 
     def expect(self, images: Iterable[tuple[Path, bytes]], *, size: int) -> None:
-        """Announce what a run will ask for: older images may be deleted for it, but none of these.
+        """Announce the images of a run: others may be deleted to make room for them.
 
         Args:
             images: file and identity; all frames of a file count as one.
@@ -91,11 +95,11 @@ class ImageCache:
     def image(
         self, path: Path, identity: bytes, make: Callable[[], NDArray[np.uint8]]
     ) -> NDArray[np.uint8]:
-        """A prepared image (size, size, 3), not to be written to: kept, or else made and kept.
+        """Return a prepared image (size, size, 3), read-only: from the cache, or made and cached.
 
         Args:
             path: its file, or a frame of a file.
-            identity: what else decides its pixels.
+            identity: the rest that decides its pixels.
             make: prepares it.
         """
         file, _ = named_frame(path)
@@ -111,14 +115,14 @@ class ImageCache:
     def _read(self, key: bytes, stamp: str) -> NDArray[np.uint8] | None:
         query = "SELECT checksum, pixels FROM images WHERE key = ? AND stamp = ?"
         try:
-            found = self._open().execute(query, (key, stamp)).fetchone()
+            row = self._open().execute(query, (key, stamp)).fetchone()
         except (sqlite3.Error, OSError) as error:
             self._give_up(error)
             return None
-        if found is None or zlib.crc32(found[1]) != found[0]:
+        if row is None or zlib.crc32(row[1]) != row[0]:
             return None
-        side = math.isqrt(len(found[1]) // 3)
-        return np.frombuffer(found[1], dtype=np.uint8).reshape(side, side, 3)
+        side = math.isqrt(len(row[1]) // 3)
+        return np.frombuffer(row[1], dtype=np.uint8).reshape(side, side, 3)
 
     def _write(self, key: bytes, owner: bytes, stamp: str, pixels: NDArray[np.uint8]) -> None:
         content = pixels.tobytes()
@@ -131,22 +135,22 @@ class ImageCache:
             self._give_up(error, reading=False)
 
     def _make_room(self, connection: sqlite3.Connection, size: int) -> bool:
-        """Whether so many bytes fit, after deleting as many old images as needed."""
+        """Delete old images until `size` bytes fit; return False if they cannot fit."""
         while self._capacity() - _used(connection) < size:
             query = """SELECT rowid, owner FROM images
                 WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT 1"""
-            found = connection.execute(query, (self._oldest, self._newest)).fetchone()
-            if found is None:
+            oldest = connection.execute(query, (self._oldest, self._newest)).fetchone()
+            if oldest is None:
                 return False
-            self._oldest, owner = found
+            self._oldest, owner = oldest
             if owner not in self._expected:
                 connection.execute("DELETE FROM images WHERE rowid = ?", (self._oldest,))
         return True
 
     def _capacity(self) -> int:
-        """Bytes that the file may have: the limit, or less where the disk is nearly full."""
+        """Return the bytes that the file may have; fewer where the disk is nearly full."""
         free = max(0, shutil.disk_usage(self._folder).free - RESERVE)
-        return min(self._most, self._file.stat().st_size + free)
+        return min(self._max_bytes, self._file.stat().st_size + free)
 
     def _open(self) -> sqlite3.Connection:
         process = os.getpid()
@@ -162,9 +166,9 @@ class ImageCache:
             )
             try:
                 connection.execute(f"PRAGMA page_size = {PAGE}")
-                connection.execute(f"PRAGMA max_page_count = {max(1, self._most // PAGE)}")
+                connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // PAGE)}")
                 connection.execute("PRAGMA journal_mode = TRUNCATE")
-                # a power cut may then harm the file, which the checksums tell
+                # a power cut may then damage the file, which the checksums detect
                 connection.execute("PRAGMA synchronous = OFF")
                 connection.execute(_TABLE)
             except sqlite3.Error:
@@ -179,12 +183,12 @@ class ImageCache:
         self._writes = False
         self._reads = self._reads and not reading
         if isinstance(error, OSError):
-            reason, mend = error.strerror, ""
+            reason, fix = error.strerror, ""
         else:
-            reason, mend = str(error), f"delete {self._file.name}, or "
+            reason, fix = str(error), f"delete {self._file.name}, or "
         self._say(
             f"prepared images cannot be kept here ({reason}), so those that are not yet are decoded"
-            f" in every epoch; {mend}name another folder with data.cache"
+            f" in every epoch; {fix}name another folder with data.cache"
         )
 
     def _say(self, text: str) -> None:
@@ -192,7 +196,7 @@ class ImageCache:
 
 
 def identity(*, size: int, modality: ModalityConfig) -> bytes:
-    """What decides the pixels of a prepared image beside its file: settings, code, decoders."""
+    """Return a digest of the settings and the code that decide the pixels of a prepared image."""
     return hashlib.blake2b(repr((size, modality, _code())).encode(), digest_size=32).digest()
 
 
@@ -200,11 +204,12 @@ def identity(*, size: int, modality: ModalityConfig) -> bytes:
 def _code() -> str:
     """Digest of the code that prepares images, and of the versions of the libraries it uses.
 
-    The code itself, since between two releases it changes under one version number.
+    The code itself, since between two releases it changes under one version number; and no other
+    code, so that prepared images outlast changes that leave their pixels alone.
     """
-    digest = hashlib.blake2b(__version__.encode())
-    for file in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(file.read_bytes())
+    digest = hashlib.blake2b()
+    for name in PIXEL_CODE:
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     for name in _LIBRARIES:
         try:
             digest.update(f"{name} {version(name)}".encode())
@@ -218,7 +223,7 @@ def _key(path: Path, identity: bytes) -> bytes:
 
 
 def _stamp(file: Path) -> str:
-    """Time and size of a file; empty if there is none, which whoever reads it will say."""
+    """Return the time and size of a file; empty if it is missing, which reading it will report."""
     try:
         status = file.stat()
     except OSError:
@@ -227,7 +232,7 @@ def _stamp(file: Path) -> str:
 
 
 def _used(connection: sqlite3.Connection) -> int:
-    """Bytes of the file that hold something."""
+    """Return the bytes of the file that are in use."""
     pages, unused = (
         connection.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("page_count", "freelist_count")

@@ -40,8 +40,8 @@ class CasesDataset(Dataset[Sample]):
     """Cases with prepared images.
 
     Of several frames of one modality, training draws one per epoch, as the modality's `frames`
-    says; otherwise the first is taken, or the middle one if `frames` says so (whoever wants all of
-    them asks `agfnet.inference`). What is drawn depends on seed, epoch, position of the case and
+    says; otherwise the first is taken, or the middle one if `frames` says so (`agfnet.inference`
+    uses all of them). What is drawn depends on seed, epoch, position of the case and
     modality alone.
 
     Args:
@@ -104,10 +104,10 @@ class CasesDataset(Dataset[Sample]):
         return len(self._files)
 
     def images(self) -> Iterator[tuple[Path, bytes]]:
-        """Every image that may be asked of the cache: its file and its `identity`."""
+        """Yield every image that the cache may be asked for: its file and its `identity`."""
         for case in self._files:
-            for files, what in zip(case, self._identities, strict=True):
-                yield from ((file, what) for file in files)
+            for files, key in zip(case, self._identities, strict=True):
+                yield from ((file, key) for file in files)
 
     @property
     def sample_bytes(self) -> int:
@@ -115,11 +115,11 @@ class CasesDataset(Dataset[Sample]):
         return len(self._modalities) * 3 * self._size**2 * 4
 
     def set_epoch(self, epoch: int) -> None:
-        """Decide what plain positions draw; a loader sends (epoch, position) pairs instead."""
+        """Set the epoch of plain positions; a loader sends (epoch, position) pairs instead."""
         self._epoch = epoch
 
     def __getitem__(self, index: int | tuple[int, int]) -> Sample:
-        """The case at a position, or at a pair of epoch and position.
+        """Return the case at a position, or at a pair of epoch and position.
 
         Raises:
             ImageError: one of its files is not a readable image.
@@ -134,7 +134,7 @@ class CasesDataset(Dataset[Sample]):
         )
 
     def __getitems__(self, pairs: Sequence[tuple[int, int]]) -> list[Sample] | ImageError:
-        """What a loader asks for: the samples of a batch, or the fault of one of its images."""
+        """Return the samples of a batch, or the fault of one of its images, for a loader."""
         try:
             return [self[pair] for pair in pairs]
         except ImageError as error:
@@ -157,7 +157,7 @@ class CasesDataset(Dataset[Sample]):
         return torch.from_numpy(normalise(pixels, mean=self._mean, std=self._std))
 
     def _frames(self, position: int, modality: int) -> tuple[Path, ...]:
-        """What one image is drawn from; files are opened to count frames when first asked for."""
+        """Return the frames to draw from; files are opened to count frames at the first use."""
         files = self._files[position]
         if not self._expanded[position, modality]:
             files[modality] = choices(files[modality], self._policies[modality])
@@ -193,7 +193,7 @@ class _Loader(DataLoader[Sample]):
             if isinstance(batch, bytes):
                 batch = pickle.loads(batch)  # of a worker of this process
             if isinstance(batch, ImageError):
-                # anew: a frame that holds the error that it raises is freed by the collector
+                # a new error: a frame that holds the error that it raises is freed by the collector
                 # only, and torch then waits five seconds for each worker to end
                 raise ImageError(str(batch))
             yield batch
@@ -228,13 +228,14 @@ def loader(
 
     Args:
         dataset: the cases.
-        batch_size: most cases in a batch; see `EvenBatches`.
+        batch_size: largest number of cases in a batch; see `EvenBatches`.
         shuffle: another order in every epoch.
         workers: processes that prepare images; 0 prepares them in this one.
         seed: of the order.
 
     Returns:
-        A loader of `Batch`. A loop of one's own calls `batch_sampler.sampler.set_epoch(epoch)`.
+        A loader of `Batch`. Without Lightning, a training loop calls
+        `batch_sampler.sampler.set_epoch(epoch)`.
     """
     pipe = workers > 0 and not shared_memory_suffices(batch_size * dataset.sample_bytes, workers)
     sampler = EpochSampler(count=len(dataset), shuffle=shuffle, seed=seed)

@@ -12,28 +12,30 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from agfnet.config import SplitConfig
+from agfnet.data.labels import check_placeholders
 from agfnet.data.problems import StrPath, near
-from agfnet.data.splits import allocate, check_undrawn, patients_by_lot, split_cases
+from agfnet.data.spelling import is_rounded
+from agfnet.data.splits import allocate, check_parts, check_undrawn, patients_by_lot, split_cases
 from agfnet.data.table import Case, CasesTable, read_cases
 from agfnet.errors import DataError
 
 FOLD = "fold"
 VAL = 1 / 8
-"""Share of the cases outside the tested fold that validates: 5 folds give 70, 10 and 20 %."""
+"""Fraction of the cases outside the tested fold that validates: 5 folds give 70, 10 and 20 %."""
 
 
 def draw_folds(cases: Iterable[Case], *, folds: int, seed: int = 0) -> tuple[Case, ...]:
-    """Give every case a fold, 0 to `folds` - 1: whole patients, labels in proportion.
+    """Draw a fold for every case, 0 to `folds` - 1: whole patients, labels in proportion.
 
     The draw depends on the patient ids, labels and seed alone, never on the order of the cases.
-    Patients are placed one by one, the largest first, each where it adds least to the sum over
-    folds and labels of (share of the label's cases in the fold)². Own code, since scikit-learn's
-    StratifiedGroupKFold depends on its version and the order of the rows, takes ten times as long,
-    and balances no better (`tests/data/test_folds.py` compares them).
+    Patients are assigned one by one, the largest first, each to the fold where it adds least to
+    the sum over folds and labels of (fraction of the label's cases in the fold)². scikit-learn's
+    StratifiedGroupKFold is not used, since it depends on its version and the order of the rows,
+    takes ten times as long, and balances no better (`tests/data/test_folds.py` compares them).
 
     Args:
         cases: a table or any cases; none may have a split or a fold already.
-        folds: how many, 2 or more.
+        folds: number of folds, 2 or more.
         seed: another seed draws other folds.
 
     Raises:
@@ -45,21 +47,21 @@ def draw_folds(cases: Iterable[Case], *, folds: int, seed: int = 0) -> tuple[Cas
     if len(patients) < folds:
         raise DataError(f"there are {len(patients)} patients, too few for {folds} folds")
     totals = Counter(case.label for case in cases)
-    given: list[Counter[str]] = [Counter() for _ in range(folds)]
+    assigned: list[Counter[str]] = [Counter() for _ in range(folds)]
     fold_of: dict[str, int] = {}
     for patient in patients:
-        added = [_added(placed, patient.labels, totals) for placed in given]
-        fold = added.index(min(added))
-        given[fold].update(patient.labels)
-        fold_of[patient.id] = fold
+        added = [_added(fold, patient.labels, totals) for fold in assigned]
+        number = added.index(min(added))
+        assigned[number].update(patient.labels)
+        fold_of[patient.id] = number
     return tuple(_with_fold(case, fold_of[case.patient_id]) for case in cases)
 
 
-def _added(placed: Counter[str], new: Counter[str], totals: Counter[str]) -> tuple[float, int]:
-    """What a patient adds to the sum of squares of a fold; then the size of the fold, for ties."""
+def _added(fold: Counter[str], new: Counter[str], totals: Counter[str]) -> tuple[float, int]:
+    """Return what a patient adds to the sum of squares of a fold; then its size, for ties."""
     return (
-        sum((2 * placed[name] + n) * n / totals[name] ** 2 for name, n in new.items()),
-        placed.total(),
+        sum((2 * fold[name] + n) * n / totals[name] ** 2 for name, n in new.items()),
+        fold.total(),
     )
 
 
@@ -89,15 +91,16 @@ def centre_folds(cases: Iterable[Case], *, column: str) -> tuple[Case, ...]:
 
 
 def centre_names(cases: Iterable[Case], column: str) -> list[str]:
-    """The centres, in the order of their folds."""
+    """Return the centres, in the order of their folds."""
     return sorted({case.attributes[column] for case in cases})
 
 
 def fold_split(cases: Iterable[Case], fold: int) -> tuple[Case, ...]:
-    """The split that tests on one fold: the others train, but for a share that validates.
+    """Return the split that tests on one fold.
 
-    `VAL` of the other cases validates, whole patients, labels in proportion. The draw depends on
-    the folds alone: every method and seed of a study meets the same cases.
+    Of the other cases, the fraction `VAL` validates (whole patients, labels in proportion), and the
+    rest trains. The draw depends on the folds alone: all methods and seeds of a study use the same
+    cases.
 
     Raises:
         DataError: the cases have a split already or no usable folds, or there is no such fold.
@@ -105,8 +108,8 @@ def fold_split(cases: Iterable[Case], fold: int) -> tuple[Case, ...]:
     cases = tuple(cases)
     numbers = sorted({_fold(case) for case in cases})
     if len(numbers) < 2 or fold not in numbers:
-        found = ", ".join(map(str, numbers))
-        raise DataError(f"column {FOLD}: cannot test on fold {fold}; there are {found or 'none'}")
+        known = ", ".join(map(str, numbers)) or "none"
+        raise DataError(f"column {FOLD}: cannot test on fold {fold}; there are {known}")
     _check_patients(cases, FOLD)
     rest = [case for case in cases if _fold(case) != fold]
     split_of = allocate(rest, (1 - VAL, VAL, 0), seed=fold)
@@ -114,14 +117,16 @@ def fold_split(cases: Iterable[Case], fold: int) -> tuple[Case, ...]:
 
 
 def split_table(table: CasesTable, config: SplitConfig) -> tuple[Case, ...]:
-    """The cases with the column `split` or `fold` that the settings ask for.
+    """Return the cases with the column `split` or `fold` that the settings ask for.
 
     Raises:
-        ConfigError: the fractions are not shares.
-        DataError: the table is split already, or does not allow what is asked for.
+        ConfigError: the fractions do not add up to 1.
+        DataError: the table is split already, a split would be empty, a label is a placeholder such
+            as `NA`, a patient id was rounded, or the settings do not fit the table.
     """
     cases, fold = table.cases, config.fold
     with _naming(table.path):
+        _check_names(cases)
         if config.folds is not None:
             cases = draw_folds(cases, folds=config.folds, seed=config.seed)
         elif config.centre is not None:
@@ -134,7 +139,23 @@ def split_table(table: CasesTable, config: SplitConfig) -> tuple[Case, ...]:
                 fold = centres.index(config.test_centre)
         elif fold is None:
             return split_cases(cases, fractions=config.fractions, seed=config.seed)
-        return cases if fold is None else fold_split(cases, fold)
+        if fold is None:
+            return cases
+        cases = fold_split(cases, fold)
+        check_parts(cases)
+        return cases
+
+
+def _check_names(cases: Sequence[Case]) -> None:
+    """Raise DataError if a label or a patient id would make a split without meaning."""
+    fix = "empty these cells if the diagnosis is unknown, or write the diagnosis"
+    check_placeholders(cases, sorted({case.label for case in cases}), fix)
+    for case in cases:
+        if is_rounded(case.patient_id):
+            raise DataError(
+                f"the patient id {case.patient_id!r} (row {case.row}) is a rounded number, which "
+                "several patients may share; export the ids as text"
+            )
 
 
 def read_split(
@@ -162,7 +183,7 @@ def _naming(path: StrPath) -> Iterator[None]:
 
 
 def rare_labels(cases: Iterable[Case]) -> dict[str, int]:
-    """Labels with fewer patients than there are folds, and how many they have."""
+    """Return the labels with fewer patients than folds, and the number of their patients."""
     cases = tuple(cases)
     patients: defaultdict[str, set[str]] = defaultdict(set)
     for case in cases:
@@ -195,7 +216,7 @@ def _fold(case: Case) -> int:
 
 
 def _check_patients(cases: Sequence[Case], column: str) -> None:
-    """All cases of a patient belong in one fold."""
+    """Raise DataError if the cases of a patient are in several folds or centres."""
     first: dict[str, Case] = {}
     for case in cases:
         other = first.setdefault(case.patient_id, case)

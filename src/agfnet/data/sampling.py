@@ -1,4 +1,4 @@
-"""Which cases come in which batch of which epoch."""
+"""Order of the cases in each epoch, and their batches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Decide the order of the next iteration, and what the dataset draws in it."""
+        """Set the epoch, which decides the order of the next iteration and the dataset's draws."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -39,9 +39,8 @@ class EpochSampler(Sampler[tuple[int, int]]):
 class EvenBatches(Sampler[list[tuple[int, int]]]):
     """Batches of a sampler whose sizes differ by one at most, so that no case is left out.
 
-    A last batch of one case, on which batch normalisation cannot train, never comes about,
-    unless it is asked for or there is one case only; with batches of two, an odd case joins
-    another batch.
+    A last batch of one case, on which batch normalisation cannot train, only occurs with a batch
+    size of 1 or a single case; with batches of two, an odd case joins another batch.
     """
 
     def __init__(self, *, sampler: EpochSampler, batch_size: int) -> None:

@@ -1,4 +1,4 @@
-"""Draw train, val and test: whole patients, every label in proportion, the same every time."""
+"""Train, val and test: whole patients, every label in proportion, always the same draw."""
 
 from __future__ import annotations
 
@@ -26,35 +26,52 @@ def split_cases(
     train only (`split_summary` shows it). The draw depends on the patient ids, labels and seed
     alone, never on the order of the cases.
 
-    The allocation is greedy and our own: scikit-learn has no stratified grouped split with shares
-    of any size.
+    The greedy allocation is our own, because scikit-learn has no stratified grouped split with
+    fractions of any size.
 
     Args:
         cases: a table or any cases; none may have a split or a fold already.
-        fractions: share of train, val and test; they add up to 1, val and test may be 0.
+        fractions: of the cases in train, val and test; they add up to 1, val and test may be 0.
         seed: another seed draws another split.
 
     Returns:
         The cases in their order, with `split` filled in.
 
     Raises:
-        ConfigError: the fractions are not shares.
-        DataError: a case has a split or a fold already, or there are no cases.
+        ConfigError: the fractions do not add up to 1, or train has none.
+        DataError: a case has a split or a fold already, there are no cases, or a split would have
+            none.
     """
     if (
         len(fractions) != 3
-        or not all(0 <= share <= 1 for share in fractions)
+        or not all(0 <= fraction <= 1 for fraction in fractions)
         or abs(sum(fractions) - 1) > 1e-6
         or fractions[0] == 0
     ):
         raise ConfigError(
-            f"fractions: {fractions} are not shares of train, val and test; "
+            f"fractions: {fractions} are not the fractions of train, val and test; "
             "expected three numbers that add up to 1, the first above 0"
         )
     cases = tuple(cases)
     check_undrawn(cases)
     split_of = allocate(cases, fractions, seed=seed)
-    return tuple(replace(case, split=split_of[case.patient_id]) for case in cases)
+    drawn = tuple(replace(case, split=split_of[case.patient_id]) for case in cases)
+    check_parts(drawn, [name for name, part in zip(SPLITS, fractions, strict=True) if part > 0])
+    return drawn
+
+
+def check_parts(cases: Sequence[Case], splits: Iterable[str] = SPLITS) -> None:
+    """Raise DataError if one of the splits has no case."""
+    filled = {case.split for case in cases}
+    for split in splits:
+        if split not in filled:
+            patients = len({case.patient_id for case in cases})
+            raise DataError(
+                f"the split {split} would be empty: the {len(cases)} lesions are of {patients} "
+                "patient" + "s" * (patients != 1) + ", and all lesions of a patient belong in one "
+                "split; correct the column 'patient_id', add patients, or set the fraction of "
+                f"{split} to 0"
+            )
 
 
 def check_undrawn(cases: Sequence[Case]) -> None:
@@ -67,24 +84,24 @@ def check_undrawn(cases: Sequence[Case]) -> None:
                 raise DataError(
                     f"the case {case.lesion_id!r} (row {case.row}) is in {column} {part} already; "
                     "it is drawn once, so that no test case is ever trained on: delete the column "
-                    f"{column!r} to draw anew"
+                    f"{column!r} to draw it again"
                 )
 
 
 def allocate(cases: Sequence[Case], fractions: Sequence[float], *, seed: int) -> dict[str, str]:
-    """The split of every patient id: see `split_cases`, which also checks."""
+    """Return the split of every patient id: see `split_cases`, which also checks."""
     return _Allocation(patients_by_lot(cases, seed), fractions).run()
 
 
 class Patient(NamedTuple):
-    """A patient and how many cases of each label are theirs."""
+    """A patient, with the number of cases of each label."""
 
     id: str
     labels: Counter[str]
 
 
 def patients_by_lot(cases: Iterable[Case], seed: int) -> list[Patient]:
-    """The patients, largest first and otherwise in a random order that only the seed decides."""
+    """Return the patients, largest first and otherwise in a random order that the seed decides."""
     labels: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for case in cases:
         labels[case.patient_id][case.label] += 1
@@ -100,14 +117,15 @@ def _lot(seed: int, patient: str) -> bytes:
 
 
 class _Allocation:
-    """Gives patients to splits, label by label, the label with the fewest patients first.
+    """Assigns patients to splits, label by label, the label with the fewest patients first.
 
-    A split's share of a label is rarely whole. It first gets the whole part, and the cases that
-    remain go where the total over all labels lags most: so the fractions hold overall, too.
+    The cases of a label that a split should have are rarely a whole number. The split first gets
+    the whole part, and the cases that remain go where the total over all labels lags most, so that
+    the fractions hold overall, too.
     """
 
     def __init__(self, patients: Sequence[Patient], fractions: Sequence[float]) -> None:
-        self._splits = [s for s, share in enumerate(fractions) if share > 0]
+        self._splits = [s for s, fraction in enumerate(fractions) if fraction > 0]
         counts: Counter[str] = Counter()
         self._by_label: defaultdict[str, list[Patient]] = defaultdict(list)
         for patient in patients:
@@ -115,44 +133,44 @@ class _Allocation:
             for label in patient.labels:
                 self._by_label[label].append(patient)
         self._target = {
-            label: [share * count for share in fractions] for label, count in counts.items()
+            label: [fraction * count for fraction in fractions] for label, count in counts.items()
         }
-        self._total_target = [share * counts.total() for share in fractions]
-        self._given = {label: [0] * len(fractions) for label in counts}
-        self._total_given = [0] * len(fractions)
+        self._total_target = [fraction * counts.total() for fraction in fractions]
+        self._assigned = {label: [0] * len(fractions) for label in counts}
+        self._total_assigned = [0] * len(fractions)
 
     def run(self) -> dict[str, str]:
-        """The split of every patient id."""
+        """Return the split of every patient id."""
         split_of: dict[str, str] = {}
         for label in sorted(self._by_label, key=lambda name: (len(self._by_label[name]), name)):
             for patient in self._by_label[label]:
                 if patient.id not in split_of:
                     split = self._choose(label, patient.labels[label])
                     split_of[patient.id] = SPLITS[split]
-                    self._total_given[split] += patient.labels.total()
+                    self._total_assigned[split] += patient.labels.total()
                     for name, count in patient.labels.items():
-                        self._given[name][split] += count
+                        self._assigned[name][split] += count
         return split_of
 
     def _choose(self, label: str, count: int) -> int:
-        given, target = self._given[label], self._target[label]
-        if given[0] == 0:
+        assigned, target = self._assigned[label], self._target[label]
+        if assigned[0] == 0:
             return 0
         for bound in (math.floor, math.ceil):
-            fitting = [s for s in self._splits if given[s] + count <= bound(target[s])]
+            fitting = [s for s in self._splits if assigned[s] + count <= bound(target[s])]
             if fitting:
                 return min(fitting, key=self._filled)
-        return max(self._splits, key=lambda s: target[s] - given[s])
+        return max(self._splits, key=lambda s: target[s] - assigned[s])
 
     def _filled(self, split: int) -> float:
-        return self._total_given[split] / self._total_target[split]
+        return self._total_assigned[split] / self._total_target[split]
 
 
 def keep_fraction(cases: Iterable[Case], fraction: float, *, seed: int) -> tuple[Case, ...]:
-    """A share of the patients with all their cases, of every label alike, at least one of each.
+    """Keep a fraction of the patients of every label, with all their cases, at least one of each.
 
     A patient with several labels counts for the rarest of them. With the same seed, a smaller
-    share is part of a larger one.
+    fraction is part of a larger one.
     """
     cases = tuple(cases)
     patients = patients_by_lot(cases, seed)
@@ -169,7 +187,7 @@ def keep_fraction(cases: Iterable[Case], fraction: float, *, seed: int) -> tuple
 
 
 def require_split(table: CasesTable, split: str) -> tuple[Case, ...]:
-    """The cases of one split.
+    """Return the cases of one split.
 
     Raises:
         DataError: there are none.
@@ -190,7 +208,7 @@ def require_split(table: CasesTable, split: str) -> tuple[Case, ...]:
 
 @dataclass(frozen=True)
 class SplitRow:
-    """How much of one label is in one split or fold."""
+    """Number of cases and patients of one label in one split or fold."""
 
     split: str
     label: str
@@ -202,17 +220,17 @@ def split_summary(cases: Iterable[Case], *, column: str = "split") -> list[Split
     """Count cases and patients of every label in every split or fold, also where there are none.
 
     Rows are ordered by split (train, val, test, then cases without one) or fold, and label; an
-    empty label stands for unlabelled cases.
+    empty label means unlabelled cases.
     """
     patients: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for case in cases:
         part = case.split if column == "split" else case.attributes[column]
         patients[part, case.label].append(case.patient_id)
-    found = {part for part, _ in patients}
+    filled = {part for part, _ in patients}
     parts = (
-        sorted({*SPLITS, *found}, key=(*SPLITS, "").index)
+        sorted({*SPLITS, *filled}, key=(*SPLITS, "").index)
         if column == "split"
-        else sorted(found, key=int)
+        else sorted(filled, key=int)
     )
     labels = sorted({label for _, label in patients})
     return [

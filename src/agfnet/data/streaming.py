@@ -1,4 +1,4 @@
-"""A cases table that is too long to be held: checked as a whole first, then read case by case."""
+"""A cases table that is too long for memory: checked as a whole first, then read case by case."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 from agfnet.data.problems import Problems, StrPath
+from agfnet.data.spelling import patient_key
 from agfnet.data.table import Case, iterate_cases
 
 
@@ -18,18 +19,18 @@ def count_cases(
     labels: Collection[str] | None = None,
     check_files: bool = True,
 ) -> int:
-    """Check a table as `read_cases` does, and count its cases; memory holds hashes alone.
+    """Check a table as `read_cases` does, and count its cases. Memory holds hashes only.
 
     Args:
         path: the CSV file.
         modalities: names of the image columns.
-        labels: the labels that may occur; any if None. A case may always have none.
-        check_files: also look that every image and mask file exists and is not empty.
+        labels: the allowed labels; any if None. A case may always have none.
+        check_files: also check that every image and mask file exists and is not empty.
 
     Raises:
         ConfigError, DataError: as `read_cases`; and a label that is not among `labels`.
     """
-    problems, marks, count = Problems(path), _Marks(), 0
+    problems, hashes, count = Problems(path), _Hashes(), 0
 
     def cases(*, compare: bool) -> Iterator[Case]:
         for case in iterate_cases(
@@ -45,9 +46,9 @@ def count_cases(
             yield case
 
     for case in cases(compare=False):
-        marks.add(case)
+        hashes.add(case)
         count += 1
-    if problems.problems or marks.contradict():
+    if problems.problems or hashes.contradict():
         problems = Problems(path)
         for _ in cases(compare=True):
             pass
@@ -55,27 +56,28 @@ def count_cases(
     return count
 
 
-class _Marks:
-    """Whether lesions repeat or patients are in two splits: by hashes, so that it may err.
+class _Hashes:
+    """Hashes that show whether lesions may be repeated or patients in two splits.
 
-    Two texts of one hash are taken for a contradiction, which a look at the texts then clears up.
+    Two texts of one hash look like a contradiction; comparing the texts then decides.
     """
 
     def __init__(self) -> None:
-        self._lesions, self._patients, self._places = array("q"), array("q"), array("q")
+        self._lesions, self._patients, self._splits = array("q"), array("q"), array("q")
 
     def add(self, case: Case) -> None:
         self._lesions.append(hash(case.lesion_id))
         if case.split:
-            self._patients.append(hash(case.patient_id))
-            self._places.append(hash((case.patient_id, case.split)))
+            patient = patient_key(case.patient_id)
+            self._patients.append(hash(patient))
+            self._splits.append(hash((patient, case.split)))
 
     def contradict(self) -> bool:
-        lesions, patients, places = (
+        lesions, patients, splits = (
             len(np.unique(np.frombuffer(part, dtype=np.int64)))
-            for part in (self._lesions, self._patients, self._places)
+            for part in (self._lesions, self._patients, self._splits)
         )
-        return lesions < len(self._lesions) or patients < places
+        return lesions < len(self._lesions) or patients < splits
 
 
 def stream_cases(
@@ -85,13 +87,13 @@ def stream_cases(
     modalities: Sequence[str],
     check_files: bool = False,
 ) -> Iterator[Case]:
-    """The cases of a table that `count_cases` has checked, one at a time.
+    """Yield the cases of a table that `count_cases` has checked, one at a time.
 
     Args:
         path: the CSV file.
-        rows: which of its cases, counted from 0.
+        rows: positions of the cases to yield, counted from 0.
         modalities: names of the image columns.
-        check_files: also look that every image and mask file of these exists and is not empty.
+        check_files: also check that their image and mask files exist and are not empty.
 
     Raises:
         DataError: after the last case, problems of their files.

@@ -1,4 +1,4 @@
-"""What all importers share: reading official files, writing the table, reporting."""
+"""Shared by the importers: reading official files, writing the table, reporting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agfnet.data.table import Case, write_cases
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an importer wrote."""
+    """Result of an importer."""
 
     table: Path
     modalities: tuple[str, ...]
@@ -22,7 +22,7 @@ class ImportReport:
     labels: dict[str, int]
     """Cases per label; empty for a part without ground truth."""
     notes: tuple[str, ...]
-    """What the user should know about this data set."""
+    """Remarks for the user about this data set."""
 
 
 def read_official(path: Path, *columns: str) -> tuple[Iterator[Row], Problems]:

@@ -76,7 +76,7 @@ def import_derm7pt(source: StrPath, out: StrPath) -> ImportReport:
     split_of = _splits(meta, len(cases))
     cases = [replace(case, split=split_of.get(number, "")) for number, case in enumerate(cases)]
     same = [case.lesion_id for case in cases if _shows_one_image(case)]
-    notes = ["Derm7pt names no patients: every lesion counts as a patient of its own"]
+    notes = ["Derm7pt names no patients: every lesion counts as its own patient"]
     if unused := len(cases) - len(split_of):
         notes.append(f"{unused} cases are in no index file; their split is empty")
     if same:
@@ -109,7 +109,7 @@ def _splits(meta: Path, count: int) -> dict[int, str]:
 
 
 def _shows_one_image(case: Case) -> bool:
-    """Whether both views list the same file, or files of the same content."""
+    """Return whether both views list the same file, or files of the same content."""
     clinical, dermoscopic = (case.images[modality] for modality in COLUMNS)
     return bool(clinical and dermoscopic) and cmp(clinical[0], dermoscopic[0], shallow=False)
 
@@ -144,7 +144,7 @@ def _case(row: Row, folder: Path, problems: Problems) -> Case:
             problems.add(f"{name!r} is not in {folder}", row=row.line, column=column)
     if not any(images.values()):
         problems.add("names no image", row=row.line)
-    own = ("case_num", "diagnosis", *COLUMNS.values())
-    attributes = {name: cell for name, cell in row.cells.items() if name not in own}
+    used = ("case_num", "diagnosis", *COLUMNS.values())
+    attributes = {name: cell for name, cell in row.cells.items() if name not in used}
     attributes["label_5"] = GROUP_OF.get(label, "")
     return Case(lesion, lesion, label, images, {}, "", attributes, row.line)

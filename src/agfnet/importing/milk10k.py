@@ -52,7 +52,7 @@ def import_milk10k(source: StrPath, out: StrPath, *, part: Part | None = None) -
     labels = _labels(Path(f"{stem}_GroundTruth.csv")) if part == "Training" else None
     supplement = _supplement(Path(f"{stem}_Supplement.csv"))
     cases = _cases(Path(f"{stem}_Metadata.csv"), folder.absolute(), labels, supplement)
-    notes = ["MILK10k names no patients: every lesion counts as a patient of its own"]
+    notes = ["MILK10k names no patients: every lesion counts as its own patient"]
     if labels is None:
         notes.append("this part has no ground truth: its cases are unlabelled")
     return write_report(cases, out, modalities=MODALITIES, notes=notes)
@@ -78,8 +78,8 @@ def _labels(path: Path) -> dict[str, str]:
         if len(hot) == 1:
             labels[row.cells["lesion_id"]] = hot[0]
         else:
-            found = " and ".join(hot) or "none"
-            problems.add(f"expected a 1 under exactly one label, found {found}", row=row.line)
+            labelled = " and ".join(hot) or "none"
+            problems.add(f"expected a 1 under exactly one label, found {labelled}", row=row.line)
     problems.check()
     return labels
 

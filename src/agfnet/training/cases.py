@@ -142,4 +142,4 @@ def image_cache(config: DataConfig, table: Path) -> ImageCache | None:
     if not config.cache_mb:
         return None
     folder = Path(config.cache) if config.cache else table.parent / FOLDER
-    return ImageCache(folder=folder, most=config.cache_mb * 2**20)
+    return ImageCache(folder=folder, max_bytes=config.cache_mb * 2**20)

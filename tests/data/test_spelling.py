@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from agfnet.data.spelling import is_placeholder, is_rounded, label_key, patient_key
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("12", "0012", "12.0", "12,00", " 12", "\u200b12", "\uff11\uff12", "'12"),
+        ("P1", "p1", "P 1", "P-1", "p_01", "P\u20131", "P\u00a01", "P.1"),
+        ("Zoe\u0308", "Zo\u00eb", "zo\u00eb"),
+        ("1-2", "01-2", "1\u20132"),
+    ],
+)
+def test_spellings_of_one_patient(spellings: tuple[str, ...]):
+    assert len(set(map(patient_key, spellings))) == 1
+
+
+def test_different_patients():
+    names = ("12", "120", "1.2", "1-2", "P1", "P10", "1-23", "12-3", "P1a", "Zoe", "0")
+    assert len(set(map(patient_key, names))) == len(names)
+
+
+def test_spellings_of_labels():
+    assert label_key("1") == label_key("1.0") == label_key("01")
+    assert label_key("Na\u0308vus") == label_key("n\u00e4 vus")
+    names = ("0.5", "0.05", "1.05", "1.5", "NV", "BCC", "KA", "mel-1", "mel1")
+    assert len(set(map(label_key, names))) == len(names)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("nan", "NaN", "NA", "N/A", "n.a.", "<NA>", "#N/A", "#REF!", "None", "null", "unknown"),
+        *("Unknown ", "not known", "?", "???", "-", "\u2014", ".", "missing", "\u672a\u77e5"),
+    ],
+)
+def test_placeholders(word: str):
+    assert is_placeholder(word)
+
+
+@pytest.mark.parametrize("word", ["", "NV", "KA", "Nadine", "P1", "0", "other", "nanometre", "#12"])
+def test_words_that_are_no_placeholders(word: str):
+    assert not is_placeholder(word)
+
+
+def test_numbers_that_a_spreadsheet_rounded():
+    assert all(map(is_rounded, ("1.23457E+11", "1,23457E+11", "1.2e11", "1E+12")))
+    assert not any(map(is_rounded, ("123457000000", "1E12", "E1", "12.5", "P1E+5", "")))
