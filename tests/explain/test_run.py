@@ -140,7 +140,7 @@ def test_sanity_is_kept_and_marks_what_fails(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "give either"),
+        ([], "set either"),
         (["--images.clinical", "CLINICAL", "--sanity"], "several lesions"),
         (["--images.dermoscopy", "CLINICAL"], "unknown modality 'dermoscopy'"),
         (["--images.clinical", ""], "no image"),

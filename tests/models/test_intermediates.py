@@ -34,13 +34,14 @@ def intermediates(method: str, modalities: int, **fusion: Any) -> Intermediates:
 def test_logits_depend_on_every_map(method: str, modalities: int, shared: bool) -> None:
     model = network(method, modalities, shared=shared).eval()
     images = pictures(*[(64, 64)] * modalities, batch=2)
+    hooks = [dict(module._forward_hooks) for module in model.modules()]
     result = model.forward_intermediates(images, everything(2, modalities))
     shapes = [[tuple(f.channels_first(f.raw).shape) for f in maps] for maps in result.maps]
     assert shapes == [[(2, c, s, s) for c, s in ((16, 8), (24, 4), (32, 2))]] * modalities
     raw = [feature.raw for maps in result.maps for feature in maps]
     gradients = torch.autograd.grad(result.logits[:, 0].sum(), raw)
     assert all(bool(gradient.any()) for gradient in gradients)
-    assert not any(module._forward_hooks for module in model.modules())
+    assert [dict(module._forward_hooks) for module in model.modules()] == hooks
 
 
 def test_maps_of_other_layouts_and_of_backbones_without_stages() -> None:
