@@ -1002,6 +1002,17 @@ def test_colours_of_jpeg_are_what_the_jpeg_holds(
     assert np.abs(found.astype(int) - pixels).max() <= 12
 
 
+@pytest.mark.parametrize("name", ["Rows", "BitsStored", "SamplesPerPixel"])
+def test_two_numbers_where_one_is_expected(name: str):
+    file = io.BytesIO()
+    Pillow.fromarray(noise(8, 8)).save(file, "JPEG")
+    made = dataset(noise(8, 8), **{name: [8, 8]})
+    made.PixelData = encapsulate([file.getvalue()])
+    assert f"no valid number in {name} ([8, 8]); correct it" in fault(
+        written(made, JPEGBaseline8Bit)
+    )
+
+
 def test_a_jpeg_of_another_size_is_named():
     file = io.BytesIO()
     Pillow.fromarray(noise(8, 8)).save(file, "JPEG")

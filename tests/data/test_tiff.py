@@ -5,6 +5,7 @@ Each layout is either read as its plain 8-bit twin, or refused with the cause.
 
 from __future__ import annotations
 
+import contextlib
 import io
 from typing import Any
 
@@ -194,3 +195,20 @@ def test_pillow_writes_what_this_helper_reads() -> None:
     file = io.BytesIO()
     Pillow.fromarray(COLOURS).save(file, "TIFF", compression="tiff_lzw")
     assert (read(file.getvalue()) == COLOURS).all()
+
+
+def test_damaged_bytes_give_an_image_or_an_image_error() -> None:
+    """Errors of our own code are no `ImageError`, so that this test can fail."""
+    files = [
+        tiff(page(deep(COLOURS, 12), planar=2, deflate=True), image(7)),
+        tiff(page(deep(RAMP, 12, np.int16), order=">"), order=">"),
+        tiff(image(7, nested=[image(3, 8)]), image(9), big=True),
+        tiff(page(deep(RAMP, 12), bits=12, photometric=0)),
+    ]
+    rng = np.random.default_rng(0)
+    for number in range(600):
+        damaged = bytearray(files[number % len(files)])
+        for position in rng.integers(0, len(damaged), rng.integers(1, 6)):
+            damaged[position] = rng.choice([0, 1, 255, rng.integers(256)])
+        with contextlib.suppress(ImageError):
+            read(bytes(damaged), frame=number % 2)

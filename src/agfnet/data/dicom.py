@@ -175,6 +175,9 @@ def _check_header(file: BinaryIO, header: Dataset) -> int:
             raise ImageError(f"is incomplete: it has no {name}; export it again")
     if header.get("BitsStored") is None:
         header.BitsStored = header.BitsAllocated
+    for name in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored"):
+        if not isinstance(header[name].value, int):
+            raise ImageError(f"has no valid number in {name} ({header[name].value}); correct it")
     for name, value in _DEFAULTS.items():
         if header.get(name) is None:
             setattr(header, name, value)
