@@ -123,7 +123,7 @@ def test_one_seed_says_what_it_cannot_say():
     assert "not for networks trained with other seeds" in grids(_section(seeds=1))[0].note
 
 
-@pytest.mark.parametrize("draw", [plots.forest, plots.critical_differences])
+@pytest.mark.parametrize("draw", [plots.differences, plots.critical_differences])
 def test_figures_name_every_method(draw):
     text = draw(_section())
     assert 'role="img"' in text

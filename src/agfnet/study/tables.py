@@ -236,8 +236,10 @@ def _header(section: Section) -> tuple[str, ...]:
 def _values(section: Section) -> Grid:
     def text_of(cell: Cell) -> str:
         spread = f" ± {cell.sd:.3f}" if math.isfinite(cell.sd) else ""
-        interval = f"{format_number(cell.low)} to {format_number(cell.high)}"
-        return f"{format_number(cell.value)}{spread}\n{interval}"
+        value = f"{format_number(cell.value)}{spread}"
+        if not math.isfinite(cell.low):  # for instance where all cases are correct
+            return value
+        return f"{value}\n{format_number(cell.low)} to {format_number(cell.high)}"
 
     return Grid(
         title=f"Results: {section.title}",
