@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import agfnet
+from agfnet.inference.postprocessing import refer
 from agfnet.inference.predictor import Diagnosis
 
 WORDS = Path(agfnet.__file__).with_name("words")
@@ -43,6 +44,8 @@ def warning_sentences(classes: tuple[str, ...], diagnosis: Diagnosis) -> list[st
         texts.append(words()["warning.out_of_distribution"])
     if diagnosis.abstain:
         texts.append(words()["warning.abstain"])
+    if refer(diagnosis.abstain, diagnosis.out_of_distribution) is None:
+        texts.append(words()["warning.no_guarantee"])
     if diagnosis.prediction_set is not None and diagnosis.prediction_set.sum() > 1:
         order = np.argsort(-diagnosis.probabilities, kind="stable")
         names = [classes[c] for c in order if diagnosis.prediction_set[c]]

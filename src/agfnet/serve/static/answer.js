@@ -31,6 +31,7 @@ export function summary(prediction) {
     sentence(prediction),
     prediction.out_of_distribution ? t("warning.out_of_distribution") : "",
     prediction.abstain ? t("warning.abstain") : "",
+    prediction.refer === null ? t("warning.no_guarantee") : "",
     missing.length ? t("warning.missing", { modalities: listOf(missing) }) : "",
   ].filter(Boolean);
 }

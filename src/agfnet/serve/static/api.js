@@ -18,7 +18,7 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
  *   probabilities: Probabilities,
  * }} Pass
  * @typedef {{
- *   request_id: string, refer: boolean, predicted: string,
+ *   request_id: string, refer: boolean | null, predicted: string,
  *   probabilities: {name: string, probability: number, possible: boolean | null}[],
  *   prediction_set: string[] | null, abstain: boolean | null, out_of_distribution: boolean | null,
  *   missing: string[], frames: Pass[],
