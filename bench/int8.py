@@ -24,7 +24,7 @@ from agfnet.bundle import read_bundle
 from agfnet.config import ExportConfig
 from agfnet.data.splits import require_split
 from agfnet.evaluation.inputs import run_settings, run_table, to_classes
-from agfnet.export.run import answer, export_run
+from agfnet.export.run import export_run, predict
 from agfnet.inference.onnx_backend import INT8, ONNX
 from agfnet.metrics.bootstrap import paired_bootstrap
 from agfnet.metrics.summary import summary
@@ -55,7 +55,7 @@ def measure(run: Path, resamples: int) -> list[Row]:
         bundle = read_bundle(copy)
         table = run_table(run_settings(copy), None, bundle.config)
         cases, _ = to_classes(require_split(table, "test"), bundle.config, table.path)
-        fp32, int8 = (answer(bundle, file, cases, None) for file in (ONNX, INT8))
+        fp32, int8 = (predict(bundle, file, cases, None) for file in (ONNX, INT8))
     name = f"{run.parent.parent.name}, {run.name}"
     a, b = (summary(part.probabilities, part.target, MEASURES) for part in (int8, fp32))
     values, bases = (each(np.ones(len(fp32))) for each in (a, b))

@@ -31,8 +31,8 @@ from common import Row, finish, median_ratio, options, row
 from model import settings
 from PIL import Image
 
-from agfnet.bundle import seal
 from agfnet.export.graph import export_graph
+from agfnet.files import seal
 from agfnet.inference.predictor import Predictor
 from inference import random_bundle
 

@@ -4,23 +4,27 @@ import hashlib
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save
+from safetensors.numpy import load_file, save
 
 from agfnet.bundle import (
     Abstention,
     Calibration,
     PredictionSets,
     read_bundle,
-    seal,
+    write_bundle,
     write_calibration,
 )
 from agfnet.cli import main
 from agfnet.errors import BundleError
+from agfnet.files import finish_change, seal
 from agfnet.inference.predictor import Predictor
+
+from .interruption import interruptions
 
 
 @pytest.fixture
@@ -208,3 +212,35 @@ def test_a_network_from_before_resolution_keeps_every_place(bundle: Path) -> Non
     (bundle / "config.json").write_text(json.dumps(config | {"schema": 2}))
     seal(bundle)
     assert read_bundle(bundle).config.model.fusion.resolution == 4096
+
+
+def test_an_interrupted_calibration_is_the_old_or_the_new_one(
+    trained: Path, tmp_path: Path
+) -> None:
+    """And a bundle that was never finished is none: `train --resume` writes it again."""
+    folder = tmp_path / "bundle"
+    source = read_bundle(trained)
+    new = Calibration(temperature=3.0)
+    temperatures = set()
+    for interruption in interruptions(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(source.folder, folder)
+        with interruption:
+            write_calibration(replace(source, folder=folder), new)
+        temperatures.add(read_bundle(folder).calibration.temperature)
+        assert write_calibration(read_bundle(folder), new).calibration == new
+    assert temperatures == {source.calibration.temperature, 3.0}
+
+
+def test_an_interrupted_bundle_is_written_again(trained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    source = read_bundle(trained)
+    weights = load_file(source.weights)
+    for interruption in interruptions(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        with interruption:
+            write_bundle(folder, weights, source.config, "card")
+        finish_change(folder)
+        if (folder / "SHA256SUMS").is_file():  # what `train` takes for a finished bundle
+            assert read_bundle(folder).config == source.config
+        assert write_bundle(folder, weights, source.config, "card").config == source.config

@@ -1,17 +1,32 @@
-"""Writing that leaves the old file or the new one, never half of either."""
+"""Safe writing: after an interruption there are the old files or the new ones, never a mixture.
+
+`replacing` does this for one file. `staged_files` does it for several files of a folder that has
+SHA256SUMS: they are written to a hidden folder, renaming it commits the change, and `finish_change`
+moves them into place, if necessary in a later process.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+import re
+import shutil
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from agfnet.errors import BundleError
+
+SUMS = "SHA256SUMS"
+SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_-][A-Za-z0-9._-]*)")
+STAGING, CHANGE = ".staging", ".change"
+"""Folders of a change, before and after it is committed."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`; what was written there takes its place on success."""
+    """Yield a temporary path in the same folder; its file replaces `path` on success."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -28,5 +43,117 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write readable JSON as a whole; a NaN or an infinity in it is a ValueError."""
+    """Write readable JSON as a whole.
+
+    Raises:
+        ValueError: The content has a NaN or an infinity.
+    """
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def staged_files(folder: Path, *, drop: Collection[str] = ()) -> Iterator[Path]:
+    """Change several files of a folder with SHA256SUMS as a whole.
+
+    Args:
+        folder: The folder, which may be new.
+        drop: Names of files to remove, unless they are written again.
+
+    Yields:
+        A folder for the new files. They take effect when the block ends without an error;
+        otherwise the folder stays as it was.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    finish_change(folder)
+    staging = folder / STAGING
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    yield staging
+    sums = read_sums(folder) if (folder / SUMS).is_file() else sums_of(folder)
+    write_sums(staging, {n: s for n, s in sums.items() if n not in drop} | sums_of(staging))
+    staging.replace(folder / CHANGE)  # commits the change
+    finish_change(folder)
+
+
+def finish_change(folder: Path) -> None:
+    """Complete a change that was committed and then interrupted."""
+    change = folder / CHANGE
+    if (change / SUMS).is_file():
+        for path in visible_files(change):
+            path.replace(folder / path.name)
+        before = read_sums(folder) if (folder / SUMS).is_file() else {}
+        for name in before.keys() - read_sums(change).keys():
+            (folder / name).unlink(missing_ok=True)
+        (change / SUMS).replace(folder / SUMS)
+    shutil.rmtree(change, ignore_errors=True)
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """Return the files of a folder, without SHA256SUMS and hidden files."""
+    return [
+        path
+        for path in folder.iterdir()
+        if path.is_file() and path.name != SUMS and not path.name.startswith(".")
+    ]
+
+
+def sums_of(folder: Path) -> dict[str, str]:
+    """Compute the SHA-256 of every file of a folder, by name."""
+    return {path.name: sha256(path) for path in visible_files(folder)}
+
+
+def seal(folder: Path) -> None:
+    """Write SHA256SUMS of all files of a folder."""
+    write_sums(folder, sums_of(folder))
+
+
+def write_sums(folder: Path, sums: dict[str, str]) -> None:
+    """Write SHA256SUMS, in the format of `sha256sum`."""
+    write_text(folder / SUMS, "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)))
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """Read the SHA-256 of the files of a folder, by name.
+
+    Raises:
+        BundleError: No SHA256SUMS, or a line of it has another format.
+    """
+    try:
+        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"{folder}: no readable {SUMS}; copy the whole folder again") from error
+    sums = {}
+    for number, line in enumerate(lines, start=1):
+        match = SUM.fullmatch(line)
+        if match is None:
+            raise BundleError(
+                f"{folder / SUMS}:{number}: {line[:80]!r}; expected a SHA-256 and the plain name of"
+                " a file in this folder"
+            )
+        sums[match[2]] = match[1]
+    return sums
+
+
+def verify(folder: Path) -> tuple[str, ...]:
+    """Compare every file that SHA256SUMS lists with its SHA-256; return the names.
+
+    Raises:
+        BundleError: A file is missing, changed, a link, or named by a path; or there are no sums.
+    """
+    sums = read_sums(folder)
+    for name, digest in sums.items():
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            raise BundleError(f"{folder}: no {name}, or it is a link; copy the whole folder again")
+        if sha256(path) != digest:
+            raise BundleError(
+                f"{path}: is not the file that was written (its SHA-256 differs); copy the whole"
+                " folder again"
+            )
+    return tuple(sums)

@@ -10,8 +10,9 @@ from pathlib import Path
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-from agfnet.bundle import SUMS, read_bundle
+from agfnet.bundle import read_bundle
 from agfnet.errors import BundleError
+from agfnet.files import SUMS
 
 
 def push(folder: str | Path, repo: str, *, private: bool) -> str:

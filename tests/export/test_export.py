@@ -8,21 +8,29 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+import torch
 import yaml
+from safetensors.numpy import load_file
 
-from agfnet.bundle import read_bundle, seal, write_calibration
+from agfnet.bundle import Calibration, read_bundle, write_bundle, write_calibration
 from agfnet.config import ExportConfig
 from agfnet.data.table import read_cases
 from agfnet.errors import BundleError
-from agfnet.export.parity import edge_rows
+from agfnet.export.graph import Deployed, deployed
+from agfnet.export.parity import Parity, compare, edge_rows, reference
 from agfnet.export.run import TOLERANCE, export_run
+from agfnet.files import seal
 from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend
+from agfnet.inference.postprocessing import softmax
 from agfnet.inference.predictor import Predictor
 from agfnet.metrics.summary import METRICS
+
+from ..interruption import interruptions
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +125,10 @@ def test_what_an_installation_without_torch_can_do(exported: Path, tmp_path: Pat
     assert slow[4] == "slow modules:"
     errors = done.stderr.splitlines()
     assert len(errors) == 2
-    assert errors[0].startswith("agfnet train: needs the package ")
-    assert errors[1].startswith("agfnet predict: needs the package torch; pip install agfnet")
+    assert errors[0].startswith("agfnet train: the package ")
+    assert errors[1].startswith(
+        "agfnet predict: the package torch is missing; run `pip install agfnet`"
+    )
     assert len(out.read_text().splitlines()) == len(table.read_text().splitlines())
 
 
@@ -171,6 +181,7 @@ def test_a_missing_view_is_ignored(bundle: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("same_graph")
 def test_int8_that_costs_too_much_is_not_kept(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,8 +196,100 @@ def test_int8_that_costs_too_much_is_not_kept(
     with pytest.raises(BundleError, match=r"int8 loses 10\.0 points"):
         export_run(ExportConfig(run=str(run), int8=True, max_loss=0.09))
     assert not (run / "bundle" / INT8).exists()
-    assert not (run / "bundle" / "export.json").exists()
-    assert ONNX in read_bundle(run).files
+    assert list(json.loads((run / "bundle" / "export.json").read_text())) == ["fp32"]
+    assert {ONNX, "export.json"} <= set(read_bundle(run).files)
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        Calibration(temperature=3.0),
+        Calibration(scale=(2.0, 0.5, 1.0, 1.0, 0.3, 1.0, 3.0), bias=(0.0, 1.0, 0, 0, 0, 0, -1.0)),
+    ],
+    ids=["temperature", "vector"],
+)
+def test_the_graph_averages_frames_and_calibrates_as_the_predictor_does(
+    trained: Path, tmp_path: Path, calibration: Calibration
+) -> None:
+    """The expectation comes from the predictor, which shares no code with the graph."""
+    folder = Path(shutil.copytree(trained / "bundle", tmp_path / "bundle"))
+    weights = load_file(folder / "model.safetensors")
+    head = {name: 4 * value for name, value in weights.items() if name.startswith("head.")}
+    config = read_bundle(folder).config
+    bundle = write_bundle(folder, weights | head, config, "")  # so that frames differ more
+    bundle = write_calibration(bundle, calibration)
+    graph: Any = Eager(deployed(bundle))
+    rows = edge_rows(config)
+    assert compare(reference(bundle), graph, [rows]).probabilities < 1e-5
+    given = rows.images, rows.present, rows.case
+    probabilities, logits = graph.run(["probabilities", "logits"], *given)
+    frames = softmax(logits[rows.case == 1])
+    assert np.abs(frames.mean(axis=0) - probabilities[3]).max() > 1e-3  # so the test can fail
+
+
+class Eager:
+    """The module of the graph, run by torch."""
+
+    def __init__(self, module: Deployed) -> None:
+        self.module = module.cpu()
+
+    @torch.inference_mode()
+    def run(self, names: list[str], images: Any, present: Any, case: Any) -> list[Any]:
+        tensors = [torch.from_numpy(image) for image in images]
+        outputs = self.module(tensors, torch.from_numpy(present), torch.from_numpy(case))
+        return [outputs[name].numpy() for name in names]
+
+
+@pytest.fixture
+def same_graph(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every export gives the graph of `exported`, which saves half a minute."""
+    graph = (exported / "bundle" / ONNX).read_bytes()
+    monkeypatch.setattr(
+        "agfnet.export.run.export_graph", lambda _, path, standard: path.write_bytes(graph)
+    )
+
+
+@pytest.mark.usefixtures("same_graph")
+def test_a_graph_that_is_slightly_wrong_is_refused(exported: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(exported, tmp_path / "run"))
+    calibration = json.loads((run / "bundle" / "calibration.json").read_text())
+    calibration["temperature"] *= 1.02
+    (run / "bundle" / "calibration.json").write_text(json.dumps(calibration))
+    seal(run / "bundle")
+    before = read_bundle(run)
+    with pytest.raises(BundleError, match="differs from the network") as error:
+        export_run(ExportConfig(run=str(run)))
+    found = float(str(error.value).split("differs from the network by ")[1].split()[0])
+    assert TOLERANCE < found < 0.01
+    assert read_bundle(run).files == before.files  # the earlier graphs are still there
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("same_graph")
+def test_an_interrupted_export_can_be_repeated(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parity = Parity(rows=1, probabilities=0.0, logits=0.0)
+    monkeypatch.setattr("agfnet.export.run.check_parity", lambda *_: parity)
+    run = tmp_path / "run"
+    config = ExportConfig(run=str(run))
+    states = set()
+    for interruption in interruptions(run):
+        shutil.rmtree(run, ignore_errors=True)
+        shutil.copytree(exported, run, ignore=shutil.ignore_patterns("checkpoints"))
+        with interruption:
+            export_run(config)
+        states.add(INT8 in read_bundle(run).files)  # every other command accepts the bundle
+        export_run(config)
+        files = read_bundle(run).files
+        assert {ONNX, "export.json"} <= set(files)
+        assert INT8 not in files
+        assert not (run / "bundle" / INT8).exists()
+        assert (
+            "differ from torch by at most 0.0e+00 on 1 rows"
+            in (run / "bundle" / "card.md").read_text()
+        )
+    assert states == {False, True}
 
 
 def test_a_new_calibration_drops_the_graphs_that_hold_the_old_one(bundle: Path) -> None:

@@ -14,9 +14,9 @@ import torch
 
 from agfnet.bundle import Bundle, read_bundle
 from agfnet.config import BackboneConfig, FusionConfig, ModelConfig
-from agfnet.export.graph import deployed, export_graph
+from agfnet.export.graph import export_graph
 from agfnet.export.merged import merge
-from agfnet.export.parity import compare, edge_rows
+from agfnet.export.parity import compare, edge_rows, reference
 from agfnet.inference.onnx_backend import OnnxBackend
 from agfnet.models.agfnet import AGFNet
 from agfnet.models.build import build
@@ -69,7 +69,7 @@ def test_both_forms_of_the_graph_answer_as_torch(
     assert domains == ({""} if standard else {"", "com.microsoft"})
     here = replace(bundle, folder=tmp_path, files=(*bundle.files, "model.onnx"))
     graph = OnnxBackend(bundle=here, file="model.onnx")
-    found = compare(deployed(bundle), graph, [edge_rows(bundle.config)])
+    found = compare(reference(bundle), graph, [edge_rows(bundle.config)])
     assert found.probabilities < 1e-5
 
 

@@ -24,11 +24,11 @@ from agfnet.bundle import (
     BundleConfig,
     Calibration,
     PredictionSets,
-    seal,
     write_bundle,
     write_calibration,
 )
 from agfnet.config import ModalityConfig, ModelConfig, default_modalities
+from agfnet.files import seal
 
 SIZE = 32
 CLASSES = ("mole", "melanoma", "wart")

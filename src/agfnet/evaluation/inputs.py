@@ -19,6 +19,7 @@ from agfnet.data.table import Case, CasesTable, map_labels, read_cases
 from agfnet.errors import ConfigError, DataError, RunError
 from agfnet.evaluation.malignant import check_group
 from agfnet.explain.compute.sanity_json import read_sanity
+from agfnet.files import finish_change
 from agfnet.inference.predictions import Predictions, read_predictions
 from agfnet.inference.predictor import Predictor
 
@@ -100,7 +101,8 @@ def run_folder(run: str | Path) -> Path:
     folder = Path(run)
     if not (folder / "config.yaml").is_file():
         raise RunError(f"{folder}: not a run folder (no config.yaml); expected runs/NAME")
-    if not (folder / "bundle").is_dir():
+    finish_change(folder / "bundle")
+    if not (folder / "bundle" / "config.json").is_file():
         raise RunError(
             f"{folder}: training has not finished; continue it with `agfnet train --resume`"
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agfnet.bundle import Bundle, sha256
+from agfnet.bundle import Bundle
 from agfnet.config import ExplainConfig
 from agfnet.data.table import JOIN, Case, read_cases
 from agfnet.errors import ConfigError, DataError
@@ -21,7 +21,7 @@ from agfnet.explain.compute.methods import CHECKS, METHODS
 from agfnet.explain.compute.sanity import GRID, NOISE, SAME, TILES, check_methods
 from agfnet.explain.compute.sanity_json import SANITY, read_sanity
 from agfnet.explain.show.write import SHEET, SheetRow, write_case, write_overview
-from agfnet.files import write_json
+from agfnet.files import sha256, write_json
 from agfnet.inference.predictor import Predictor
 from agfnet.inference.torch_backend import TorchBackend
 

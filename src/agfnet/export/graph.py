@@ -95,7 +95,7 @@ class Deployed(nn.Module):
             watch.remove()
         together = (case[:, None] == case).to(logits.dtype)  # (R, R), rows of one case
         together = together / together.sum(dim=1, keepdim=True)
-        mean = together @ logits.log_softmax(dim=1)
+        mean = (together @ logits.log_softmax(dim=1)).log_softmax(dim=1)
         probabilities = (mean * self.scale + self.bias).softmax(dim=1)
         return {"probabilities": probabilities, "logits": logits, **found}
 

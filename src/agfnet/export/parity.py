@@ -1,4 +1,4 @@
-"""Whether a graph answers as the network does: on cases, and on the edges of the input."""
+"""Comparison of a graph with the predictor: on cases, and on edge cases of the input."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from agfnet.bundle import BundleConfig
-from agfnet.export.graph import Deployed
+from agfnet.bundle import Bundle, BundleConfig
 from agfnet.inference.onnx_backend import OnnxBackend
+from agfnet.inference.predictor import Predictor
+from agfnet.inference.torch_backend import TorchBackend
 
 Array = np.ndarray[Any, Any]
-ROWS = 16  # per run of the network
+BATCH_SIZE = 16
 
 
 @dataclass(frozen=True)
@@ -29,53 +30,58 @@ class Rows:
 
 @dataclass(frozen=True)
 class Parity:
-    """Largest differences between torch and a graph; stored in the bundle."""
+    """Maximum differences between torch and a graph; stored in the bundle."""
 
     rows: int
     probabilities: float
     logits: float
 
 
+def reference(bundle: Bundle) -> Predictor:
+    """Return the predictor that a graph must agree with: the bundle in torch, on the CPU."""
+    backend = TorchBackend(bundle=bundle)
+    backend.device = torch.device("cpu")
+    backend.model.cpu()
+    return Predictor(bundle=bundle, backend=backend)
+
+
 def edge_rows(config: BundleConfig) -> Rows:
-    """Black, white, grey, noise and stripes, with every pattern of missing views."""
-    side, views = config.size, len(config.modalities)
+    """Black, white, grey, noise and stripes, with every pattern of missing modalities."""
+    side, modalities = config.size, len(config.modalities)
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
     stripes = np.where(np.arange(side)[:, None, None] % 2, noise * 0 + 255, 0).astype(np.uint8)
     plain = [np.full_like(noise, value) for value in (0, 128, 255)]
-    patterns = list(product((True, False), repeat=views))
-    pictures = [*plain, noise, stripes]
-    rows = [(picture, pattern) for picture in pictures for pattern in patterns]
-    pixels = np.stack([picture for picture, _ in rows])
+    patterns = list(product((True, False), repeat=modalities))
+    rows = [(image, pattern) for image in (*plain, noise, stripes) for pattern in patterns]
+    pixels = np.stack([image for image, _ in rows])
     return Rows(
-        images=(pixels,) * views,
+        images=(pixels,) * modalities,
         present=np.array([pattern for _, pattern in rows]),
-        case=np.arange(len(rows)) // 3,  # three passes a case
+        case=np.arange(len(rows)) // 3,  # three frames per case
     )
 
 
-def compare(network: Deployed, graph: OnnxBackend, parts: Sequence[Rows]) -> Parity:
-    """Run both on the same rows, in batches of sixteen and one by one."""
+def compare(predictor: Predictor, graph: OnnxBackend, parts: Sequence[Rows]) -> Parity:
+    """Compare a graph with the predictor on rows, in batches of sixteen and one by one."""
     probabilities, logits, count = 0.0, 0.0, 0
     for rows in parts:
         total = len(rows.case)
-        steps = [slice(start, start + ROWS) for start in range(0, total, ROWS)]
-        steps += [slice(row, row + 1) for row in range(min(total, ROWS))]
+        steps = [slice(start, start + BATCH_SIZE) for start in range(0, total, BATCH_SIZE)]
+        steps += [slice(row, row + 1) for row in range(min(total, BATCH_SIZE))]
         for step in steps:
             images = [part[step] for part in rows.images]
-            given = rows.present[step], rows.case[step]
-            with torch.inference_mode():
-                expected = network(
-                    [torch.from_numpy(part) for part in images], *map(torch.from_numpy, given)
-                )
-            found = graph.run(["probabilities", "logits"], images, *given)
-            probabilities = max(probabilities, distance(found[0], expected["probabilities"]))
-            logits = max(logits, distance(found[1], expected["logits"]))
+            present, case = rows.present[step], rows.case[step]
+            of_graph = graph.run(["probabilities", "logits"], images, present, case)
+            raw = predictor.backend.logits(images, present)
+            answers = {c: predictor.diagnosis_of([], raw[case == c]).probabilities for c in case}
+            expected = np.stack([answers[c] for c in case])
+            probabilities = max(probabilities, difference(of_graph[0], expected))
+            logits = max(logits, difference(of_graph[1], raw))
         count += total
     return Parity(rows=count, probabilities=probabilities, logits=logits)
 
 
-def distance(found: Array, expected: torch.Tensor) -> float:
-    """Largest absolute difference; infinite where one is not a number."""
-    difference = np.abs(found - expected.numpy())
-    return float(np.nan_to_num(difference, nan=np.inf).max(initial=0.0))
+def difference(values: Array, expected: Array) -> float:
+    """Return the maximum absolute difference; infinite if one is not a number."""
+    return float(np.nan_to_num(np.abs(values - expected), nan=np.inf).max(initial=0.0))

@@ -1,16 +1,16 @@
-"""A run's bundle with an ONNX graph in it, proven equal, and if wanted an int8 copy, measured."""
+"""Export of a run's bundle as an ONNX graph, compared with the predictor, and as int8."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agfnet.bundle import EXPORT, Bundle, BundleConfig, drop_exports, read_bundle, seal
+from agfnet.bundle import EXPORT, EXPORTS, Bundle, BundleConfig, read_bundle
 from agfnet.card import refresh_card
 from agfnet.config import ExportConfig
 from agfnet.data.frames import expand
@@ -19,9 +19,9 @@ from agfnet.data.splits import require_split
 from agfnet.data.table import Case
 from agfnet.errors import BundleError
 from agfnet.evaluation.inputs import run_folder, run_settings, run_table, to_classes
-from agfnet.export.graph import deployed, export_graph
-from agfnet.export.parity import Parity, Rows, compare, edge_rows
-from agfnet.files import write_json
+from agfnet.export.graph import export_graph
+from agfnet.export.parity import Parity, Rows, compare, edge_rows, reference
+from agfnet.files import staged_files, write_json
 from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend
 from agfnet.inference.predictions import Predictions
 from agfnet.inference.predictor import Predictor, frame_combinations, stack_images
@@ -29,14 +29,14 @@ from agfnet.metrics.summary import METRICS
 
 Progress = Callable[[int, int], None]
 TOLERANCE = 1e-4
-"""Largest difference of a probability between torch and the fp32 graph."""
+"""Maximum difference of a probability between torch and the fp32 graph."""
 PARITY_CASES = 64
 CALIBRATION_CASES = 256
 
 
 @dataclass(frozen=True)
 class Int8:
-    """What the int8 graph costs, on the validation split."""
+    """Measurements of the int8 graph on the validation split."""
 
     cases: int
     balanced_accuracy: float
@@ -44,85 +44,98 @@ class Int8:
     ece: float
     ece_fp32: float
     agreement: float
-    """Share of cases with the same most probable class as fp32."""
+    """Fraction of cases with the same predicted class as fp32."""
     probabilities: float
-    """Largest difference of a probability from fp32."""
+    """Maximum difference of a probability from fp32."""
+
+    @property
+    def loss(self) -> float:
+        """Decrease of the balanced accuracy."""
+        return self.balanced_accuracy_fp32 - self.balanced_accuracy
 
 
 def export_run(
     config: ExportConfig, *, progress: Progress | None = None
 ) -> tuple[Path, dict[str, Any]]:
-    """Add `model.onnx` to a run's bundle, and `model_int8.onnx` if it is wanted and good enough.
+    """Add `model.onnx` to the bundle of a run, and on request `model_int8.onnx`.
 
-    `export.json` holds what was measured: the differences between torch and ONNX Runtime, and what
-    int8 costs.
+    `export.json` holds the measurements: the differences between torch and ONNX Runtime, and the
+    accuracy of int8. The files of an earlier export are replaced when all of this is done.
 
     Returns:
-        The bundle's folder, and the content of `export.json`.
+        The folder of the bundle, and the content of `export.json`.
 
     Raises:
-        BundleError: the graph does not answer as the network does, or int8 costs more balanced
-            accuracy than `config.max_loss`; then the bundle is left without that graph.
-        AgfnetError: whatever is wrong with run, table or images.
+        BundleError: The graph differs from the predictor; the bundle is not changed. Or int8 loses
+            more balanced accuracy than `config.max_loss`; only the fp32 graph is added.
+        AgfnetError: A problem in the run, the table or the images.
     """
     bundle = read_bundle(run_folder(config.run))
-    folder = bundle.folder
     table = run_table(run_settings(config.run), config.cases, bundle.config)
     splits = {
         name: to_classes(require_split(table, name), bundle.config, table.path)[0]
         for name in ("train", "val")
     }
     report: dict[str, Any] = {}
-    drop_exports(folder)
-    export_graph(bundle, folder / ONNX, standard=config.standard)
-    seal(folder)
-    parity = check_parity(folder, splits["val"])
-    report["fp32"] = asdict(parity)
-    if parity.probabilities > TOLERANCE:
-        (folder / ONNX).unlink()
-        seal(folder)
-        raise BundleError(
-            f"{folder}: the exported graph differs from the network by {parity.probabilities:.1e}"
-            f" in a probability, more than {TOLERANCE:.0e}; not kept"
-        )
-    if config.int8:
-        report["int8"] = asdict(make_int8(config, folder, splits, progress))
-    write_json(folder / EXPORT, report)
-    seal(folder)
+    int8 = None
+    with staged_files(bundle.folder, drop=EXPORTS) as folder:
+        export_graph(bundle, folder / ONNX, standard=config.standard)
+        exported = replace(bundle, folder=folder, files=(ONNX, INT8))
+        parity = check_parity(bundle, exported, splits["val"])
+        report["fp32"] = asdict(parity)
+        if config.int8:
+            int8 = make_int8(exported, splits, progress)
+            if int8.loss <= config.max_loss:
+                report["int8"] = asdict(int8)
+            else:
+                (folder / INT8).unlink()
+        write_json(folder / EXPORT, report)
     refresh_card(config.run)
-    return folder, report
+    if int8 is not None and int8.loss > config.max_loss:
+        raise BundleError(
+            f"{bundle.folder}: int8 loses {100 * int8.loss:.1f} points of balanced accuracy on"
+            f" {int8.cases} validation cases, more than {100 * config.max_loss:.1f}, and was"
+            " discarded. Raise --max-loss to keep it, or use fp32"
+        )
+    return bundle.folder, report
 
 
-def check_parity(folder: Path, cases: Sequence[Case]) -> Parity:
-    """Torch against the fp32 graph, on cases and on the edges of the input."""
-    bundle = read_bundle(folder)
-    graph = OnnxBackend(bundle=bundle, file=ONNX)
-    real = rows_of(spread(cases, PARITY_CASES), bundle.config)
-    return compare(deployed(bundle), graph, [real, edge_rows(bundle.config)])
+def check_parity(bundle: Bundle, exported: Bundle, cases: Sequence[Case]) -> Parity:
+    """Compare the fp32 graph with the predictor, on cases and on edge cases of the input.
+
+    Raises:
+        BundleError: They differ by more than `TOLERANCE` in a probability.
+    """
+    graph = OnnxBackend(bundle=exported, file=ONNX)
+    rows = rows_of(evenly_spaced(cases, PARITY_CASES), bundle.config)
+    parity = compare(reference(bundle), graph, [rows, edge_rows(bundle.config)])
+    if parity.probabilities > TOLERANCE:
+        raise BundleError(
+            f"{bundle.folder}: the exported graph differs from the network by"
+            f" {parity.probabilities:.1e} in a probability, more than {TOLERANCE:.0e}; it was"
+            " discarded"
+        )
+    return parity
 
 
 def make_int8(
-    config: ExportConfig,
-    folder: Path,
-    splits: dict[str, tuple[Case, ...]],
-    progress: Progress | None,
+    exported: Bundle, splits: dict[str, tuple[Case, ...]], progress: Progress | None
 ) -> Int8:
-    """Quantise with training cases and measure on the validation split."""
+    """Quantise the graph with training cases, and measure it on the validation split."""
     from agfnet.export.int8 import quantise
 
-    chosen = spread(splits["train"], CALIBRATION_CASES)
-    quantise(folder / ONNX, folder / INT8, feeds(chosen, read_bundle(folder).config))
-    seal(folder)
-    bundle = read_bundle(folder)
-    answers = {file: answer(bundle, file, splits["val"], progress) for file in (ONNX, INT8)}
-    fp32, int8 = (answers[file].probabilities for file in (ONNX, INT8))
-    labelled = {file: answers[file].labelled() for file in answers}
+    folder = exported.folder
+    cases = evenly_spaced(splits["train"], CALIBRATION_CASES)
+    quantise(folder / ONNX, folder / INT8, feeds(cases, exported.config))
+    tables = {file: predict(exported, file, splits["val"], progress) for file in (ONNX, INT8)}
+    fp32, int8 = (tables[file].probabilities for file in (ONNX, INT8))
+    labelled = {file: tables[file].labelled() for file in tables}
     scores = {
-        (file, name): METRICS[name](found.probabilities, found.target)
-        for file, found in labelled.items()
+        (file, name): METRICS[name](table.probabilities, table.target)
+        for file, table in labelled.items()
         for name in ("balanced_accuracy", "ece")
     }
-    measured = Int8(
+    return Int8(
         cases=len(fp32),
         balanced_accuracy=scores[INT8, "balanced_accuracy"],
         balanced_accuracy_fp32=scores[ONNX, "balanced_accuracy"],
@@ -131,51 +144,43 @@ def make_int8(
         agreement=float((fp32.argmax(axis=1) == int8.argmax(axis=1)).mean()),
         probabilities=float(np.abs(fp32 - int8).max()),
     )
-    loss = measured.balanced_accuracy_fp32 - measured.balanced_accuracy
-    if loss > config.max_loss:
-        (folder / INT8).unlink()
-        seal(folder)
-        raise BundleError(
-            f"{folder}: int8 loses {100 * loss:.1f} points of balanced accuracy on {measured.cases}"
-            f" validation cases, more than {100 * config.max_loss:.1f}; not kept. Raise --max_loss"
-            " to keep it, or use fp32"
-        )
-    return measured
 
 
-def answer(
+def predict(
     bundle: Bundle, file: str, cases: Sequence[Case], progress: Progress | None
 ) -> Predictions:
-    """What one of the graphs says about cases."""
+    """Predict cases with one of the graphs."""
     predictor = Predictor(bundle=bundle, backend=OnnxBackend(bundle=bundle, file=file))
     return predictor.predict(cases, progress=progress and (lambda done: progress(done, len(cases))))
 
 
-def spread(cases: Sequence[Case], count: int) -> Sequence[Case]:
-    """At most `count` cases, evenly over the table."""
-    return cases[:: max(1, -(-len(cases) // count))]
+def evenly_spaced(cases: Sequence[Case], max_count: int) -> Sequence[Case]:
+    """Return at most `max_count` cases, evenly spaced over the table."""
+    return cases[:: max(1, -(-len(cases) // max_count))]
 
 
 def rows_of(cases: Sequence[Case], config: BundleConfig) -> Rows:
-    """The first pass of each case."""
-    views = list(config.modalities)
-    passes = [
-        frame_combinations({name: expand(case.images.get(name, ())) for name in views}, views)[0]
+    """Load the first frame of each modality of each case."""
+    modalities = config.modalities
+    frames = [
+        frame_combinations(
+            {name: expand(case.images.get(name, ())) for name in modalities}, modalities
+        )
         for case in cases
     ]
-    made = [
+    pixels = [
         {
-            name: load(path, size=config.size, modality=config.modalities[name])
-            for name, path in one.items()
+            name: load(path, size=config.size, modality=modalities[name])
+            for name, path in first.items()
         }
-        for one in passes
+        for first, *_ in frames
     ]
-    images, present = stack_images(made, config)
-    return Rows(images=tuple(images), present=present, case=np.arange(len(passes)))
+    images, present = stack_images(pixels, config)
+    return Rows(images=tuple(images), present=present, case=np.arange(len(pixels)))
 
 
 def feeds(cases: Sequence[Case], config: BundleConfig) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
-    """Inputs of the graph in batches of eight."""
+    """Yield the inputs of the graph in batches of eight."""
     rest = iter(cases)
     while part := list(islice(rest, 8)):
         rows = rows_of(part, config)

@@ -18,11 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from agfnet import __version__
-from agfnet.bundle import Bundle, BundleConfig, sha256
+from agfnet.bundle import Bundle, BundleConfig
 from agfnet.config import PredictConfig, parse_shard
 from agfnet.data.streaming import count_cases, stream_cases
 from agfnet.data.table import Case
 from agfnet.errors import DataError, ImageError, RunError
+from agfnet.files import sha256
 from agfnet.inference.decisions_table import decision_columns, decision_rows
 from agfnet.inference.frames_table import companion_path, frame_header, frame_rows
 from agfnet.inference.job import Job

@@ -13,6 +13,7 @@ from agfnet.bundle import Bundle, BundleConfig, write_bundle
 from agfnet.card import card
 from agfnet.config import TrainConfig
 from agfnet.data.table import cases_hash
+from agfnet.files import SUMS, finish_change
 from agfnet.models.build import image_statistics, without_weights
 from agfnet.training.cases import build_loaders, read_table, select_cases
 from agfnet.training.checkpoints import load_best
@@ -37,7 +38,8 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
     folder = Path(config.runs) / config.name
     table = read_table(config.data)
     check_run(folder, config, table)
-    if (folder / "bundle" / "config.json").is_file():
+    finish_change(folder / "bundle")
+    if (folder / "bundle" / SUMS).is_file():
         return folder
     cases = select_cases(table, config)
     seed_everything(config.seed, verbose=False)

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from agfnet.bundle import Bundle, sha256
+from agfnet.bundle import Bundle
 from agfnet.config.renamed import VALUES
+from agfnet.files import sha256
 
 SANITY = "sanity.json"
 OLD_NAMES = {"weights": "parameter_randomisation"}  # of checks, before version 0.2

@@ -1,0 +1,65 @@
+"""Writing of files: after an interruption at any point, all old files or all new ones."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from agfnet.files import finish_change, seal, staged_files, verify, write_text
+
+from .interruption import interruptions
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {name: (folder / name).read_text() for name in verify(folder)}
+
+
+def change(folder: Path) -> None:
+    with staged_files(folder, drop=["dropped", "missing"]) as new:
+        write_text(new / "changed", "new")
+        write_text(new / "added", "new")
+
+
+def test_several_files_change_as_a_whole(tmp_path: Path) -> None:
+    before = {"kept": "old", "changed": "old", "dropped": "old"}
+    after = {"kept": "old", "changed": "new", "added": "new"}
+    ends = set()
+    for interruption in interruptions(tmp_path / "folder"):
+        folder = tmp_path / "folder"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for name, text in before.items():
+            (folder / name).write_text(text)
+        seal(folder)
+        (folder / "notes").write_text("not listed")
+        with interruption:
+            change(folder)
+        finish_change(folder)
+        assert content(folder) in (before, after)
+        ends.add("added" in content(folder))
+        change(folder)
+        assert content(folder) == after
+        assert {path.name for path in folder.iterdir()} == {*after, "notes", "SHA256SUMS"}
+    assert ends == {False, True}
+
+
+def test_a_new_folder_is_complete_or_has_no_sums(tmp_path: Path) -> None:
+    for interruption in interruptions(tmp_path / "folder"):
+        folder = tmp_path / "folder"
+        shutil.rmtree(folder, ignore_errors=True)
+        with interruption:
+            change(folder)
+        finish_change(folder)
+        assert not (folder / "SHA256SUMS").exists() or set(verify(folder)) == {"changed", "added"}
+
+
+def test_an_error_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    seal(tmp_path)
+    with suppress(ValueError), staged_files(tmp_path, drop=["a"]) as new:
+        write_text(new / "a", "new")
+        raise ValueError
+    assert content(tmp_path) == {"a": "old"}
+    change(tmp_path)
+    assert content(tmp_path) == {"a": "old", "changed": "new", "added": "new"}
