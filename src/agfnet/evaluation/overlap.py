@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agfnet.bundle import BundleConfig, sha256
+from agfnet.bundle import BundleConfig
 from agfnet.data.table import Case
 from agfnet.errors import AgfnetError
 from agfnet.evaluation.inputs import EvaluationInputs, run_table
+from agfnet.files import sha256
 
 SEEN = ("train", "val")  # the validation split chose the epoch and the calibration
 
