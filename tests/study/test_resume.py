@@ -30,6 +30,7 @@ def little_for_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "evaluation_page", lambda _: "")
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_to_the_same_tables(study_file, tmp_path: Path) -> None:
     path = study_file("killed")
     process = subprocess.Popen(

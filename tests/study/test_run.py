@@ -174,6 +174,7 @@ def test_a_run_tests_on_its_fold(settings: TrainConfig, cohort: Path, tmp_path: 
     assert [row["lesion_id"] for row in rows] == [c.lesion_id for c in split if c.split == "val"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_run_that_resume_finishes(settings: TrainConfig, tmp_path: Path) -> None:
     longer = replace(
         settings,
