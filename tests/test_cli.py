@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from agfnet.cli import COMMANDS, main
+from agfnet.cli import COMMANDS, build_parser, current_arguments, main, quote_paths
 from agfnet.data.table import read_cases
 from agfnet.terminal import warn
 
@@ -377,3 +377,13 @@ def test_a_terminal_without_unicode_gets_replacements(monkeypatch: pytest.Monkey
     assert main(["evaluate", "läsion"]) == 1
     sys.stderr.flush()
     assert b"l?sion" in raw.getvalue()
+
+
+def test_a_path_is_a_path_whatever_its_letters() -> None:
+    names = ["arm: left.jpg", "{a}.png", "- b.png", "# c.png", "12"]
+    for name in names:
+        for words in ([f"--images.clinical={name}"], ["--images.clinical", name]):
+            parsed = build_parser(["predict"]).parse_args(
+                current_arguments(quote_paths(["predict", "model", *words]))
+            )
+            assert parsed.predict.images == {"clinical": name}

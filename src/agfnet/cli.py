@@ -414,6 +414,18 @@ def current_arguments(arguments: Sequence[str]) -> list[str]:
     return result
 
 
+def quote_paths(arguments: Sequence[str]) -> list[str]:
+    """Quote the values of `--images.NAME`: YAML would read `arm: left.jpg` as a mapping."""
+    quoted: list[str] = []
+    for argument in arguments:
+        if quoted and re.fullmatch(r"--images\.[^=]+", quoted[-1]):
+            argument = json.dumps(argument, ensure_ascii=False)
+        elif match := re.fullmatch(r"(--images\.[^=]+=)(.*)", argument, re.DOTALL):
+            argument = match[1] + json.dumps(match[2], ensure_ascii=False)
+        quoted.append(argument)
+    return quoted
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -423,7 +435,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name, debug = next(iter(arguments), ""), False
     try:
         parser = build_parser(arguments)
-        parsed = parser.parse_args(current_arguments(arguments))
+        parsed = parser.parse_args(current_arguments(quote_paths(arguments)))
         name, debug = parsed.command, parsed[parsed.command].debug
         command = COMMANDS[name]
         values = vars(parser.instantiate(parsed)[name])
