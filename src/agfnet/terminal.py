@@ -12,6 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 WIDTH = 120  # of a table in a file or a pipe
 SHOWN = 10  # metrics on the screen: those that every evaluation begins with
@@ -31,12 +32,12 @@ def warn(text: str) -> None:
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
     """Print a table; columns whose cells are numbers are aligned right."""
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left")
     for i, column in enumerate(columns):
         numeric = all(str(row[i])[:1] in "0123456789-n" for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*[str(cell) for cell in row])
+        table.add_row(*[Text(str(cell)) for cell in row])  # brackets are not markup
     console = Console()
     console.print(table, width=None if console.is_terminal else WIDTH)
 
@@ -83,7 +84,12 @@ def show_comparison(folder: Path) -> None:
 @contextmanager
 def bar(text: str) -> Iterator[Report]:
     """A progress bar on the error stream from the first report on; none where no one watches."""
-    columns = (TextColumn(text), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn(text, markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     console = Console(stderr=True)
     with ExitStack() as stack:
         progress = Progress(*columns, console=console, disable=not console.is_terminal)
