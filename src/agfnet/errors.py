@@ -1,10 +1,18 @@
-"""The one hierarchy of errors. Every message says what, where, what was expected, and the mend."""
+"""Errors with a cause and a solution that the user can act on; shown without a traceback.
+
+AgfnetError
+├── ConfigError      settings (exit code 2; all others 1)
+├── DataError        tables and images
+│   └── ImageError   one image file
+├── BundleError      a bundle
+└── RunError         a run folder
+"""
 
 from __future__ import annotations
 
 
 class AgfnetError(Exception):
-    """Base of every error that the user can mend. Its text is shown without a traceback."""
+    """Base of all errors of the package."""
 
 
 class ConfigError(AgfnetError):
@@ -12,19 +20,16 @@ class ConfigError(AgfnetError):
 
 
 class DataError(AgfnetError):
-    """A problem in the user's data.
-
-    Several problems may be gathered in one error, one line each, to mend a table in one go.
-    """
+    """A problem in the user's data; several problems of a table have one line each."""
 
 
 class ImageError(DataError):
-    """An image file is missing, unreadable, truncated or of an unsupported kind."""
+    """An image file is missing, unreadable, truncated or of an unsupported type."""
 
 
 class BundleError(AgfnetError):
-    """A model folder is incomplete, damaged, of a newer schema, or not a bundle at all."""
+    """A bundle is incomplete, damaged or of a newer schema, or the folder is not a bundle."""
 
 
 class RunError(AgfnetError):
-    """A run folder is missing, already taken, or was made with other settings."""
+    """A run folder is missing, in use, or was made with other settings."""
