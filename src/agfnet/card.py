@@ -41,13 +41,13 @@ def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> Non
     """
     bundle = read_bundle(run)
     files = sorted(Path(run).glob("evaluation/*/metrics.json"))
-    found = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in files}
-    found = dict(sorted((found | dict(evaluations or {})).items()))
+    results = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in files}
+    results = dict(sorted((results | dict(evaluations or {})).items()))
     exported = json.loads((bundle.folder / EXPORT).read_bytes()) if EXPORT in bundle.files else {}
     text = card(
         bundle.config,
         calibration=bundle.calibration,
-        evaluations={name: metrics for name, metrics in found.items() if metrics["n"]},
+        evaluations={name: metrics for name, metrics in results.items() if metrics["n"]},
         exported=exported,
         settings=yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8")),
     )
@@ -95,8 +95,8 @@ def card(
 
 
 def front_matter(config: BundleConfig, evaluations: Evaluations) -> dict[str, Any]:
-    """What hubs index. The licence of the weights is for those who trained them to name."""
-    found: dict[str, Any] = {
+    """Return the data that hubs index. Those who trained the weights choose their licence."""
+    front: dict[str, Any] = {
         "license": "other",
         "library_name": "agfnet",
         "pipeline_tag": "image-classification",
@@ -110,16 +110,16 @@ def front_matter(config: BundleConfig, evaluations: Evaluations) -> dict[str, An
                 "task": task.copy(),  # YAML would write the same object as a reference
                 "dataset": {"type": "private", "name": name},
                 "metrics": [
-                    {"type": hub, "name": own, "value": metrics[own]["value"]}
-                    for own, hub in HUB_NAMES.items()
-                    if metrics.get(own, {}).get("value") is not None
+                    {"type": hub, "name": metric, "value": metrics[metric]["value"]}
+                    for metric, hub in HUB_NAMES.items()
+                    if metrics.get(metric, {}).get("value") is not None
                 ],
             }
             for name, metrics in evaluations.items()
         ]
         name = f"{config.model.method}-{config.model.backbone.name}"
-        found["model-index"] = [{"name": name, "results": results}]
-    return found
+        front["model-index"] = [{"name": name, "results": results}]
+    return front
 
 
 INTENDED = """Research on the diagnosis of skin lesions from paired images: comparison with other \
@@ -139,7 +139,7 @@ or `agfnet.inference.predictor.Predictor.load("BUNDLE")` in Python."""
 
 
 def inputs(config: BundleConfig, settings: Mapping[str, Any]) -> Iterator[str]:
-    """What images are read and how they are prepared."""
+    """Yield the modalities and the preparation of their images."""
     for name, modality in config.modalities.items():
         yield f"- {name} ({modality.modality_type}): {preparation(modality, config.size)}"
     yield "\nSeveral frames of a lesion are averaged."
@@ -180,7 +180,7 @@ def frequencies_sentence(weights: str | None, calibration: Calibration | None) -
 
 
 def preparation(modality: ModalityConfig, size: int) -> str:
-    """How the images of a modality are prepared, in words."""
+    """Describe the preparation of the images of a modality."""
     steps = [f"{modality.resize} to {size} pixels"]
     if modality.pixel_spacing is not None:
         steps = [f"brought to {modality.pixel_spacing:g} mm per pixel"]
@@ -194,7 +194,7 @@ def preparation(modality: ModalityConfig, size: int) -> str:
 
 
 def training(config: BundleConfig) -> Iterator[str]:
-    """How many cases of each class it learned from, and which table that was."""
+    """Yield the number of training cases of each class, and the table."""
     if config.cases is not None:
         splits = list(config.cases)
         yield table(["class", *splits])
@@ -229,7 +229,7 @@ def interval(metric: Mapping[str, float | None]) -> str:
 
 
 def doubts(calibration: Calibration | None) -> Iterator[str]:
-    """What was fitted on the validation split."""
+    """Yield the parameters that were fitted on the validation split."""
     if calibration is None or calibration.cases is None:
         yield "Not calibrated: take probabilities for scores."
         return
@@ -254,7 +254,7 @@ def doubts(calibration: Calibration | None) -> Iterator[str]:
 
 
 def graphs(exported: Mapping[str, Any]) -> Iterator[str]:
-    """What the ONNX graphs were found to be worth."""
+    """Yield the measurements of the ONNX graphs."""
     if not exported:
         yield "None: `agfnet export RUN` adds one."
         return
@@ -278,7 +278,7 @@ def limits(
     calibration: Calibration | None,
     settings: Mapping[str, Any],
 ) -> Iterator[str]:
-    """What the run itself knows to be weak."""
+    """Yield the known limits of the network."""
     weights = settings.get("loss", {}).get("class_weights")
     yield (
         f"- {frequencies_sentence(weights, calibration)} Elsewhere other diagnoses may be more "

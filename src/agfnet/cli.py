@@ -206,7 +206,7 @@ def predict_table(config: PredictConfig, predictor: Any) -> None:
     if answered.skipped:
         raise DataError(
             f"{files.problems}: names {answered.skipped} lesions that were left out, with their"
-            " images; mend these, and predict these lesions again"
+            " images; correct them, and predict these lesions again"
         )
 
 

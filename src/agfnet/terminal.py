@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: lines, tables, progress bars."""
+"""Output in the terminal: lines, tables, progress bars."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def show_result(folder: Path) -> None:
 
 def show_comparison(folder: Path) -> None:
     """Print the differences of two runs and where the page is."""
-    found = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
+    comparison = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
 
     def shown(value: float | None) -> str:
         return "n/a" if value is None else f"{value:.3f}"
@@ -74,9 +74,9 @@ def show_comparison(folder: Path) -> None:
             shown(row["b"]["value"]),
             *(shown(row["difference"][key]) for key in ("value", "low", "high", "p")),
         ]
-        for name, row in found["metrics"].items()
+        for name, row in comparison["metrics"].items()
     ]
-    title = f"{found['n']} lesions that both judged; a minus b, 95 % interval"
+    title = f"{comparison['n']} lesions that both runs predicted; a minus b, 95 % interval"
     show_table(["metric", "a", "b", "difference", "low", "high", "p"], rows, title)
     say(f"Page: {folder / 'compare.html'}")
 
@@ -98,7 +98,7 @@ def bar(text: str) -> Iterator[Report]:
 
         def report(done: int, total: int) -> None:
             nonlocal started
-            if not started:  # not before: training may show a bar of its own until then
+            if not started:  # not before: training may show another bar until then
                 stack.enter_context(progress)
                 started = True
             progress.update(task, completed=done, total=total)

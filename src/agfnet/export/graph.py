@@ -72,10 +72,10 @@ class Deployed(nn.Module):
     def forward(self, pixels: Sequence[Tensor], present: Tensor, case: Tensor) -> dict[str, Tensor]:
         """See the module's docstring; guides are numbered by modality."""
         images = [self.normalised(image) for image in pixels]
-        found: dict[str, Tensor] = {}
+        outputs: dict[str, Tensor] = {}
         head = getattr(self.model, "head", None)
         watch = head and head.register_forward_pre_hook(
-            lambda _, arguments: found.update(features=arguments[0])
+            lambda _, arguments: outputs.update(features=arguments[0])
         )
         if isinstance(self.model, AGFNet):
             features = self.model.forward_features(images, present)
@@ -88,7 +88,7 @@ class Deployed(nn.Module):
                     else F.interpolate(part, size=shapes[0], mode="bilinear")
                     for part, shape in zip(maps, shapes, strict=True)
                 ]
-                found[f"guide_{m}"] = torch.cat(finest, dim=1).mean(dim=1)  # (R, H_0, W_0)
+                outputs[f"guide_{m}"] = torch.cat(finest, dim=1).mean(dim=1)  # (R, H_0, W_0)
         else:
             logits = self.model(images, present).logits
         if watch:
@@ -97,7 +97,7 @@ class Deployed(nn.Module):
         together = together / together.sum(dim=1, keepdim=True)
         mean = (together @ logits.log_softmax(dim=1)).log_softmax(dim=1)
         probabilities = (mean * self.scale + self.bias).softmax(dim=1)
-        return {"probabilities": probabilities, "logits": logits, **found}
+        return {"probabilities": probabilities, "logits": logits, **outputs}
 
     def normalised(self, image: Tensor) -> Tensor:
         """Pixels (R, H, W, 3) to what the backbones read (R, 3, H, W).

@@ -48,7 +48,7 @@ class Reading(nn.Module):
         return torch.cat([heads, torch.full_like(heads[:, :1], value)], dim=1).flatten(0, 1)
 
     def forward(self, queries: Tensor, context: Context) -> Tensor:
-        """(B, Q, d) to what the heads found (B, Q, d)."""
+        """(B, Q, d) to what the heads updates (B, Q, d)."""
         q = self.ask(queries)  # (B, Q, h (e+1))
         k = self.key(context.tokens) + context.bias.mT * self.last
         v = self.value(context.tokens)
@@ -88,15 +88,15 @@ class MergedLocalLayer(nn.Module):
         narrow = scaled(cast(nn.Linear, narrow), local.layer_scale_feed_forward)
         self.feed_forward = nn.Sequential(norm, wide, gelu, narrow)
 
-    def forward(self, tokens: Tensor, own: Context, others: Sequence[Context]) -> Tensor:
+    def forward(self, tokens: Tensor, intra: Context, inter: Sequence[Context]) -> Tensor:
         """Tokens (B, N, d) and the contexts to tokens (B, N, d)."""
         queries = self.norm(tokens)
-        found = []
+        updates = []
         if self.intra is not None:
-            found.append(self.intra(queries, own))
+            updates.append(self.intra(queries, intra))
         if self.inter is not None:
-            found.append(self.inter(queries, concatenate_contexts(others)))
-        tokens = tokens + self.out(torch.cat(found, dim=2))
+            updates.append(self.inter(queries, concatenate_contexts(inter)))
+        tokens = tokens + self.out(torch.cat(updates, dim=2))
         return tokens + self.feed_forward(tokens)
 
 
