@@ -1,0 +1,119 @@
+"""The language of the project: the field's terms, plain sentences, names that say what they hold."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CODE = sorted(
+    path for pattern in ("src/agfnet/**/*.py", "bench/*.py", "docs/**/*.py")
+    for path in ROOT.glob(pattern)
+)  # fmt: skip
+PROSE = sorted(
+    path
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "paper/*.md",
+        "paper/*.yaml",
+        "configs/*.yaml",
+        "src/agfnet/**/*.js",
+        "src/agfnet/**/*.html",
+        "src/agfnet/**/*.jinja",
+    )
+    for path in ROOT.glob(pattern)
+)
+
+BANNED = {
+    r"anew": "again",
+    r"asker": "query",
+    r"as there (is|are)": "available",
+    r"bears?": "carries, tolerates",
+    r"beside": "next to, with",
+    r"but for": "except for",
+    r"consult(s|ed|ing)?": "attend to",
+    r"evidence maps?": "attribution map",
+    r"has no say": "is ignored",
+    r"mend(s|ed|ing)?": "fix, correct",
+    r"of (its|their|one's|his) own": "own, separate",
+    r"own query": "view query",
+    r"peers?": "baseline",
+    r"so many": "this many",
+    r"stands? in": "is in, replaces",
+    r"strange(r|rs)?": "out-of-distribution, unknown",
+    r"(tell|tells|told|telling) apart": "distinguish",
+    r"untrained": "with random weights",
+}
+"""Patterns of words that the field does not use in this sense, and better ones."""
+
+QUESTION = re.compile(r"(What|Whether|How|Who|Whose|That|Where|Why|When|Which)\b")
+VAGUE = {
+    *("asked", "chosen", "found", "given", "left", "mine", "one", "own", "place", "said"),
+    *("there", "told", "wanted"),
+}
+"""Names of variables that do not say what they hold."""
+
+ALLOWED: dict[str, set[str]] = {
+    "src/agfnet/config/renamed.py": {r"strange(r|rs)?"},  # a former name
+}
+"""File to the patterns of BANNED that are right there."""
+
+
+def shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def names_assigned(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+
+
+@pytest.mark.parametrize("path", [*CODE, *PROSE], ids=shown)
+def test_no_banned_words(path: Path) -> None:
+    patterns = [pattern for pattern in BANNED if pattern not in ALLOWED.get(shown(path), set())]
+    problems = [
+        f"{shown(path)}:{number}: {match[0]!r}; better: {BANNED[pattern]}"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for pattern in patterns
+        if (match := re.search(rf"\b{pattern}\b", line, re.IGNORECASE))
+    ]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize("path", CODE, ids=shown)
+def test_docstrings_open_with_a_noun_phrase_or_an_imperative(path: Path) -> None:
+    problems = [
+        f"{shown(path)}:{getattr(node, 'lineno', 1)}: {text.splitlines()[0]}"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if QUESTION.match(text := ast.get_docstring(node) or "")
+    ]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize("path", CODE, ids=shown)
+def test_names_say_what_they_hold(path: Path) -> None:
+    problems = [
+        f"{shown(path)}:{line}: {name}"
+        for line, name in names_assigned(ast.parse(path.read_text(encoding="utf-8")))
+        if name in VAGUE
+    ]
+    assert not problems, "\n".join(problems)
+
+
+def test_the_lint_can_fail() -> None:
+    assert re.search(r"\bmend(s|ed|ing)?\b", "how it is mended")
+    assert QUESTION.match("Whether it is so.")
+    assert not QUESTION.match("Howard's rule.")
+    assert [name for _, name in names_assigned(ast.parse("found = 1\ndef f(given): ..."))] == [
+        "found",
+        "given",
+    ]
