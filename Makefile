@@ -3,13 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint bench studies clean
+.PHONY: demo test quick fast lint bench studies clean
 
 demo: $(READY) ## train four networks on a phantom cohort and diagnose a new lesion
 	$(BIN)/agfnet demo
 
 test: lint ## lint, types and tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto # a process per core, and no threads within
+
+quick: $(READY) ## lint, types and fast tests, side by side
+	$(MAKE) --no-print-directory -j2 lint fast
+
+fast: $(READY) ## tests that are neither slow nor need a browser
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not browser"
 
 lint: $(READY) ## style and types
 	$(BIN)/ruff check .
