@@ -1,4 +1,4 @@
-"""The language of the project: the field's terms, plain sentences, names that say what they hold."""
+"""Language of the project: terms of the field, plain sentences, names that say what they hold."""
 
 from __future__ import annotations
 
