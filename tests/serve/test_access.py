@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
+import agfnet
 from agfnet.cli import main
 from agfnet.config import ServeConfig
 from agfnet.errors import ConfigError
@@ -204,3 +206,42 @@ def test_a_server_that_cannot_start_says_why(
 ) -> None:
     assert main(["serve", str(bundle), "--port", "0", "--workers", "1", *arguments]) == code
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_health_probe_has_any_host(path: str, live: Live) -> None:
+    probe = {"Host": "10.0.0.5:8000"}
+    assert live.client.get(path, headers=probe).status_code == 200
+    assert live.client.get("/v1/model", headers=probe).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/healthz", "/readyz", "/v1/model", "/metrics"])
+def test_head_is_get_without_a_body(path: str, live: Live) -> None:
+    reply = live.client.head(path)
+    assert reply.status_code == 200
+    assert reply.content == b""
+    assert live.client.get("/healthz").status_code == 200  # the connection still works
+
+
+@pytest.mark.parametrize("path", ["/v1/model/", "/healthz/", "/docs/", "/static", "/static/"])
+def test_there_is_no_redirect(path: str, live: Live) -> None:
+    assert live.client.get(path, headers={"X-Forwarded-Proto": "https"}).status_code == 404
+
+
+def test_below_the_path_of_a_proxy(bundle: Path) -> None:
+    """The page has relative addresses; a proxy may remove its path or not."""
+    service = Service(
+        config=ServeConfig(bundle=str(bundle), hosts=["testserver"], root_path="/skin")
+    )
+    client = TestClient(create_app(service, b"a-long-secret-token"))
+    for prefix in ("", "/skin"):
+        page = client.get(f"{prefix}/")
+        assert page.status_code == 200
+        assert not re.search(r"""(?:href|src)="/""", page.text)
+        for name in re.findall(r"""(?:href|src)="(static[^"]+)\"""", page.text):
+            assert client.get(f"{prefix}/{name}").status_code == 200
+        assert client.get(f"{prefix}/v1/model").status_code == 401
+    assert client.get("/skinny/healthz").status_code == 401
+    service.spool.close()
+    for script in (Path(agfnet.__file__).parent / "serve" / "static").glob("*.js"):
+        assert not re.search(r"""["'`]/(v1|static|docs)""", script.read_text(encoding="utf-8"))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
+
+import pytest
 
 from .live import NAME, Live, encoded, noise
 
@@ -79,3 +82,51 @@ def test_damaged_uploads(live: Live, files: Files) -> None:
     assert statuses[200] > 30  # some are still readable: the corpus is near to real ones
     assert live.workers == workers
     assert live.metric("agfnet_worker_restarts_total") == restarts
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "AVIF"),
+        (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2", "a video (MP4 or MOV)"),
+        (b"\0\0\0\x14ftypqt  \0\0\2\0qt  ", "a video (MP4 or MOV)"),
+        (b"RIFF\0\1\0\0AVI LIST", "a video (AVI)"),
+        (b"RIFF\0\1\0\0WEBPVP8 ", "WebP"),
+        (b"\x1aE\xdf\xa3\x9fB\x86\x81", "a video (WebM or Matroska)"),
+        (b"GIF89a\1\0\1\0", "GIF"),
+        (b"%PDF-1.7\n", "PDF"),
+    ],
+)
+def test_a_type_that_is_not_supported_is_named(head: bytes, name: str, live: Live) -> None:
+    reply = live.predict(head + bytes(200))
+    assert reply.status_code == 415
+    assert f"clinical, file 0: is {name}, not JPEG" in reply.json()["error"]["message"]
+
+
+def test_an_empty_field_of_a_form_is_a_missing_image(live: Live, files: dict[str, bytes]) -> None:
+    def part(name: str, filename: str | None, content: bytes) -> bytes:
+        file = "" if filename is None else f'; filename="{filename}"'
+        head = f'--x\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'
+        return head.encode() + content + b"\r\n"
+
+    def send(*parts: bytes) -> Any:
+        headers = {"content-type": "multipart/form-data; boundary=x"}
+        body = b"".join(parts) + b"--x--\r\n"
+        return live.client.post("/v1/predict", content=body, headers=headers)
+
+    photo, empty = part("clinical", "a.jpg", files["JPEG"]), part("ultrasound", "", b"")
+    for parts in (
+        (photo, empty),
+        (empty, photo),
+        (empty, empty, photo, part("options", None, b"")),
+    ):
+        reply = send(*parts)
+        assert reply.status_code == 200, reply.text
+        assert reply.json()["missing"] == ["ultrasound"]
+    again = send(part("clinical", "", b""), photo, part("clinical", "b.jpg", files["JPEG"]))
+    assert len(again.json()["images"]["clinical"]) == 2
+    assert send(empty).json()["error"]["code"] == "invalid"
+    named = send(photo, part("ultrasound", "scan.png", b""))
+    assert "ultrasound, file 0: is empty" in named.json()["error"]["message"]

@@ -32,12 +32,17 @@ def save_picture(
     Returns:
         Letters of the labels that no installed font can draw; empty if there are none.
     """
+    import warnings
+
     from matplotlib import rc_context
 
     title = sentence(classes, diagnosis)
     families, missing = font_families("".join([*classes, *images, title]))
     path = Path(path)
-    with rc_context({"font.family": families, "text.parse_math": False}):
+    style = {"font.family": families, "text.parse_math": False}
+    with rc_context(style), warnings.catch_warnings():
+        if missing:  # the caller reports them
+            warnings.filterwarnings("ignore", message="Glyph ")
         figure = _draw(title, classes, diagnosis.probabilities, images)
         with replacing(path) as temporary:
             figure.savefig(temporary, format=path.suffix.lstrip(".") or "png")

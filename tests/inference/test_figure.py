@@ -1,0 +1,36 @@
+"""The picture of a diagnosis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib import font_manager
+
+from agfnet.inference.figure import save_picture
+from agfnet.inference.fonts import font_families
+from agfnet.inference.predictor import Diagnosis
+
+DIAGNOSIS = Diagnosis(probabilities=np.array([0.7, 0.3]), frames=np.empty((0, 2)), images=())
+
+
+def test_the_default_font_is_enough_for_latin() -> None:
+    assert font_families("naevus é (42 %)") == (["DejaVu Sans"], "")
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_labels_in_any_script_and_with_any_sign(suffix: str, tmp_path: Path) -> None:
+    classes = ("黑色素瘤 $x_1$ [/b]", "naevus")
+    images = {"clinical": np.zeros((8, 8, 3), np.uint8)}
+    path = tmp_path / f"answer.{suffix}"
+    if font_families(classes[0])[1]:
+        pytest.skip("no font with Chinese letters is installed")
+    missing = save_picture(path, classes=classes, diagnosis=DIAGNOSIS, images=images)
+    assert path.stat().st_size > 1000
+    assert missing == ""  # and the plotting library did not warn
+
+
+def test_letters_that_no_font_has_are_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [])
+    assert font_families("黑a黑") == (["DejaVu Sans"], "黑")
