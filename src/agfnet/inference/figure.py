@@ -39,7 +39,7 @@ def save_picture(
     title = sentence(classes, diagnosis)
     families, missing = font_families("".join([*classes, *images, title]))
     path = Path(path)
-    style = {"font.family": families, "text.parse_math": False}
+    style: dict[Any, Any] = {"font.family": families, "text.parse_math": False}
     with rc_context(style), warnings.catch_warnings():
         if missing:  # the caller reports them
             warnings.filterwarnings("ignore", message="Glyph ")
