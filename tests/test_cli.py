@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from agfnet.cli import COMMANDS, build_parser, current_arguments, main, quote_paths
+from agfnet.cli import COMMANDS, build_parser, current_arguments, join_images, main
 from agfnet.data.table import read_cases
 from agfnet.terminal import warn
 
@@ -384,6 +384,6 @@ def test_a_path_is_a_path_whatever_its_letters() -> None:
     for name in names:
         for words in ([f"--images.clinical={name}"], ["--images.clinical", name]):
             parsed = build_parser(["predict"]).parse_args(
-                current_arguments(quote_paths(["predict", "model", *words]))
+                current_arguments(join_images(["predict", "model", *words]))
             )
             assert parsed.predict.images == {"clinical": name}

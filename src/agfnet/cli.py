@@ -414,16 +414,19 @@ def current_arguments(arguments: Sequence[str]) -> list[str]:
     return result
 
 
-def quote_paths(arguments: Sequence[str]) -> list[str]:
-    """Quote the values of `--images.NAME`: YAML would read `arm: left.jpg` as a mapping."""
-    quoted: list[str] = []
-    for argument in arguments:
-        if quoted and re.fullmatch(r"--images\.[^=]+", quoted[-1]):
-            argument = json.dumps(argument, ensure_ascii=False)
-        elif match := re.fullmatch(r"(--images\.[^=]+=)(.*)", argument, re.DOTALL):
-            argument = match[1] + json.dumps(match[2], ensure_ascii=False)
-        quoted.append(argument)
-    return quoted
+def join_images(arguments: Sequence[str]) -> list[str]:
+    """Join options `--images.NAME PATH` to one in JSON: as YAML, `arm: left.jpg` is a mapping."""
+    images: dict[str, str] = {}
+    others: list[str] = []
+    waiting = list(arguments)
+    while waiting:
+        argument = waiting.pop(0)
+        option = re.fullmatch(r"--images\.([^=]+)(=.*)?", argument, re.DOTALL)
+        if option is None or (option[2] is None and not waiting):
+            others.append(argument)
+        else:
+            images[option[1]] = waiting.pop(0) if option[2] is None else option[2][1:]
+    return [*others, f"--images={json.dumps(images)}"] if images else others
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -435,7 +438,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name, debug = next(iter(arguments), ""), False
     try:
         parser = build_parser(arguments)
-        parsed = parser.parse_args(current_arguments(quote_paths(arguments)))
+        parsed = parser.parse_args(current_arguments(join_images(arguments)))
         name, debug = parsed.command, parsed[parsed.command].debug
         command = COMMANDS[name]
         values = vars(parser.instantiate(parsed)[name])
