@@ -9,7 +9,7 @@ import pytest
 from matplotlib import font_manager
 
 from agfnet.inference.figure import save_picture
-from agfnet.inference.fonts import font_families
+from agfnet.inference.fonts import LAST_RESORT, font_families
 from agfnet.inference.predictor import Diagnosis
 
 DIAGNOSIS = Diagnosis(probabilities=np.array([0.7, 0.3]), frames=np.empty((0, 2)), images=())
@@ -29,8 +29,27 @@ def test_labels_in_any_script_and_with_any_sign(suffix: str, tmp_path: Path) -> 
     missing = save_picture(path, classes=classes, diagnosis=DIAGNOSIS, images=images)
     assert path.stat().st_size > 1000
     assert missing == ""  # and the plotting library did not warn
+    assert b"LastResort" not in path.read_bytes()
 
 
-def test_letters_that_no_font_has_are_returned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(font_manager.fontManager, "ttflist", [])
+def test_letters_that_no_font_has_are_returned(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fonts = font_manager.fontManager.ttflist
+    few = [font for font in fonts if font.name.startswith((LAST_RESORT, "DejaVu Sans"))]
+    assert any(font.name.startswith(LAST_RESORT) for font in few)  # it has a box for each letter
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", few)
+    monkeypatch.setattr(font_manager, "findSystemFonts", list)
     assert font_families("黑a黑") == (["DejaVu Sans"], "黑")
+    images = {"clinical": np.zeros((8, 8, 3), np.uint8)}
+    path = tmp_path / "answer.png"
+    classes = ("黑", "naevus")
+    assert save_picture(path, classes=classes, diagnosis=DIAGNOSIS, images=images) == "黑"
+
+
+def test_a_font_installed_after_the_list_was_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    if font_families("黑")[1]:
+        pytest.skip("no font with Chinese letters is installed")
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [])
+    families, missing = font_families("黑")
+    assert (len(families), missing) == (2, "")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 DEFAULT = "DejaVu Sans"
+LAST_RESORT = "Last Resort"
+"""Fonts with a box for every letter, which come with the plotting library."""
 PREFERRED = ("CJK", "Han", "YaHei", "SimHei", "PingFang", "Hei", "Gothic", "Noto", "Unicode")
 """Parts of names of fonts with many letters, which are tried first."""
 
@@ -27,7 +30,12 @@ def font_families(text: str) -> tuple[list[str], str]:
     missing -= letters_of(FT2Font(font_manager.findfont(DEFAULT)))
     families = [DEFAULT]
     if missing:
-        fonts = {font.name: font.fname for font in font_manager.fontManager.ttflist}
+        manager = font_manager.fontManager
+        # matplotlib stores its list of fonts: it lacks those that were installed since
+        for path in set(font_manager.findSystemFonts()) - {font.fname for font in manager.ttflist}:
+            with suppress(OSError, RuntimeError):
+                manager.addfont(path)
+        fonts = {f.name: f.fname for f in manager.ttflist if not f.name.startswith(LAST_RESORT)}
         for name in sorted(fonts, key=_rank):
             if not missing:
                 break
