@@ -184,7 +184,10 @@ def test_evaluate_an_unlabelled_table(trained: Path, pair: dict[str, str], tmp_p
     table = write_table(tmp_path / "new.csv", [{"lesion_id": "a", **pair}])
     assert main(["evaluate", str(trained), "--cases", str(table)]) == 0
     folder = trained / "evaluation" / "new"
-    assert json.loads((folder / "metrics.json").read_text()) == {"n": 0}
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics) == {"n", "training_overlap"}
+    assert metrics["n"] == 0
+    assert metrics["training_overlap"]["images"] == 1  # a training lesion under another name
     assert (folder / "predictions.csv").is_file()
 
 
@@ -204,7 +207,7 @@ def test_evaluate_tries_poor_images_and_compare_pairs_two_runs(
     folder = trained / "evaluation" / "tried"
     tried = json.loads((folder / "robustness.json").read_text())
     assert len(tried["conditions"]) > 70
-    assert "How it bears poor images" in (folder / "report.html").read_text(encoding="utf-8")
+    assert "Robustness to image corruption" in (folder / "report.html").read_text(encoding="utf-8")
     against = ["--robustness", "--reference"]
     assert main(["evaluate", str(trained), "--split", "val", *against, str(tmp_path)]) == 1
     assert "--robustness` on the same table first" in capsys.readouterr().err
@@ -217,7 +220,7 @@ def test_evaluate_tries_poor_images_and_compare_pairs_two_runs(
     out = tmp_path / "compared"
     compare = ["compare", str(trained), str(trained), "--out", str(out), "--resamples", "20"]
     assert main([*compare, "--name", "tried"]) == 0
-    assert "lesions that both judged" in capsys.readouterr().out
+    assert "lesions that both runs predicted" in capsys.readouterr().out
     assert json.loads((out / "compare.json").read_text())["metrics"]["nll"]["difference"]["p"] == 1
     assert main([*compare, "--name", "absent"]) == 1
     assert "agfnet evaluate" in capsys.readouterr().err

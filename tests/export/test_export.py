@@ -331,7 +331,7 @@ def test_a_graph_of_another_bundle_is_refused(bundle: Path) -> None:
         node.input[:] = ["dermoscopic" if name == "clinical" else name for name in node.input]
     onnx.save(model, bundle / ONNX)
     seal(bundle)
-    with pytest.raises(BundleError, match="not of this bundle"):
+    with pytest.raises(BundleError, match="belongs to another bundle"):
         OnnxBackend(bundle=read_bundle(bundle), file=ONNX)
 
 

@@ -219,7 +219,7 @@ def test_exports_with_a_dynamic_batch(method: str, rebuild: bool) -> None:
 
 
 def test_heads_must_divide_the_width() -> None:
-    with pytest.raises(ConfigError, match="no multiple of heads"):
+    with pytest.raises(ConfigError, match="not a multiple of heads"):
         network(dim=15)
 
 

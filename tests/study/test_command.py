@@ -171,7 +171,7 @@ def test_failures_in_processes_of_their_own_are_reported(study_file, capsys):
 
 
 def test_settings_that_contradict_each_other(study_file):
-    with pytest.raises(ConfigError, match="goes with --executor ray"):
+    with pytest.raises(ConfigError, match="needs --executor ray"):
         StudyConfig(file="x", gpus=1)
-    with pytest.raises(ConfigError, match="goes with --executor ray"):
+    with pytest.raises(ConfigError, match="needs --executor ray"):
         StudyConfig(file="x", address="auto")

@@ -76,7 +76,7 @@ def test_failed_trials_are_reported_and_do_not_win(study_file, quick, tmp_path, 
     rows = trials(tmp_path / "study")
     errors = {row["error"] for row in rows if row["state"] == "failed"}
     assert any("no such luck" in error for error in errors)
-    assert any("no multiple of heads" in error for error in errors)
+    assert any("not a multiple of heads" in error for error in errors)
     best = yaml.safe_load((tmp_path / "study" / "best.yaml").read_text())
     assert best == {"AGFnet": {"model.dropout": 0.1, "model.fusion.dim": 16}}
     assert "failed" in capsys.readouterr().out
@@ -113,4 +113,4 @@ def test_what_a_search_cannot_have(study_file):
     with pytest.raises(ConfigError, match="settings: a search has none"):
         run_study(StudyConfig(file=str(path)))
     with pytest.raises(ConfigError, match="cannot be divided into shards"):
-        run_study(StudyConfig(file=str(study_file(**BASE, search=SEARCH)), only="1/2"))
+        run_study(StudyConfig(file=str(study_file(**BASE, search=SEARCH)), shard="1/2"))

@@ -70,7 +70,7 @@ def test_a_frozen_backbone_leaves_training_as_it_came(
     settings: TrainConfig, tmp_path: Path
 ) -> None:
     model = settings.model
-    with pytest.raises(ConfigError, match=r"model\.backbone\.frozen: .*give pretrained"):
+    with pytest.raises(ConfigError, match=r"model\.backbone\.frozen: .*set pretrained"):
         replace(settings, model=replace(model, backbone=replace(model.backbone, frozen=True)))
     file = tmp_path / "weights.safetensors"
     backbone = replace(model.backbone, weights=str(file), frozen=True)
