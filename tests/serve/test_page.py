@@ -129,6 +129,7 @@ def test_from_two_dropped_files_to_a_saved_report(
     page = visit()
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.post_data or ""))
+    page.locator("#lesion").wait_for()
     drop(page, "body", photo, scan)  # each into the next empty field
     for modality in MODALITIES:
         page.locator(f"[data-modality={modality}] .file > img").wait_for()

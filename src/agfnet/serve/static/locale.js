@@ -1,12 +1,14 @@
 /** The language of the page: its words, and how numbers and names are written. */
 import { recall, remember } from "./storage.js";
 
-/** @type {Record<string, Record<string, string>>} */
-const LANGUAGES = {};
-for (const name of ["en", "zh"]) {
-  const words = await fetch(new URL(`words/${name}.json`, import.meta.url));
-  LANGUAGES[name] = await words.json();
+/** @param {string} name */
+async function load(name) {
+  const response = await fetch(new URL(`words/${name}.json`, import.meta.url));
+  return [name, await response.json()];
 }
+
+/** @type {Record<string, Record<string, string>>} */
+const LANGUAGES = Object.fromEntries(await Promise.all(["en", "zh"].map(load)));
 
 let language = recall("language") ?? navigator.language.slice(0, 2);
 if (!(language in LANGUAGES)) language = "en";
