@@ -22,8 +22,8 @@ lint: $(READY) ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-SHORT := both_views evaluation phantom predict ultrasound
-LONG := check coverage data explain inference int8 milk10k model phantom_limits serve study
+SHORT := evaluation phantom predict ultrasound
+LONG := both_views check coverage data explain inference int8 milk10k model phantom_limits serve study
 STUDIES := comparison ablation robustness
 
 bench: $(addprefix bench-,$(SHORT)) ## the short benchmarks, with their JSON in bench/results/

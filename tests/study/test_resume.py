@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -16,10 +17,12 @@ import yaml
 from agfnet.config import StudyConfig
 from agfnet.data.splits import keep_fraction
 from agfnet.data.table import read_cases
+from agfnet.errors import RunError
 from agfnet.evaluation import run as evaluation
 from agfnet.report import run as report
 from agfnet.study.runner import run_study
 
+from ..interruption import interruptions
 from .test_run import MARK, mark_first_epoch
 
 
@@ -99,3 +102,26 @@ def children() -> set[str]:
     for task in Path("/proc/self/task").glob("*/children"):
         found |= set(task.read_text().split())
     return found
+
+
+@pytest.mark.slow
+def test_a_study_that_stops_at_any_change_of_a_file_is_finished(study_file, quick, tmp_path):
+    out = tmp_path / "study"
+    changes = {"cohort": None, "base": {"data.cases": "cases.csv"}, "seeds": [0], "resamples": 10}
+    path = study_file(**changes, metrics=["accuracy"])
+    config = StudyConfig(file=str(path))
+
+    def results() -> dict[str, bytes]:
+        files = [out / "report.html", *(out / "tables").iterdir()]
+        return {file.name: file.read_bytes() for file in files}
+
+    run_study(config)
+    expected = results()
+    for interrupt in interruptions(out):
+        shutil.rmtree(out)
+        with interrupt, contextlib.suppress(RunError):  # the message of a stopped study
+            run_study(config)
+        shutil.rmtree(out / "locks", ignore_errors=True)  # of a dead process: taken over
+        run_study(config)
+        assert results() == expected
+    assert interrupt.number > 30
