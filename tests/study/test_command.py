@@ -162,6 +162,7 @@ def test_networks_scored_on_other_cases_are_not_compared(study_file, quick, tmp_
     assert main(["study", path]) == 1
 
 
+@pytest.mark.slow
 def test_failures_in_processes_of_their_own_are_reported(study_file, capsys):
     path = str(study_file(**OWN, seeds=[0], methods=["concatenation"]))
     assert main(["study", path, "--workers", "2", "--cpus", "1"]) == 1

@@ -17,6 +17,7 @@ from agfnet.phantom.cohort import make_cohort
 from agfnet.study.run import run
 
 pytest.importorskip("pydicom")
+pytestmark = pytest.mark.slow
 VIEWS = ("clinical", "ultrasound")
 
 

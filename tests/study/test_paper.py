@@ -30,6 +30,7 @@ def test_study(path: Path) -> None:
         observers(resolve(cohort))
 
 
+@pytest.mark.slow
 def test_every_study_has_a_gpu_size_with_the_same_methods_or_more() -> None:
     names = [path.stem for path in STUDIES if not path.stem.endswith("_gpu")]
     assert len(names) >= 4

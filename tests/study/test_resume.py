@@ -71,6 +71,7 @@ def test_a_killed_study_goes_on_to_the_same_tables(study_file, tmp_path: Path) -
     assert len(rows) == 1 + 2 * 3
 
 
+@pytest.mark.slow
 def test_ray_gives_the_same_tables(
     study_file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,6 +43,7 @@ def same_weights(a: Path, b: Path) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_run_folder_holds_what_the_contract_says(trained: Path, settings: TrainConfig) -> None:
     for name in (
         "config.yaml",
@@ -91,6 +92,7 @@ def test_predictions_and_metrics_follow_the_contract(trained: Path, cohort: Path
     )
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_network(trained: Path, settings: TrainConfig) -> None:
     again = run(replace(settings, name="again"), bar=False)
     assert same_weights(trained, again)
@@ -98,6 +100,7 @@ def test_the_same_seed_gives_the_same_network(trained: Path, settings: TrainConf
     assert (trained / table).read_bytes() == (again / table).read_bytes()
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_network(trained: Path, settings: TrainConfig) -> None:
     assert not same_weights(trained, run(replace(settings, name="other", seed=1), bar=False))
 
@@ -110,6 +113,7 @@ def test_a_taken_name_is_refused(trained: Path, settings: TrainConfig) -> None:
         run(changed, bar=False)
 
 
+@pytest.mark.slow
 def test_options_of_training(settings: TrainConfig) -> None:
     config = replace(
         settings,
@@ -159,6 +163,7 @@ def test_a_table_without_split_is_refused(
         run(replace(settings, data=data, runs=str(tmp_path)), bar=False)
 
 
+@pytest.mark.slow
 def test_a_run_tests_on_its_fold(settings: TrainConfig, cohort: Path, tmp_path: Path) -> None:
     names = ("clinical", "ultrasound")
     cases = [replace(case, split="") for case in read_cases(cohort, modalities=names)]
