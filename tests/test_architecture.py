@@ -120,6 +120,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert not heavy & loaded_by(code)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     [

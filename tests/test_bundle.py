@@ -214,6 +214,7 @@ def test_a_network_from_before_resolution_keeps_every_place(bundle: Path) -> Non
     assert read_bundle(bundle).config.model.fusion.resolution == 4096
 
 
+@pytest.mark.slow
 def test_an_interrupted_calibration_is_the_old_or_the_new_one(
     trained: Path, tmp_path: Path
 ) -> None:
@@ -232,6 +233,7 @@ def test_an_interrupted_calibration_is_the_old_or_the_new_one(
     assert temperatures == {source.calibration.temperature, 3.0}
 
 
+@pytest.mark.slow
 def test_an_interrupted_bundle_is_written_again(trained: Path, tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     source = read_bundle(trained)

@@ -168,6 +168,7 @@ def test_predict_a_table_names_every_missing_file_and_writes_nothing(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_evaluate_another_table(
     trained: Path, cohort: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,6 +200,7 @@ def test_evaluate_names_an_unknown_label(
     assert "new.csv:2 column label: 'wart'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_evaluate_tries_poor_images_and_compare_pairs_two_runs(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,6 +298,7 @@ def test_phantom_refuses_a_full_folder(tmp_path: Path, capsys: pytest.CaptureFix
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "setting",
     [
@@ -332,6 +335,7 @@ def test_help_shows_ranges_and_hyphens(capsys: pytest.CaptureFixture[str]) -> No
     assert "Range: 16 to 4096. (type: int, default: 224)" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--print_config", "--print-config"])
 def test_printed_settings_are_a_settings_file(
     option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

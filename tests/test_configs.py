@@ -11,6 +11,7 @@ from agfnet.cli import build_parser
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_config(path: Path) -> None:
     header = path.read_text().split("\n\n")[0]

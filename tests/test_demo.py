@@ -10,6 +10,7 @@ from agfnet.demo import run_demo
 from agfnet.errors import ConfigError
 
 
+@pytest.mark.slow
 def test_demo_leaves_table_report_and_picture(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

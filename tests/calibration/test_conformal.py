@@ -116,6 +116,7 @@ def _cohort(table, seed, patients=60):
     return first.select(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", ["lac", "raps"])
 def test_sets_cover_a_new_patient_as_often_as_promised(table, score):
     new = table(20000, 3, seed=999)

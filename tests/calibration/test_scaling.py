@@ -12,6 +12,7 @@ def _scaled(probabilities, temperature):
     return calibrated(np.log(probabilities), Calibration(temperature=temperature))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
 def test_the_temperature_that_spoiled_the_calibration_is_found(temperature):
     rng = np.random.default_rng(0)

@@ -59,6 +59,7 @@ def spoilt(clean: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     return save_table(folder / "cases.csv", plant.rows), plant
 
 
+@pytest.mark.slow
 def test_every_planted_fault_is_found_and_nothing_else(spoilt: tuple[Path, Planter]) -> None:
     path, plant = spoilt
     assert {kind for kind, _ in plant.expected} == FINDINGS.keys() - APART - SHORTCUTS
@@ -66,12 +67,14 @@ def test_every_planted_fault_is_found_and_nothing_else(spoilt: tuple[Path, Plant
     assert places(check(path)) == plant.expected
 
 
+@pytest.mark.slow
 def test_workers_find_the_same(spoilt: tuple[Path, Planter], monkeypatch: Any) -> None:
     path, _ = spoilt
     monkeypatch.setattr("agfnet.check.survey.MIN_FILES", 0)
     assert check(path, workers=2) == check(path)
 
 
+@pytest.mark.slow
 def test_no_name_is_repeated(spoilt: tuple[Path, Planter]) -> None:
     path, _ = spoilt
     identities = [each for each in check(path).findings if each.name.startswith(("dicom", "exif"))]
@@ -83,6 +86,7 @@ def test_a_clean_cohort_gives_nothing(clean: Path) -> None:
     assert check(clean).findings == []
 
 
+@pytest.mark.slow
 def test_a_clean_cohort_of_dicom_gives_nothing(tmp_path: Path) -> None:
     config = PhantomConfig(
         out=str(tmp_path / "cohort"), lesions=60, size=64, ultrasound_format="dicom", seed=2
@@ -152,6 +156,7 @@ def test_frames_of_one_file_are_different_images(tmp_path: Path) -> None:
     assert check(path).findings == []
 
 
+@pytest.mark.slow
 def test_columns_of_another_kind(clean: Path) -> None:
     swapped = {
         "clinical": ModalityConfig(modality_type="ultrasound"),
@@ -183,6 +188,7 @@ def test_a_table_that_cannot_be_read(tmp_path: Path) -> None:
         check(tmp_path / "cases.csv")
 
 
+@pytest.mark.slow
 def test_command(
     spoilt: tuple[Path, Planter], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,6 +216,7 @@ def test_exit_codes(clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "label_rare" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_many_findings_stay_readable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "cases.csv"
     rows = "".join(f"L{i},P{i},gone{i}.png,\n" for i in range(10_000))

@@ -343,6 +343,7 @@ for turn in range(1000):
 """
 
 
+@pytest.mark.slow
 def test_killed_writers_leave_no_wrong_image(folder: Path, tmp_path: Path, touch: Touch):
     """Two processes that write the same images and delete them, killed at any moment."""
     paths = [touch(f"{value}.png") for value in range(50)]

@@ -766,6 +766,7 @@ def test_other_names_with_that_sign(sweep: Path, name: str):
     assert (read_image(path, frame=2).pixels == 2).all()
 
 
+@pytest.mark.slow
 def test_damaged_bytes_give_an_image_or_an_image_error():
     frames = noise(2, 37, 41, top=60)
     made = {"NumberOfFrames": 2, "SequenceOfUltrasoundRegions": [region((0, 30, 0, 30))]}

@@ -77,6 +77,7 @@ def test_whole_shares_come_out_exactly():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("counts", "patients"),
     [

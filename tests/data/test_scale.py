@@ -35,12 +35,14 @@ def peak(path: Path) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_memory_grows_with_the_rows_and_no_faster(tmp_path: Path):
     few, many = (peak(write(tmp_path / f"{rows}.csv", rows)) for rows in (2_000, 8_000))
     assert many < 4.5 * few
     assert many / 8_000 < 4_000
 
 
+@pytest.mark.slow
 def test_200_000_rows_are_checked_to_the_last(tmp_path: Path):
     path = write(tmp_path / "cases.csv", 200_000)
     with path.open("a") as file:

@@ -33,6 +33,7 @@ def counts_of(cases: tuple[Case, ...], label: str | None = None) -> list[int]:
     return [drawn[name] for name in ("train", "val", "test")]
 
 
+@pytest.mark.slow
 def test_whole_shares_come_out_exactly():
     cases = split_cases(cohort({"a": 1000, "b": 100, "c": 10}))
     assert counts_of(cases, "a") == [700, 100, 200]

@@ -311,6 +311,7 @@ def tables(draw: st.DrawFn) -> list[Case]:
     return cases
 
 
+@pytest.mark.slow
 def test_what_is_written_is_read_back(tmp_path: Path):
     @settings(max_examples=60, deadline=None)
     @given(tables())

@@ -133,6 +133,7 @@ def test_the_mapping_leads_back_and_is_private(table: Path, tmp_path: Path) -> N
     assert {row["original"] for row in rows if row["kind"] == "uid"} >= {"1.2.3.0", "1.2.3.1"}
 
 
+@pytest.mark.slow
 def test_the_same_key_gives_the_same_copy(table: Path, tmp_path: Path) -> None:
     key = run(table).key
     run(table, "again", key_file=str(key))

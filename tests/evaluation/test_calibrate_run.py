@@ -27,6 +27,7 @@ def run(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_training_leaves_a_calibration_and_its_cases(trained: Path, cohort: Path) -> None:
     calibration = read_bundle(trained).calibration
     held = read_predictions(trained / VALIDATION)
@@ -37,6 +38,7 @@ def test_training_leaves_a_calibration_and_its_cases(trained: Path, cohort: Path
     assert calibration.sets is not None
 
 
+@pytest.mark.slow
 def test_the_settings_are_those_of_the_run_unless_given(run: Path) -> None:
     path = run / "config.yaml"
     settings = yaml.safe_load(path.read_text())
@@ -57,6 +59,7 @@ def test_calibrating_again_starts_from_the_network(run: Path) -> None:
     assert once == twice
 
 
+@pytest.mark.slow
 def test_an_evaluation_writes_all_numbers_and_drops_old_ones(run: Path) -> None:
     classes = list(read_bundle(run).config.classes)
     config = EvaluateConfig(run=str(run), resamples=5, malignant=classes[:2], sensitivities=(0.5,))

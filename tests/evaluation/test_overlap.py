@@ -49,6 +49,7 @@ def overlap(run: Path, **options) -> dict[str, int]:
     return dict(found)
 
 
+@pytest.mark.slow
 def test_training_lesions_under_other_names_are_known_by_their_images(trained, table) -> None:
     counts = overlap(trained, cases=str(table("train", rename=True)))
     assert counts == {"lesions": 6, "images": 6, "lesion_ids": 0, "patient_ids": 0}
@@ -66,6 +67,7 @@ def test_the_training_and_validation_splits_are_not_new(trained) -> None:
         assert counts["lesions"] > 0
 
 
+@pytest.mark.slow
 def test_it_is_said_on_the_terminal_in_the_metrics_and_in_the_report(
     trained: Path, table, tmp_path: Path, capsys
 ) -> None:

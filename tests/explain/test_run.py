@@ -29,6 +29,7 @@ def explain(model: Path, images: dict[str, str], out: Path, *more: str) -> int:
     return main(["explain", str(model), *named, "--out", str(out), *more])
 
 
+@pytest.mark.slow
 def test_one_pair(
     trained: Path, pair: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +84,7 @@ def test_the_page_is_whole_by_itself_and_for_the_keyboard(
     assert 'aria-live="polite"' in page
 
 
+@pytest.mark.slow
 def test_a_table_with_missing_views_and_evil_names(
     trained: Path, cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,6 +111,7 @@ def test_a_table_with_missing_views_and_evil_names(
     assert "2 lesions" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_sanity_is_kept_and_marks_what_fails(
     trained: Path, cohort: Path, pair: dict[str, str], tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

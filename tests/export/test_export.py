@@ -46,6 +46,7 @@ def bundle(exported: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(exported / "bundle", tmp_path / "bundle"))
 
 
+@pytest.mark.slow
 def test_what_was_measured_is_in_the_bundle(exported: Path) -> None:
     assert logging.getLogger().level < logging.ERROR  # the quantiser's silence ends with it
     report = json.loads((exported / "bundle" / "export.json").read_text())
@@ -102,6 +103,7 @@ for arguments in {commands!r}:
 """
 
 
+@pytest.mark.slow
 def test_what_an_installation_without_torch_can_do(exported: Path, tmp_path: Path) -> None:
     table = Path(table_of(exported))
     case = read_cases(table, modalities=("clinical", "ultrasound")).cases[0]
@@ -249,6 +251,7 @@ def same_graph(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("same_graph")
 def test_a_graph_that_is_slightly_wrong_is_refused(exported: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(exported, tmp_path / "run"))

@@ -60,6 +60,7 @@ def bundle(trained: Path) -> Bundle:
     return read_bundle(trained)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("standard", [True, False])
 def test_both_forms_of_the_graph_answer_as_torch(
     bundle: Bundle, tmp_path: Path, standard: bool
@@ -80,6 +81,7 @@ def test_without_local_learning_nothing_is_merged() -> None:
     assert list(made.local_learning) == before
 
 
+@pytest.mark.slow
 def test_three_views_of_different_context_lengths(tmp_path: Path) -> None:
     made = network(3)
     merge(made, standard=False)

@@ -181,6 +181,7 @@ def test_labels_that_are_not_one_hot(tmp_path: Path, values: dict[str, str], fou
         import_milk10k(source, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("AGFNET_MILK10K" not in os.environ, reason="AGFNET_MILK10K names no folder")
 def test_the_real_data(tmp_path: Path):
     source = Path(os.environ["AGFNET_MILK10K"])

@@ -19,6 +19,7 @@ def test_the_default_font_is_enough_for_latin() -> None:
     assert font_families("naevus é (42 %)") == (["DejaVu Sans"], "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_labels_in_any_script_and_with_any_sign(suffix: str, tmp_path: Path) -> None:
     classes = ("黑色素瘤 $x_1$ [/b]", "naevus")

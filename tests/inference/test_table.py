@@ -134,6 +134,7 @@ def test_the_tables_are_those_that_evaluation_writes(
     assert answers.lesion_id == tuple(case.lesion_id for case in read)
 
 
+@pytest.mark.slow
 def test_a_job_that_was_killed_goes_on_to_the_same_bytes(
     asked: PredictConfig, undisturbed: dict[str, bytes]
 ) -> None:
@@ -179,6 +180,7 @@ def test_a_stop_costs_what_was_not_yet_kept(asked: PredictConfig) -> None:
         answer(asked, Fake(most=60))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 5])
 def test_shares_put_together_are_the_whole(
     asked: PredictConfig, undisturbed: dict[str, bytes], count: int
@@ -289,6 +291,7 @@ def test_an_unreadable_image_stops_the_job_until_it_is_fixed(
     assert contents(asked)["predictions.csv"] == undisturbed["predictions.csv"]
 
 
+@pytest.mark.slow
 def test_unreadable_images_are_skipped_and_listed(
     asked: PredictConfig, broken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

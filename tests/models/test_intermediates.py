@@ -29,6 +29,7 @@ def intermediates(method: str, modalities: int, **fusion: Any) -> Intermediates:
     return model.forward_intermediates(images, everything(2, modalities))
 
 
+@pytest.mark.slow
 @every_network
 @pytest.mark.parametrize("shared", [False, True])
 def test_logits_depend_on_every_map(method: str, modalities: int, shared: bool) -> None:

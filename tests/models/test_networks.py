@@ -80,6 +80,7 @@ def test_one_view_cannot_be_fused_with_others(method: str) -> None:
         network(method, 1)
 
 
+@pytest.mark.slow
 @every_method_and_count
 def test_one_prediction_does_not_depend_on_its_batch(method: str, modalities: int) -> None:
     model = network(method, modalities).eval()
@@ -93,6 +94,7 @@ def test_one_prediction_does_not_depend_on_its_batch(method: str, modalities: in
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @every_method
 @pytest.mark.parametrize("sizes", [((97, 131), (640, 480)), ((64, 64), (65, 200))])
 def test_any_image_size(method: str, sizes: tuple[tuple[int, int], ...]) -> None:
@@ -122,6 +124,7 @@ def assert_learns(model: nn.Module, modalities: int, *, present: torch.Tensor) -
             assert parameter.grad.any(), name
 
 
+@pytest.mark.slow
 @every_method_and_count
 def test_every_parameter_learns_from_a_batch_of_one(method: str, modalities: int) -> None:
     assert_learns(network(method, modalities), modalities, present=everything(1, modalities))
@@ -195,6 +198,7 @@ def test_its_state_makes_the_same_network(method: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "rebuild"), [*((method, False) for method in METHODS), ("agfnet", True)]
 )

@@ -33,6 +33,7 @@ def rows(cases):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_same_bytes_on_any_number_of_workers(tmp_path):
     make(tmp_path / "one", preset="hard")
     make(tmp_path / "two", preset="hard", workers=2)

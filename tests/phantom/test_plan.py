@@ -50,6 +50,7 @@ def test_classes_follow_the_prior(preset):
     np.testing.assert_allclose(shares, table.prior, atol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_ideal_observer_reaches_the_limit(preset):
     """Who knows the phenotypes reaches the stated limit, and not more (99.9 % interval)."""
@@ -68,6 +69,7 @@ def test_ideal_observer_reaches_the_limit(preset):
             assert right == pytest.approx(limit, abs=3.3 * np.sqrt(limit * (1 - limit) / len(mine)))
 
 
+@pytest.mark.slow
 def test_nothing_but_phenotypes_and_marks_depends_on_the_class():
     found, _ = planned(4000, preset="hard")
     ages, widths = {}, {}

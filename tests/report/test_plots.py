@@ -30,6 +30,7 @@ def _texts(svg: str) -> str:
     return " ".join("".join(element.itertext()) for element in ET.fromstring(svg).iter())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", FIGURES)
 @pytest.mark.parametrize(("rows", "classes"), [(1, 2), (2, 11), (60, 11), (60, NAMES)])
 def test_draws_every_table_and_leaves_no_trace(draw, rows, classes, table):
@@ -108,6 +109,7 @@ def test_a_table_of_equal_confidences_can_be_drawn():
         draw(cases)
 
 
+@pytest.mark.slow
 def test_pyplot_stays_out():
     code = (
         "import sys, agfnet.report.run; "

@@ -98,6 +98,7 @@ def _unlabelled(cases: Predictions) -> Predictions:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "classes"), [(1, 2), (2, 11), (80, 2), (80, 11)])
 def test_a_page_for_every_table(rows, classes, table, written):
     cases = table(rows, classes)
@@ -123,6 +124,7 @@ SECTIONS = {
 }
 
 
+@pytest.mark.slow
 def test_every_section_is_there_and_linked(table, written):
     cases = _decided(table(60))
     page = written(
@@ -187,6 +189,7 @@ def test_every_link_inside_the_page_has_its_target(table, written):
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
 
 
+@pytest.mark.slow
 def test_what_the_user_wrote_is_shown_and_not_run(table, written):
     cases = _decided(table(60, (EVIL, "other", "third")))
     cases = replace(cases, lesion_id=tuple(EVIL + lesion for lesion in cases.lesion_id))
@@ -203,6 +206,7 @@ def test_what_the_user_wrote_is_shown_and_not_run(table, written):
     assert any(EVIL in text for text in alternatives)
 
 
+@pytest.mark.slow
 def test_every_metric_is_shown_with_its_limit_where_known(table, written):
     page = written(table(60), optimal_accuracy=0.9)
     for word in ("Accuracy", "Balanced accuracy", "AUC", "F1", "ECE", "AURC", "Brier"):
@@ -232,6 +236,7 @@ def _said(right: int, rows: int, confidence: float, patients: int = 100) -> str:
     return " ".join(summary(cases, evaluate(cases, resamples=200))).replace("\u00a0", " ")
 
 
+@pytest.mark.slow
 def test_the_summary_in_plain_words():
     assert _said(83, 100, 0.85).startswith(
         "Of 100 lesions, the network classified 83 correctly (83 %, "

@@ -46,6 +46,7 @@ def tried(predictor: Predictor, cases: list[Case]) -> dict[Condition, Prediction
     return predict_conditions(predictor, cases)
 
 
+@pytest.mark.slow
 def test_every_condition_is_tried(tried: dict[Condition, Predictions]) -> None:
     pixels = {
         Condition(view, name, severity)
@@ -88,6 +89,7 @@ def test_a_mismatched_image_is_that_of_another_patient(
     np.testing.assert_allclose(found, predictor.diagnose(swapped).probabilities, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_each_image_is_decoded_once_and_again_where_it_replaces_another(
     predictor: Predictor, cases: list[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ def test_the_lesion_decides_and_nothing_else(modality_type: ModalityType, name: 
         assert len({result(f"L{i}").tobytes() for i in range(12)}) > 1
 
 
+@pytest.mark.slow
 @every
 def test_every_severity_is_farther_from_the_image(modality_type: ModalityType, name: str):
     steps = np.zeros(len(SEVERITIES) + 1)
@@ -82,6 +83,7 @@ def test_every_severity_is_farther_from_the_image(modality_type: ModalityType, n
     assert (np.diff(steps) > 0).all()
 
 
+@pytest.mark.slow
 @every
 def test_a_level_means_the_same_at_every_size(modality_type: ModalityType, name: str):
     moved = {}

@@ -34,6 +34,7 @@ class LogitsOnly:
         self.logits = predictor.backend.logits
 
 
+@pytest.mark.slow
 def test_measures_of_every_view_with_either_evidence(
     predictor: Predictor, cases: tuple[Case, ...]
 ) -> None:
@@ -67,6 +68,7 @@ def test_without_masks_there_is_nothing(predictor: Predictor, cases: tuple[Case,
     )
 
 
+@pytest.mark.slow
 def test_masks_follow_their_images_and_misfits_are_said(
     predictor: Predictor, cases: tuple[Case, ...], tmp_path: Path
 ) -> None:

@@ -81,6 +81,7 @@ def test_where_the_token_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read_token(None)
 
 
+@pytest.mark.slow
 def test_every_reply_has_the_headers(live: Live) -> None:
     replies = [
         live.client.get("/"),
@@ -139,6 +140,7 @@ def test_the_log_has_no_names(live: Live, files: dict[str, bytes]) -> None:
         json.loads(line)
 
 
+@pytest.mark.slow
 def test_the_server_and_its_workers_load_no_torch(bundle: Path) -> None:
     code = (
         "import sys\n"

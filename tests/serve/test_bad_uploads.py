@@ -61,6 +61,7 @@ def corpus(files: Files) -> Iterator[bytes]:
         yield damaged(sound[:200], chance) + sound[200:]
 
 
+@pytest.mark.slow
 def test_damaged_uploads(live: Live, files: Files) -> None:
     sentinel = encoded(noise(80, 80, (40, 200, 60), seed=5), "PNG")
     expected = live.predict(sentinel).json()["probabilities"]

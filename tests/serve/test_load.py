@@ -45,6 +45,7 @@ def narrow(bundle: Path) -> Any:
     server.close()
 
 
+@pytest.mark.slow
 def test_more_than_may_wait_are_told_to_come_back(narrow: Live, files: Files) -> None:
     with ThreadPoolExecutor(6) as pool:
         with narrow.stopped():
@@ -60,6 +61,7 @@ def test_more_than_may_wait_are_told_to_come_back(narrow: Live, files: Files) ->
     assert statuses.count(200) == 6 - statuses.count(429)
 
 
+@pytest.mark.slow
 def test_waiting_and_working_end_in_time(narrow: Live, files: Files) -> None:
     (first,) = narrow.workers
     with ThreadPoolExecutor(2) as pool:
@@ -73,6 +75,7 @@ def test_waiting_and_working_end_in_time(narrow: Live, files: Files) -> None:
     assert narrow.predict(files["JPEG"]).status_code == 200
 
 
+@pytest.mark.slow
 def test_an_upload_that_never_ends(narrow: Live) -> None:
     def body() -> Any:
         yield b'--x\r\ncontent-disposition: form-data; name="clinical"; filename="a"\r\n\r\n'
@@ -98,6 +101,7 @@ def test_a_client_that_goes_away_frees_its_place(narrow: Live, files: Files) -> 
     until(lambda: narrow.predict(files["JPEG"]).status_code == 200)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_takes_one_request_with_it(live: Live, files: Files) -> None:
     expected = live.predict(files["JPEG"]).json()["probabilities"]
     restarts = live.metric("agfnet_worker_restarts_total")
@@ -124,6 +128,7 @@ def test_a_worker_has_a_limit_of_memory(live: Live) -> None:
         assert b"AGFNET_TOKEN" not in Path(f"/proc/{pid}/environ").read_bytes()
 
 
+@pytest.mark.slow
 def test_work_in_hand_is_finished_when_the_server_is_told_to_stop(
     bundle: Path, files: Files, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def other(
     server.close()
 
 
+@pytest.mark.slow
 def test_any_number_of_modalities(other: tuple[tuple[str, ...], Live]) -> None:
     views, server = other
     assert [one["name"] for one in server.client.get("/v1/model").json()["modalities"]] == [*views]
@@ -50,6 +51,7 @@ def test_any_number_of_modalities(other: tuple[tuple[str, ...], Live]) -> None:
     assert foreign.status_code == 422
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/v1/preview", "/v1/predict", "/v1/explain"])
 def test_who_asks_another_model_is_refused(path: str, live: Live, files: dict[str, bytes]) -> None:
     model = live.client.get("/v1/model").json()["sha256"]

@@ -27,7 +27,10 @@ axe_playwright = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
 )
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
 
 STATIC = Path(agfnet.__file__).parent / "serve" / "static"
 SERVE = Path(__file__).parents[2] / "docs" / "serve.md"

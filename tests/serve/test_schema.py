@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
@@ -14,6 +15,7 @@ EXAMPLES = 12
 """Requests for each operation."""
 
 
+@pytest.mark.slow
 def test_no_request_breaks_the_server_or_its_description(live: Live) -> None:
     schema = schemathesis.openapi.from_url(f"{live.url}/openapi.json")
     operations = [found.ok() for found in schema.get_all_operations()]

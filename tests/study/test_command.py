@@ -26,6 +26,7 @@ def tables(path: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted((path / "tables").iterdir())}
 
 
+@pytest.mark.slow
 def test_a_study_ends_with_tables_and_a_page(study_file, quick, tmp_path):
     run_study(StudyConfig(file=str(study_file(**OWN, seeds=list(range(6))))))
     assert len(quick) == 12
@@ -41,6 +42,7 @@ def test_a_study_ends_with_tables_and_a_page(study_file, quick, tmp_path):
     assert "worse than AGFnet: concatenation" in page
 
 
+@pytest.mark.slow
 def test_a_finished_study_only_makes_its_tables_again(study_file, quick, tmp_path):
     path = str(study_file(**OWN))
     run_study(StudyConfig(file=path))
@@ -86,6 +88,7 @@ def test_dry_run_lists_and_runs_nothing(study_file, quick, tmp_path, capsys):
     assert "4 runs, 1 of them finished" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_shares_are_all_of_the_study(study_file, quick, tmp_path):
     path = str(study_file(**OWN))
     for share in ("1/3", "2/3", "3/3"):
@@ -97,12 +100,14 @@ def test_shares_are_all_of_the_study(study_file, quick, tmp_path):
     assert (tmp_path / "study" / "tables" / "test.md").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "a/b", "1/0"])
 def test_a_shard_that_does_not_exist_is_refused(study_file, shard):
     with pytest.raises(ConfigError, match="expected i/n"):
         run_study(StudyConfig(file=str(study_file(**OWN)), shard=shard))
 
 
+@pytest.mark.slow
 def test_a_run_with_other_settings_is_an_error(study_file, quick):
     run_study(StudyConfig(file=str(study_file(**OWN))))
     changed = study_file(**OWN | {"base": {"data.cases": "cases.csv", "optim.epochs": 7}})
@@ -133,6 +138,7 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
         pass
 
 
+@pytest.mark.slow
 def test_a_cohort_is_made_once_and_never_silently_another(study_file, quick, tmp_path):
     run_study(StudyConfig(file=str(study_file())))
     table = tmp_path / "study" / "cohorts" / "cohort" / "cases.csv"
@@ -143,6 +149,7 @@ def test_a_cohort_is_made_once_and_never_silently_another(study_file, quick, tmp
         run_study(StudyConfig(file=str(study_file(cohort=CHANGED))))
 
 
+@pytest.mark.slow
 def test_folds_are_pooled_and_settings_have_tables_and_a_learning_curve(
     study_file, quick, tmp_path
 ):
@@ -154,6 +161,7 @@ def test_folds_are_pooled_and_settings_have_tables_and_a_learning_curve(
     assert "learning-curves-test.svg" in tables(tmp_path / "study")
 
 
+@pytest.mark.slow
 def test_networks_scored_on_other_cases_are_not_compared(study_file, quick, tmp_path):
     path = str(study_file(**OWN))
     run_study(StudyConfig(file=path))

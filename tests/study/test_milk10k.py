@@ -19,6 +19,7 @@ SOURCE = os.environ.get("AGFNET_MILK10K")
 VIEWS = ("clinical", "dermoscopic")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SOURCE, reason="AGFNET_MILK10K does not name the folder")
 def test_import_split_train(settings: TrainConfig, tmp_path: Path) -> None:
     assert SOURCE is not None

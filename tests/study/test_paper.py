@@ -20,6 +20,7 @@ RESULTS = PAPER / "results"
 STUDIES = sorted(PAPER.glob("*.yaml"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_study(path: Path) -> None:
     assert f"#   agfnet study paper/{path.name}" in path.read_text().split("\n\n")[0]

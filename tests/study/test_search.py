@@ -30,6 +30,7 @@ def trials(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_search_ends_with_trials_best_settings_and_history(study_file, quick, tmp_path):
     methods = ["AGFnet", "concatenation"]
     path = study_file(**BASE | {"methods": methods, "search": SEARCH})
@@ -48,6 +49,7 @@ def test_a_search_ends_with_trials_best_settings_and_history(study_file, quick, 
     assert not list((tmp_path / "study" / "runs").glob("*/evaluation/test"))
 
 
+@pytest.mark.slow
 def test_a_stopped_search_goes_on_to_the_same_trials(study_file, quick, tmp_path, monkeypatch):
     run_study(StudyConfig(file=str(study_file("whole", **BASE, search=SEARCH))))
     path = str(study_file("stopped", **BASE, search=SEARCH))
@@ -69,6 +71,7 @@ def test_a_stopped_search_goes_on_to_the_same_trials(study_file, quick, tmp_path
     assert len(quick) == 8
 
 
+@pytest.mark.slow
 def test_failed_trials_are_reported_and_do_not_win(study_file, quick, tmp_path, capsys):
     parameters = {"model.dropout": [0.1, 0.9], "model.fusion.dim": [16, 15]}
     search = {"parameters": parameters, "trials": 12}
@@ -82,6 +85,7 @@ def test_failed_trials_are_reported_and_do_not_win(study_file, quick, tmp_path, 
     assert "failed" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_trials_at_the_same_time_and_pruning(study_file, quick, tmp_path, monkeypatch):
     monkeypatch.setattr("agfnet.study.search.execute", lambda runs, _: one_by_one(runs))
     search = SEARCH | {"trials": 14}
@@ -99,6 +103,7 @@ def one_by_one(runs):
     return [(run, job.attempt(run)) for run in runs]
 
 
+@pytest.mark.slow
 def test_other_parameters_need_another_folder(study_file, quick):
     run_study(StudyConfig(file=str(study_file(**BASE, search=SEARCH | {"trials": 1}))))
     run_study(StudyConfig(file=str(study_file(**BASE, search=SEARCH | {"trials": 2}))))

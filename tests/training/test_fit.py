@@ -23,6 +23,7 @@ def weights(folder: Path) -> bytes:
     return (folder / "bundle" / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_cache_changes_no_bit_and_decodes_each_file_once(
     trained: Path,
     settings: TrainConfig,

@@ -98,6 +98,7 @@ def test_the_checkpoint_of_the_lowest_validation_loss_is_kept(tmp_path: Path) ->
     assert weight(tmp_path, "best.ckpt") < weight(tmp_path, "last.ckpt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["none", "empty", "cut"])
 def test_a_resumed_run_repeats_only_what_is_lost(tmp_path: Path, damage: str) -> None:
     """It ends with the same weights and history, also if the last checkpoint is damaged."""

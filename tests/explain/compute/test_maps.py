@@ -29,6 +29,7 @@ class Passes:
         self.rows += len(inputs[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "modalities"), EVERY)
 def test_every_network_is_explained_by_the_same_interface(method: str, modalities: int) -> None:
     images, present = inputs(2, modalities)
