@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test quick fast lint bench studies clean
+.PHONY: demo test quick fast lint bench studies mutants clean
 
 demo: $(READY) ## train four networks on a phantom cohort and diagnose a new lesion
 	$(BIN)/agfnet demo
@@ -36,10 +36,16 @@ bench-%: $(READY)
 study-%: $(READY)
 	$(BIN)/agfnet study paper/$*.yaml
 
+MUTATE := $(if $(ONLY),'agfnet.$(ONLY)*') # make mutants ONLY=metrics.delong
+mutants: $(READY) ## which changes of the code do no tests notice? hours without ONLY
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,mutation]"
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run $(MUTATE)
+	$(BIN)/mutmut results
+
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
 clean: ## remove everything that the commands above made
-	rm -rf .venv runs build *.egg-info src/*.egg-info
+	rm -rf .venv runs build mutants *.egg-info src/*.egg-info

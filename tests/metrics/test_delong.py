@@ -105,5 +105,34 @@ def test_the_interval_of_one_score_is_that_of_its_variance():
 def test_the_interval_stays_between_0_and_1():
     low, high = area_interval(0.98, 0.0009)
     assert 0.5 < low < 0.98 < high < 1
-    assert np.isnan(area_interval(1.0, 0.0)).all()
+    for area, variance in ((0.0, 0.01), (1.0, 0.01), (0.5, 0.0), (1.0, 0.0)):
+        assert np.isnan(area_interval(area, variance)).all()
     assert np.isnan(area_interval(0.7, float("nan"))).all()
+
+
+def test_patients_with_positive_and_negative_lesions_have_the_variance_of_obuchowski():
+    scores, positive = _cases(90, 2)
+    owner = np.arange(90) // 3
+    patients = range(30)
+    x, y = scores[:, positive, None], scores[:, None, ~positive]
+    wins = (x > y) + 0.5 * (x == y)
+    area = wins.mean(axis=(1, 2))[:, None]
+    components = wins.mean(axis=2) - area, wins.mean(axis=1) - area  # of positives, of negatives
+    owners = owner[positive], owner[~positive]
+    first, second = (
+        np.stack([part[:, of == patient].sum(axis=1) for patient in patients], axis=1)
+        for part, of in zip(components, owners, strict=True)
+    )
+    m, n, both = positive.sum(), (~positive).sum(), len(patients)
+    with_first, with_second = (len(set(of)) for of in owners)
+    expected = with_first / (with_first - 1) / m**2 * first @ first.T
+    expected += with_second / (with_second - 1) / n**2 * second @ second.T
+    mixed = both / (both - 1) / (m * n) * first @ second.T
+    covariance = delong(scores, positive, owner)[1]
+    np.testing.assert_allclose(covariance, expected + mixed + mixed.T, rtol=1e-12)
+
+
+def test_shapes_that_contradict_each_other_are_refused():
+    for scores, positive in (([0.1, 0.2], [1, 0]), ([[0.1, 0.2]], [1, 0, 1]), ([0.1, 0.2], [1])):
+        with pytest.raises(ValueError, match="expected"):
+            influence(scores, positive)
