@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from agfnet.config import EvaluateConfig
+from agfnet.data.table import Case
 from agfnet.evaluation.inputs import read_inputs
-from agfnet.evaluation.overlap import overlap_sentence, training_overlap
+from agfnet.evaluation.overlap import identical_images, overlap_sentence, training_overlap
 from agfnet.report.run import run_evaluation
 from agfnet.terminal import show_result
 
@@ -47,6 +48,17 @@ def overlap(run: Path, **options) -> dict[str, int]:
     found = training_overlap(read_inputs(EvaluateConfig(run=str(run), **options)))
     assert found is not None
     return dict(found)
+
+
+def test_a_named_frame_counts_by_its_file(tmp_path: Path) -> None:
+    for name, content in (("sweep.tif", b"a"), ("copy.tif", b"a"), ("other.tif", b"b")):
+        (tmp_path / name).write_bytes(content)
+
+    def case(name: str) -> Case:
+        return Case("L", "P", "", {"ultrasound": (tmp_path / name,)}, {}, "", {}, 2)
+
+    cases = [case("copy.tif#1"), case("sweep.tif#0"), case("other.tif#0")]
+    assert identical_images(cases, [case("sweep.tif#2")]) == [True, True, False]
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agfnet.bundle import BundleConfig
+from agfnet.data.readers import named_frame
 from agfnet.data.table import Case
 from agfnet.errors import AgfnetError
 from agfnet.evaluation.inputs import EvaluationInputs, run_table
@@ -79,8 +80,8 @@ def identical_images(cases: Sequence[Case], others: Sequence[Case]) -> list[bool
 
 
 def paths(case: Case) -> list[Path]:
-    """All image files of a case."""
-    return [path for files in case.images.values() for path in files]
+    """All image files of a case, without the numbers of named frames."""
+    return [named_frame(path)[0] for files in case.images.values() for path in files]
 
 
 def overlap_sentence(overlap: Mapping[str, int]) -> str:
