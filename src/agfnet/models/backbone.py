@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -77,10 +78,6 @@ class Backbone(nn.Module):
         self.channels: tuple[int, ...] = tuple(net.feature_info.channels())
         if len(self.channels) != scales:
             raise ConfigError(f"model.fusion.scales: '{name}' has no {scales} feature maps")
-        for module in net.modules():
-            if isinstance(module, _BatchNorm):
-                module.register_forward_pre_hook(use_running_statistics)
-                module.register_forward_hook(end_running_statistics)
         self.channels_last = getattr(net, "output_fmt", Format.NCHW) == Format.NHWC
         self.frozen = frozen
         if frozen:
@@ -225,35 +222,52 @@ def run_present(
     In training, the blank image of a missing modality would enter the statistics of batch
     normalisation. Only present images pass the backbone, and the maps of the others are zero.
     """
-    if not backbone.training or present.all():
+    if not backbone.training:
         return run(image)
     rows = present.nonzero().squeeze(1)
+    if len(rows) == 1:
+        with running_statistics_of_single_values(backbone):
+            return run_rows(run, image, rows)
     if len(rows) == 0:  # the backbone gives the sizes of the maps, and parameters a gradient of 0
         backbone.eval()
         try:
             return tuple(0 * feature for feature in run(image))
         finally:
             backbone.train()
+    return run_rows(run, image, rows)
+
+
+def run_rows(
+    run: Callable[[Tensor], tuple[Tensor, ...]], image: Tensor, rows: Tensor
+) -> tuple[Tensor, ...]:
+    """Run a stage on some rows of images (B, 3, H, W); the maps of the others are zero."""
+    if len(rows) == len(image):
+        return run(image)
     return tuple(
         feature.new_zeros(len(image), *feature.shape[1:]).index_copy(0, rows, feature)
         for feature in run(image[rows])
     )
 
 
-def use_running_statistics(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-    """Let batch normalisation use its running statistics for a single value per channel.
+@contextmanager
+def running_statistics_of_single_values(backbone: Backbone) -> Iterator[None]:
+    """Let batch normalisation use its running statistics where a channel has a single value.
 
     The variance of one value is undefined: it occurs for a single image whose map is 1 x 1.
     """
-    if module.training and inputs[0][:, 0].numel() == 1:
-        module.training = False
-        module.__dict__["single_value"] = True
+    norms = [m for m in backbone.modules() if isinstance(m, _BatchNorm) and m.training]
 
+    def switch(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        norm.training = inputs[0][:, 0].numel() > 1
 
-def end_running_statistics(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-    """Return to training mode after `use_running_statistics`."""
-    if module.__dict__.pop("single_value", False):
-        module.training = True
+    handles = [norm.register_forward_pre_hook(switch) for norm in norms]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for norm in norms:
+            norm.training = True
 
 
 def cut(net: Any) -> list[list[nn.Module]]:
