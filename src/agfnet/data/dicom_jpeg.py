@@ -29,7 +29,6 @@ def decode_jpeg(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDAr
         ImageError: without a name of the file; the frame is damaged or contradicts the header.
     """
     from pydicom.encaps import get_frame
-    from pydicom.pixels import convert_color_space
 
     with decoder_errors():
         stream = get_frame(file, frame, number_of_frames=count)
@@ -40,10 +39,7 @@ def decode_jpeg(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDAr
             f"states {' x '.join(map(str, shape))} pixels of {header.SamplesPerPixel} values, but "
             f"its JPEG has {' x '.join(map(str, values.shape))}; export it again"
         )
-    if values.ndim == 3 and _colours(image, header, values) == "YCbCr":
-        with decoder_errors():
-            values = convert_color_space(values, "YBR_FULL", "RGB")
-    return values
+    return values if values.ndim == 2 else _to_rgb(image, header, values)
 
 
 def _stored_values(stream: bytes) -> tuple[Any, NDArray[np.uint8]]:
@@ -59,24 +55,26 @@ def _stored_values(stream: bytes) -> tuple[Any, NDArray[np.uint8]]:
     return image, np.array(image)
 
 
-def _colours(image: Any, header: Dataset, values: NDArray[np.uint8]) -> Colours:
-    """Return what the values of a JPEG are; where its markers and the header differ, they decide.
+def _to_rgb(image: Any, header: Dataset, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the values of a JPEG in RGB; where its markers and the header differ, they decide.
 
     Programs that copy a camera's JPEG into DICOM call it RGB although it is YCbCr, and others the
     reverse. A JPEG without markers says nothing.
     """
     stated: Colours = "RGB" if header.PhotometricInterpretation == "RGB" else "YCbCr"
     declared = _declared(image)
-    if declared == stated or (declared is None and stated == "YCbCr"):
-        return stated
+    if stated == "RGB" and declared == "RGB":
+        return values
     from pydicom.pixels import convert_color_space
 
     with decoder_errors():
-        converted = convert_color_space(values, "YBR_FULL", "RGB")
+        converted: NDArray[np.uint8] = convert_color_space(values, "YBR_FULL", "RGB")
+    if stated == "YCbCr" and declared != "RGB":
+        return converted
     as_rgb, as_ycbcr = _greyness(values), _greyness(converted)
     if as_rgb == as_ycbcr:  # of one colour
-        return declared or stated
-    return "YCbCr" if as_ycbcr > as_rgb else "RGB"
+        return converted if (declared or stated) == "YCbCr" else values
+    return converted if as_ycbcr > as_rgb else values
 
 
 def _declared(image: Any) -> Colours | None:
