@@ -25,6 +25,7 @@ PROSE = sorted(
         "src/agfnet/**/*.js",
         "src/agfnet/**/*.html",
         "src/agfnet/**/*.jinja",
+        "src/agfnet/words/*.json",
     )
     for path in ROOT.glob(pattern)
 )
