@@ -22,8 +22,9 @@ from common import Row, finish, options, row
 
 from agfnet.bundle import read_bundle
 from agfnet.config import ExportConfig
+from agfnet.config.renamed import run_settings
 from agfnet.data.splits import require_split
-from agfnet.evaluation.inputs import run_settings, run_table, to_classes
+from agfnet.evaluation.inputs import run_table, to_classes
 from agfnet.export.run import export_run, predict
 from agfnet.inference.onnx_backend import INT8, ONNX
 from agfnet.metrics.bootstrap import paired_bootstrap

@@ -12,6 +12,7 @@ import yaml
 from agfnet import NOTICE
 from agfnet.bundle import EXPORT, BundleConfig, Calibration, read_bundle, replace_card
 from agfnet.config import ModalityConfig
+from agfnet.config.renamed import run_settings
 
 HUB_NAMES = {
     "accuracy": "accuracy",
@@ -49,7 +50,7 @@ def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> Non
         calibration=bundle.calibration,
         evaluations={name: metrics for name, metrics in results.items() if metrics["n"]},
         exported=exported,
-        settings=yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8")),
+        settings=run_settings(run),
     )
     replace_card(bundle, text)
 

@@ -10,12 +10,14 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
+from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
 from agfnet.config.settings_file import Loader
+from agfnet.config.training import TrainConfig
 from agfnet.errors import ConfigError
 
 Warn = Callable[[str], None]
@@ -107,6 +109,13 @@ def update(values: Any, kind: Any, *, warn: Warn | None = None, where: str = "")
                 raise ConfigError(f"{text} and {present} are the same setting; keep {present}")
             result[whole] = content
     return result
+
+
+def run_settings(run: str | Path) -> dict[str, Any]:
+    """Return the content of a run's config.yaml, under present names."""
+    values = yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8"))
+    settings: dict[str, Any] = update(values, TrainConfig)
+    return settings
 
 
 def update_arguments(arguments: Sequence[str], kind: type, warn: Warn) -> list[str]:

@@ -9,8 +9,9 @@ from agfnet.bundle import Calibration, write_calibration
 from agfnet.calibration.fit import apply_calibration, fit_calibration
 from agfnet.card import refresh_card
 from agfnet.config import CalibrationConfig
+from agfnet.config.renamed import run_settings
 from agfnet.data.splits import require_split
-from agfnet.evaluation.inputs import VALIDATION, run_folder, run_settings, run_table, to_classes
+from agfnet.evaluation.inputs import VALIDATION, run_folder, run_table, to_classes
 from agfnet.evaluation.run import Progress
 from agfnet.inference.predictions import write_predictions
 from agfnet.inference.predictor import Predictor
@@ -35,13 +36,14 @@ def calibrate_run(
     folder = run_folder(run)
     predictor = Predictor.load(folder)
     predictor.bundle = replace(predictor.bundle, calibration=Calibration())
-    table = run_table(run_settings(folder), None, predictor.bundle.config)
+    settings = run_settings(folder)
+    table = run_table(settings, None, predictor.bundle.config)
     cases, _ = to_classes(require_split(table, "val"), predictor.bundle.config, table.path)
     predictions = predictor.predict(
         cases, progress=progress and (lambda done: progress(done, len(cases)))
     )
     if config is None:
-        config = CalibrationConfig(**run_settings(folder).get("calibration", {}))
+        config = CalibrationConfig(**settings.get("calibration", {}))
     calibration = fit_calibration(predictions, config)
     write_calibration(predictor.bundle, calibration)
     write_predictions(apply_calibration(predictions, calibration), folder / VALIDATION)

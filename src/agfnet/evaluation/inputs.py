@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from agfnet.bundle import BundleConfig
-from agfnet.config import EvaluateConfig, TrainConfig
-from agfnet.config.renamed import update
+from agfnet.config import EvaluateConfig
+from agfnet.config.renamed import run_settings
 from agfnet.data.folds import read_split
 from agfnet.data.splits import require_split
 from agfnet.data.table import Case, CasesTable, map_labels, read_cases
@@ -107,13 +105,6 @@ def run_folder(run: str | Path) -> Path:
             f"{folder}: training has not finished; continue it with `agfnet train --resume`"
         )
     return folder
-
-
-def run_settings(run: str | Path) -> dict[str, Any]:
-    """Content of a run's config.yaml."""
-    values = yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8"))
-    settings: dict[str, Any] = update(values, TrainConfig)
-    return settings
 
 
 def run_table(

@@ -13,12 +13,13 @@ import numpy as np
 from agfnet.bundle import EXPORT, EXPORTS, Bundle, BundleConfig, read_bundle
 from agfnet.card import refresh_card
 from agfnet.config import ExportConfig
+from agfnet.config.renamed import run_settings
 from agfnet.data.frames import expand
 from agfnet.data.preprocess import load
 from agfnet.data.splits import require_split
 from agfnet.data.table import Case
 from agfnet.errors import BundleError
-from agfnet.evaluation.inputs import run_folder, run_settings, run_table, to_classes
+from agfnet.evaluation.inputs import run_folder, run_table, to_classes
 from agfnet.export.graph import export_graph
 from agfnet.export.parity import Parity, Rows, compare, edge_rows, reference
 from agfnet.files import staged_files, write_json

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import subprocess
 from dataclasses import asdict, replace
@@ -17,7 +16,8 @@ import yaml
 
 from agfnet import __version__
 from agfnet.config import TrainConfig
-from agfnet.config.renamed import update
+from agfnet.config.renamed import run_settings
+from agfnet.data.case import JOIN, relative_to
 from agfnet.data.table import CasesTable, cases_hash
 from agfnet.errors import RunError
 from agfnet.files import write_json, write_text
@@ -42,9 +42,9 @@ def check_run(folder: Path, config: TrainConfig, table: CasesTable) -> None:
             f"{folder}: a run of this name exists; give another --name, continue it with --resume,"
             " or delete the folder"
         )
-    settings, environment = folder / SETTINGS, folder / ENVIRONMENT
-    if settings.is_file():
-        before = update(yaml.safe_load(settings.read_text(encoding="utf-8")), TrainConfig)
+    environment = folder / ENVIRONMENT
+    if (folder / SETTINGS).is_file():
+        before = run_settings(folder)
         before["data"]["cases"] = str(Path(config.data.cases).absolute())  # compared by its content
         if changed := changed_settings(before, config):
             raise RunError(
@@ -82,11 +82,9 @@ def describe_table(table: CasesTable) -> dict[str, Any]:
         name: [getattr(case, name) for case in table]
         for name in ("lesion_id", "patient_id", "label", "split")
     }
+    relative = relative_to(table.path.parent)
     for name in table.modalities:
-        columns[name] = [
-            "|".join(os.path.relpath(path, table.path.parent) for path in case.images[name])
-            for case in table
-        ]
+        columns[name] = [JOIN.join(map(relative, case.images[name])) for case in table]
     return {
         "lesions": len(table.cases),
         "columns": {

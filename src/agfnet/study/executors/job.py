@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-import yaml
 
-from agfnet.config import TrainConfig
-from agfnet.config.renamed import update
+from agfnet.config.renamed import run_settings
 from agfnet.data.folds import read_split
 from agfnet.data.splits import require_split
 from agfnet.data.table import read_cases
@@ -36,11 +34,9 @@ def state(run: Run) -> State:
     Raises:
         RunError: Its folder holds a run with other settings.
     """
-    file = run.folder / "config.yaml"
-    if not file.is_file():
+    if not (run.folder / "config.yaml").is_file():
         return "not begun"
-    before = update(yaml.safe_load(file.read_text(encoding="utf-8")), TrainConfig)
-    if changed := changed_settings(before, run.config):
+    if changed := changed_settings(run_settings(run.folder), run.config):
         raise RunError(
             f"{run.folder}: holds a run with other settings ({', '.join(changed)}); give the study "
             "another `out`, or delete the folder to do the run again"
