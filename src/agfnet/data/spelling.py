@@ -17,6 +17,7 @@ _PLACEHOLDERS = {
 }
 _SPREADSHEET_ERROR = re.compile(r"#[a-z/0]+[!?]?")
 _DASH = re.compile(r"[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
+_DIGIT = re.compile("[0-9]")
 _DECIMAL = re.compile(r"(-?\d+)[.,]0+")
 _LEADING_ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")
 _SEPARATOR = re.compile(r"(?<=[^\W\d_])[-_./]+|[-_./]+(?=[^\W\d_])")
@@ -53,6 +54,8 @@ def patient_key(patient: str) -> str:
 @lru_cache(maxsize=1 << 14)
 def is_placeholder(text: str) -> bool:
     """Return whether a cell holds a word for a missing value: `nan`, `unknown`, `?`, `#N/A`."""
+    if text.isascii() and "#" not in text and _DIGIT.search(text):
+        return False  # nearly all ids and paths: no such word has a digit
     key = label_key(text)
     word = re.sub(r"[\W_]", "", key)
     return bool(key) and (
