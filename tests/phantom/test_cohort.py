@@ -10,7 +10,7 @@ from agfnet.config import PhantomConfig
 from agfnet.data.table import read_cases
 from agfnet.errors import ConfigError, DataError
 from agfnet.phantom import make_cohort
-from agfnet.phantom.lesions import VIEWS
+from agfnet.phantom.observer import VIEWS
 
 
 def make(folder, **settings):
@@ -73,9 +73,12 @@ def test_images_and_masks_fit(cohort):
 
 def test_truth_is_complete(cohort):
     truth = json.loads((cohort.parent / "truth.json").read_text())
-    assert set(truth["limits"]) == set(VIEWS)
+    assert set(truth["limits"]) == {*VIEWS, "additive"}
     assert set(truth["limits_by_split"]) == {"train", "val", "test"}
     assert [row["class"] for row in truth["table"]] == truth["classes"]
+    for entry in truth["table"]:
+        for surface, p in entry["surface"].items():
+            assert sum(entry["pair"][surface].values()) == pytest.approx(p)
     assert sum(split["lesions"] for split in truth["ideal_observer"].values()) == 40
     with (cohort.parent / "truth.csv").open(newline="") as file:
         lesions = list(csv.DictReader(file))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from agfnet.phantom.lesions import SURFACES
+from agfnet.phantom.entities import SURFACES
 from agfnet.phantom.photo import (
     ITA_CLASSES,
     Camera,

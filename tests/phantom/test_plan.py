@@ -6,7 +6,7 @@ import pytest
 
 from agfnet.config import PhantomConfig
 from agfnet.data.table import SPLITS
-from agfnet.phantom.lesions import VIEWS
+from agfnet.phantom.observer import VIEWS
 from agfnet.phantom.photo import ITA_CLASSES
 from agfnet.phantom.plan import Stream, centre, chance, observers, plans
 from agfnet.phantom.presets import PRESETS, resolve

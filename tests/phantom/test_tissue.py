@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from agfnet.phantom.bmode import Grid, Scanner, envelope, white
-from agfnet.phantom.lesions import DEPTHS
+from agfnet.phantom.entities import DEPTHS
 from agfnet.phantom.tissue import FAT, GEL, SITES, section
 
 GRID, SCANNER = Grid(field=10.0, size=128), Scanner(noise=-300.0)

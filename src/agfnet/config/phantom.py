@@ -40,12 +40,13 @@ class PhantomConfig(Settings):
     """Number of lesions. A patient has one or several of them."""
     size: Annotated[int, Range(32, 1024)] = 224
     """Side of the square images, in pixels."""
-    preset: Literal["easy", "hard", "shortcut", "missing", "shift", "imbalanced"] = "easy"
+    preset: Literal["easy", "hard", "shortcut", "missing", "shift", "imbalanced", "joint"] = "easy"
     """`easy`: 7 entities with typical presentations. `hard`: 10 entities with their whole spectrum,
     strong nuisance and label noise. `shortcut`: rulers and callipers indicate malignancy in the
     training data only. `missing`: modalities are missing, more often in benign lesions. `shift`:
     the test patients come from a centre with other devices. `imbalanced`: 10 entities with clinical
-    frequencies."""
+    frequencies. `joint`: 8 entities in pairs that only the combination of the two modalities
+    distinguishes."""
     seed: Seed = 0
     """Random seed."""
     workers: Workers = 0

@@ -17,7 +17,8 @@ from agfnet.config import PhantomConfig
 from agfnet.data.table import SPLITS
 from agfnet.errors import DataError
 from agfnet.parallel import ordered_map
-from agfnet.phantom.lesions import VIEWS, Array, Observer
+from agfnet.phantom.entities import Array
+from agfnet.phantom.observer import VIEWS, Observer
 from agfnet.phantom.plan import centre, observers, plans
 from agfnet.phantom.presets import Recipe, resolve
 from agfnet.phantom.render import write_lesion

@@ -118,4 +118,4 @@ DEPTH_PAINTERS: dict[str, Callable[[np.random.Generator, Frame], Lesion]] = {
     "shadowing": shadowing,
     "lobular": lobular,
 }
-"""Functions that draw each of `lesions.DEPTHS`."""
+"""Functions that draw each of `entities.DEPTHS`."""

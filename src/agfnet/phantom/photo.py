@@ -113,7 +113,7 @@ def photograph(
     """Photograph a lesion.
 
     Args:
-        surface: Surface phenotype, one of `lesions.SURFACES`.
+        surface: Surface phenotype, one of `entities.SURFACES`.
         width: Width of the lesion, mm.
         ita: Typology angle of the healthy skin, degrees.
         hair_density: Terminal hairs per cm2.

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from agfnet.config import PhantomConfig
 from agfnet.data.table import SPLITS
 from agfnet.phantom.bmode import Scanner
-from agfnet.phantom.lesions import Observer, Seen, class_table, missing_rates
+from agfnet.phantom.entities import class_table
+from agfnet.phantom.observer import Observer, Seen, missing_rates
 from agfnet.phantom.photo import ITA_CLASSES, Camera
 from agfnet.phantom.presets import Recipe
 from agfnet.phantom.tissue import SITES
@@ -188,7 +189,8 @@ def _show(rng: np.random.Generator, model: Observer, label: int) -> Seen:
     """Draw the visible features of a lesion of a class."""
     table, mark = model.table, float(model.mark()[label])
     surface = int(rng.choice(len(table.surfaces), p=table.surface[label]))
-    depth = int(rng.choice(len(table.depths), p=table.depth[label]))
+    depths = table.pair[label, surface]
+    depth = int(rng.choice(len(table.depths), p=depths / depths.sum()))
     ruler, calliper, lack = rng.uniform(size=3)
     no_photo = model.missing_clinical[label]
     no_scan = no_photo <= lack < no_photo + model.missing_ultrasound[label]

@@ -8,7 +8,7 @@ from pathlib import Path
 from agfnet.config import PhantomConfig
 from agfnet.errors import ConfigError
 from agfnet.phantom.dicom import require_pydicom
-from agfnet.phantom.lesions import ENTITIES
+from agfnet.phantom.entities import CROSSED, ORDINARY
 
 _EASY = (
     "naevus",
@@ -25,7 +25,7 @@ _EASY = (
 class Recipe:
     """Every choice that a preset makes; the fields mean what they mean in `PhantomConfig`."""
 
-    entities: tuple[str, ...] = tuple(ENTITIES)
+    entities: tuple[str, ...] = ORDINARY
     atypia: float = 0.5
     nuisance: float = 0.6
     imbalance: float = 0.0
@@ -56,6 +56,7 @@ PRESETS: dict[str, Recipe] = {
     ),
     "shift": Recipe(entities=_EASY, atypia=0.1, centres=4, shift=True),
     "imbalanced": Recipe(imbalance=1.0, atypia=0.3),
+    "joint": Recipe(entities=CROSSED, atypia=0.1, nuisance=0.4),
 }
 
 

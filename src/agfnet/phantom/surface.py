@@ -156,7 +156,7 @@ SURFACE_PAINTERS: dict[str, Callable[[Scene], None]] = {
     "violaceous": violaceous,
     "skin_coloured": skin_coloured,
 }
-"""Functions that draw each of `lesions.SURFACES`."""
+"""Functions that draw each of `entities.SURFACES`."""
 
 
 def healthy(s: Scene, melanin: float, blood: float, nuisance: float) -> None:

@@ -62,7 +62,7 @@ def section(
     """Draw a cross-section through a lesion.
 
     Args:
-        depth: Depth phenotype, one of `lesions.DEPTHS`.
+        depth: Depth phenotype, one of `entities.DEPTHS`.
         width: Width of the lesion, mm.
         site: One of `SITES`.
         grid: Grid on which it is described.

@@ -4,21 +4,13 @@ import numpy as np
 import pytest
 
 from agfnet.errors import ConfigError
-from agfnet.phantom.lesions import (
-    DEPTHS,
-    ENTITIES,
-    SURFACES,
-    VIEWS,
-    Observer,
-    Seen,
-    class_table,
-    missing_rates,
-)
+from agfnet.phantom.entities import CROSSED, ORDINARY, class_table
+from agfnet.phantom.observer import VIEWS, Observer, Seen, missing_rates
 
 
 def observer(**settings):
     table = class_table(
-        entities=tuple(ENTITIES)[:6],
+        entities=settings.pop("entities", ORDINARY[:6]),
         atypia=settings.pop("atypia", 0.7),
         imbalance=settings.pop("imbalance", 0.5),
     )
@@ -28,15 +20,20 @@ def observer(**settings):
     )
 
 
-def difficult():
-    table = observer().table
+def difficult(**settings):
+    table = observer(**settings).table
     return observer(
+        **settings,
         missing_clinical=missing_rates(table, 0.1, by_class=True),
         missing_ultrasound=missing_rates(table, 0.3, by_class=True),
         shortcut=0.6,
         annotation_rate=0.2,
         label_noise=0.1,
     )
+
+
+def combined():
+    return difficult(entities=CROSSED[:4])
 
 
 def enumerate_joint(o, view):
@@ -47,7 +44,7 @@ def enumerate_joint(o, view):
         for ruler, calliper, lack, label in product((0, 1), (0, 1), range(3), range(count)):
             mark = o.mark()[c]
             lacks = [o.missing_clinical[c], o.missing_ultrasound[c]]
-            p = t.prior[c] * t.surface[c, s] * t.depth[c, d] * [*lacks, 1 - sum(lacks)][lack]
+            p = t.prior[c] * t.pair[c, s, d] * [*lacks, 1 - sum(lacks)][lack]
             p *= (mark if ruler else 1 - mark) * (mark if calliper else 1 - mark)
             p *= 1 - o.label_noise if label == c else o.label_noise / (count - 1)
             photo = None if lack == 0 else (s, ruler)
@@ -58,7 +55,7 @@ def enumerate_joint(o, view):
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("make", [observer, difficult])
+@pytest.mark.parametrize("make", [observer, difficult, combined])
 def test_limit_equals_enumeration(make, view):
     o = make()
     joint = enumerate_joint(o, view)
@@ -82,17 +79,6 @@ def test_posterior_equals_enumeration(view):
 def test_a_case_without_any_view_has_no_posterior():
     with pytest.raises(ValueError, match="lacks both modalities"):
         observer().posterior("both", Seen(surface=None, depth=None))
-
-
-def test_entities_are_well_formed():
-    for entity in ENTITIES.values():
-        assert sum(entity.surface.values()) == pytest.approx(1)
-        assert sum(entity.depth.values()) == pytest.approx(1)
-        assert set(entity.surface) <= set(SURFACES)
-        assert set(entity.depth) <= set(DEPTHS)
-    typical = {(next(iter(e.surface)), next(iter(e.depth))) for e in ENTITIES.values()}
-    assert len(typical) == len(ENTITIES)
-    assert sum(e.share for e in ENTITIES.values()) == pytest.approx(1)
 
 
 def test_each_view_alone_is_ambiguous_and_both_settle_typical_cases():
@@ -129,9 +115,3 @@ def test_too_much_missing_is_refused():
     everything = np.ones(6)
     with pytest.raises(ConfigError, match="missing_clinical"):
         observer(missing_clinical=everything, missing_ultrasound=everything)
-
-
-@pytest.mark.parametrize("names", [("naevus",), ("naevus", "naevus"), ("naevus", "wart")])
-def test_entities_are_checked(names):
-    with pytest.raises(ConfigError, match="entities"):
-        class_table(entities=names)
