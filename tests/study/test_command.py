@@ -39,7 +39,7 @@ def test_a_study_ends_with_tables_and_a_page(study_file, quick, tmp_path):
     assert rows["AGFnet", "accuracy"]["seeds"] == 6
     page = (tmp_path / "study" / "report.html").read_text()
     assert "Research use only" in page
-    assert "worse than AGFnet: concatenation" in page
+    assert '<td class="worse">worse<small>' in page
 
 
 @pytest.mark.slow

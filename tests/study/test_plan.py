@@ -97,6 +97,15 @@ def test_changes_of_a_cohort_need_one(study_file):
         read_study(path)
 
 
+def test_display_names_must_be_of_the_study(study_file):
+    names = {"AGFnet": "AGF network", "test": "Berlin"}
+    study = read_study(study_file(names=names, title="Three methods"))
+    assert (study.title, study.file.names) == ("Three methods", names)
+    assert read_study(study_file()).title == "study"
+    with pytest.raises(ConfigError, match=r"names: no 'AGFNet'.*AGFnet"):
+        read_study(study_file(names={"AGFNet": "x"}))
+
+
 def test_slug():
     assert slug("Without ALL (d=2)") == "without-all-d-2"
     assert slug("../..") == ""

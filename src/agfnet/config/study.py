@@ -92,6 +92,12 @@ class StudyFile(Settings):
     (docs/study.md). A mapping defines names: each is mapped to a network or a variant, or to
     changes of the base by dotted name, as in `photo only: {data.modalities: [clinical]}`. `{}` is
     the base."""
+    title: str | None = None
+    """Title of the report and of the paper export. The name of the study file if unset."""
+    names: dict[str, str] = field(default_factory=dict)
+    """Display names in report, figures and tables for reading: name of a method, of a setting or of
+    a table (`test`, or one of `evaluate`) to text, as in `late_fusion: Late fusion`. CSV and JSON
+    keep the names of the study."""
     reference: str | None = None
     """Method with which all others are compared. The first if unset."""
     seeds: list[Seed] = field(default_factory=lambda: [0])

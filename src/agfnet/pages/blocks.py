@@ -5,7 +5,7 @@ Every text is escaped. A page has no script and loads nothing from outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
@@ -58,7 +58,7 @@ class KeyFigures:
 class Table:
     """A table that scrolls sideways: a row header, then numbers, or words that may be broken.
 
-    The second line of a cell is shown small below the first.
+    All lines of a cell after the first are shown small below it.
     """
 
     kind: ClassVar[str] = "table"
@@ -66,6 +66,9 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     words: bool = False
+    even: bool = False  # columns of equal width, so that parts of a table line up
+    marks: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    """Row and column of a cell to its style: best, better, worse."""
 
 
 @dataclass(frozen=True)

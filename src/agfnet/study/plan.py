@@ -87,6 +87,11 @@ class Study:
         """Folder of the study."""
         return Path(self.file.out)
 
+    @property
+    def title(self) -> str:
+        """Title of the study for readers."""
+        return self.file.title or self.path.stem
+
 
 def read_study(path: str | Path) -> Study:
     """Read and check a study file.
@@ -105,6 +110,8 @@ def read_study(path: str | Path) -> Study:
     reference = next(iter(methods)) if file.reference is None else file.reference
     require_known([reference], methods, f"{path}: reference")
     settings = file.settings or {UNNAMED: {}}
+    named = dict.fromkeys([*methods, *file.settings, TEST, *file.evaluate])
+    require_known(list(file.names), named, f"{path}: names")
     scoring = _scoring(file, f"{path}: scoring")
     runs = [
         _run(

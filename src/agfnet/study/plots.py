@@ -37,7 +37,9 @@ def differences(section: Section) -> str:
                 note="← better" if metric in LOWER_IS_BETTER else "better →",
             )
         )
-    return forest(methods, panels, f"Differences from {section.reference} with 95 % intervals")
+    names = [section.display(method) for method in methods]
+    label = f"Differences from {section.display(section.reference)} with 95 % intervals"
+    return forest(names, panels, label)
 
 
 def _interval(cell: Cell | None) -> dict[str, float | None] | None:
@@ -72,7 +74,11 @@ def critical_differences(section: Section) -> str | None:
 
 def _ranked(section: Section, metric: str) -> list[tuple[float, str]]:
     cells = [section.cells.get((method, metric)) for method in section.methods]
-    return sorted((c.rank, c.method) for c in cells if c is not None and math.isfinite(c.rank))
+    return sorted(
+        (c.rank, section.display(c.method))
+        for c in cells
+        if c is not None and math.isfinite(c.rank)
+    )
 
 
 def _rank_line(axes: Axes, ranked: Sequence[tuple[float, str]], gap: float, lines: int) -> None:
@@ -138,7 +144,7 @@ def learning_curves(fractions: Mapping[str, float], sections: Sequence[Section])
                     **line_style(number),
                     marker=MARKERS[number % len(MARKERS)],
                     markersize=4,
-                    label=short(method) if axes is panels[0] else None,
+                    label=short(first.display(method)) if axes is panels[0] else None,
                 )
             axes.set_xscale("log")
             axes.set_xticks(x, [f"{value:g} %" for value in x], minor=False)

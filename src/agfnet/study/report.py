@@ -9,10 +9,11 @@ from agfnet.files import write_text
 from agfnet.pages.blocks import Block, Figure, Heading, Table, Text, page
 from agfnet.pages.blocks import Section as Part
 from agfnet.study import plots
+from agfnet.study.formats import file_name, pages, write_tables
 from agfnet.study.plan import Study
 from agfnet.study.results import Progress, Section, sections
 from agfnet.study.settings import slug
-from agfnet.study.tables import Grid, file_name, grids, seeds_note, verdicts, write_tables
+from agfnet.study.tables import Grid, grids, seeds_note
 
 REPORT = "report.html"
 TABLES = "tables"
@@ -40,7 +41,7 @@ def write_study(
         parts.insert(0, Part(name, "Learning curves", [Figure(drawn, caption, wide=True)]))
     parts.append(_how(study))
     path = study.out / REPORT
-    write_text(path, page(study.path.stem, _lead(study, results, unfinished), parts))
+    write_text(path, page(study.title, _lead(study, results, unfinished), parts))
     return path
 
 
@@ -64,7 +65,7 @@ def _lead(study: Study, results: Sequence[Section], unfinished: Sequence[str]) -
         return [Text("No run is finished yet.", "lead")]
     methods = _count(len(study.methods), "method")
     lead: list[Block] = [
-        Text(f"{methods}, compared with {study.reference}.", "lead"),
+        Text(f"{methods}, compared with {results[0].display(study.reference)}.", "lead"),
         Text(seeds_note(results[0])),
     ]
     if unfinished:
@@ -75,20 +76,17 @@ def _lead(study: Study, results: Sequence[Section], unfinished: Sequence[str]) -
 
 
 def _part(section: Section, folder: Path) -> Part:
-    values, *compared = map(_grid, grids(section))
     name = file_name(section)
     write_tables(section, folder)
-    blocks: list[Block] = [Text(sentence) for sentence in verdicts(section)]
-    blocks += values
-    if compared:
+    blocks = [block for grid in grids(section) for block in _grid(grid)]
+    if len(section.methods) > 1:
         drawn = plots.differences(section)
         write_text(folder / f"{name}-differences.svg", drawn)
         caption = (
-            f"Difference from {section.reference}, 95 % intervals. Triangles: significantly "
+            f"Difference from {section.display(section.reference)}, 95 % intervals. Triangles: significantly "
             "better or worse after Holm's correction; grey dots: within noise."
         )
         blocks.append(Figure(drawn, caption, wide=len(section.metrics) > 2))
-        blocks += [block for grid in compared for block in grid]
     if ranks := plots.critical_differences(section):
         write_text(folder / f"{name}-ranks.svg", ranks)
         caption = (
@@ -96,15 +94,15 @@ def _part(section: Section, folder: Path) -> Part:
             "finds no difference between methods under one bar."
         )
         blocks.append(Figure(ranks, caption))
-    return Part(name, section.title[:1].upper() + section.title[1:], blocks)
+    return Part(name, section.title, blocks)
 
 
 def _grid(grid: Grid) -> list[Block]:
-    return [
-        Heading(grid.title),
-        Table(grid.title, grid.head, grid.rows),
-        Text(grid.note, "soft"),
+    tables = [
+        Table(grid.title, part.head, part.rows, words=part.words, even=True, marks=part.marks)
+        for part in pages(grid)
     ]
+    return [Heading(grid.title), *tables, Text(grid.note, "soft")]
 
 
 def _how(study: Study) -> Part:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 
@@ -92,12 +92,20 @@ class Section:
     patients: int
     cases: int
     """Number of cases, and of patients above: of all seeds, if each has a separate cohort."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Display names of methods, settings and tables; a name without one is shown as it is."""
+
+    def display(self, name: str) -> str:
+        """Return the display name of a method, setting or table."""
+        return self.names.get(name, name)
 
     @property
     def title(self) -> str:
-        """Title of the section, from its setting and table."""
-        table = "test cases" if self.table == TEST else self.table
-        return f"{self.setting}, {table}" if self.setting else table
+        """Condition of the section: its setting and table."""
+        table = self.names.get(TEST, "test cases") if self.table == TEST else self.table
+        parts = [self.display(self.setting), self.display(table)]
+        title = ", ".join(filter(None, parts))
+        return title[:1].upper() + title[1:]
 
 
 def sections(study: Study, *, progress: Progress | None = None) -> list[Section]:
@@ -166,6 +174,7 @@ def _section(study: Study, setting: str, table: str) -> Section:
         runs=len(common),
         patients=sum(len(set(cases.patient_id)) for cases in counted),
         cases=sum(map(len, counted)),
+        names=study.file.names,
     )
 
 

@@ -65,7 +65,7 @@ def write_search(study: Study, trials: Sequence[Trial]) -> Path:
         )
     )
     path = study.out / REPORT
-    write_text(path, page(f"{study.path.stem}: search", lead, parts))
+    write_text(path, page(f"{study.title}: search", lead, parts))
     return path
 
 

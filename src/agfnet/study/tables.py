@@ -1,62 +1,74 @@
-"""Tables of a study as text: Markdown, LaTeX, CSV and JSON, one set per setting and table."""
+"""Tables of a study for readers: verdicts, values, differences and ranks of a section."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from agfnet import NOTICE
-from agfnet.files import write_json, write_text
 from agfnet.metrics.summary import LOWER_IS_BETTER
 from agfnet.report.wording import MEANINGS
 from agfnet.study.results import Cell, Section
-from agfnet.study.settings import slug
 
 DASH = "—"
+BEST = "best"
+WORDS = {"within noise": "inconclusive", "": "not tested"}
+"""Verdicts of a cell that a table words differently."""
+Mark = tuple[int, int]  # row and column of a table
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """A table for readers; the second line of a cell is set in a smaller font if possible."""
+    """A table for readers: a row for each method, a column for each metric.
+
+    All lines of a cell after the first are set in a smaller font if possible.
+    """
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str
+    marks: Mapping[Mark, str] = field(default_factory=dict)
+    """Row and column of a cell to `best`, `better` or `worse`."""
+    words: bool = False
+    """The cells hold words, which may be broken, so that more columns fit."""
+
+    def parts(self, columns: int, rows: int | None = None) -> Iterator[Grid]:
+        """Divide the table so that each part fits on a page; the first column is repeated.
+
+        Args:
+            columns: Maximum number of metrics of a part.
+            rows: Maximum number of rows of a part; unlimited if None.
+        """
+        for low, high in chunks(len(self.rows), rows or len(self.rows)):
+            for left, right in chunks(len(self.head) - 1, columns):
+                kept = [0, *range(1 + left, 1 + right)]
+                yield Grid(
+                    title=self.title,
+                    head=tuple(self.head[i] for i in kept),
+                    rows=tuple(tuple(row[i] for i in kept) for row in self.rows[low:high]),
+                    note=self.note,
+                    marks={
+                        (row - low, column - left): mark
+                        for (row, column), mark in self.marks.items()
+                        if low <= row < high and left < column <= right
+                    },
+                    words=self.words,
+                )
+
+
+def chunks(count: int, largest: int) -> Iterator[tuple[int, int]]:
+    """Return start and end of nearly equal parts of at most `largest` items."""
+    number = max(1, math.ceil(count / largest)) if largest else 1
+    for part in range(number):
+        yield count * part // number, count * (part + 1) // number
 
 
 def grids(section: Section) -> list[Grid]:
-    """Return the tables of values, of differences from the reference, and of ranks."""
-    tables = [_values(section)]
-    if len(section.methods) > 1:
-        tables += [_differences(section), _ranks(section)]
-    return tables
-
-
-def verdicts(section: Section) -> list[str]:
-    """Summarise the differences, one sentence per metric."""
-    sentences = []
-    for metric in section.metrics:
-        groups: dict[str, list[str]] = {}
-        for method in section.methods:
-            if (cell := section.cells.get((method, metric))) and cell.verdict:
-                groups.setdefault(cell.verdict, []).append(method)
-        parts = [
-            f"{word} than {section.reference}: {', '.join(groups[word])}"
-            for word in ("better", "worse")
-            if word in groups
-        ]
-        if noise := groups.get("within noise"):
-            parts.append(f"no significant difference from {section.reference}: {', '.join(noise)}")
-        if parts:
-            sentences.append(f"{metric_title(metric)}: {'; '.join(parts)}.")
-    return sentences
+    """Return the tables of verdicts, values, differences from the reference, and ranks."""
+    if len(section.methods) < 2:
+        return [_values(section)]
+    return [_verdicts(section), _values(section), _differences(section), _ranks(section)]
 
 
 def metric_title(metric: str) -> str:
@@ -100,137 +112,53 @@ def seeds_note(section: Section) -> str:
     return text
 
 
-def write_tables(section: Section, folder: Path) -> list[Path]:
-    """Write the Markdown, LaTeX, CSV and JSON files of a section; return their paths."""
-    name = file_name(section)
-    tables = grids(section)
-    write_text(folder / f"{name}.md", markdown(section.title, tables, verdicts(section)))
-    write_text(folder / f"{name}.tex", latex(tables, name))
-    write_text(folder / f"{name}.csv", as_csv(section))
-    write_json(folder / f"{name}.json", as_json(section))
-    return [folder / f"{name}.{kind}" for kind in ("md", "tex", "csv", "json")]
-
-
-def file_name(section: Section) -> str:
-    """File name of a section, without extension."""
-    return "-".join(filter(None, [slug(section.setting), slug(section.table)]))
-
-
-def markdown(heading: str, tables: Sequence[Grid], sentences: Sequence[str]) -> str:
-    """Format the tables of a section as Markdown."""
-
-    def row(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(c.replace("|", "\\|").replace("\n", "<br>") for c in cells) + " |"
-
-    parts = [f"# {heading}", f"> {NOTICE}"]
-    for table in tables:
-        rules = "|" + "---|" * len(table.head)
-        lines = "\n".join([row(table.head), rules, *map(row, table.rows)])
-        parts += [f"## {table.title}", lines, table.note]
-    if sentences:
-        parts += ["## Summary", "\n".join(f"- {sentence}" for sentence in sentences)]
-    return "\n\n".join(parts) + "\n"
-
-
-LATEX_ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "±": r"$\pm$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "—": "---",
-    "\u00a0": "~",
-}
-
-
-def latex(tables: Sequence[Grid], name: str) -> str:
-    """Format the tables of a section as LaTeX, no wider than the text of the page."""
-    parts = [f"% {NOTICE}\n% Needs \\usepackage{{booktabs,graphicx}}."]
-    for number, table in enumerate(tables, start=1):
-        lines = [" & ".join(map(_latex_cell, row)) + r" \\" for row in table.rows]
-        rows = "\n\\addlinespace\n".join(lines)
-        parts.append(
-            "\\begin{table}\n\\centering\\footnotesize\n"
-            f"\\caption{{{escape(table.title)}. {escape(table.note)} {escape(NOTICE)}}}\n"
-            f"\\label{{tab:{name}-{number}}}\n"
-            "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{"
-            f"\\begin{{tabular}}{{l{'r' * (len(table.head) - 1)}}}\n\\toprule\n"
-            + " & ".join(_latex_cell(text.replace(" ", "\n", 1)) for text in table.head)
-            + f" \\\\\n\\midrule\n{rows}\n\\bottomrule\n\\end{{tabular}}}}\n\\end{{table}}"
-        )
-    return "\n\n".join(parts) + "\n"
-
-
-def _latex_cell(text: str) -> str:
-    first, *more = map(escape, text.replace(", p ", "\np ").splitlines())
-    small = "".join(rf"\\{{\scriptsize {line}}}" for line in more)
-    return rf"\begin{{tabular}}[t]{{@{{}}r@{{}}}}{first}{small}\end{{tabular}}" if more else first
-
-
-def escape(text: str) -> str:
-    """Escape the characters that are special in LaTeX."""
-    text = re.sub(r"(?<![\w.])-(?=\d)", "\u2212", text)
-    return "".join(LATEX_ESCAPES.get(letter, letter) for letter in text).replace("\u2212", "$-$")
-
-
-def as_csv(section: Section) -> str:
-    """Format a section as CSV, one row per method and metric."""
-    text = io.StringIO()
-    rows = [_flat(cell) for cell in section.cells.values()]
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def as_json(section: Section) -> dict[str, Any]:
-    """Return all numbers of a section as JSON values."""
-    return {
-        "note": NOTICE,
-        "setting": section.setting,
-        "table": section.table,
-        "reference": section.reference,
-        "patients": section.patients,
-        "cases": section.cases,
-        "ranked_runs": section.runs,
-        "friedman_p": {name: _finite(p) for name, p in section.friedman.items()},
-        "rows": [_flat(cell) for cell in section.cells.values()],
-    }
-
-
-def _flat(cell: Cell) -> dict[str, Any]:
-    return {name: _finite(value) for name, value in asdict(cell).items()} | {
-        "verdict": cell.verdict
-    }
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _rows(
-    section: Section, methods: Iterable[str], text_of: Callable[[Cell], str]
-) -> tuple[tuple[str, ...], ...]:
-    """Return one row per method, with a text for each metric; a dash without a finished seed."""
+def _table(
+    section: Section,
+    methods: Sequence[str],
+    text_of: Callable[[Cell], str],
+    *,
+    title: str,
+    note: str,
+    mark_of: Callable[[Cell], str] = lambda _: "",
+    words: bool = False,
+) -> Grid:
+    """Make a table of texts of cells, each with its mark; a dash without a finished seed."""
     cells = section.cells
-    return tuple(
-        (method, *(text_of(c) if (c := cells.get((method, m))) else DASH for m in section.metrics))
-        for method in methods
+    rows = []
+    marks = {}
+    for row, method in enumerate(methods):
+        texts = [section.display(method)]
+        for column, metric in enumerate(section.metrics, start=1):
+            cell = cells.get((method, metric))
+            texts.append(DASH if cell is None else text_of(cell))
+            if cell is not None and (mark := mark_of(cell)):
+                marks[row, column] = mark
+        rows.append(tuple(texts))
+    head = ("Method", *map(metric_header, section.metrics))
+    return Grid(title=title, head=head, rows=tuple(rows), note=note, marks=marks, words=words)
+
+
+def _others(section: Section) -> list[str]:
+    return [method for method in section.methods if method != section.reference]
+
+
+def _verdicts(section: Section) -> Grid:
+    def text_of(cell: Cell) -> str:
+        if not math.isfinite(cell.difference):
+            return DASH
+        word = WORDS.get(cell.verdict, cell.verdict)
+        return f"{word}\n{format_number(cell.difference, signed=True)}"
+
+    return _table(
+        section,
+        _others(section),
+        text_of,
+        title=f"Comparison with {section.display(section.reference)}",
+        note="The number is the difference. Better or worse: p, adjusted for the number of methods "
+        "(Holm), is below 0.05. Inconclusive: neither a difference nor its absence is shown.",
+        mark_of=lambda cell: cell.verdict if cell.verdict in ("better", "worse") else "",
+        words=True,
     )
-
-
-def _header(section: Section) -> tuple[str, ...]:
-    return ("Method", *map(metric_header, section.metrics))
 
 
 def _values(section: Section) -> Grid:
@@ -241,13 +169,27 @@ def _values(section: Section) -> Grid:
             return value
         return f"{value}\n{format_number(cell.low)} to {format_number(cell.high)}"
 
-    return Grid(
-        title=f"Results: {section.title}",
-        head=_header(section),
-        rows=_rows(section, section.methods, text_of),
-        note="Mean over seeds ± standard deviation over single runs; below, the 95 % interval. "
-        + seeds_note(section),
+    best = dict(_best(section, section.metrics)) if len(section.methods) > 1 else {}
+    note = "Mean over seeds ± standard deviation over single runs; below, the 95 % interval. "
+    if best:
+        note += "Bold: the best value, which need not differ significantly from others. "
+    return _table(
+        section,
+        section.methods,
+        text_of,
+        title="Results",
+        note=note + seeds_note(section),
+        mark_of=lambda cell: BEST if format_number(cell.value) == best.get(cell.metric) else "",
     )
+
+
+def _best(section: Section, metrics: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Return each metric with its best value as shown, which several methods may have."""
+    for metric in metrics:
+        cells = [section.cells.get((method, metric)) for method in section.methods]
+        values = [cell.value for cell in cells if cell is not None and math.isfinite(cell.value)]
+        if values:
+            yield metric, format_number((min if metric in LOWER_IS_BETTER else max)(values))
 
 
 def _differences(section: Section) -> Grid:
@@ -258,28 +200,28 @@ def _differences(section: Section) -> Grid:
             format_number(number, signed=True)
             for number in (cell.difference, cell.difference_low, cell.difference_high)
         )
-        verdict = f", {cell.verdict}" if cell.verdict in ("better", "worse") else ""
-        return f"{difference}{verdict}\n{low} to {high}, {format_p(cell.p_holm)}"
+        return f"{difference}\n{low} to {high}\n{format_p(cell.p_holm)}"
 
-    return Grid(
-        title=f"Difference from {section.reference}: {section.title}",
-        head=_header(section),
-        rows=_rows(section, [m for m in section.methods if m != section.reference], text_of),
+    return _table(
+        section,
+        _others(section),
+        text_of,
+        title=f"Differences from {section.display(section.reference)}",
         note="On the same cases and seeds, with the 95 % interval. p is adjusted for the number of "
-        "methods (Holm); the interval is not. A difference with an adjusted p of 0.05 or more is "
-        "within noise, which does not prove that there is no difference.",
+        "methods (Holm); the interval is not. An adjusted p of 0.05 or more does not prove that "
+        "there is no difference.",
     )
 
 
 def _ranks(section: Section) -> Grid:
-    friedman = tuple(format_p(section.friedman[metric]) for metric in section.metrics)
-    return Grid(
-        title=f"Average ranks: {section.title}",
-        head=_header(section),
-        rows=(
-            *_rows(section, section.methods, lambda cell: format_number(cell.rank)),
-            ("Friedman test", *friedman),
-        ),
+    ranks = _table(
+        section,
+        section.methods,
+        lambda cell: format_number(cell.rank),
+        title="Average ranks",
         note=f"Over the {section.runs} runs that every method has; 1 is the best. The test assumes "
         "independent runs. Runs that share patients are not, so it is descriptive only.",
     )
+    friedman = tuple(format_p(section.friedman[metric]) for metric in section.metrics)
+    rows = (*ranks.rows, ("Friedman test", *friedman))
+    return Grid(title=ranks.title, head=ranks.head, rows=rows, note=ranks.note)
