@@ -41,17 +41,17 @@ class Grid:
             rows: Maximum number of rows of a part; unlimited if None.
         """
         for low, high in chunks(len(self.rows), rows or len(self.rows)):
-            for left, right in chunks(len(self.head) - 1, columns):
-                kept = [0, *range(1 + left, 1 + right)]
+            for start, stop in chunks(len(self.head) - 1, columns):
+                kept = [0, *range(1 + start, 1 + stop)]
                 yield Grid(
                     title=self.title,
                     head=tuple(self.head[i] for i in kept),
                     rows=tuple(tuple(row[i] for i in kept) for row in self.rows[low:high]),
                     note=self.note,
                     marks={
-                        (row - low, column - left): mark
+                        (row - low, column - start): mark
                         for (row, column), mark in self.marks.items()
-                        if low <= row < high and left < column <= right
+                        if low <= row < high and start < column <= stop
                     },
                     words=self.words,
                 )
