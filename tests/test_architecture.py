@@ -30,7 +30,7 @@ ARROWS = {
     "explain.show": {"explain.compute", "pages"},
     "explain.compute": {"inference"},
     "explain": set(),
-    "training": {"models", "data", "bundle", "card"},
+    "training": {"models", "data", "bundle", "card", "terminal"},
     "serve": {"explain.compute", "check", "terminal"},
     "inference": {"data", "bundle"},
     "check": {"data"},

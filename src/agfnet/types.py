@@ -25,10 +25,13 @@ class Batch:
     Raises ValueError when the shapes contradict each other.
     """
 
-    images: tuple[Tensor, ...]  # per modality (B, 3, H, W), float32, normalised
+    images: tuple[Tensor, ...]  # per modality (B, 3, H, W), float32, normalised; or (B, D), the
+    # feature maps that a frozen backbone makes of them, in one row (see `agfnet.models.maps`)
     present: Tensor  # (B, M) bool; False where the case has no image of that modality
     labels: Tensor  # (B,) int64, index into the classes; -1 where unlabelled
     index: Tensor  # (B,) int64, position of the case in its dataset
+    originals: tuple[Tensor, ...] = ()  # per modality (B, 3, H, W), for a task that needs images
+    # where `images` holds maps
 
     def __post_init__(self) -> None:
         size = self.labels.shape[0]
@@ -37,8 +40,11 @@ class Batch:
                 f"present is {tuple(self.present.shape)}, expected {(size, len(self.images))}"
             )
         for image in self.images:
-            if image.ndim != 4 or image.shape[0] != size or image.shape[1] != 3:
-                raise ValueError(f"image is {tuple(image.shape)}, expected ({size}, 3, H, W)")
+            picture = image.ndim == 4 and image.shape[1] == 3
+            if image.shape[0] != size or not (picture or image.ndim == 2):
+                raise ValueError(
+                    f"image is {tuple(image.shape)}, expected ({size}, 3, H, W) or ({size}, D)"
+                )
 
     def to(self, device: torch.device, non_blocking: bool = False) -> Batch:
         """The same batch on another device."""
@@ -51,6 +57,7 @@ class Batch:
             present=move(self.present),
             labels=move(self.labels),
             index=move(self.index),
+            originals=tuple(move(image) for image in self.originals),
         )
 
 

@@ -22,6 +22,7 @@ import pytest
 
 from agfnet.config import ModalityConfig
 from agfnet.data import cache as module
+from agfnet.data import store
 from agfnet.data.cache import ImageCache, identity
 
 SIDE = 64
@@ -85,7 +86,7 @@ def test_a_changed_file_is_read_again_and_no_other(cache: ImageCache, touch: Tou
     assert [kept(cache, path, value) for path, value in zip(paths, (10, 11, 2), strict=True)] == [
         True
     ] * 3
-    assert cache._open().execute("SELECT count(*) FROM images").fetchone() == (3,)
+    assert cache.store.open().execute("SELECT count(*) FROM images").fetchone() == (3,)
 
 
 def test_a_file_that_changes_while_it_is_read(cache: ImageCache, touch: Touch):
@@ -150,7 +151,7 @@ def test_the_file_stays_within_its_limit(folder: Path, touch: Touch):
 def test_room_is_made_by_deleting_the_oldest_that_nobody_expects(
     folder: Path, touch: Touch, caplog: pytest.LogCaptureFixture
 ):
-    cache = ImageCache(folder=folder, max_bytes=10 * (3 * SIDE**2 + module.PAGE))
+    cache = ImageCache(folder=folder, max_bytes=10 * (3 * SIDE**2 + store.PAGE))
     old = [touch(f"old{i}.png") for i in range(8)]
     for path in old:
         cache.image(path, KEY, lambda: pixels(1))
@@ -169,7 +170,7 @@ def test_room_is_made_by_deleting_the_oldest_that_nobody_expects(
 
 def test_frames_belong_to_their_file(folder: Path, touch: Touch):
     """A run expects files; what frames they hold comes out later."""
-    cache = ImageCache(folder=folder, max_bytes=6 * (3 * SIDE**2 + module.PAGE))
+    cache = ImageCache(folder=folder, max_bytes=6 * (3 * SIDE**2 + store.PAGE))
     scan, changed = touch("scan.dcm"), touch("changed.dcm")
     cache.image(touch("old.png"), KEY, lambda: pixels(9))
     cache.expect([(scan, KEY), (changed, KEY)], size=SIDE)
@@ -187,7 +188,7 @@ def test_frames_belong_to_their_file(folder: Path, touch: Touch):
 
 
 def test_what_does_not_fit_is_said(folder: Path, touch: Touch, caplog: pytest.LogCaptureFixture):
-    cache = ImageCache(folder=folder, max_bytes=5 * (3 * SIDE**2 + module.PAGE))
+    cache = ImageCache(folder=folder, max_bytes=5 * (3 * SIDE**2 + store.PAGE))
     cache.expect([(touch(f"{i}.png"), KEY) for i in range(9)], size=SIDE)
     (record,) = caplog.records
     assert f"{folder}: room for about 5 of 9 prepared images" in record.getMessage()
@@ -199,13 +200,13 @@ def test_a_disk_that_is_nearly_full_is_left_alone(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ):
-    free = SimpleNamespace(free=module.RESERVE)
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: free)
+    free = SimpleNamespace(free=store.RESERVE)
+    monkeypatch.setattr(store.shutil, "disk_usage", lambda _: free)
     path = touch("a.png")
     cache.expect([(path, KEY)], size=SIDE)
     assert "room for about 0 of 1 prepared images" in caplog.text
     assert [kept(cache, path, 255) for _ in range(2)] == [True, True]
-    assert cache._open().execute("SELECT count(*) FROM images").fetchone() == (0,)
+    assert cache.store.open().execute("SELECT count(*) FROM images").fetchone() == (0,)
 
 
 FULL = """
@@ -299,7 +300,7 @@ def test_an_image_is_not_kept_while_another_process_writes(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ):
-    monkeypatch.setattr(module, "WAIT", 0.01)
+    monkeypatch.setattr(store, "WAIT", 0.01)
     path = touch("a.png")
     cache = ImageCache(folder=folder, max_bytes=2**24)
     cache.image(path, KEY, lambda: pixels(1))
@@ -316,10 +317,10 @@ def test_an_image_is_not_kept_while_another_process_writes(
 def test_forked_processes_share_it_and_inherit_no_connection(cache: ImageCache, touch: Touch):
     first, second = touch("a.png"), touch("b.png")
     cache.image(first, KEY, lambda: pixels(1))
-    before = cache._open()
+    before = cache.store.open()
     child = os.fork()
     if child == 0:
-        good = kept(cache, first, 1) and cache._open() is not before
+        good = kept(cache, first, 1) and cache.store.open() is not before
         cache.image(second, KEY, lambda: pixels(2))
         os._exit(not good)
     assert os.waitpid(child, 0)[1] == 0
@@ -362,19 +363,19 @@ def test_killed_writers_leave_no_wrong_image(folder: Path, tmp_path: Path, touch
         for turn in range(30):
             key = b"%d" % turn
             right += sum(kept(cache, path, value, key) for value, path in enumerate(paths))
-        assert cache._open().execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert cache.store.open().execute("PRAGMA integrity_check").fetchone() == ("ok",)
         shutil.rmtree(folder)
     assert right
 
 
 def test_the_collector_may_close_it_from_another_thread(tmp_path: Path) -> None:
     cache = ImageCache(folder=tmp_path / "cache", max_bytes=2**24)
-    cache._open()
+    cache.store.open()
     failed: list[BaseException] = []
 
     def close() -> None:
         try:
-            cache.__del__()
+            cache.store.__del__()
         except BaseException as error:
             failed.append(error)
 

@@ -13,7 +13,7 @@ import torch
 from agfnet.config import DataConfig, ModalityConfig, TrainConfig
 from agfnet.data.table import Case, CasesTable, read_cases
 from agfnet.errors import DataError
-from agfnet.training.cases import TrainingCases, build_loaders, select_cases
+from agfnet.training.cases import TrainingCases, build_datasets, build_loaders, select_cases
 from agfnet.types import Batch
 
 MODALITIES = {"clinical": ModalityConfig(), "ultrasound": ModalityConfig("ultrasound")}
@@ -108,20 +108,19 @@ def test_only_training_is_shuffled_and_varied(write_table: Callable[..., Path]) 
     table = write_table(ROWS)
     cases = select(table)
     optim = replace(CONFIG.optim, batch_size=8)
-    loaders = build_loaders(cases, replace(CONFIG, optim=optim), table, (0.5,) * 3, (0.5,) * 3)
+
+    def loaders_of(data: DataConfig) -> tuple[Any, Any]:
+        config = replace(CONFIG, optim=optim, data=data)
+        return build_loaders(build_datasets(cases, config, table, (0.5,) * 3, (0.5,) * 3), config)
+
+    loaders = loaders_of(CONFIG.data)
     (train, again), (val, val_again) = (
         [batches(loader, epoch)[0] for epoch in (0, 1)] for loader in loaders
     )
     assert val.index.tolist() == val_again.index.tolist() == [0, 1, 2, 3]
     for first, second in zip(val.images, val_again.images, strict=True):
         assert torch.equal(first, second)
-    plain = build_loaders(
-        cases,
-        replace(CONFIG, optim=optim, data=replace(CONFIG.data, augment=False)),
-        table,
-        (0.5,) * 3,
-        (0.5,) * 3,
-    )
+    plain = loaders_of(replace(CONFIG.data, augment=False))
     for first, second in zip(val.images, batches(plain[1], 0)[0].images, strict=True):
         assert torch.equal(first, second)
     assert train.index.tolist() != again.index.tolist()

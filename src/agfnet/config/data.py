@@ -106,6 +106,13 @@ class DataConfig(Settings):
     may be deleted between runs. If unset, `agfnet-cache` in the folder of the table."""
     cache_mb: Annotated[int, Range(0, 1e6)] = 4096
     """Maximum size of the cache, in MB; 0 disables it."""
+    feature_variants: Annotated[int, Range(0, 1000)] = 0
+    """With frozen backbones: number of augmented variants of each training image, whose feature
+    maps are computed once and kept in the folder of the cache for all runs, so that an epoch takes
+    seconds. 0 augments differently in every epoch and runs the backbones in every step."""
+    feature_cache_mb: Annotated[int, Range(0, 1e7)] = 8192
+    """Maximum size of the kept feature maps, in MB; 0 computes them in every step, with the same
+    result."""
     workers: Workers = 0
     """Processes that prepare images; 0 prepares them in the training process."""
 

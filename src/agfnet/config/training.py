@@ -139,3 +139,8 @@ class TrainConfig(Settings):
                 "model.backbone.frozen: random weights would stay random; set pretrained weights"
                 " with model.backbone.weights"
             )
+        if self.data.feature_variants and not self.model.backbone.frozen:
+            raise ConfigError(
+                "data.feature_variants: the feature maps of a backbone that learns change in every"
+                " step; set model.backbone.frozen: true, or leave it out"
+            )

@@ -8,14 +8,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from agfnet.config import Frames, ModalityConfig
 from agfnet.data.cache import ImageCache, identity
+from agfnet.data.features import (
+    FeatureCache,
+    Variant,
+    digest_pixels,
+    stack_maps,
+    variant_generator,
+)
 from agfnet.data.frames import choices
 from agfnet.data.preprocess import load, normalise
 from agfnet.data.problems import near
@@ -30,10 +39,20 @@ from agfnet.types import Batch
 class Sample:
     """One case, as tensors."""
 
-    images: tuple[Tensor, ...]  # per modality (3, size, size), float32; zeros where missing
+    images: tuple[Tensor, ...]  # per modality (3, size, size), float32; zeros where missing;
+    # or (D,), the feature maps of a frozen backbone in one row
     present: tuple[bool, ...]  # per modality
     label: int  # index into the classes; -1 where unlabelled
     index: int  # position of the case in its dataset
+    originals: tuple[Tensor, ...] = ()  # the images, where `images` may hold feature maps
+
+
+class _Draw(NamedTuple):
+    """Image of a modality that was drawn for a case."""
+
+    file: Path
+    variant: Variant
+    rng: np.random.Generator  # of the augmentation, if there are no numbered variants
 
 
 class CasesDataset(Dataset[Sample]):
@@ -55,6 +74,11 @@ class CasesDataset(Dataset[Sample]):
         training: draw one of several frames; as `augment` if unset.
         seed: of everything drawn.
         cache: where prepared images are kept; without it every file is decoded every time.
+        variants: number of augmented variants of each image, which depend on its content and their
+            number alone; one is drawn. 0: the augmentation is drawn from all that there can be.
+        features: where feature maps are kept. A batch then holds the maps of a modality instead of
+            its images if those of all its images are kept.
+        originals: return the images as well.
 
     Raises:
         DataError: there are no cases, or a case has a label that is not a class.
@@ -73,6 +97,9 @@ class CasesDataset(Dataset[Sample]):
         training: bool | None = None,
         seed: int = 0,
         cache: ImageCache | None = None,
+        variants: int = 0,
+        features: FeatureCache | None = None,
+        originals: bool = False,
     ) -> None:
         if not cases:
             raise DataError("there are no cases")
@@ -99,6 +126,10 @@ class CasesDataset(Dataset[Sample]):
         self._expanded = np.zeros((len(cases), len(modalities)), dtype=np.bool_)
         self._identities = [identity(size=size, modality=config) for config in self._modalities]
         self._cache = cache
+        self._numbers = range(variants if augment else 0)
+        self.features = features
+        self._originals = originals
+        self.digests: dict[tuple[int, Path], bytes] = {}  # of prepared images
 
     def __len__(self) -> int:
         return len(self._files)
@@ -111,12 +142,28 @@ class CasesDataset(Dataset[Sample]):
 
     @property
     def sample_bytes(self) -> int:
-        """Size of the images of one case, as float32."""
-        return len(self._modalities) * 3 * self._size**2 * 4
+        """Size of the images of one case, as float32, or of their feature maps if that is more."""
+        width = 0 if self.features is None else self.features.width
+        return len(self._modalities) * max(3 * self._size**2, width) * 4
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch of plain positions; a loader sends (epoch, position) pairs instead."""
         self._epoch = epoch
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """Variants of every image, if their number is limited."""
+        return tuple(self._numbers) if self._augment else (None,)
+
+    def files(self) -> Iterator[tuple[int, Path]]:
+        """Yield every image that may be drawn: its modality, and its file or frame of a file.
+
+        Raises:
+            ImageError: the frames of a file cannot be counted.
+        """
+        for position, case in enumerate(self._files):
+            for modality in range(len(case)):
+                yield from ((modality, file) for file in self._frames(position, modality))
 
     def __getitem__(self, index: int | tuple[int, int]) -> Sample:
         """Return the case at a position, or at a pair of epoch and position.
@@ -124,37 +171,97 @@ class CasesDataset(Dataset[Sample]):
         Raises:
             ImageError: one of its files is not a readable image.
         """
-        epoch, position = index if isinstance(index, tuple) else (self._epoch, index)
-        files = self._files[position]
-        return Sample(
-            images=tuple(self._image(epoch, position, m) for m in range(len(files))),
-            present=tuple(map(bool, files)),
-            label=self._labels[position],
-            index=position,
-        )
+        return self._samples([index if isinstance(index, tuple) else (self._epoch, index)])[0]
 
     def __getitems__(self, pairs: Sequence[tuple[int, int]]) -> list[Sample] | ImageError:
         """Return the samples of a batch, or the fault of one of its images, for a loader."""
         try:
-            return [self[pair] for pair in pairs]
+            return self._samples(pairs)
         except ImageError as error:
             return error
 
-    def _image(self, epoch: int, position: int, modality: int) -> Tensor:
+    def _samples(self, pairs: Sequence[tuple[int, int]]) -> list[Sample]:
+        draws = [
+            [self._draw(epoch, position, m) for epoch, position in pairs]
+            for m in range(len(self._modalities))
+        ]  # M x B
+        maps = [self._maps(m, drawn) for m, drawn in enumerate(draws)]
+        images = [
+            [] if row is not None and not self._originals else [self._image(m, d) for d in drawn]
+            for m, (row, drawn) in enumerate(zip(maps, draws, strict=True))
+        ]
+        inputs = [image if row is None else row for image, row in zip(images, maps, strict=True)]
+        return [
+            Sample(
+                images=tuple(column[i] for column in inputs),
+                present=tuple(map(bool, self._files[position])),
+                label=self._labels[position],
+                index=position,
+                originals=tuple(column[i] for column in images) if self._originals else (),
+            )
+            for i, (_, position) in enumerate(pairs)
+        ]
+
+    def _draw(self, epoch: int, position: int, modality: int) -> _Draw | None:
         frames = self._frames(position, modality)
         if not frames:
-            return torch.zeros(3, self._size, self._size)
-        config = self._modalities[modality]
+            return None
         rng = np.random.default_rng((self._seed, epoch, position, modality))
         file = frames[int(rng.integers(len(frames)))]
-        make = partial(load, file, size=self._size, modality=config)
-        if self._cache is None:
-            pixels = make()
-        else:
-            pixels = self._cache.image(file, self._identities[modality], make)
-        if self._augment:
-            pixels = augmented(pixels, kind=config.modality_type, rng=rng)
+        variant = int(rng.integers(len(self._numbers))) if self._numbers else None
+        return _Draw(file, variant, rng)
+
+    def _maps(self, modality: int, draws: Sequence[_Draw | None]) -> Tensor | None:
+        """Return the maps (B, D) of the images that were drawn, if all of them are kept."""
+        if self.features is None:
+            return None
+        rows = (
+            self.features.read(modality, self.digest((modality, draw.file)), draw.variant)
+            for draw in draws
+            if draw is not None
+        )
+        maps = stack_maps(rows, np.array([draw is not None for draw in draws]))
+        return None if maps is None else torch.from_numpy(maps)
+
+    def _image(self, modality: int, draw: _Draw | None) -> Tensor:
+        if draw is None:
+            return torch.zeros(3, self._size, self._size)
+        return self.image(modality, draw.file, draw.variant, draw.rng)
+
+    def image(
+        self,
+        modality: int,
+        file: Path,
+        variant: Variant,
+        rng: np.random.Generator | None = None,
+    ) -> Tensor:
+        """Return an image (3, size, size) for the network.
+
+        Args:
+            modality: its position.
+            file: the file, or a frame of it.
+            variant: augmented variant; None: the image itself, or any augmentation drawn by `rng`.
+            rng: random number generator.
+        """
+        pixels = self._pixels(modality, file)
+        if variant is not None:
+            rng = variant_generator(self.digest((modality, file)), variant)
+        if self._augment and rng is not None:
+            kind = self._modalities[modality].modality_type
+            pixels = augmented(pixels, kind=kind, rng=rng)
         return torch.from_numpy(normalise(pixels, mean=self._mean, std=self._std))
+
+    def digest(self, key: tuple[int, Path]) -> bytes:
+        """Return the digest of a prepared image of a modality; it is read once only."""
+        if key not in self.digests:
+            self.digests[key] = digest_pixels(self._pixels(*key))
+        return self.digests[key]
+
+    def _pixels(self, modality: int, file: Path) -> NDArray[np.uint8]:
+        make = partial(load, file, size=self._size, modality=self._modalities[modality])
+        if self._cache is None:
+            return make()
+        return self._cache.image(file, self._identities[modality], make)
 
     def _frames(self, position: int, modality: int) -> tuple[Path, ...]:
         """Return the frames to draw from; files are opened to count frames at the first use."""
@@ -177,8 +284,13 @@ def _number(case: Case, numbers: Mapping[str, int]) -> int:
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Stack samples."""
+    images, originals = (
+        tuple(map(torch.stack, zip(*columns, strict=True)))
+        for columns in ([s.images for s in samples], [s.originals for s in samples])
+    )
     return Batch(
-        images=tuple(map(torch.stack, zip(*(sample.images for sample in samples), strict=True))),
+        images=images,
+        originals=originals,
         present=torch.tensor([sample.present for sample in samples]),
         labels=torch.tensor([sample.label for sample in samples]),
         index=torch.tensor([sample.index for sample in samples]),

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from agfnet.errors import ConfigError
+from agfnet.models.maps import MapLayout, layout_of, packed_maps
 from agfnet.models.pretrained import check_weights
 
 MIN_STRIDE = 8  # of the maps that explanations use: finer ones show edges rather than findings
@@ -149,6 +150,10 @@ class Backbones(nn.ModuleList):
 
     Attributes:
         channels: C_s of each map, finest first, per modality.
+        layouts: of the maps of each modality, once `accept_maps` is called. Each modality may then
+            come as maps in rows (B, D) instead of images.
+        rounding: if set, maps of images are computed exactly as those that are kept on disk:
+            rounded to this type in training, and to float32 otherwise.
     """
 
     def __init__(self, parts: Sequence[Backbone], *, modalities: int) -> None:
@@ -157,13 +162,35 @@ class Backbones(nn.ModuleList):
         super().__init__(parts)
         self.modalities = modalities
         self.channels = [parts[m % len(parts)].channels for m in range(modalities)]
+        self.layouts: list[MapLayout] = []
+        self.rounding: torch.dtype | None = None
+
+    def accept_maps(self, size: int, *, rounding: torch.dtype | None = None) -> None:
+        """Accept maps of images of this side in pixels; the backbones must be frozen."""
+        device = next(self.parameters()).device
+        blank = torch.zeros(1, 3, size, size, device=device)
+        self.layouts = [layout_of(self.part(m), blank) for m in range(self.modalities)]
+        self.rounding = rounding
 
     def forward(self, images: Sequence[Tensor], present: Tensor) -> list[tuple[Tensor, ...]]:
         """Images per modality (B, 3, H, W), present (B, M) to maps per modality."""
-        return [
-            run_present(self.part(m), self.part(m), image, present[:, m])
-            for m, image in enumerate(images)
-        ]
+        return [self.maps(m, image, present[:, m]) for m, image in enumerate(images)]
+
+    def maps(self, m: int, image: Tensor, present: Tensor) -> tuple[Tensor, ...]:
+        """Images (B, 3, H, W) or rows of maps (B, D) of modality m, present (B,), to maps."""
+        if image.ndim == 2:
+            return self.layouts[m].unpack(image)
+        if self.rounding is not None:
+            return self.layouts[m].unpack(self.rows(m, image, present))
+        return run_present(self.part(m), self.part(m), image, present)
+
+    def rows(self, m: int, image: Tensor, present: Tensor) -> Tensor:
+        """Images (B, 3, H, W) of modality m to rows of maps (B, D), zeros where not present."""
+        rows = packed_maps(self.part(m), image[present], self.layouts[m])
+        kept = rows.to(self.rounding if self.training else torch.float32)
+        return kept.new_zeros(len(image), kept.shape[1]).index_copy(
+            0, present.nonzero()[:, 0], kept
+        )
 
     def part(self, m: int) -> Backbone:
         """Return the backbone of modality m."""
@@ -196,13 +223,16 @@ class Backbones(nn.ModuleList):
             fuse: takes the number of the stage and the maps (B, C_s, H_s, W_s) per modality, and
                 returns the maps that enter the next stage.
         """
-        stages = zip(*(self.part(m).stages() for m in range(len(images))), strict=True)
+        stages = list(zip(*(self.part(m).stages() for m in range(len(images))), strict=True))
         maps = list(images)
         for s, runs in enumerate(stages):
             outputs = [
-                run_present(self.part(m), run, maps[m], present[:, m]) for m, run in enumerate(runs)
+                self.maps(m, maps[m], present[:, m])[-len(stages) :]  # the first is used
+                if s == 0 and (self.rounding is not None or maps[m].ndim == 2)
+                else run_present(self.part(m), run, maps[m], present[:, m])
+                for m, run in enumerate(runs)
             ]
-            maps = fuse(s, [feature for (feature,) in outputs])
+            maps = fuse(s, [output[0] for output in outputs])
         return maps
 
 

@@ -78,7 +78,8 @@ class AdversarialTask(nn.Module):
         vectors = reverse_gradient(features.vectors, reversal_strength(progress))
         logits = self.discriminator(vectors)  # (B, M, M)
         losses["adversarial"] = modality_loss(logits, batch.present)
-        losses["reconstruction"] = self.image_loss(features, batch.images, batch.present)
+        images = batch.originals or batch.images
+        losses["reconstruction"] = self.image_loss(features, images, batch.present)
         losses["loss"] = (
             losses["loss"]
             + self.adversarial_weight * losses["adversarial"]

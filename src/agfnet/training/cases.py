@@ -26,6 +26,8 @@ class TrainingCases:
     classes: tuple[str, ...]
     train: tuple[Case, ...]
     val: tuple[Case, ...]
+    test: tuple[Case, ...] = ()
+    """Cases of the test split; never trained on, but their feature maps are kept as well."""
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return the number of cases per split and class."""
@@ -65,7 +67,7 @@ def select_cases(table: CasesTable, config: TrainConfig) -> TrainingCases:
                 f"{table.path} column {name}: no training case has an image, so that nothing can be"
                 " learned from it; fill in the column, or leave it out of data.modalities"
             )
-    return TrainingCases(classes, train, val)
+    return TrainingCases(classes, train, val, tuple(c for c in cases if c.split == "test"))
 
 
 def check_unknown_labels(table: CasesTable, classes: Sequence[str]) -> None:
@@ -96,14 +98,19 @@ def check_classes(
         raise DataError(f"{path} column split: no labelled validation case")
 
 
-def build_loaders(
+def build_datasets(
     cases: TrainingCases,
     config: TrainConfig,
     table: Path,
     mean: Sequence[float],
     std: Sequence[float],
-) -> tuple[DataLoader[Any], DataLoader[Any]]:
-    """Build the loaders of training (varied and shuffled) and validation (as it is)."""
+    *,
+    originals: bool = False,
+) -> list[CasesDataset]:
+    """Build the datasets of training (augmented), validation and test (as they are).
+
+    That of the test split is missing if the table has none.
+    """
     data = config.data
     cache = image_cache(data, table)
     datasets = [
@@ -118,28 +125,42 @@ def build_loaders(
             training=training,
             seed=config.seed,
             cache=cache,
+            variants=data.feature_variants,
+            originals=training and originals,
         )
-        for split, training in ((cases.train, True), (cases.val, False))
+        for split, training in ((cases.train, True), (cases.val, False), (cases.test, False))
+        if split
     ]
     if cache is not None:
-        images = (image for dataset in datasets for image in dataset.images())
-        cache.expect(images, size=data.size)
+        used = datasets if data.feature_variants else datasets[:2]
+        cache.expect((image for dataset in used for image in dataset.images()), size=data.size)
+    return datasets
+
+
+def build_loaders(
+    datasets: Sequence[CasesDataset], config: TrainConfig
+) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    """Build the loaders of training (shuffled) and validation."""
     train, val = (
         loader(
             dataset,
             batch_size=config.optim.batch_size,
             shuffle=training,
-            workers=data.workers,
+            workers=config.data.workers,
             seed=config.seed,
         )
-        for dataset, training in zip(datasets, (True, False), strict=True)
+        for dataset, training in zip(datasets[:2], (True, False), strict=True)
     )
     return train, val
+
+
+def cache_folder(config: DataConfig, table: Path) -> Path:
+    """Return the folder of prepared images and feature maps."""
+    return Path(config.cache) if config.cache else table.parent / FOLDER
 
 
 def image_cache(config: DataConfig, table: Path) -> ImageCache | None:
     """Return the cache of prepared images; None if it is disabled."""
     if not config.cache_mb:
         return None
-    folder = Path(config.cache) if config.cache else table.parent / FOLDER
-    return ImageCache(folder=folder, max_bytes=config.cache_mb * 2**20)
+    return ImageCache(folder=cache_folder(config, table), max_bytes=config.cache_mb * 2**20)

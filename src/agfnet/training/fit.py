@@ -15,8 +15,10 @@ from agfnet.config import TrainConfig
 from agfnet.data.table import cases_hash
 from agfnet.files import SUMS, finish_change
 from agfnet.models.build import image_statistics, without_weights
-from agfnet.training.cases import build_loaders, read_table, select_cases
+from agfnet.training.adversarial import AdversarialTask
+from agfnet.training.cases import build_datasets, build_loaders, read_table, select_cases
 from agfnet.training.checkpoints import load_best
+from agfnet.training.features import prepare_features
 from agfnet.training.run_folder import check_run, write_run
 from agfnet.training.tasks import Task, build_task
 from agfnet.training.trainer import run_trainer
@@ -47,8 +49,12 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
         config, [cases.classes.index(case.label) for case in cases.train], len(cases.classes)
     )
     mean, std = image_statistics(config.model)
-    train, val = build_loaders(cases, config, table.path, mean, std)
+    originals = isinstance(task, AdversarialTask)
+    datasets = build_datasets(cases, config, table.path, mean, std, originals=originals)
     write_run(folder, config, table)
+    if config.data.feature_variants:
+        prepare_features(config, datasets, task.model.backbones, table.path)
+    train, val = build_loaders(datasets, config)
     run_trainer(
         folder=folder,
         task=task,

@@ -23,7 +23,10 @@ from agfnet.errors import RunError
 from agfnet.files import write_json, write_text
 
 SETTINGS, ENVIRONMENT = "config.yaml", "environment.json"
-NEUTRAL = {"data": ("cache", "cache_mb", "workers")}  # settings that do not change the result
+NEUTRAL = {"data": ("cache", "cache_mb", "feature_cache_mb", "workers")}
+"""Settings that do not change the result."""
+ADDED = {"data": {"feature_variants": 0}}
+"""Settings that older runs do not have, with the value that they had in effect."""
 
 
 def check_run(folder: Path, config: TrainConfig, table: CasesTable) -> None:
@@ -115,6 +118,8 @@ def changed_settings(before: dict[str, Any], config: TrainConfig) -> list[str]:
         for name in names:
             before[group].pop(name, None)
             after[group].pop(name)
+    for group, values in ADDED.items():
+        before[group] = values | before[group]
     before["runs"] = after["runs"]  # the folder may be named by another path
     return differences(before, after)
 

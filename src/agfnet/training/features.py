@@ -1,0 +1,247 @@
+"""Feature maps of frozen backbones in training: computed before the first epoch, then read."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from agfnet.config import TrainConfig
+from agfnet.data.dataset import CasesDataset
+from agfnet.data.features import FeatureCache, Variant, identity
+from agfnet.errors import ImageError
+from agfnet.models.backbone import Backbones
+from agfnet.models.build import build_backbones, image_statistics
+from agfnet.models.maps import BLOCK, backbone_digest, packed_maps
+from agfnet.terminal import say
+from agfnet.training.cases import cache_folder
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+REPORTS = 10  # lines of progress
+
+
+def prepare_features(
+    config: TrainConfig, datasets: Sequence[CasesDataset], backbones: Backbones, table: Path
+) -> None:
+    """Let a network train on feature maps of `config.data.feature_variants`.
+
+    Maps that are not kept yet are computed first, unless there is not enough room for all. The
+    trained network is the same as with maps that are computed in every step.
+
+    Args:
+        config: settings of the training.
+        datasets: all cases whose maps are used.
+        backbones: of the network that is trained.
+        table: path of the table, next to which the maps are kept by default.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    data = config.data
+    rounding = torch.float16 if data.augment else torch.float32
+    backbones.accept_maps(data.size, rounding=rounding)
+    if not data.feature_cache_mb:
+        return
+    full = all_scales(config, backbones)
+    cache = FeatureCache(
+        folder=cache_folder(data, table),
+        max_bytes=data.feature_cache_mb * 2**20,
+        backbones=identities(config, full),
+    )
+    maps = StoredMaps(datasets, cache, workers=data.workers)
+    if maps.fit(width=max(layout.width for layout in full.layouts)):
+        maps.complete(full)
+        for dataset in datasets:
+            dataset.features = cache
+
+
+def all_scales(config: TrainConfig, backbones: Backbones) -> Backbones:
+    """Return backbones with the maps of all `fusion.scales`, so that all methods share the maps.
+
+    Some methods use the last map only, and their backbones return no other.
+    """
+    scales = config.model.fusion.scales
+    if len(backbones.channels[0]) == scales:
+        return backbones
+    with torch.random.fork_rng():
+        full = build_backbones(config.model, backbones.modalities, scales).eval()
+    full.accept_maps(config.data.size)
+    return full
+
+
+def identities(config: TrainConfig, backbones: Backbones) -> list[bytes]:
+    """Return the identity of the maps of each modality."""
+    mean, std = image_statistics(config.model)
+    scales = config.model.fusion.scales
+    return [
+        identity(
+            backbone=backbone_digest(config.model.backbone, backbones.part(m), scales),
+            modality_type=modality.modality_type,
+            size=config.data.size,
+            mean=mean,
+            std=std,
+        )
+        for m, modality in enumerate(config.data.modalities.values())
+    ]
+
+
+class ImageKey(NamedTuple):
+    """An image of a training, with its variants."""
+
+    modality: int
+    digest: bytes  # of the prepared image
+    variants: tuple[Variant, ...]
+
+
+class Picture(NamedTuple):
+    """One variant of an image, whose maps are to be computed."""
+
+    modality: int
+    digest: bytes
+    variant: Variant
+    image: Tensor  # (3, size, size)
+
+
+class StoredMaps:
+    """The feature maps of all images of datasets.
+
+    Args:
+        datasets: the datasets.
+        cache: keeps the maps.
+        workers: processes that prepare images; 0 prepares them in this one.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+
+    def __init__(
+        self, datasets: Sequence[CasesDataset], cache: FeatureCache, *, workers: int
+    ) -> None:
+        self.cache = cache
+        self.workers = workers
+        self.images: dict[ImageKey, tuple[CasesDataset, Path]] = {}
+        for dataset in datasets:
+            files = list(dict.fromkeys(dataset.files()))
+            digests = in_workers(dataset.digest, files, workers=workers)
+            dataset.digests |= zip(files, digests, strict=True)
+            for (modality, file), digest in dataset.digests.items():
+                self.images[ImageKey(modality, digest, dataset.variants)] = dataset, file
+
+    def fit(self, *, width: int) -> bool:
+        """Announce all maps, `width` values per variant; return whether there is room for them."""
+        owners = {self.cache.owner(key.modality, key.digest) for key in self.images}
+        variants = [variant for key in self.images for variant in key.variants]
+        return self.cache.expect(owners, variants, width=width)
+
+    def missing(self, key: ImageKey) -> list[Variant]:
+        """Return the variants of an image whose maps are not kept."""
+        return [v for v in key.variants if not self.cache.has(key.modality, key.digest, v)]
+
+    def pictures(self, key: ImageKey) -> list[Picture]:
+        """Return the variants of an image whose maps are not kept, as images.
+
+        Raises:
+            ImageError: the image cannot be read.
+        """
+        dataset, file = self.images[key]
+        return [
+            Picture(key.modality, key.digest, v, dataset.image(key.modality, file, v))
+            for v in self.missing(key)
+        ]
+
+    def complete(self, backbones: Backbones) -> None:
+        """Compute all maps that are missing.
+
+        Processes that do so at the same time share the work: each takes the images in another
+        order, and skips what another one has computed by then.
+        """
+        missing = [key for key in self.images if self.missing(key)]
+        if not missing:
+            return
+        say(
+            f"Computing the feature maps of {len(missing)} images; other runs with these backbones"
+            f" read them from {self.cache.store.file}."
+        )
+        start = time.monotonic()
+        random.Random(os.urandom(8)).shuffle(missing)
+        backbones.to("cuda" if torch.cuda.is_available() else "cpu")
+        waiting: list[list[Picture]] = [[] for _ in range(backbones.modalities)]
+        reports = {len(missing) * i // REPORTS for i in range(1, REPORTS + 1)}
+        for done, pictures in enumerate(
+            in_workers(self.pictures, missing, workers=self.workers), start=1
+        ):
+            for picture in pictures:
+                waiting[picture.modality].append(picture)
+                if len(waiting[picture.modality]) == BLOCK:
+                    self.keep(backbones, waiting[picture.modality])
+            if done in reports:
+                seconds = time.monotonic() - start
+                say(f"Feature maps of {done} of {len(missing)} images, {seconds:.0f} s")
+        for rest in waiting:
+            self.keep(backbones, rest)
+
+    def keep(self, backbones: Backbones, pictures: list[Picture]) -> None:
+        """Compute and keep the maps of some variants of one modality, and empty the list."""
+        if not pictures:
+            return
+        m = pictures[0].modality
+        images = torch.stack([picture.image for picture in pictures])
+        device = next(backbones.parameters()).device
+        rows = packed_maps(backbones.part(m), images.to(device), backbones.layouts[m])
+        self.cache.store.write(
+            [
+                self.cache.entry(m, picture.digest, picture.variant, row)
+                for picture, row in zip(pictures, rows.cpu().numpy(), strict=True)
+            ]
+        )
+        pictures.clear()
+
+
+class _Results(Dataset[Any], Generic[Item, Result]):
+    """Results of a function, item by item; an unreadable image is a result as well."""
+
+    def __init__(self, function: Callable[[Item], Result], items: Sequence[Item]) -> None:
+        self.function = function
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Result | ImageError:
+        try:
+            return self.function(self.items[index])
+        except ImageError as error:
+            return error
+
+
+def _unchanged(result: Any) -> Any:
+    return result
+
+
+def in_workers(
+    function: Callable[[Item], Result], items: Sequence[Item], *, workers: int
+) -> Iterator[Result]:
+    """Apply a function to items in worker processes of PyTorch, which pass tensors cheaply.
+
+    Raises:
+        ImageError: the function has raised it.
+    """
+    results: DataLoader[Any] = DataLoader(
+        _Results(function, items),
+        batch_size=None,
+        num_workers=workers,
+        collate_fn=_unchanged,
+        generator=torch.Generator(),  # or else this would draw from the one of the network
+    )
+    for result in results:
+        if isinstance(result, ImageError):
+            raise ImageError(str(result))
+        yield result
