@@ -12,9 +12,8 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from agfnet.config import BackboneConfig, TrainConfig
+from agfnet.config import TrainConfig
 from agfnet.config.model import Method
-from agfnet.errors import ConfigError
 from agfnet.models.backbone import Backbone
 from agfnet.training.fit import fit
 
