@@ -101,7 +101,8 @@ class StudyFile(Settings):
     reference: str | None = None
     """Method with which all others are compared. The first if unset."""
     seeds: list[Seed] = field(default_factory=lambda: [0])
-    """Random seeds; a network is trained for each. One seed gives no estimate of chance."""
+    """Random seeds; a network is trained for each. p needs at least three; five or more find
+    differences of practical size."""
     folds: list[int] | None = None
     """Values of `data.fold`, for a table with folds. If unset, the split of the table is used."""
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -122,9 +123,14 @@ class StudyFile(Settings):
     metrics: list[str] = field(
         default_factory=lambda: ["balanced_accuracy", "macro_auc", "nll", "ece", "aurc"]
     )
-    """Metrics of the tables, in order; each has its ranks."""
+    """Metrics of the tables, in order."""
+    rope: float | dict[str, float] | None = None
+    """Region of practical equivalence: the largest difference that counts as practically the same,
+    in units of the metric, as in `0.01`; one for all metrics, or by metric. Methods are then also
+    tested for equivalence with the reference."""
     resamples: Annotated[int, Range(10, 1_000_000)] = 1000
-    """Number of bootstrap resamples of patients, for intervals and p-values."""
+    """Maximum number of jackknife resamples, for intervals and p-values: each leaves out one
+    patient, or a group of patients if there are more patients than this."""
     search: SearchConfig | None = None
     """Search settings instead of comparing methods; no test case is used."""
 
@@ -134,6 +140,9 @@ class StudyFile(Settings):
             values = list(getattr(self, name))
             if not values or len(set(values)) < len(values):
                 raise ConfigError(f"{name}: expected one or more, none of them twice")
+        margins = self.rope if isinstance(self.rope, dict) else {"": self.rope}
+        if not all(margin is None or margin > 0 for margin in margins.values()):
+            raise ConfigError("rope: expected numbers above 0")
         if self.cohort is None and self.cohort_per_seed:
             raise ConfigError("cohort_per_seed: needs cohort")
         if self.cohort is not None and self.folds is not None:

@@ -1,8 +1,6 @@
-"""Paired tests of two methods on the same cases, for one or several networks (seeds) of each.
+"""Paired tests of two networks on the same cases: only the patients vary.
 
-Two things vary when a study is repeated: the patients, and the networks that result from training
-(seeds). `over_seeds` lets both vary, and is what a study reports. `permutation_p` and `area_test`
-take the networks as fixed and let only the patients vary.
+`seeds.over_seeds` compares methods, where the seeds vary too.
 """
 
 from __future__ import annotations
@@ -10,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
-from scipy.stats import t as student
 
 from agfnet.metrics.bootstrap import Comparison
 from agfnet.metrics.delong import influence
@@ -18,49 +15,6 @@ from agfnet.metrics.metric import Floats, Integers
 
 CASEWISE = ("accuracy", "balanced_accuracy", "nll", "brier")
 """Metrics that are the mean of one value per case."""
-
-
-def over_seeds(
-    values: Floats, draws: Floats, *, shared: bool = True, level: float = 0.95
-) -> Comparison:
-    """Mean over seeds of a metric or difference, with its interval over new patients and new seeds.
-
-    Seeds correspond to the readers of a reading study: both readers and cases are samples.
-    Variance and degrees of freedom are those of Obuchowski and Rockette, Communications in
-    Statistics - Simulation 24:285-308, 1995, and Hillis, Statistics in Medicine 26:596-619, 2007:
-    the variance over seeds divided by their number, plus the covariance between seeds that results
-    from the shared patients. (Resampling a handful of seeds, as a percentile bootstrap does, makes
-    intervals far too narrow: where seeds vary more than patients, a study with three seeds finds a
-    difference between equal methods in one case of five instead of one of twenty.)
-
-    Args:
-        values: (S,), one per seed.
-        draws: (R, S), the same under R resamples of patients; those with a nan are left out.
-        shared: whether all seeds judged the same patients; otherwise each seed has a separate
-            cohort.
-        level: confidence level.
-
-    Returns:
-        The mean and its test. With one seed, the variance is that of the patients alone: the
-        interval and p are those of this network. Without any variance p is 1 if the value is 0;
-        otherwise, and with fewer than two defined resamples (one patient), all but the mean is nan.
-    """
-    seeds = len(values)
-    mean = float(np.mean(values)) if seeds else float("nan")
-    finite = draws[np.isfinite(draws).all(axis=1)]
-    if not np.isfinite(mean) or len(finite) < 2:
-        return Comparison(mean, *[float("nan")] * 3)
-    covariance = np.atleast_2d(np.cov(finite, rowvar=False))
-    freedom = np.inf
-    if seeds == 1:
-        variance = float(covariance[0, 0])
-    else:
-        between = float(np.var(values, ddof=1)) / seeds
-        common = covariance[~np.eye(seeds, dtype=bool)].mean() if shared else 0.0
-        variance = between + max(float(common), 0.0)
-        if between > 0:
-            freedom = variance**2 / (between**2 / (seeds - 1))
-    return _normal(mean, variance, freedom, level)
 
 
 def permutation_p(
@@ -127,7 +81,13 @@ def area_test(
     if len(names) < 2:
         return Comparison(value, *[float("nan")] * 3)
     sums = np.bincount(owner, parts)
-    return _normal(value, float(sums @ sums) * len(names) / (len(names) - 1), np.inf, level)
+    error = float(np.sqrt(float(sums @ sums) * len(names) / (len(names) - 1)))
+    if not error > 0:
+        if value == 0 and error == 0:
+            return Comparison(0.0, 0.0, 0.0, 1.0)
+        return Comparison(value, *[float("nan")] * 3)
+    half = float(ndtri((1 + level) / 2)) * error
+    return Comparison(value, value - half, value + half, float(2 * ndtr(-abs(value) / error)))
 
 
 def holm(p: npt.ArrayLike) -> Floats:
@@ -143,18 +103,3 @@ def holm(p: npt.ArrayLike) -> Floats:
     steps = values[order] * np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted
-
-
-def _normal(value: float, variance: float, freedom: float, level: float) -> Comparison:
-    """Student's t test of a value against 0; normal with infinite degrees of freedom."""
-    if not variance > 0:
-        if value == 0 and variance == 0:
-            return Comparison(0.0, 0.0, 0.0, 1.0)
-        return Comparison(value, *[float("nan")] * 3)
-    error = float(np.sqrt(variance))
-    if np.isinf(freedom):
-        half, p = ndtri((1 + level) / 2) * error, 2 * ndtr(-abs(value) / error)
-    else:
-        half = student.ppf((1 + level) / 2, freedom) * error
-        p = 2 * student.sf(abs(value) / error, freedom)
-    return Comparison(value, value - float(half), value + float(half), float(p))

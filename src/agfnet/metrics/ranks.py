@@ -1,8 +1,8 @@
 """Many methods on many data sets: average ranks, Friedman's test, critical difference.
 
 Demšar, "Statistical comparisons of classifiers over multiple data sets", J Mach Learn Res 7:1-30,
-2006. The tests assume independent data sets. Seeds and folds of one cohort are not independent:
-there, the ranks are descriptive and the p values are too small.
+2006. The tests assume independent data sets (blocks). Seeds and folds of one cohort are not
+independent: there, ranks are descriptive, and a test of them finds differences between equals.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import numpy as np
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from agfnet.metrics.metric import Floats
+
+MIN_BLOCKS = 8
+"""Fewest independent data sets for the tests: with fewer, they hardly find any difference."""
 
 
 def average_ranks(values: Floats, *, higher_is_better: bool) -> Floats:

@@ -102,6 +102,8 @@ def read_study(path: str | Path) -> Study:
     path = Path(path)
     file = build(StudyFile, overlay({}, read_yaml(path), StudyFile, str(path)), str(path))
     require_known(file.metrics, METRICS, f"{path}: metrics")
+    if isinstance(file.rope, dict):
+        require_known(list(file.rope), METRICS, f"{path}: rope")
     base = _base(file, str(path))
     methods = {
         name: _method(base, name, change, f"{path}: methods.{name}")

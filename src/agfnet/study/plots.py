@@ -52,11 +52,14 @@ def _interval(cell: Cell | None) -> dict[str, float | None] | None:
 
 
 def critical_differences(section: Section) -> str | None:
-    """Draw average ranks by metric; a bar joins methods that Nemenyi's test does not separate."""
+    """Draw average ranks by metric; a bar joins methods that Nemenyi's test does not separate.
+
+    None unless the runs are independent blocks, and enough of them for the test.
+    """
     panels_of = [
         (metric, ranked)
         for metric in section.metrics
-        if len(ranked := _ranked(section, metric)) > 2 and section.runs > 1
+        if metric in section.friedman and len(ranked := _ranked(section, metric)) > 2
     ]
     if not panels_of:
         return None

@@ -83,15 +83,16 @@ def _part(section: Section, folder: Path) -> Part:
         drawn = plots.differences(section)
         write_text(folder / f"{name}-differences.svg", drawn)
         caption = (
-            f"Difference from {section.display(section.reference)}, 95 % intervals. Triangles: significantly "
-            "better or worse after Holm's correction; grey dots: within noise."
+            f"Difference from {section.display(section.reference)}, 95 % intervals. Triangles: "
+            "significantly better or worse after Holm's correction; grey dots: inconclusive; grey "
+            "squares: practically the same."
         )
         blocks.append(Figure(drawn, caption, wide=len(section.metrics) > 2))
     if ranks := plots.critical_differences(section):
         write_text(folder / f"{name}-ranks.svg", ranks)
         caption = (
-            "Average ranks, 1 is best. Nemenyi's test, which assumes independent runs, "
-            "finds no difference between methods under one bar."
+            "Average ranks over independent runs, 1 is best. Nemenyi's test finds no difference "
+            "between methods under one bar."
         )
         blocks.append(Figure(ranks, caption))
     return Part(name, section.title, blocks)
@@ -111,7 +112,7 @@ def _how(study: Study) -> Part:
         "Runs": str(len(study.runs)),
         "Seeds": ", ".join(map(str, study.file.seeds)),
         "Cohorts": "one per seed" if study.file.cohort_per_seed else "the same for all seeds",
-        "Resamples": f"{study.file.resamples} bootstrap draws of patients",
+        "Resamples": f"jackknife of patients, in at most {study.file.resamples} groups",
     }
     if study.file.folds is not None:
         rows["Folds"] = ", ".join(map(str, study.file.folds)) + " (pooled for each seed)"

@@ -2,37 +2,30 @@
 
 The value of a method is its mean over seeds. The folds of a seed are pooled, so that every case is
 tested once per seed. Intervals and p values account for new patients and new seeds
-(`paired.over_seeds`); where every seed has a separate cohort, patients vary with the seeds.
+(`metrics.seeds`); where every seed has a separate cohort, patients vary with the seeds.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import product
 
 import numpy as np
 
-from agfnet.inference.predictions import Predictions
-from agfnet.metrics.bootstrap import Comparison, patient_draws
+from agfnet.metrics.jackknife import leave_patients_out
 from agfnet.metrics.metric import Floats
-from agfnet.metrics.paired import (
-    CASEWISE,
-    area_parts,
-    area_test,
-    casewise,
-    holm,
-    over_seeds,
-    permutation_p,
-)
-from agfnet.metrics.ranks import average_ranks, friedman_p
+from agfnet.metrics.paired import holm
+from agfnet.metrics.ranks import MIN_BLOCKS, average_ranks, friedman_p
+from agfnet.metrics.seeds import SeedMean, over_seeds, separate_cohorts
 from agfnet.metrics.summary import LOWER_IS_BETTER, METRICS, summary
 from agfnet.study.plan import TEST, Study
 from agfnet.study.predictions import MethodPredictions, RunKey, read_method_predictions
 
-UPPER_BOUND = {"nll": math.inf, "brier": 2.0}  # of a metric; 1 for all others
+HIGHEST = {"nll": math.inf, "brier": 2.0}  # of a metric; 1 for all others
+SIGNIFICANT = 0.05  # an adjusted p below this is significant
+SAME = "practically the same"
 Progress = Callable[[int, int], None]
 
 
@@ -57,19 +50,29 @@ class Cell:
     difference_low: float
     difference_high: float
     p: float
-    """Two-sided p of no difference, for new patients and new seeds."""
+    """Two-sided p of no difference, for new patients and new seeds; nan with fewer than three
+    seeds."""
     p_holm: float
     """The same, adjusted for the number of methods (Holm)."""
     p_networks: float
-    """Two-sided p of no difference between these trained networks, for new patients: DeLong's test
-    for `macro_auc`, permutation of patients for means over cases."""
+    """Two-sided p of no difference between these trained networks, for new patients."""
+    p_equivalent: float = math.nan
+    """p of a difference of at least the margin `rope`; nan without a margin."""
+    p_equivalent_holm: float = math.nan
+    """The same, adjusted for the number of methods (Holm)."""
 
     @property
     def verdict(self) -> str:
-        """`better` or `worse` than the reference, or `within noise`; empty if not tested."""
+        """Verdict on the difference from the reference; empty if it was not tested.
+
+        `practically the same` if a difference of at least the margin is excluded; otherwise
+        `better` or `worse` than the reference, or `within noise`.
+        """
         if not math.isfinite(self.p_holm):
             return ""
-        if self.p_holm >= 0.05:
+        if self.p_equivalent_holm < SIGNIFICANT:
+            return SAME
+        if self.p_holm >= SIGNIFICANT:
             return "within noise"
         return "worse" if (self.difference > 0) == (self.metric in LOWER_IS_BETTER) else "better"
 
@@ -86,7 +89,8 @@ class Section:
     cells: Mapping[tuple[str, str], Cell]
     """Method and metric to cell; a method without a finished seed has none."""
     friedman: Mapping[str, float]
-    """Metric to the p of Friedman's test that all methods rank alike."""
+    """Metric to the p of Friedman's test that all methods rank alike. Empty unless the runs are
+    independent blocks, each with a separate cohort, and at least `ranks.MIN_BLOCKS`."""
     runs: int
     """Number of single runs that every method has; these are ranked."""
     patients: int
@@ -98,6 +102,9 @@ class Section:
     def display(self, name: str) -> str:
         """Return the display name of a method, setting or table."""
         return self.names.get(name, name)
+
+    rope: Mapping[str, float] = field(default_factory=dict)
+    """Metric to the largest difference that counts as practically the same."""
 
     @property
     def title(self) -> str:
@@ -130,38 +137,38 @@ def _section(study: Study, setting: str, table: str) -> Section:
     shared = not study.file.cohort_per_seed
     metrics = study.file.metrics
     methods = {
-        name: _Method(
-            predictions=predictions[name],
-            draws=_draws(predictions[name], metrics, study.file.resamples, shared),
-            scores={
-                metric: {key: _score(metric, p) for key, p in predictions[name].single.items()}
-                for metric in metrics
-            },
-        )
-        for name in study.methods
+        name: _measured(predictions[name], metrics, study.file.resamples) for name in study.methods
     }
-    common = [
-        key
-        for key in methods[study.reference].predictions.single
-        if all(key in method.predictions.single for method in methods.values())
-    ]
+    reference = methods[study.reference]
+    differences = {
+        name: None if method is reference else _minus(method, reference)
+        for name, method in methods.items()
+    }
+    common = [k for k in reference.runs if all(k in method.runs for method in methods.values())]
+    rope = margins(study.file.rope, metrics)
     cells: dict[tuple[str, str], Cell] = {}
     friedman = {}
     for column, metric in enumerate(metrics):
         ranked = np.array(
-            [[method.scores[metric][key] for method in methods.values()] for key in common]
+            [[method.runs[key][column] for method in methods.values()] for key in common]
         ).reshape(len(common), len(methods))
-        friedman[metric] = friedman_p(ranked)
+        if not shared and len(common) >= MIN_BLOCKS:
+            friedman[metric] = friedman_p(ranked)
         ranks = average_ranks(ranked, higher_is_better=metric not in LOWER_IS_BETTER)
         row = []
         for (name, method), rank in zip(methods.items(), ranks, strict=True):
-            if method.predictions.keys:
-                reference = None if name == study.reference else methods[study.reference]
-                cell = _cell(method, reference, metric, column, shared)
+            if method.seeds:
+                cell = _cell(
+                    method,
+                    differences[name],
+                    metric,
+                    column,
+                    shared=shared,
+                    margin=rope.get(metric),
+                )
                 row.append(replace(cell, method=name, rank=float(rank)))
-        for cell, p in zip(row, holm([cell.p for cell in row]), strict=True):
-            cells[cell.method, metric] = replace(cell, p_holm=float(p))
-    first = next((m.predictions.tables for m in methods.values() if m.predictions.tables), ())
+        cells |= {(cell.method, metric): cell for cell in _adjusted(row)}
+    first = next((p.tables for p in predictions.values() if p.tables), ())
     counted = first[:1] if shared else first
     return Section(
         setting=setting,
@@ -175,99 +182,120 @@ def _section(study: Study, setting: str, table: str) -> Section:
         patients=sum(len(set(cases.patient_id)) for cases in counted),
         cases=sum(map(len, counted)),
         names=study.file.names,
+        rope=rope,
     )
+
+
+def margins(rope: float | Mapping[str, float] | None, metrics: Sequence[str]) -> dict[str, float]:
+    """Return the margin of each metric that has one."""
+    if rope is None:
+        return {}
+    return dict(rope) if isinstance(rope, Mapping) else dict.fromkeys(metrics, rope)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Method:
-    """Predictions and metrics of a method on the table of a section."""
+    """K metrics of a method on the table of a section."""
 
-    predictions: MethodPredictions
-    draws: Floats
-    """Metrics (1 + R, S, K): see `_draws`."""
-    scores: Mapping[str, Mapping[RunKey, float]]
-    """Metric to its value in every single run."""
+    seeds: tuple[int, ...]
+    """The S seeds with all folds finished."""
+    values: Floats
+    """(S, K)."""
+    left_out: tuple[Floats, ...]
+    """For each seed (G, K): the metrics without each patient or group of patients."""
+    runs: Mapping[RunKey, Floats]
+    """Metrics (K,) of every single run."""
 
 
-def _cell(
-    method: _Method, reference: _Method | None, metric: str, column: int, shared: bool
-) -> Cell:
-    """Compute the cell of a method; its name, rank and adjusted p are added by the section."""
-    keys, draws = method.predictions.keys, method.draws[:, :, column]
-    value = over_seeds(draws[0], draws[1:], shared=shared)
-    difference, p_networks = Comparison(*[math.nan] * 4), math.nan
-    both = [] if reference is None else [k for k in keys if k in reference.predictions.keys]
-    if reference is not None and both:
-        a, b = ([m.predictions.keys.index(key) for key in both] for m in (method, reference))
-        paired = draws[:, a] - reference.draws[:, b, column]
-        difference = over_seeds(paired[0], paired[1:], shared=shared)
-        pairs = [
-            (method.predictions.tables[i], reference.predictions.tables[j])
-            for i, j in zip(a, b, strict=True)
-        ]
-        p_networks = _p_networks(metric, difference.value, pairs, shared)
-    single = list(method.scores[metric].values())
-    return Cell(
-        method="",
-        metric=metric,
-        seeds=len({seed for seed, _ in keys}),
-        value=value.value,
-        sd=float(np.std(single, ddof=1)) if len(single) > 1 else math.nan,
-        low=max(value.low, 0.0),  # with few seeds, the interval can exceed the range of the metric
-        high=min(value.high, UPPER_BOUND.get(metric, 1.0)),
-        rank=math.nan,
-        difference=difference.value,
-        difference_low=difference.low,
-        difference_high=difference.high,
-        p=difference.p,
-        p_holm=math.nan,
-        p_networks=p_networks,
+def _measured(predictions: MethodPredictions, metrics: Sequence[str], max_groups: int) -> _Method:
+    of_seed: dict[int, list[tuple[Floats, Floats]]] = {}
+    for (seed, _), cases in zip(predictions.keys, predictions.tables, strict=True):
+        statistics = summary(cases.probabilities, cases.target, metrics)
+        measured = leave_patients_out(cases.patient_id, statistics, max_groups=max_groups)
+        of_seed.setdefault(seed, []).append(measured)
+    # where every network of a seed's folds judged all cases, the seed's value is their mean
+    means = [[np.mean(part, axis=0) for part in zip(*of, strict=True)] for of in of_seed.values()]
+    return _Method(
+        seeds=tuple(of_seed),
+        values=np.array([value for value, _ in means]).reshape(len(means), len(metrics)),
+        left_out=tuple(left_out for _, left_out in means),
+        runs={
+            key: np.array([METRICS[name](p.probabilities, p.target) for name in metrics])
+            for key, p in predictions.single.items()
+        },
     )
 
 
-def _score(metric: str, cases: Predictions) -> float:
-    return METRICS[metric](cases.probabilities, cases.target)
+def _minus(a: _Method, b: _Method) -> _Method:
+    """Differences of the metrics on the seeds and runs that both have."""
+    both = tuple(seed for seed in a.seeds if seed in b.seeds)
+    i, j = ([each.seeds.index(seed) for seed in both] for each in (a, b))
+    return _Method(
+        seeds=both,
+        values=a.values[i] - b.values[j],
+        left_out=tuple(a.left_out[x] - b.left_out[y] for x, y in zip(i, j, strict=True)),
+        runs={key: a.runs[key] - b.runs[key] for key in a.runs if key in b.runs},
+    )
 
 
-def _draws(
-    predictions: MethodPredictions, metrics: Sequence[str], resamples: int, shared: bool
-) -> Floats:
-    """Metrics (1 + R, S, K) of S networks: of all cases, then of R resamples of patients.
-
-    All methods use the same resamples. Separate cohorts are resampled separately.
-    """
-    tables = predictions.tables
-    drawn = np.full((1 + resamples, len(tables), len(metrics)), np.nan)
-    for column, ((seed, _), cases) in enumerate(zip(predictions.keys, tables, strict=True)):
-        statistics = summary(cases.probabilities, cases.target, metrics)
-        for row, weights in enumerate(_weights(cases, resamples, 0 if shared else seed)):
-            drawn[row, column] = list(statistics(weights).values())
-    return drawn
+def _mean(method: _Method, column: int, shared: bool) -> SeedMean:
+    """Mean over seeds of one metric."""
+    values = method.values[:, column]
+    left_out = [rows[:, column] for rows in method.left_out]
+    rows = np.stack(left_out, axis=1) if shared and left_out else separate_cohorts(values, left_out)
+    folds = sorted({fold for _, fold in method.runs if fold is not None})
+    runs = [[method.runs[seed, fold][column] for fold in folds] for seed in method.seeds]
+    return over_seeds(values, rows, runs=np.array(runs) if folds else None)
 
 
-def _weights(cases: Predictions, resamples: int, seed: int) -> Iterator[Floats]:
-    yield np.ones(len(cases))
-    yield from patient_draws(cases.patient_id, resamples, seed)
+def _cell(
+    method: _Method,
+    difference: _Method | None,
+    metric: str,
+    column: int,
+    *,
+    shared: bool,
+    margin: float | None,
+) -> Cell:
+    """Compute the cell of a method; its name, rank and adjusted p are added by the section."""
+    highest = HIGHEST.get(metric, 1.0)
+    value = _mean(method, column, shared).interval(low=0.0, high=highest)
+    single = [run[column] for run in method.runs.values()]
+    cell = Cell(
+        method="",
+        metric=metric,
+        seeds=len(method.seeds),
+        value=value.value,
+        sd=float(np.std(single, ddof=1)) if len(single) > 1 else math.nan,
+        low=value.low,
+        high=value.high,
+        rank=math.nan,
+        difference=math.nan,
+        difference_low=math.nan,
+        difference_high=math.nan,
+        p=math.nan,
+        p_holm=math.nan,
+        p_networks=math.nan,
+    )
+    if difference is None or not difference.seeds:
+        return cell
+    mean = _mean(difference, column, shared)
+    interval = mean.interval(low=-highest, high=highest)
+    return replace(
+        cell,
+        difference=interval.value,
+        difference_low=interval.low,
+        difference_high=interval.high,
+        p=mean.p(),
+        p_networks=mean.p_networks(),
+        p_equivalent=math.nan if margin is None else mean.p_equivalent(margin),
+    )
 
 
-def _p_networks(
-    metric: str, value: float, pairs: Sequence[tuple[Predictions, Predictions]], shared: bool
-) -> float:
-    """Test these trained networks on new patients, in closed form or by permutation."""
-    if metric != "macro_auc" and metric not in CASEWISE:
-        return math.nan
-    parts: list[Floats] = []
-    patients: list[list[str]] = []
-    for number, (a, b) in enumerate(pairs):
-        target = a.target
-        measure = area_parts if metric == "macro_auc" else partial(casewise, metric)
-        parts.append(measure(a.probabilities, target) - measure(b.probabilities, target))
-        patients.append([name if shared else f"{number}/{name}" for name in a.patient_id])
-    if shared:
-        difference, patient = np.mean(parts, axis=0), patients[0]
-    else:
-        difference = np.concatenate(parts)
-        patient = [name for names in patients for name in names]
-    if metric == "macro_auc":
-        return area_test(value, difference / (1 if shared else len(pairs)), patient).p
-    return permutation_p(difference, patient)
+def _adjusted(row: Sequence[Cell]) -> list[Cell]:
+    """Adjust the p of the cells of one metric for their number."""
+    p, equivalent = holm([cell.p for cell in row]), holm([cell.p_equivalent for cell in row])
+    return [
+        replace(cell, p_holm=float(different), p_equivalent_holm=float(same))
+        for cell, different, same in zip(row, p, equivalent, strict=True)
+    ]

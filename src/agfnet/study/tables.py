@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from agfnet.metrics.seeds import MIN_SEEDS
 from agfnet.metrics.summary import LOWER_IS_BETTER
 from agfnet.report.wording import MEANINGS
-from agfnet.study.results import Cell, Section
+from agfnet.study.results import SAME, Cell, Section
 
 DASH = "—"
 BEST = "best"
@@ -65,10 +66,11 @@ def chunks(count: int, largest: int) -> Iterator[tuple[int, int]]:
 
 
 def grids(section: Section) -> list[Grid]:
-    """Return the tables of verdicts, values, differences from the reference, and ranks."""
+    """Return the tables of verdicts, values, differences from the reference, and tested ranks."""
     if len(section.methods) < 2:
         return [_values(section)]
-    return [_verdicts(section), _values(section), _differences(section), _ranks(section)]
+    tables = [_verdicts(section), _values(section), _differences(section)]
+    return [*tables, _ranks(section)] if section.friedman else tables
 
 
 def metric_title(metric: str) -> str:
@@ -107,6 +109,8 @@ def seeds_note(section: Section) -> str:
             "networks, not for networks trained with other seeds."
         )
     text = f"{patients}; the intervals hold for new patients and new seeds."
+    if min(counts) < MIN_SEEDS:
+        text += f" p for new seeds needs {MIN_SEEDS} seeds."
     if len(counts) > 1:
         text += " Not all seeds of all methods are finished."
     return text
@@ -155,7 +159,8 @@ def _verdicts(section: Section) -> Grid:
         text_of,
         title=f"Comparison with {section.display(section.reference)}",
         note="The number is the difference. Better or worse: p, adjusted for the number of methods "
-        "(Holm), is below 0.05. Inconclusive: neither a difference nor its absence is shown.",
+        f"(Holm), is below 0.05. {_rope_note(section)}Inconclusive: neither a difference nor its "
+        f"absence is shown; the interval tells which differences are excluded.{_no_p(section)}",
         mark_of=lambda cell: cell.verdict if cell.verdict in ("better", "worse") else "",
         words=True,
     )
@@ -213,14 +218,35 @@ def _differences(section: Section) -> Grid:
     )
 
 
+def _rope_note(section: Section) -> str:
+    if not section.rope:
+        return ""
+    if len(set(section.rope.values())) == 1:
+        margin = f"{next(iter(section.rope.values())):g}"
+    else:
+        margin = ", ".join(f"{metric_title(m)} {value:g}" for m, value in section.rope.items())
+    return (
+        f"{SAME.capitalize()}: a difference of the margin ({margin}) or more is excluded, with an "
+        "adjusted p below 0.05. "
+    )
+
+
+def _no_p(section: Section) -> str:
+    if all(cell.seeds >= MIN_SEEDS for cell in section.cells.values()):
+        return ""
+    return (
+        f" Not tested: fewer than {MIN_SEEDS} seeds, which cannot tell how much networks vary with "
+        "the seed."
+    )
+
+
 def _ranks(section: Section) -> Grid:
     ranks = _table(
         section,
         section.methods,
         lambda cell: format_number(cell.rank),
         title="Average ranks",
-        note=f"Over the {section.runs} runs that every method has; 1 is the best. The test assumes "
-        "independent runs. Runs that share patients are not, so it is descriptive only.",
+        note=f"Over the {section.runs} independent runs that every method has; 1 is the best.",
     )
     friedman = tuple(format_p(section.friedman[metric]) for metric in section.metrics)
     rows = (*ranks.rows, ("Friedman test", *friedman))

@@ -29,6 +29,7 @@ POINTS: dict[str, dict[str, Any]] = {
     "better": {"color": BLUE, "marker": "^"},
     "worse": {"color": ORANGE, "marker": "v"},
     "within noise": {"color": GREY, "marker": "o"},
+    "practically the same": {"color": GREY, "marker": "s"},
 }
 """Appearance of a point by its kind."""
 

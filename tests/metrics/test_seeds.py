@@ -1,0 +1,221 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import binom, rankdata, ttest_1samp
+from scipy.stats import t as student
+
+from agfnet.metrics.seeds import SMALLEST_P, Part, SeedMean, over_seeds, separate_cohorts
+
+STUDIES = 250
+
+
+def _left_out(cases: np.ndarray) -> np.ndarray:
+    """Means (N, S) of cases (S, N) without each of them."""
+    return ((cases.sum(axis=1, keepdims=True) - cases) / (cases.shape[1] - 1)).T
+
+
+def _accuracy(correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return correct.mean(axis=-1), np.stack([_left_out(method) for method in correct])
+
+
+def _area(score: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """AUC (M, S) of scores (M, S, N), and without each case (M, N, S)."""
+    wins, losses = positive.sum(), (~positive).sum()
+    ranks = rankdata(score, axis=-1)
+    beaten = np.empty_like(score)  # cases of the other class that are ranked on the right side
+    for part, other in ((positive, 0), (~positive, wins)):
+        within = ranks[..., part] - rankdata(score[..., part], axis=-1)
+        beaten[..., part] = abs(other - within)
+    pairs = beaten[..., positive].sum(axis=-1)
+    without = np.where(positive, (wins - 1) * losses, wins * (losses - 1))
+    return pairs / (wins * losses), np.swapaxes((pairs[..., None] - beaten) / without, 1, 2)
+
+
+def _study(
+    rng: np.random.Generator,
+    *,
+    seeds: int,
+    patients: int,
+    spread: float,
+    metric: str = "accuracy",
+    gain: float = 0.0,
+) -> SeedMean:
+    """Compare two methods: the first is better by `gain`, networks of a method vary by `spread`.
+
+    A patient is easy or difficult for all networks, for all networks of a method, and for one
+    network.
+    """
+    positive = rng.permutation(np.arange(patients) < 0.4 * patients)
+    signal = 1 + np.array([[gain], [0.0]]) + rng.normal(0, spread, (2, seeds))
+    score = signal[..., None] * np.where(positive, 1, -1) + rng.normal(0, 0.8, patients)
+    score = score + rng.normal(0, 0.5, (2, 1, patients)) + rng.normal(0, 0.7, (2, seeds, patients))
+    if metric == "accuracy":
+        values, left_out = _accuracy(((score > 0) == positive).astype(float))
+    else:
+        values, left_out = _area(score, positive)
+    return over_seeds(values[0] - values[1], left_out[0] - left_out[1])
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "auc"])
+@pytest.mark.parametrize("spread", [0.0, 0.3])
+@pytest.mark.parametrize(("seeds", "patients"), [(2, 30), (3, 80), (5, 30), (10, 80)])
+def test_equal_methods_are_rarely_found_different(
+    metric: str, spread: float, seeds: int, patients: int
+) -> None:
+    rng = np.random.default_rng([seeds, patients, int(100 * spread)])
+    found = dict.fromkeys((0.05, 0.01, 0.001), 0)
+    for _ in range(STUDIES):
+        mean = _study(rng, seeds=seeds, patients=patients, spread=spread, metric=metric)
+        for level in found:
+            _, low, high = mean.interval(1 - level)
+            found[level] += low > 0 or high < 0
+    for level, count in found.items():
+        assert count <= binom.ppf(0.999, STUDIES, level)
+
+
+def test_the_level_is_reached_where_seeds_dominate() -> None:
+    rng = np.random.default_rng(0)
+    p = [_study(rng, seeds=3, patients=2000, spread=0.6).p() for _ in range(STUDIES)]
+    low, high = binom.ppf([0.001, 0.999], STUDIES, 0.05) / STUDIES
+    assert low <= np.mean(np.array(p) < 0.05) <= high
+
+
+def test_a_better_method_is_found() -> None:
+    rng = np.random.default_rng(1)
+    found = [_study(rng, seeds=5, patients=400, spread=0.1, gain=0.4).p() for _ in range(50)]
+    assert np.mean(np.array(found) < 0.05) > 0.8
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5])
+def test_new_seeds_never_make_it_more_certain(seeds: int) -> None:
+    rng = np.random.default_rng(2)
+    for _ in range(100):
+        spread = rng.choice([0.0, 0.01, 0.3])
+        mean = _study(rng, seeds=seeds, patients=40, spread=spread)
+        alone = SeedMean(
+            value=mean.value, seeds=seeds, patients=mean.patients, bounds=((mean.patients,),)
+        )
+        assert mean.interval().low <= alone.interval().low
+        assert mean.interval().high >= alone.interval().high
+        if seeds >= 3:
+            assert mean.p() >= mean.p_networks()
+        else:
+            assert math.isnan(mean.p())
+            assert math.isnan(mean.p_equivalent(0.5))
+            assert 0 < mean.p_networks() <= 1
+
+
+def test_agreeing_seeds_are_not_taken_for_certain() -> None:
+    # an issue of the former statistics: two seeds that agree to four digits, 30 patients
+    rng = np.random.default_rng(3)
+    correct = rng.random(30) < 0.25
+    cases = np.stack([correct, correct]).astype(float)
+    interval = over_seeds(cases.mean(axis=1), _left_out(cases)).interval(low=0, high=1)
+    expected = student.ppf(0.975, 29) * np.std(correct, ddof=1) / np.sqrt(30)
+    assert interval.high - interval.value >= expected
+
+
+def test_both_parts_by_hand() -> None:
+    mean = SeedMean(
+        value=0.3,
+        seeds=3,
+        patients=Part(0.01, 20),
+        bounds=((Part(0.01, 20),), (Part(0.008, 20), Part(0.002, 2))),
+    )
+    half = np.sqrt(0.008 * student.ppf(0.975, 20) ** 2 + 0.002 * student.ppf(0.975, 2) ** 2)
+    assert mean.interval() == pytest.approx((0.3, 0.3 - half, 0.3 + half))
+    p = mean.p()
+    low, _ = mean.interval(1 - p)[1:]
+    assert low == pytest.approx(0, abs=1e-9)  # p is the level whose interval ends at 0
+
+
+def test_intervals_are_clipped() -> None:
+    mean = SeedMean(value=0.9, seeds=3, patients=Part(0.1, 5), bounds=((Part(0.1, 5),),))
+    assert mean.interval(low=0, high=1).high == 1
+    assert mean.interval(low=0.8).low == 0.8
+    assert mean.interval().high > 1
+
+
+def test_separate_cohorts_are_students_test() -> None:
+    rng = np.random.default_rng(4)
+    cohorts = [rng.normal(0, 0.001, (1, patients)) for patients in (40, 50, 40, 60)]
+    values = np.array([0.02, 0.05, -0.01, 0.03]) + [cases.mean() for cases in cohorts]
+    left_out = [v + (_left_out(c) - c.mean())[:, 0] for v, c in zip(values, cohorts, strict=True)]
+    mean = over_seeds(values, separate_cohorts(values, left_out))
+    expected = ttest_1samp(values, 0)
+    assert mean.p() == pytest.approx(expected.pvalue, rel=1e-3)
+    variance = sum(np.var(cases, ddof=1) / cases.size for cases in cohorts) / 16
+    assert mean.patients.variance == pytest.approx(variance, rel=0.05)
+    assert mean.p_networks() < mean.p()
+
+
+def test_degrees_of_freedom_count_the_patients_who_matter() -> None:
+    rng = np.random.default_rng(5)
+    everyone = rng.normal(size=(1, 1000))
+    assert over_seeds(everyone.mean(axis=1), _left_out(everyone)).patients.freedom > 800
+    few = np.zeros((1, 1000))
+    few[0, :3] = 1, -1, 1
+    assert over_seeds(few.mean(axis=1), _left_out(few)).patients.freedom == pytest.approx(6, abs=1)
+
+
+def test_folds_add_the_corrected_resampled_t_test() -> None:
+    rng = np.random.default_rng(6)
+    cases = rng.normal(0, 0.1, (3, 200))
+    runs = rng.normal(0.2, 0.2, (3, 5))
+    mean = over_seeds(cases.mean(axis=1), _left_out(cases), runs=runs)
+    plain = over_seeds(cases.mean(axis=1), _left_out(cases))
+    variance = np.var(runs, ddof=1) * (1 / 15 + 1 / 4)
+    half = student.ppf(0.975, 14) * np.sqrt(variance)
+    assert mean.interval().high - mean.value == pytest.approx(half)
+    assert mean.p() > plain.p()
+
+
+def test_practically_the_same() -> None:
+    rng = np.random.default_rng(7)
+    cases = rng.normal(0.001, 0.02, (5, 400))
+    mean = over_seeds(cases.mean(axis=1), _left_out(cases))
+    low, high = mean.interval(0.9)[1:]
+    margin = max(-low, high)
+    assert mean.p_equivalent(margin) == pytest.approx(0.05, abs=1e-6)
+    assert mean.p_equivalent(2 * margin) < 0.05 < mean.p_equivalent(margin / 2)
+    assert mean.p_equivalent(abs(mean.value) / 2) > 0.5
+
+
+@pytest.mark.parametrize("margin", [0.5, 0.02])
+def test_differences_of_the_margin_are_rarely_called_the_same(margin: float) -> None:
+    rng = np.random.default_rng(8)
+    spread = margin / 4
+    p = []
+    for _ in range(STUDIES):
+        seeds = rng.normal(margin, spread, (3, 1))
+        cases = seeds + rng.normal(0, spread * 5, 100) + rng.normal(0, spread, (3, 100))
+        p.append(over_seeds(cases.mean(axis=1), _left_out(cases)).p_equivalent(margin))
+    assert np.mean(np.array(p) < 0.05) <= binom.ppf(0.999, STUDIES, 0.05) / STUDIES
+
+
+@pytest.mark.parametrize("values", [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+def test_without_any_variance(values: list[float]) -> None:
+    mean = over_seeds(np.array(values), np.tile(values, (10, 1)))
+    assert mean.value == values[0]
+    assert np.isnan(mean.interval()[1:]).all()
+    assert mean.p() == 1 if values[0] == 0 else math.isnan(mean.p())
+
+
+@pytest.mark.parametrize(
+    ("values", "left_out"),
+    [
+        (np.zeros(0), np.zeros((10, 0))),
+        (np.ones(3), np.full((10, 3), np.nan)),
+        (np.ones(3), np.ones((1, 3))),
+    ],
+)
+def test_undefined(values: Any, left_out: Any) -> None:
+    mean = over_seeds(values, left_out)
+    assert np.isnan([*mean.interval()[1:], mean.p(), mean.p_networks()]).all()
+
+
+def test_extreme_differences_have_a_p() -> None:
+    cases = np.random.default_rng(9).normal(1, 1e-9, (5, 400))
+    assert over_seeds(cases.mean(axis=1), _left_out(cases)).p() >= SMALLEST_P
