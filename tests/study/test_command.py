@@ -31,7 +31,9 @@ def test_a_study_ends_with_tables_and_a_page(study_file, quick, tmp_path):
     run_study(StudyConfig(file=str(study_file(**OWN, seeds=list(range(6))))))
     assert len(quick) == 12
     names = set(tables(tmp_path / "study"))
-    assert {"test.md", "test.tex", "test.csv", "test.json", "test-differences.svg"} <= names
+    assert names == {"test.md", "test.tex", "test.csv", "test.json"}
+    figures = {path.name for path in (tmp_path / "study" / "figures").iterdir()}
+    assert {"test-differences-88mm.pdf", "test-differences-180mm.svg"} <= figures
     found = json.loads((tmp_path / "study" / "tables" / "test.json").read_text())
     rows = {(row["method"], row["metric"]): row for row in found["rows"]}
     assert rows["concatenation", "nll"]["verdict"] == "worse"
@@ -158,7 +160,7 @@ def test_folds_are_pooled_and_settings_have_tables_and_a_learning_curve(
     assert len(quick) == 16
     found = json.loads((tmp_path / "study" / "tables" / "half-test.json").read_text())
     assert (found["cases"], found["patients"], found["ranked_runs"]) == (120, 80, 4)
-    assert "learning-curves-test.svg" in tables(tmp_path / "study")
+    assert (tmp_path / "study" / "figures" / "learning-curves-test-180mm.svg").is_file()
 
 
 @pytest.mark.slow

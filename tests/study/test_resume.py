@@ -62,11 +62,12 @@ def test_a_killed_study_goes_on_to_the_same_tables(study_file, tmp_path: Path) -
     for file in (path, whole):
         run_study(StudyConfig(file=str(file), cpus=1))
     assert f",{MARK}," in (first / "history.csv").read_text()  # it went on from the checkpoint
-    for table in ("test.csv", "test.json", "test.md", "test.tex", "test-differences.svg"):
+    files = [f"tables/test.{kind}" for kind in ("csv", "json", "md", "tex")]
+    for file in (*files, "figures/test-differences-180mm.svg", "figures/test-differences-88mm.pdf"):
         killed, undisturbed = (
-            (tmp_path / name / "tables" / table).read_bytes() for name in ("killed", "whole")
+            (tmp_path / name / file).read_bytes() for name in ("killed", "whole")
         )
-        assert killed == undisturbed, table
+        assert killed == undisturbed, file
     rows = (tmp_path / "killed" / "tables" / "test.csv").read_text().splitlines()
     assert len(rows) == 1 + 2 * 3
 

@@ -1,13 +1,18 @@
-"""Write the tables, figures and report of a study."""
+"""Write the report of a study with its tables and figures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from agfnet.files import write_text
+from matplotlib.figure import Figure as Drawing
+
+from agfnet.files import write_bytes, write_text
 from agfnet.pages.blocks import Block, Figure, Heading, Table, Text, page
 from agfnet.pages.blocks import Section as Part
+from agfnet.report.plots.style import to_pdf, to_svg
 from agfnet.study import plots
 from agfnet.study.formats import file_name, pages, write_tables
 from agfnet.study.plan import Study
@@ -17,12 +22,13 @@ from agfnet.study.tables import Grid, grids, seeds_note
 
 REPORT = "report.html"
 TABLES = "tables"
+FIGURES = "figures"
 
 
 def write_study(
     study: Study, unfinished: Sequence[str], *, progress: Progress | None = None
 ) -> Path:
-    """Write `tables/` and `report.html` in the study's folder, from the finished runs.
+    """Write `tables/`, `figures/` and `report.html` in the study's folder, from the finished runs.
 
     Args:
         study: The study.
@@ -32,32 +38,60 @@ def write_study(
     Returns:
         Path of the report.
     """
-    folder = study.out / TABLES
     results = [section for section in sections(study, progress=progress) if section.cells]
-    parts = [_part(section, folder) for section in results]
-    for name, drawn in learning_curves(study, results).items():
-        write_text(folder / f"{name}.svg", drawn)
-        caption = "Mean over seeds; bands are 95 % intervals over new patients and new seeds."
-        parts.insert(0, Part(name, "Learning curves", [Figure(drawn, caption, wide=True)]))
+    parts = [*_learning_curves(study, results)]
+    parts += [_part(section, study.out) for section in results]
     parts.append(_how(study))
     path = study.out / REPORT
     write_text(path, page(study.title, _lead(study, results, unfinished), parts))
     return path
 
 
-def learning_curves(study: Study, results: Sequence[Section]) -> dict[str, str]:
-    """Draw learning curves, by file name, if settings differ in the fraction of patients."""
+def _learning_curves(study: Study, results: Sequence[Section]) -> Iterator[Part]:
+    """Draw learning curves of every table, if settings differ in the fraction of patients."""
     fractions = {
         setting: float(change.get("data.train_fraction") or 1.0)
         for setting, change in study.file.settings.items()
         if set(change) <= {"data.train_fraction"}
     }
-    drawn = {}
-    for name in dict.fromkeys(section.table for section in results):
-        curve = [s for s in results if s.table == name and s.setting in fractions]
+    for table in dict.fromkeys(section.table for section in results):
+        curve = [s for s in results if s.table == table and s.setting in fractions]
         if len({fractions[section.setting] for section in curve}) > 1:
-            drawn[f"learning-curves-{slug(name)}"] = plots.learning_curves(fractions, curve)
-    return drawn
+            name = f"learning-curves-{slug(table)}"
+            condition = curve[0].table_title
+            figures = _figures(
+                study.out / FIGURES,
+                name,
+                partial(plots.learning_curves, fractions, curve),
+                label=f"Learning curves, {condition}: every metric by fraction of patients",
+                caption="Mean over seeds, with 95 % intervals for new patients and new seeds. "
+                "Methods at the same fraction are offset from each other.",
+            )
+            yield Part(name, f"Learning curves, {condition}", figures)
+
+
+def _figures(
+    folder: Path, name: str, draw: Callable[[int], list[Drawing]], *, label: str, caption: str
+) -> list[Figure]:
+    """Write a figure in both widths as SVG and PDF; return the wide one for the report.
+
+    Args:
+        folder: Where to write.
+        name: Start of the file names.
+        draw: Draws the figure in a width in mm, on one page or more.
+        label: Sentence for those who cannot see the figure.
+        caption: Text below the last page.
+    """
+    shown = []
+    for width in (plots.ONE_COLUMN, plots.TWO_COLUMNS):
+        for number, drawing in enumerate(draw(width), start=1):
+            file = folder / "-".join([name, f"{width}mm", *([str(number)] if number > 1 else [])])
+            svg = to_svg(drawing, label)
+            write_text(file.with_suffix(".svg"), svg)
+            write_bytes(file.with_suffix(".pdf"), to_pdf(drawing))
+            if width == plots.TWO_COLUMNS:
+                shown.append(Figure(svg, "", wide=True))
+    return [*shown[:-1], *(replace(figure, caption=caption) for figure in shown[-1:])]
 
 
 def _lead(study: Study, results: Sequence[Section], unfinished: Sequence[str]) -> list[Block]:
@@ -77,24 +111,26 @@ def _lead(study: Study, results: Sequence[Section], unfinished: Sequence[str]) -
 
 def _part(section: Section, folder: Path) -> Part:
     name = file_name(section)
-    write_tables(section, folder)
+    write_tables(section, folder / TABLES)
     blocks = [block for grid in grids(section) for block in _grid(grid)]
+    reference = section.display(section.reference)
     if len(section.methods) > 1:
-        drawn = plots.differences(section)
-        write_text(folder / f"{name}-differences.svg", drawn)
-        caption = (
-            f"Difference from {section.display(section.reference)}, 95 % intervals. Triangles: "
-            "significantly better or worse after Holm's correction; grey dots: inconclusive; grey "
-            "squares: practically the same."
+        blocks += _figures(
+            folder / FIGURES,
+            f"{name}-differences",
+            partial(plots.differences, section),
+            label=f"Differences from {reference} with 95 % intervals",
+            caption=f"Difference from {reference}, with 95 % intervals. Better and worse: "
+            "significantly so after Holm's correction.",
         )
-        blocks.append(Figure(drawn, caption, wide=len(section.metrics) > 2))
-    if ranks := plots.critical_differences(section):
-        write_text(folder / f"{name}-ranks.svg", ranks)
-        caption = (
-            "Average ranks over independent runs, 1 is best. Nemenyi's test finds no difference "
-            "between methods under one bar."
-        )
-        blocks.append(Figure(ranks, caption))
+    blocks += _figures(
+        folder / FIGURES,
+        f"{name}-ranks",
+        partial(plots.critical_differences, section),
+        label="Critical difference diagrams: average ranks of the methods",
+        caption="Average ranks over independent runs, 1 is best. Nemenyi's test finds no difference "
+        "between methods under one bar.",
+    )
     return Part(name, section.title, blocks)
 
 

@@ -107,10 +107,14 @@ class Section:
     """Metric to the largest difference that counts as practically the same."""
 
     @property
+    def table_title(self) -> str:
+        """Display name of the table."""
+        return self.names.get(self.table, "test cases" if self.table == TEST else self.table)
+
+    @property
     def title(self) -> str:
-        """Condition of the section: its setting and table."""
-        table = self.names.get(TEST, "test cases") if self.table == TEST else self.table
-        parts = [self.display(self.setting), self.display(table)]
+        """Display names of the setting and the table."""
+        parts = [self.display(self.setting), self.table_title]
         title = ", ".join(filter(None, parts))
         return title[:1].upper() + title[1:]
 

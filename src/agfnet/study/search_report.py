@@ -16,6 +16,7 @@ import yaml
 from agfnet import NOTICE
 from agfnet.files import write_json, write_text
 from agfnet.pages.blocks import Block, Figure, Section, Table, Text, page
+from agfnet.report.plots.style import to_svg
 from agfnet.study.plan import Study
 from agfnet.study.plots import search_history
 from agfnet.study.report import REPORT, TABLES
@@ -44,7 +45,9 @@ def write_search(study: Study, trials: Sequence[Trial]) -> Path:
         method: [trial.value for trial in trials if trial.method == method]
         for method in study.methods
     }
-    drawn = search_history(values, metric)
+    drawn = to_svg(
+        search_history(values, metric), "History of the search: every trial, and the best so far"
+    )
     write_text(folder / "search.svg", drawn)
     parts = [
         Section("history", "History", [Figure(drawn, "Every trial, and the best so far.")]),

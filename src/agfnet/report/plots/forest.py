@@ -60,13 +60,14 @@ def forest(rows: Sequence[str], panels: Sequence[Panel], label: str) -> str:
         figure = Figure(figsize=(width, height), layout="constrained")
         columns = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axes, panel in zip(columns, panels, strict=True):
-            _draw(axes, panel)
+            draw_panel(axes, panel)
         columns[0].set_yticks(range(len(rows)), [short(name) for name in rows])
         columns[0].set_ylim(len(rows) - 0.5, -0.5)
         return to_svg(figure, label)
 
 
-def _draw(axes: Axes, panel: Panel) -> None:
+def draw_panel(axes: Axes, panel: Panel) -> None:
+    """Draw the intervals of a measure, one row below the other."""
     if panel.reference is not None:
         axes.axvline(panel.reference, **DOTTED)
     kinds = panel.kinds or [""] * len(panel.intervals)

@@ -13,10 +13,14 @@ import warnings
 from html import escape
 from typing import Any
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import PercentFormatter
+
+from agfnet.inference.fonts import font_families
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b7280"
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -26,6 +30,7 @@ DOTTED: dict[str, Any] = {"color": GREY, "linewidth": 0.8, "linestyle": (0, (1, 
 MAX_NAME_LENGTH = 50  # characters of a class name in a figure; the tables show all
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # fonts that journals accept
     "svg.hashsalt": "agfnet",  # the same table gives the same text
     "text.parse_math": False,  # a dollar sign in a class name is a dollar sign
     "font.family": "sans-serif",
@@ -65,10 +70,22 @@ def short(name: str) -> str:
     return name if len(name) <= MAX_NAME_LENGTH else name[: MAX_NAME_LENGTH - 1] + "…"
 
 
+def to_pdf(figure: Figure) -> bytes:
+    """A figure as PDF; the same figure gives the same bytes."""
+    content = io.BytesIO()
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
+    families, _ = font_families("".join(text.get_text() for text in texts))
+    for text in texts:
+        text.set_fontfamily(families)
+    with mpl.rc_context(STYLE):
+        figure.savefig(content, format="pdf", metadata={"CreationDate": None, "Creator": None})
+    return content.getvalue()
+
+
 def to_svg(figure: Figure, label: str) -> str:
     """A figure as SVG text; `label` is a sentence that says what it shows."""
     text = io.StringIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), mpl.rc_context(STYLE):
         # The reader's browser has the letters that the measuring font lacks, Chinese for instance.
         warnings.filterwarnings("ignore", message="Glyph")
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
