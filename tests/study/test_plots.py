@@ -77,6 +77,13 @@ def test_history_and_a_curve_of_one_fraction():
     assert "AGFnet" in to_svg(drawn, "x")
 
 
+def test_a_difference_without_p_is_drawn_as_not_tested():
+    drawn = to_svg(plots.differences(section(p=math.nan), plots.ONE_COLUMN)[0], "x")
+    assert "not tested" in drawn
+    assert "inconclusive" not in drawn
+    assert "inconclusive" in to_svg(plots.differences(section(p=0.3), plots.ONE_COLUMN)[0], "x")
+
+
 def test_two_methods_have_no_critical_difference():
     few = replace(section(), methods=METHODS[:2])
     assert plots.critical_differences(few, plots.ONE_COLUMN) == []

@@ -34,6 +34,8 @@ PRINT = STYLE | {
     "lines.markersize": 4,
 }
 MARKERS = "os^vDP"
+NOT_TESTED = "few"  # kind of point of a difference without a verdict
+LABELS = {**WORDS, NOT_TESTED: WORDS[""]}
 
 
 def differences(section: Section, width: int) -> list[Figure]:
@@ -74,7 +76,7 @@ def _difference_panel(section: Section, methods: Sequence[str], metric: str) -> 
         intervals=[_interval(cell) for cell in cells],
         percent=False,
         reference=0.0,
-        kinds=[(cell and cell.verdict) or "within noise" for cell in cells],
+        kinds=[(cell and cell.verdict) or NOT_TESTED for cell in cells],
         note="← better" if metric in LOWER_IS_BETTER else "better →",
     )
 
@@ -91,7 +93,7 @@ def _interval(cell: Cell | None) -> dict[str, float | None] | None:
 def _difference_legend(figure: Figure, kinds: Sequence[str]) -> None:
     axes = figure.axes[0]
     for kind in kinds:
-        axes.plot([], [], linestyle="none", label=WORDS.get(kind, kind), **POINTS[kind])
+        axes.plot([], [], linestyle="none", label=LABELS.get(kind, kind), **POINTS[kind])
     with mpl.rc_context(PRINT):
         figure.legend(loc="outside lower center", ncols=4, handletextpad=0.2, columnspacing=1.2)
 

@@ -98,13 +98,12 @@ class Section:
     """Number of cases, and of patients above: of all seeds, if each has a separate cohort."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Display names of methods, settings and tables; a name without one is shown as it is."""
+    rope: Mapping[str, float] = field(default_factory=dict)
+    """Metric to the largest difference that counts as practically the same."""
 
     def display(self, name: str) -> str:
         """Return the display name of a method, setting or table."""
         return self.names.get(name, name)
-
-    rope: Mapping[str, float] = field(default_factory=dict)
-    """Metric to the largest difference that counts as practically the same."""
 
     @property
     def table_title(self) -> str:
