@@ -60,7 +60,8 @@ def differences(section: Section, width: int) -> list[Figure]:
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.5, -0.5)
-        axes.tick_params(axis="y", labelleft=axes.get_subplotspec().is_first_col())
+        spec = axes.get_subplotspec()
+        axes.tick_params(axis="y", labelleft=spec is None or spec.is_first_col())
 
     figures = _pages(panels, draw, width, {ONE_COLUMN: 1, TWO_COLUMNS: 3}[width], height)
     kinds = list(dict.fromkeys(kind for panel in panels for kind in panel.kinds))
