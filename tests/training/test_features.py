@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 import timm
 import torch
+import yaml
 from safetensors.torch import save_file
 
-from agfnet.config import TrainConfig
+from agfnet.config import EvaluateConfig, PhantomConfig, TrainConfig
 from agfnet.config.model import Method
+from agfnet.data.features import FILE
+from agfnet.data.store import Store
+from agfnet.errors import ConfigError
+from agfnet.evaluation.run import evaluate_run
 from agfnet.models.backbone import Backbone
+from agfnet.phantom.cohort import make_cohort
 from agfnet.training.fit import fit
 
 Configure = Callable[..., TrainConfig]
@@ -22,22 +30,26 @@ Configure = Callable[..., TrainConfig]
 
 @pytest.fixture(scope="session")
 def frozen(settings: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
-    """Settings with a frozen backbone and three variants of each image."""
-    file = tmp_path_factory.mktemp("weights") / "weights.safetensors"
-    backbone = replace(settings.model.backbone, weights=str(file), frozen=True)
+    """Settings with a frozen backbone and three variants of each image; some are missing."""
+    folder = tmp_path_factory.mktemp("frozen")
+    cohort = PhantomConfig(
+        out=str(folder / "cohort"), lesions=48, size=32, seed=3, missing_ultrasound=0.2, frames=2
+    )
+    backbone = replace(settings.model.backbone, weights=str(folder / "w.safetensors"), frozen=True)
     torch.manual_seed(0)
-    save_file(timm.create_model(backbone.name, **backbone.options).state_dict(), file)
+    network = timm.create_model(backbone.name, **backbone.options)
+    save_file(network.state_dict(), str(backbone.weights))
     return replace(
         settings,
-        data=replace(settings.data, feature_variants=3, cache=str(file.parent / "cache")),
+        data=replace(settings.data, cases=str(make_cohort(cohort)), size=32, feature_variants=3),
         model=replace(settings.model, backbone=backbone),
-        optim=replace(settings.optim, modality_dropout=0.3),
+        optim=replace(settings.optim, modality_dropout=0.3, batch_size=12),
     )
 
 
 @pytest.fixture
 def configure(frozen: TrainConfig, tmp_path: Path) -> Configure:
-    """Returns settings with changes of the data, the backbone, and others."""
+    """Returns settings of a run with another method, or other settings of the data."""
 
     def change(name: str, *, method: str = "agfnet", **data: Any) -> TrainConfig:
         return replace(
@@ -52,8 +64,8 @@ def configure(frozen: TrainConfig, tmp_path: Path) -> Configure:
 
 
 @pytest.fixture
-def images_passed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Collects the sizes of all batches that pass a backbone."""
+def batch_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Collects the size of every batch of images that passes a backbone."""
     sizes: list[int] = []
     forward = Backbone.forward
 
@@ -65,26 +77,104 @@ def images_passed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-def state(folder: Path) -> bytes:
+def result(folder: Path) -> bytes:
+    """History and weights of a run."""
     history = (folder / "history.csv").read_bytes()
     return history + (folder / "bundle" / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", get_args(Method))
-def test_training_on_kept_maps_changes_no_bit(configure: Configure, method: str) -> None:
+def test_kept_maps_change_no_bit(configure: Configure, method: str) -> None:
     kept = fit(configure("kept", method=method), progress=False)
     computed = fit(configure("computed", method=method, feature_cache_mb=0), progress=False)
-    assert state(kept) == state(computed)
+    assert result(kept) == result(computed)
 
 
-def test_maps_are_computed_once(configure: Configure, tmp_path: Path, images_passed: list[int]):
-    """In the first run; another seed, fold or method of a study finds them."""
+@pytest.mark.slow
+def test_images_without_augmentation(configure: Configure) -> None:
+    kept = fit(configure("kept", augment=False), progress=False)
+    computed = fit(configure("computed", augment=False, feature_cache_mb=0), progress=False)
+    varied = fit(configure("varied"), progress=False)
+    assert result(kept) == result(computed) != result(varied)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a single core
+def test_runs_share_maps_and_workers_change_nothing(
+    configure: Configure, tmp_path: Path, batch_sizes: list[int]
+) -> None:
     data = {"cache": str(tmp_path / "cache")}
     first = fit(configure("first", **data), progress=False)
-    assert sum(images_passed) > 200
-    images_passed.clear()
-    again = fit(configure("again", **data), progress=False)
+    assert sum(batch_sizes) > 200
+    batch_sizes.clear()
+    again = fit(configure("again", workers=1, **data), progress=False)
     fit(replace(configure("seed", **data), seed=5), progress=False)
     fit(configure("method", method="concatenation", **data), progress=False)
-    assert set(images_passed) == {1}  # the sizes of the maps are read from one blank image
-    assert state(first) == state(again)
+    assert set(batch_sizes) == {1}  # a blank image tells the sizes of the maps
+    assert result(first) == result(again)
+
+
+def test_an_evaluation_reads_maps(configure: Configure, batch_sizes: list[int]) -> None:
+    """Of all frames; its answers are those of the bundle."""
+    folder = fit(configure("run"), progress=False)
+    config = EvaluateConfig(run=str(folder), max_focus_lesions=0, resamples=10)
+    batch_sizes.clear()
+    kept = evaluate_run(config).predictions
+    assert set(batch_sizes) == {1}
+    batch_sizes.clear()
+    settings = yaml.safe_load((folder / "config.yaml").read_text())
+    settings["data"]["feature_cache_mb"] = 0
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    computed = evaluate_run(config).predictions
+    assert max(batch_sizes) > 1
+    np.testing.assert_allclose(kept.probabilities, computed.probabilities, atol=1e-6)
+
+
+def test_maps_that_do_not_fit_are_computed_in_every_step(
+    configure: Configure, tmp_path: Path, caplog: pytest.LogCaptureFixture, batch_sizes: list[int]
+) -> None:
+    config = configure("run", cache=str(tmp_path / "cache"), feature_cache_mb=1)
+    fit(config, progress=False)
+    assert "feature maps, so none is kept" in caplog.text
+    assert "raise data.feature_cache_mb" in caplog.text
+    assert max(batch_sizes) > 1
+    assert (tmp_path / "cache" / FILE).stat().st_size < 2**16
+
+
+def test_maps_that_vanish_are_computed_again(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run may delete them at any time, to make room for its own."""
+    kept = fit(configure("kept"), progress=False)
+    read, count = Store.read, 0
+
+    def forgetful(self: Store, key: bytes, stamp: str = "") -> bytes | None:
+        nonlocal count
+        count += self.file.name == FILE
+        return None if self.file.name == FILE and count % 7 == 0 else read(self, key, stamp)
+
+    monkeypatch.setattr(Store, "read", forgetful)
+    assert result(fit(configure("again"), progress=False)) == result(kept)
+    assert count > 50
+
+
+def test_a_backbone_that_learns_has_no_maps_to_keep(settings: TrainConfig) -> None:
+    with pytest.raises(ConfigError, match=r"data\.feature_variants: .*set model.backbone.frozen"):
+        replace(settings, data=replace(settings.data, feature_variants=2))
+
+
+@pytest.mark.slow
+def test_processes_fill_the_cache_together(configure: Configure, tmp_path: Path) -> None:
+    configs = [configure(name, cache=str(tmp_path / "cache")) for name in ("first", "second")]
+    runs = [
+        get_context("spawn").Process(target=fit, args=(config,), kwargs={"progress": False})
+        for config in configs
+    ]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    alone = fit(configure("alone", cache=str(tmp_path / "other")), progress=False)
+    for config in configs:
+        assert result(tmp_path / config.name) == result(alone)

@@ -83,6 +83,11 @@ class ImageCache:
         return np.frombuffer(content, dtype=np.uint8).reshape(side, side, 3)
 
 
+def cache_folder(cache: str | None, table: Path) -> Path:
+    """Return the folder of the cache: the setting `data.cache`, or one next to the table."""
+    return Path(cache) if cache else table.parent / FOLDER
+
+
 def identity(*, size: int, modality: ModalityConfig) -> bytes:
     """Return a digest of the settings and the code that decide the pixels of a prepared image."""
     return hashlib.blake2b(repr((size, modality, _code())).encode(), digest_size=32).digest()

@@ -25,7 +25,7 @@ from agfnet.data.features import (
     stack_maps,
     variant_generator,
 )
-from agfnet.data.frames import choices
+from agfnet.data.frames import choices, expand
 from agfnet.data.preprocess import load, normalise
 from agfnet.data.problems import near
 from agfnet.data.sampling import EpochSampler, EvenBatches
@@ -123,6 +123,8 @@ class CasesDataset(Dataset[Sample]):
             ]
             for case in cases
         ]
+        self._all_files = [[case.images[name] for name in modalities] for case in cases]
+        self._training = training
         self._expanded = np.zeros((len(cases), len(modalities)), dtype=np.bool_)
         self._identities = [identity(size=size, modality=config) for config in self._modalities]
         self._cache = cache
@@ -156,14 +158,17 @@ class CasesDataset(Dataset[Sample]):
         return tuple(self._numbers) if self._augment else (None,)
 
     def files(self) -> Iterator[tuple[int, Path]]:
-        """Yield every image that may be drawn: its modality, and its file or frame of a file.
+        """Yield every image that is used: its modality, and its file or frame of a file.
+
+        In training these are the images that may be drawn, otherwise all frames, as in evaluation.
 
         Raises:
             ImageError: the frames of a file cannot be counted.
         """
-        for position, case in enumerate(self._files):
-            for modality in range(len(case)):
-                yield from ((modality, file) for file in self._frames(position, modality))
+        for position, case in enumerate(self._all_files):
+            for m, files in enumerate(case):
+                frames = self._frames(position, m) if self._training else expand(files)
+                yield from ((m, frame) for frame in frames)
 
     def __getitem__(self, index: int | tuple[int, int]) -> Sample:
         """Return the case at a position, or at a pair of epoch and position.

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agfnet.config import ModalityConfig
 from agfnet.data.cache import code_digest
 from agfnet.data.store import Entry, Store, Wording
 
@@ -42,7 +43,7 @@ class FeatureCache:
     Args:
         folder: where the file is or will be.
         max_bytes: largest size of the file.
-        backbones: digest of the backbone of each modality, with all that decides its maps.
+        backbones: see `identities`.
     """
 
     def __init__(self, *, folder: Path, max_bytes: int, backbones: Sequence[bytes]) -> None:
@@ -144,18 +145,29 @@ def variant_generator(image: bytes, variant: int) -> np.random.Generator:
     return np.random.default_rng([*np.frombuffer(image, dtype=np.uint32).tolist(), variant])
 
 
-def identity(*, backbone: bytes, modality_type: str, size: int, mean: Any, std: Any) -> bytes:
-    """Return a digest of all that decides the maps of a prepared image and of its variants.
+def identities(
+    backbones: Sequence[bytes],
+    modalities: Iterable[ModalityConfig],
+    *,
+    size: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> list[bytes]:
+    """Return a digest, per modality, of all that decides the maps of a prepared image.
 
     Args:
-        backbone: digest of the network, its weights and the number of maps.
-        modality_type: decides the augmentation.
+        backbones: digest of the backbone of each modality, with its weights.
+        modalities: their type decides the augmentation.
         size: side of the images, in pixels.
-        mean: per RGB channel, of the normalisation.
+        mean: per RGB channel, on a 0 to 1 scale.
         std: likewise.
     """
-    settings = (backbone, modality_type, size, *map(float, (*mean, *std)))
-    return hashlib.blake2b(repr(settings).encode(), digest_size=32).digest()
+    statistics = tuple(map(float, (*mean, *std)))
+    settings = [
+        (backbone, modality.modality_type, size, statistics)
+        for backbone, modality in zip(backbones, modalities, strict=True)
+    ]
+    return [hashlib.blake2b(repr(each).encode(), digest_size=32).digest() for each in settings]
 
 
 @cache

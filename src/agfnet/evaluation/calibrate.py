@@ -11,7 +11,7 @@ from agfnet.card import refresh_card
 from agfnet.config import CalibrationConfig
 from agfnet.config.renamed import run_settings
 from agfnet.data.splits import require_split
-from agfnet.evaluation.inputs import VALIDATION, run_folder, run_table, to_classes
+from agfnet.evaluation.inputs import VALIDATION, feature_folder, run_folder, run_table, to_classes
 from agfnet.evaluation.run import Progress
 from agfnet.inference.predictions import write_predictions
 from agfnet.inference.predictor import Predictor
@@ -34,9 +34,9 @@ def calibrate_run(
         progress: called with the number of finished cases and the number of all.
     """
     folder = run_folder(run)
-    predictor = Predictor.load(folder)
-    predictor.bundle = replace(predictor.bundle, calibration=Calibration())
     settings = run_settings(folder)
+    predictor = Predictor.load(folder, features=feature_folder(settings))
+    predictor.bundle = replace(predictor.bundle, calibration=Calibration())
     table = run_table(settings, None, predictor.bundle.config)
     cases, _ = to_classes(require_split(table, "val"), predictor.bundle.config, table.path)
     predictions = predictor.predict(

@@ -11,6 +11,7 @@ from typing import Any
 from agfnet.bundle import BundleConfig
 from agfnet.config import EvaluateConfig
 from agfnet.config.renamed import run_settings
+from agfnet.data.cache import cache_folder
 from agfnet.data.folds import read_split
 from agfnet.data.splits import require_split
 from agfnet.data.table import Case, CasesTable, map_labels, read_cases
@@ -65,7 +66,7 @@ def read_inputs(config: EvaluateConfig) -> EvaluationInputs:
     reference = None if config.reference is None else read_reference(config.reference, name)
     settings = run_settings(run)
     split = config.split or (None if config.cases else "test")
-    predictor = Predictor.load(run)
+    predictor = Predictor.load(run, features=feature_folder(settings))
     bundle = predictor.bundle
     if config.malignant is not None:
         check_group(bundle.config.classes, config.malignant)
@@ -105,6 +106,14 @@ def run_folder(run: str | Path) -> Path:
             f"{folder}: training has not finished; continue it with `agfnet train --resume`"
         )
     return folder
+
+
+def feature_folder(settings: Mapping[str, Any]) -> Path | None:
+    """Return the folder with the feature maps that a training has kept; None if it has not."""
+    data = settings["data"]
+    if not (data.get("feature_variants") and data.get("feature_cache_mb")):
+        return None
+    return cache_folder(data.get("cache"), Path(data["cases"]))
 
 
 def run_table(

@@ -98,7 +98,12 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, folder: str | Path, *, backend: BackendName = "auto", batch_size: int = 16
+        cls,
+        folder: str | Path,
+        *,
+        backend: BackendName = "auto",
+        batch_size: int = 16,
+        features: Path | None = None,
     ) -> Predictor:
         """Load a bundle, or the bundle of a run folder.
 
@@ -107,12 +112,14 @@ class Predictor:
             backend: `torch`, or a graph of the bundle in ONNX Runtime; `auto` takes the fp32 graph
                 if the bundle has one.
             batch_size: frame combinations per batch.
+            features: folder with kept feature maps, which the backend `torch` uses.
 
         Raises:
             BundleError: not a bundle, damaged, or without the graph.
         """
         bundle = read_bundle(folder)
-        return cls(bundle=bundle, backend=open_backend(bundle, backend), batch_size=batch_size)
+        runtime = open_backend(bundle, backend, features=features)
+        return cls(bundle=bundle, backend=runtime, batch_size=batch_size)
 
     def diagnose(self, images: Images) -> Diagnosis:
         """Diagnose one case from its image files per modality.
@@ -273,13 +280,13 @@ def _first(values: Array | None) -> Any:
     return values[0].item() if values.ndim == 1 else values[0]
 
 
-def open_backend(bundle: Bundle, name: BackendName) -> Backend:
+def open_backend(bundle: Bundle, name: BackendName, *, features: Path | None = None) -> Backend:
     """Load a bundle's network into its runtime; imports only what that needs."""
     file = network_file(bundle, name)
     if file == WEIGHTS:
         from agfnet.inference.torch_backend import TorchBackend
 
-        return TorchBackend(bundle=bundle)
+        return TorchBackend(bundle=bundle, features=features)
     return OnnxBackend(bundle=bundle, file=file)
 
 

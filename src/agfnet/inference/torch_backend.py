@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from agfnet.bundle import Bundle
+from agfnet.data.features import FILE, FeatureCache, identities
 from agfnet.data.preprocess import normalise
 from agfnet.errors import BundleError
-from agfnet.models.build import build
+from agfnet.models.build import backbone_digests, build
 
 Array = np.ndarray[Any, Any]
 
@@ -21,11 +23,16 @@ Array = np.ndarray[Any, Any]
 class TorchBackend:
     """Computes logits of prepared images, on a GPU if one is available.
 
+    Args:
+        bundle: the bundle.
+        features: folder with kept feature maps of the frozen backbones (`data.feature_variants`).
+            A batch with the maps of all its images of a modality does without that backbone.
+
     Raises:
         BundleError: the weights do not fit the settings.
     """
 
-    def __init__(self, *, bundle: Bundle) -> None:
+    def __init__(self, *, bundle: Bundle, features: Path | None = None) -> None:
         config = bundle.config
         self.mean, self.std = config.mean, config.std
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -37,15 +44,35 @@ class TorchBackend:
             raise BundleError(
                 f"{bundle.weights}: does not fit config.json ({reason}); copy the bundle again"
             ) from error
+        self.features: FeatureCache | None = None
+        if features is not None and (features / FILE).is_file():
+            digests = backbone_digests(config.model, model.backbones)
+            networks = identities(
+                digests,
+                config.modalities.values(),
+                size=config.size,
+                mean=config.mean,
+                std=config.std,
+            )
+            self.features = FeatureCache(folder=features, max_bytes=0, backbones=networks)
+            model.backbones.accept_maps(config.size)
         self.model = model.eval().to(self.device)
 
     @torch.inference_mode()
     def logits(self, images: Sequence[Array], present: Array) -> Array:
         """Return logits (B, C) of images (B, H, W, 3) uint8 by modality and present (B, M)."""
-        tensors = self.tensors(images)
-        output = self.model(tensors, torch.from_numpy(present).to(self.device))
+        inputs = [self.input(m, image, present[:, m]) for m, image in enumerate(images)]
+        output = self.model(inputs, torch.from_numpy(present).to(self.device))
         logits: Array = output.logits.float().cpu().numpy()
         return logits
+
+    def input(self, modality: int, images: Array, present: Array) -> Tensor:
+        """Return the kept feature maps (B, D) of images (B, H, W, 3), or the images normalised."""
+        if self.features is not None:
+            maps = self.features.images(modality, images, present)
+            if maps is not None:
+                return torch.from_numpy(maps).to(self.device)
+        return self.tensors([images])[0]
 
     def tensors(self, images: Sequence[Array]) -> tuple[Tensor, ...]:
         """Normalise images (B, H, W, 3) uint8 to tensors (B, 3, H, W)."""

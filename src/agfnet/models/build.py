@@ -28,6 +28,7 @@ from agfnet.models.decoder import Decoder
 from agfnet.models.global_learning import GlobalLearning
 from agfnet.models.heads import Head
 from agfnet.models.local_learning import LocalLayer, LocalLearning
+from agfnet.models.maps import backbone_digest
 from agfnet.models.network import Network
 from agfnet.models.pretrained import normalisation
 from agfnet.models.tokenizer import Tokenizer
@@ -99,6 +100,17 @@ def build_backbones(config: ModelConfig, modalities: int, scales: int) -> Backbo
         ],
         modalities=modalities,
     )
+
+
+def backbone_digests(config: ModelConfig, backbones: Backbones) -> list[bytes]:
+    """Return a digest, per modality, of all that decides the maps of its images.
+
+    It is the same for all methods, also for those whose backbones return the last map only.
+    """
+    return [
+        backbone_digest(config.backbone, backbones.part(m), config.fusion.scales)
+        for m in range(backbones.modalities)
+    ]
 
 
 def build_agfnet(config: ModelConfig, modalities: int, classes: int) -> AGFNet:

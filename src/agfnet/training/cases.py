@@ -11,7 +11,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from agfnet.config import DataConfig, TrainConfig
-from agfnet.data.cache import FOLDER, ImageCache
+from agfnet.data.cache import ImageCache, cache_folder
 from agfnet.data.dataset import CasesDataset, loader
 from agfnet.data.folds import read_split
 from agfnet.data.splits import keep_fraction, require_split
@@ -154,13 +154,8 @@ def build_loaders(
     return train, val
 
 
-def cache_folder(config: DataConfig, table: Path) -> Path:
-    """Return the folder of prepared images and feature maps."""
-    return Path(config.cache) if config.cache else table.parent / FOLDER
-
-
 def image_cache(config: DataConfig, table: Path) -> ImageCache | None:
     """Return the cache of prepared images; None if it is disabled."""
     if not config.cache_mb:
         return None
-    return ImageCache(folder=cache_folder(config, table), max_bytes=config.cache_mb * 2**20)
+    return ImageCache(folder=cache_folder(config.cache, table), max_bytes=config.cache_mb * 2**20)

@@ -14,14 +14,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from agfnet.config import TrainConfig
+from agfnet.data.cache import cache_folder
 from agfnet.data.dataset import CasesDataset
-from agfnet.data.features import FeatureCache, Variant, identity
+from agfnet.data.features import FeatureCache, Variant, identities
 from agfnet.errors import ImageError
 from agfnet.models.backbone import Backbones
-from agfnet.models.build import build_backbones, image_statistics
-from agfnet.models.maps import BLOCK, backbone_digest, packed_maps
+from agfnet.models.build import backbone_digests, build_backbones, image_statistics
+from agfnet.models.maps import BLOCK, packed_maps
 from agfnet.terminal import say
-from agfnet.training.cases import cache_folder
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -51,10 +51,17 @@ def prepare_features(
     if not data.feature_cache_mb:
         return
     full = all_scales(config, backbones)
+    mean, std = image_statistics(config.model)
     cache = FeatureCache(
-        folder=cache_folder(data, table),
+        folder=cache_folder(data.cache, table),
         max_bytes=data.feature_cache_mb * 2**20,
-        backbones=identities(config, full),
+        backbones=identities(
+            backbone_digests(config.model, full),
+            data.modalities.values(),
+            size=data.size,
+            mean=mean,
+            std=std,
+        ),
     )
     maps = StoredMaps(datasets, cache, workers=data.workers)
     if maps.fit(width=max(layout.width for layout in full.layouts)):
@@ -75,22 +82,6 @@ def all_scales(config: TrainConfig, backbones: Backbones) -> Backbones:
         full = build_backbones(config.model, backbones.modalities, scales).eval()
     full.accept_maps(config.data.size)
     return full
-
-
-def identities(config: TrainConfig, backbones: Backbones) -> list[bytes]:
-    """Return the identity of the maps of each modality."""
-    mean, std = image_statistics(config.model)
-    scales = config.model.fusion.scales
-    return [
-        identity(
-            backbone=backbone_digest(config.model.backbone, backbones.part(m), scales),
-            modality_type=modality.modality_type,
-            size=config.data.size,
-            mean=mean,
-            std=std,
-        )
-        for m, modality in enumerate(config.data.modalities.values())
-    ]
 
 
 class ImageKey(NamedTuple):
