@@ -30,7 +30,14 @@ from agfnet.config.inference import (
 )
 from agfnet.config.model import BackboneConfig, FusionConfig, Method, ModelConfig
 from agfnet.config.phantom import DemoConfig, PhantomConfig
-from agfnet.config.ranges import Range, Settings, parse_shard, range_of
+from agfnet.config.ranges import (
+    Range,
+    Settings,
+    format_duration,
+    parse_duration,
+    parse_shard,
+    range_of,
+)
 from agfnet.config.study import RangeConfig, SearchConfig, StudyConfig, StudyFile
 from agfnet.config.training import (
     CalibrationConfig,
@@ -81,6 +88,8 @@ __all__ = [
     "StudyFile",
     "TrainConfig",
     "default_modalities",
+    "format_duration",
+    "parse_duration",
     "parse_shard",
     "range_of",
 ]

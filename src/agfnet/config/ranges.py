@@ -62,6 +62,29 @@ def _range(hint: Any) -> Range | None:
     return next(filter(None, map(_range, get_args(hint))), None)
 
 
+def parse_duration(text: str, name: str) -> float:
+    """Return the seconds of a duration such as `2h`, `90m`, `1h30m` or `45s`."""
+    match = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?", text.replace(" ", ""))
+    try:
+        parts = [float(part or 0) for part in match.groups()] if match and text.strip() else []
+    except ValueError:  # as in 1.2.3h
+        parts = []
+    if not parts:
+        raise ConfigError(
+            f"{name}: {text!r}; expected hours, minutes or seconds, as in 2h or 1h30m"
+        )
+    return 3600 * parts[0] + 60 * parts[1] + parts[2]
+
+
+def format_duration(seconds: float) -> str:
+    """Format a duration for readers, to two digits or so."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
 def parse_shard(text: str, name: str) -> tuple[int, int]:
     """Return i and n of a setting of the form i/n, with i from 1 to n."""
     match = re.fullmatch(r"([0-9]+)/([0-9]+)", text)

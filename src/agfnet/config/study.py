@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from agfnet.config.ranges import Range, Seed, Settings, Workers
+from agfnet.config.ranges import Range, Seed, Settings, Workers, parse_duration
 from agfnet.errors import ConfigError
 
 
@@ -20,6 +20,10 @@ class StudyConfig(Settings):
     shard: str | None = None
     """Run the i-th of n shards, as in `2/8`, without the tables. For job arrays; the same command
     without it finishes the study."""
+    time_limit: str | None = None
+    """Start no run that would not finish within this time, as in `2h` or `1h30m`, judged by the
+    finished runs. The tables are then written without the missing runs, which are named; the same
+    command continues."""
     executor: Literal["local", "ray"] = "local"
     """`local`: on this machine. `ray`: on a Ray cluster (needs agfnet[cluster]); `out` of the study
     must be a folder that all its machines share."""
@@ -39,6 +43,10 @@ class StudyConfig(Settings):
         for name, value in (("address", self.address), ("gpus", self.gpus)):
             if value and self.executor != "ray":
                 raise ConfigError(f"{name}: needs --executor ray")
+        if self.time_limit is not None:
+            parse_duration(self.time_limit, "time_limit")
+            if self.executor == "ray":
+                raise ConfigError("time_limit: not with --executor ray, which queues all runs")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure as Drawing
 
 from agfnet.files import write_bytes, write_text
-from agfnet.pages.blocks import Block, Figure, Heading, Table, Text, page
+from agfnet.pages.blocks import Block, Bullets, Figure, Heading, Table, Text, page
 from agfnet.pages.blocks import Section as Part
 from agfnet.report.plots.style import to_pdf, to_svg
 from agfnet.study import plots
@@ -26,13 +26,13 @@ FIGURES = "figures"
 
 
 def write_study(
-    study: Study, unfinished: Sequence[str], *, progress: Progress | None = None
+    study: Study, unfinished: Mapping[str, str], *, progress: Progress | None = None
 ) -> Path:
     """Write `tables/`, `figures/` and `report.html` in the study's folder, from the finished runs.
 
     Args:
         study: The study.
-        unfinished: Names of the runs that are missing from the results.
+        unfinished: Names of the runs that are missing from the results, with the reason.
         progress: Called with the number of finished tables and their total.
 
     Returns:
@@ -94,7 +94,7 @@ def _figures(
     return [*shown[:-1], *(replace(figure, caption=caption) for figure in shown[-1:])]
 
 
-def _lead(study: Study, results: Sequence[Section], unfinished: Sequence[str]) -> list[Block]:
+def _lead(study: Study, results: Sequence[Section], unfinished: Mapping[str, str]) -> list[Block]:
     if not results:
         return [Text("No run is finished yet.", "lead")]
     methods = _count(len(study.methods), "method")
@@ -104,8 +104,8 @@ def _lead(study: Study, results: Sequence[Section], unfinished: Sequence[str]) -
     ]
     if unfinished:
         count = f"{_count(len(unfinished), 'run')} of {len(study.runs)}"
-        label = f"{count} not finished and missing from these results:"
-        lead.append(Text(", ".join(unfinished), label=label))
+        lead.append(Text("", label=f"{count} not finished and missing from these results:"))
+        lead.append(Bullets([f"{name}: {reason}" for name, reason in unfinished.items()]))
     return lead
 
 
@@ -128,8 +128,8 @@ def _part(section: Section, folder: Path) -> Part:
         f"{name}-ranks",
         partial(plots.critical_differences, section),
         label="Critical difference diagrams: average ranks of the methods",
-        caption="Average ranks over independent runs, 1 is best. Nemenyi's test finds no difference "
-        "between methods under one bar.",
+        caption="Average ranks over independent runs, 1 is best. Nemenyi's test finds no "
+        "difference between methods under one bar.",
     )
     return Part(name, section.title, blocks)
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from agfnet import NOTICE
-from agfnet.config import StudyConfig, parse_shard
+from agfnet.config import StudyConfig, format_duration, parse_duration, parse_shard
 from agfnet.errors import ConfigError, RunError
 from agfnet.study.cohorts import make_cohorts
 from agfnet.study.executors import execute
@@ -14,6 +14,7 @@ from agfnet.study.executors.job import ERROR_LOG, state
 from agfnet.study.locks import locked
 from agfnet.study.plan import Study, read_study
 from agfnet.study.report import write_study
+from agfnet.study.schedule import Schedule, remaining_seconds
 from agfnet.study.search import best_trials, run_search
 from agfnet.study.search_report import BEST, describe_settings, write_search
 from agfnet.study.tables import format_number, metric_title
@@ -39,13 +40,22 @@ def run_study(config: StudyConfig) -> None:
         with locked(study.out / LOCKS, [run.name for run in study.runs]):
             make_cohorts(study.cohorts)
             if study.file.search is not None:
+                if config.time_limit is not None:
+                    raise ConfigError("time_limit: not for a search; set search.trials instead")
                 search_settings(study, config)
                 return
-            failed = do_runs(study, config)
+            failed, not_started = do_runs(study, config)
             if study is whole:
+                reasons = failed | dict.fromkeys(not_started, "not started within the time limit")
                 with bar("tables") as progress:
-                    page = write_study(study, list(failed), progress=progress)
+                    page = write_study(study, reasons, progress=progress)
                 say(f"Report: {page}. {NOTICE}")
+            if not_started:
+                say(
+                    f"{len(not_started)} of {len(study.runs)} runs were not started: they would "
+                    "not have finished within the time limit. Run the same command again to "
+                    "continue."
+                )
     except KeyboardInterrupt as stop:
         raise RunError("stopped; run the same command again to continue") from stop
     if failed:
@@ -66,16 +76,22 @@ def select_shard(study: Study, shard: str | None) -> Study:
     return replace(study, runs=study.runs[i - 1 :: n])
 
 
-def do_runs(study: Study, config: StudyConfig) -> dict[str, str]:
-    """Do all runs that are not finished; return the name and error of each that failed."""
+def do_runs(study: Study, config: StudyConfig) -> tuple[dict[str, str], list[str]]:
+    """Do all runs that are not finished, as far as the time limit allows.
+
+    Returns:
+        Name to error of each run that failed, and the names of the runs that were not started.
+    """
     remaining = [run for run in study.runs if state(run) != "finished"]
     say(f"{len(study.runs)} runs, {len(study.runs) - len(remaining)} of them finished.")
+    limit = None if config.time_limit is None else parse_duration(config.time_limit, "time_limit")
+    schedule = Schedule(runs=remaining, study=study.runs, limit=limit)
     failed: dict[str, str] = {}
     with bar("runs") as progress:
         start = time.monotonic()
         if remaining:
             progress(0, len(remaining))
-        for number, (run, error) in enumerate(execute(remaining, config), start=1):
+        for number, (run, error) in enumerate(execute(schedule, config), start=1):
             progress(number, len(remaining))
             prefix = f"[{number}/{len(remaining)}] {run.name}"
             if error is None:
@@ -84,7 +100,7 @@ def do_runs(study: Study, config: StudyConfig) -> dict[str, str]:
             else:
                 failed[run.name] = error
                 say(f"{prefix} failed: {error}", error=True)
-    return failed
+    return failed, [run.name for run in schedule.not_started]
 
 
 def search_settings(study: Study, config: StudyConfig) -> None:
@@ -117,6 +133,11 @@ def show_runs(study: Study) -> None:
     show_table([columns[i] for i in used], [[row[i] for i in used] for row in rows])
     finished = sum(row[-1] == "finished" for row in rows)
     say(f"{len(rows)} runs, {finished} of them finished.")
+    if finished and (seconds := remaining_seconds(study.runs)):
+        say(
+            f"The others take about {format_duration(seconds)}, one after the other, judged by the "
+            "longest finished run of each method."
+        )
     if study.file.search is not None:
         trials = study.file.search.trials
         say(f"A search: these are the runs of one trial; each method gets {trials} trials.")

@@ -6,15 +6,19 @@ depend on the number of threads, so results are equal to the last bit for the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from agfnet.config import StudyConfig
 from agfnet.study.executors.local import in_processes, one_by_one
 from agfnet.study.plan import Run
 
 
-def execute(runs: Sequence[Run], config: StudyConfig) -> Iterator[tuple[Run, str | None]]:
+def execute(runs: Iterable[Run], config: StudyConfig) -> Iterator[tuple[Run, str | None]]:
     """Execute runs as the settings say.
+
+    Args:
+        runs: The runs. On this machine, each is taken only when it can start at once.
+        config: Settings of the command.
 
     Yields:
         Each run when it ends, with its error in one line, or None if it is finished.
@@ -22,7 +26,7 @@ def execute(runs: Sequence[Run], config: StudyConfig) -> Iterator[tuple[Run, str
     if config.executor == "ray":
         from agfnet.study.executors.ray import on_ray
 
-        return on_ray(runs, config)
+        return on_ray(list(runs), config)
     if config.workers > 0:
         return in_processes(runs, config)
     return one_by_one(runs, config)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +18,7 @@ from agfnet.data.folds import read_split
 from agfnet.data.splits import require_split
 from agfnet.data.table import read_cases
 from agfnet.errors import RunError
-from agfnet.files import write_text
+from agfnet.files import write_json, write_text
 from agfnet.report.run import run_evaluation
 from agfnet.study.plan import TEST, Run
 from agfnet.study.run import run as train_and_evaluate
@@ -25,6 +27,7 @@ from agfnet.training.run_folder import changed_settings
 
 State = Literal["finished", "begun", "not begun"]
 VAL: Literal["val"] = "val"
+TIMING = "timing.json"  # in the run folder: seconds of all attempts
 ERROR_LOG = "error.log"  # in the run folder; deleted after a success
 
 
@@ -60,14 +63,25 @@ def attempt(run: Run) -> str | None:
     Raises:
         KeyboardInterrupt: The run was stopped; nothing is wrong with it.
     """
+    start = time.monotonic()
     try:
         complete(run)
     except Exception as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # how training reports Ctrl-C
             raise KeyboardInterrupt from error
         return write_error(run, error)
+    finally:
+        if run.folder.is_dir():
+            _record_time(run.folder / TIMING, time.monotonic() - start)
     (run.folder / ERROR_LOG).unlink(missing_ok=True)
     return None
+
+
+def _record_time(file: Path, seconds: float) -> None:
+    """Add the time of an attempt to the record of a run."""
+    if file.is_file():
+        seconds += json.loads(file.read_text(encoding="utf-8"))["seconds"]
+    write_json(file, {"seconds": round(seconds, 3)})
 
 
 def complete(run: Run) -> None:

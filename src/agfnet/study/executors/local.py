@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -18,7 +17,7 @@ from agfnet.study.executors.job import attempt, attempt_in_process, failure
 from agfnet.study.plan import Run
 
 
-def one_by_one(runs: Sequence[Run], config: StudyConfig) -> Iterator[tuple[Run, str | None]]:
+def one_by_one(runs: Iterable[Run], config: StudyConfig) -> Iterator[tuple[Run, str | None]]:
     """Execute runs in this process."""
     threads = torch.get_num_threads()
     try:
@@ -29,24 +28,25 @@ def one_by_one(runs: Sequence[Run], config: StudyConfig) -> Iterator[tuple[Run, 
         torch.set_num_threads(threads)
 
 
-def in_processes(runs: Sequence[Run], config: StudyConfig) -> Iterator[tuple[Run, str | None]]:
+def in_processes(runs: Iterable[Run], config: StudyConfig) -> Iterator[tuple[Run, str | None]]:
     """Execute each run in a new process, so that a crash cannot harm the other runs.
 
     Closing the iterator ends the processes; the next study continues their runs after their last
     epoch.
     """
     cpus = config.cpus or max(1, (os.cpu_count() or 1) // config.workers)
-    waiting = deque(runs)
+    waiting = iter(runs)
     working: dict[int, tuple[SpawnProcess, Run]] = {}
     try:
-        while waiting or working:
-            while waiting and len(working) < config.workers:
-                run = waiting.popleft()
+        while True:
+            while len(working) < config.workers and (run := next(waiting, None)) is not None:
                 process = get_context("spawn").Process(
                     target=_run_in_child, args=(run, cpus, str(Path.cwd())), name=run.name
                 )
                 process.start()
                 working[process.sentinel] = process, run
+            if not working:
+                return
             for sentinel in connection.wait(list(working)):
                 assert isinstance(sentinel, int)
                 process, run = working.pop(sentinel)
