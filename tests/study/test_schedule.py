@@ -30,7 +30,7 @@ def test_durations(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "2", "h", "2 hours", "-1h", "1.2.3h", "30m1h"])
 def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(ConfigError, match="time_limit: .*as in 2h"):
+    with pytest.raises(ConfigError, match=r"time_limit: .*as in 2h"):
         StudyConfig(file="x", time_limit=text)
 
 
