@@ -20,6 +20,9 @@ class StudyConfig(Settings):
     shard: str | None = None
     """Run the i-th of n shards, as in `2/8`, without the tables. For job arrays; the same command
     without it finishes the study."""
+    export: str | None = None
+    """Also write a folder for a paper: Table 1, methods, results, figures and checklists, as LaTeX,
+    Markdown and CSV."""
     time_limit: str | None = None
     """Start no run that would not finish within this time, as in `2h` or `1h30m`, judged by the
     finished runs. The tables are then written without the missing runs, which are named; the same
@@ -43,6 +46,8 @@ class StudyConfig(Settings):
         for name, value in (("address", self.address), ("gpus", self.gpus)):
             if value and self.executor != "ray":
                 raise ConfigError(f"{name}: needs --executor ray")
+        if self.export is not None and self.shard is not None:
+            raise ConfigError("export: needs all runs; leave out shard")
         if self.time_limit is not None:
             parse_duration(self.time_limit, "time_limit")
             if self.executor == "ray":

@@ -16,7 +16,7 @@ from agfnet.report.plots.style import to_pdf, to_svg
 from agfnet.study import plots
 from agfnet.study.formats import file_name, pages, write_tables
 from agfnet.study.plan import Study
-from agfnet.study.results import Progress, Section, sections
+from agfnet.study.results import Section
 from agfnet.study.settings import slug
 from agfnet.study.tables import Grid, grids, seeds_note
 
@@ -25,20 +25,17 @@ TABLES = "tables"
 FIGURES = "figures"
 
 
-def write_study(
-    study: Study, unfinished: Mapping[str, str], *, progress: Progress | None = None
-) -> Path:
+def write_study(study: Study, results: Sequence[Section], unfinished: Mapping[str, str]) -> Path:
     """Write `tables/`, `figures/` and `report.html` in the study's folder, from the finished runs.
 
     Args:
         study: The study.
+        results: Its results, without sections that have none.
         unfinished: Names of the runs that are missing from the results, with the reason.
-        progress: Called with the number of finished tables and their total.
 
     Returns:
         Path of the report.
     """
-    results = [section for section in sections(study, progress=progress) if section.cells]
     parts = [*_learning_curves(study, results)]
     parts += [_part(section, study.out) for section in results]
     parts.append(_how(study))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from agfnet import NOTICE
 from agfnet.config import StudyConfig, format_duration, parse_duration, parse_shard
@@ -12,8 +13,10 @@ from agfnet.study.cohorts import make_cohorts
 from agfnet.study.executors import execute
 from agfnet.study.executors.job import ERROR_LOG, state
 from agfnet.study.locks import locked
+from agfnet.study.paper import write_paper
 from agfnet.study.plan import Study, read_study
 from agfnet.study.report import write_study
+from agfnet.study.results import sections
 from agfnet.study.schedule import Schedule, remaining_seconds
 from agfnet.study.search import best_trials, run_search
 from agfnet.study.search_report import BEST, describe_settings, write_search
@@ -48,8 +51,10 @@ def run_study(config: StudyConfig) -> None:
             if study is whole:
                 reasons = failed | dict.fromkeys(not_started, "not started within the time limit")
                 with bar("tables") as progress:
-                    page = write_study(study, reasons, progress=progress)
-                say(f"Report: {page}. {NOTICE}")
+                    results = [s for s in sections(study, progress=progress) if s.cells]
+                say(f"Report: {write_study(study, results, reasons)}. {NOTICE}")
+                if config.export is not None:
+                    say(f"For a paper: {write_paper(study, results, Path(config.export))}")
             if not_started:
                 say(
                     f"{len(not_started)} of {len(study.runs)} runs were not started: they would "
