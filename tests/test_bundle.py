@@ -64,9 +64,16 @@ def test_a_full_calibration_comes_back_as_it_was(bundle: Path) -> None:
     assert read_bundle(bundle).calibration == full
 
 
+def write_old(bundle: Path, schema: int, method: str = "concatenation") -> None:
+    """Give a bundle the settings of an older schema; its weights are not read here."""
+    path = bundle / "config.json"
+    config = json.loads(path.read_text()) | {"schema": schema, "agfnet": "0.1.0"}
+    config["model"] |= {"method": method}
+    path.write_text(json.dumps(config))
+
+
 def test_a_calibration_of_the_first_version_is_read(bundle: Path) -> None:
-    config = json.loads((bundle / "config.json").read_text())
-    (bundle / "config.json").write_text(json.dumps(config | {"schema": 1}))
+    write_old(bundle, 1)
     (bundle / "SHA256SUMS").unlink(missing_ok=True)
     (bundle / "calibration.json").write_text('{"temperature": 1.5}')
     assert read_bundle(bundle).calibration == Calibration(temperature=1.5)
@@ -172,7 +179,8 @@ def test_verify_refuses_each_with_one_line(
 ) -> None:
     weights, config = bundle / "model.safetensors", bundle / "config.json"
     if fault == "bit":
-        weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+        data = weights.read_bytes()
+        weights.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     elif fault == "missing":
         (bundle / "card.md").unlink()
     elif fault == "schema":
@@ -197,8 +205,7 @@ def test_sums_cannot_be_left_out(bundle: Path) -> None:
 
 
 def test_a_bundle_of_schema_1_is_read(bundle: Path) -> None:
-    config = json.loads((bundle / "config.json").read_text())
-    (bundle / "config.json").write_text(json.dumps(config | {"schema": 1}))
+    write_old(bundle, 1)
     (bundle / "calibration.json").write_text(json.dumps({"temperature": 1.5}))
     (bundle / "SHA256SUMS").unlink()
     read = read_bundle(bundle)
@@ -209,9 +216,21 @@ def test_a_bundle_of_schema_1_is_read(bundle: Path) -> None:
 def test_a_network_from_before_resolution_keeps_every_place(bundle: Path) -> None:
     config = json.loads((bundle / "config.json").read_text())
     assert config["model"]["fusion"].pop("resolution") < 4096
-    (bundle / "config.json").write_text(json.dumps(config | {"schema": 2}))
+    (bundle / "config.json").write_text(json.dumps(config))
+    write_old(bundle, 2)
     seal(bundle)
     assert read_bundle(bundle).config.model.fusion.resolution == 4096
+
+
+@pytest.mark.parametrize("schema", [1, 2, 3, 4])
+def test_agfnet_of_the_first_design_is_refused_with_the_version_that_computes_it(
+    bundle: Path, schema: int
+) -> None:
+    write_old(bundle, schema, "agfnet")
+    seal(bundle)
+    with pytest.raises(BundleError, match=r"first design.*train.*again.*agfnet 0\.1\.0") as error:
+        read_bundle(bundle)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.slow

@@ -14,24 +14,30 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 OUT = Path(__file__).parents[1] / "img" / "architecture.svg"
-INK, QUIET = "#1f2933", "#5f6b7a"
+INK, QUIET, GREEN = "#1f2933", "#5f6b7a", "#5b8c51"
 PHOTO, SCAN, FUSED, FRL = "#fde3cf", "#d3e6f8", "#e4e0f5", "#e3f1df"
+SMALL = {"fontsize": 7, "bbox": {"facecolor": "#f6f7f9", "edgecolor": "none", "pad": 1.5}}
+PHOTO_Y, FUSED_Y, SCAN_Y = 6.2, 4.9, 3.6  # rows of the photograph, of both, and of the ultrasound
 
 
 def box(axes: Axes, at: tuple[float, float], size: tuple[float, float], text: str, **style) -> None:
     """Draw a rounded box with its centre at `at`."""
     (x, y), (width, height) = at, size
     style = {"facecolor": "white", "edgecolor": INK, "linewidth": 1.0, **style}
-    axes.add_patch(
-        FancyBboxPatch(
-            (x - width / 2, y - height / 2),
-            width,
-            height,
-            boxstyle="round,pad=0,rounding_size=0.08",
-            **style,
-        )
-    )
-    axes.text(x, y, text, ha="center", va="center", color=INK, linespacing=1.35)
+    corner = (x - width / 2, y - height / 2)
+    shape = "round,pad=0,rounding_size=0.08"
+    axes.add_patch(FancyBboxPatch(corner, width, height, boxstyle=shape, **style))
+    axes.text(x, y, text, ha="center", va="center", color=INK, linespacing=1.3)
+
+
+def group(axes: Axes, start: float, end: float, title: str) -> None:
+    """Draw the dashed frame of a part of the network."""
+    frame = FancyBboxPatch(
+        (start, 2.75), end - start, 4.3, boxstyle="round,pad=0,rounding_size=0.12",
+        facecolor="#f6f7f9", edgecolor=QUIET, linestyle="--",
+    )  # fmt: skip
+    axes.add_patch(frame)
+    note(axes, ((start + end) / 2, 7.3), title, color=INK, fontsize=9)
 
 
 def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], **style) -> None:
@@ -42,104 +48,96 @@ def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], **st
 
 def note(axes: Axes, at: tuple[float, float], text: str, **style) -> None:
     """Write a small note."""
-    style = {"color": QUIET, "fontsize": 7, "ha": "center", "va": "center", **style}
+    style = {"color": QUIET, "fontsize": 7.5, "ha": "center", "va": "center", **style}
     axes.text(*at, text, **style)
 
 
-def modality(axes: Axes, y: float, name: str, colour: str) -> None:
-    """Draw one modality from its image to its tokens after local learning."""
-    box(axes, (0.75, y), (1.3, 0.9), name, facecolor=colour)
-    box(axes, (2.6, y), (1.5, 0.9), "backbone\nstrides 8, 16, 32", facecolor=colour)
-    box(axes, (4.65, y), (1.7, 0.9), "tokens (N, d)\nguide (N) in (0, 1)", facecolor=colour)
-    box(axes, (9.15, y), (1.9, 0.9), "attend to this and\nother contexts, FFN", facecolor=colour)
-    for x0, x1 in ((1.4, 1.85), (3.35, 3.8), (5.5, 8.2)):
-        arrow(axes, (x0, y), (x1, y))
+def draw_modality(axes: Axes, y: float, name: str, colour: str) -> None:
+    """Draw one modality from its image to its head."""
+    box(axes, (0.85, y), (1.5, 0.95), name, facecolor=colour)
+    box(axes, (2.85, y), (1.7, 0.95), "backbone\nstrides 8, 16, 32", facecolor=colour)
+    box(axes, (5.05, y), (1.7, 0.95), "tokens (3 x 3\nconvolution)\nand guide", facecolor=colour)
+    box(axes, (7.55, y), (2.1, 0.95), "attention to own\nand other contexts", facecolor=colour)
+    box(axes, (10.15, y), (2.1, 0.95), "path from fine\nto coarse, gated", facecolor=colour)
+    box(axes, (15.0, y), (1.7, 0.95), "own features,\ngated", facecolor=colour)
+    box(axes, (17.0, y), (1.2, 0.95), "head", facecolor=colour)
+    stops = ((1.6, 2.0), (3.7, 4.2), (5.9, 6.5), (8.6, 9.1), (15.85, 16.4))
+    for start, end in stops:
+        arrow(axes, (start, y), (end, y))
+
+
+def draw_network(axes: Axes) -> None:
+    """Draw what training and inference share."""
+    group(axes, 3.98, 11.4, "ALL: attention-guided local learning")
+    group(axes, 11.65, 16.1, "AGL: attention-guided global learning")
+    draw_modality(axes, PHOTO_Y, "clinical\nphotograph", PHOTO)
+    draw_modality(axes, SCAN_Y, "skin\nultrasound", SCAN)
+    for start, end in ((6.9, 8.2), (9.5, 10.8)):  # the modalities inform each other twice
+        for low, high in ((start, end), (end, start)):
+            arrow(axes, (low, SCAN_Y + 0.48), (high, PHOTO_Y - 0.48), color=QUIET, arrowstyle="-")
+    note(axes, (7.55, FUSED_Y), "contexts:\nguide-weighted means,\ng x g cells", **SMALL)
+    note(axes, (10.15, FUSED_Y), "means of\nthe tokens", **SMALL)
+    box(
+        axes,
+        (12.75, FUSED_Y),
+        (1.8, 1.1),
+        "fused vector:\nsum and product\n(correlation)",
+        facecolor=FUSED,
+    )
+    for y in (PHOTO_Y, SCAN_Y):
+        side = 1 if y > FUSED_Y else -1
+        arrow(axes, (11.2, y), (12.2, FUSED_Y + side * 0.55))
+        arrow(axes, (13.65, FUSED_Y + side * 0.2), (14.6, y - side * 0.48), color=QUIET)
+    note(axes, (14.75, FUSED_Y + 0.42), "gates", fontsize=7)
+    for y, bend in ((PHOTO_Y, -0.16), (SCAN_Y, 0.16)):
+        side = 1 if y > FUSED_Y else -1
+        arrow(axes, (2.85, y + side * 0.48), (15.0, y + side * 0.48), color=QUIET,
+              connectionstyle=f"arc3,rad={bend * 0.32}")  # fmt: skip
+    note(axes, (9.4, 6.93), "mean of the last map of the backbone", **SMALL)
+    box(axes, (17.0, FUSED_Y), (1.2, 0.7), "head", facecolor=FUSED)
+    arrow(axes, (13.65, FUSED_Y), (16.4, FUSED_Y))
+    box(axes, (18.75, FUSED_Y), (1.3, 0.8), "sum of the\nlogits", facecolor=FUSED, linewidth=1.8)
+    arrow(axes, (17.6, FUSED_Y), (18.1, FUSED_Y))
+    for y, side in ((PHOTO_Y, 1), (SCAN_Y, -1)):
+        arrow(axes, (17.6, y), (18.6, FUSED_Y + side * 0.4))
+
+
+def draw_reconstruction(axes: Axes) -> None:
+    """Draw FRL."""
+    frame = FancyBboxPatch(
+        (0.05, -0.55), 19.4, 2.75, boxstyle="round,pad=0,rounding_size=0.12",
+        facecolor=FRL, alpha=0.55, edgecolor=GREEN, linestyle="--",
+    )  # fmt: skip
+    axes.add_patch(frame)
+    title = "FRL: feature reconstruction learning, in training only"
+    note(axes, (0.25, 1.92), title, color=INK, fontsize=9, ha="left")
+    steps = [
+        (1.9, "attribution of the\ntrue class:\ngradient x token"),
+        (5.5, "mask cells where it is\nstrong, at all scales,\nor a whole modality"),
+        (9.1, "decoder reconstructs\nthe masked tokens\nfrom all contexts"),
+        (12.7, "paths, AGL and heads\nonce more\n(same weights)"),
+    ]
+    for x, text in steps:
+        box(axes, (x, 0.65), (2.7, 1.25), text)
+    for (x0, _), (x1, _) in itertools.pairwise(steps):
+        arrow(axes, (x0 + 1.35, 0.65), (x1 - 1.35, 0.65))
+    losses = (
+        "losses: reconstruction (cosine),\ncross-entropy, consistency (KL),\n"
+        "focus (the guide learns the attribution)"
+    )
+    note(axes, (16.9, 0.65), losses, color=INK, fontsize=8.5)
+    arrow(axes, (14.05, 0.65), (14.7, 0.65))
 
 
 def main() -> None:
     """Draw and save the figure."""
-    mpl.rcParams.update(
-        {
-            "font.size": 9,
-            "font.family": "DejaVu Sans",
-            "svg.hashsalt": "agfnet",
-            "svg.fonttype": "none",
-        }
-    )
-    figure, axes = plt.subplots(figsize=(12.4, 6.3))
-    axes.set(xlim=(-0.1, 14.9), ylim=(-0.6, 7.0))
+    settings = {"font.size": 8, "font.family": "DejaVu Sans", "svg.hashsalt": "agfnet"}
+    mpl.rcParams.update(settings | {"svg.fonttype": "path"})
+    figure, axes = plt.subplots(figsize=(14.6, 6.2))
+    axes.set(xlim=(-0.1, 19.6), ylim=(-0.7, 7.6))
     axes.axis("off")
-
-    axes.add_patch(
-        FancyBboxPatch((5.75, 2.95), 4.6, 3.55, boxstyle="round,pad=0,rounding_size=0.12",
-                       facecolor="#f6f7f9", edgecolor=QUIET, linestyle="--")
-    )  # fmt: skip
-    note(axes, (8.05, 6.7), "ALL: attention-guided local learning", color=INK, fontsize=9)
-    axes.add_patch(
-        FancyBboxPatch((10.75, 2.95), 2.2, 3.55, boxstyle="round,pad=0,rounding_size=0.12",
-                       facecolor="#f6f7f9", edgecolor=QUIET, linestyle="--")
-    )  # fmt: skip
-    note(axes, (11.85, 6.7), "AGL: global learning", color=INK, fontsize=9)
-
-    modality(axes, 5.8, "clinical\nphotograph", PHOTO)
-    modality(axes, 3.65, "skin\nultrasound", SCAN)
-    for y, colour in ((5.8, PHOTO), (3.65, SCAN)):
-        inner = 5.15 if y > 5 else 4.3
-        box(axes, (6.85, inner), (1.7, 0.55), "context, S·g² tokens", facecolor=colour)
-        arrow(axes, (5.5, y), (6.2, inner + (0.28 if y > 5 else -0.28)))
-        for target in (5.8, 3.65):
-            bend = 0.35 if target > 5 else -0.35
-            arrow(axes, (7.7, inner), (8.2, target - bend * 0.6), color=QUIET)
-    note(axes, (6.85, 4.72), "guide-weighted averages, g x g cells")
-
-    for y, name, colour in (
-        (5.8, "view query", PHOTO),
-        (4.72, "fusion query", FUSED),
-        (3.65, "view query", SCAN),
-    ):
-        box(axes, (11.85, y), (1.5, 0.62), name, facecolor=colour)
-        box(axes, (14.0, y), (1.2, 0.62), "diagnosis" if colour == FUSED else "auxiliary\nhead",
-            facecolor=colour, linewidth=1.8 if colour == FUSED else 1.0)  # fmt: skip
-        arrow(axes, (12.6, y), (13.4, y))
-    for y in (5.8, 3.65):
-        arrow(axes, (10.1, y), (11.1, y))
-        arrow(axes, (10.1, y), (11.1, 4.72), color=QUIET)
-    for low, high in ((3.96, 4.41), (5.03, 5.49)):
-        arrow(axes, (11.85, low), (11.85, high), arrowstyle="<|-|>", color=QUIET)
-
-    axes.add_patch(
-        FancyBboxPatch((0.05, -0.45), 14.6, 2.75, boxstyle="round,pad=0,rounding_size=0.12",
-                       facecolor=FRL, alpha=0.55, edgecolor="#5b8c51", linestyle="--")
-    )  # fmt: skip
-    note(axes, (0.25, 2.02), "FRL: feature reconstruction learning, in training only",
-         color=INK, fontsize=9, ha="left")  # fmt: skip
-    steps = [
-        (1.6, "attribution of the\ntrue class:\ngradient x token"),
-        (4.5, "mask cells where it is\nstrong, at all scales,\nor a whole modality"),
-        (7.4, "decoder reconstructs\nthe masked tokens\nfrom all contexts"),
-        (10.3, "AGL and heads\nonce more\n(same weights)"),
-    ]
-    for x, text in steps:
-        box(axes, (x, 0.75), (2.3, 1.25), text)
-    for (x0, _), (x1, _) in itertools.pairwise(steps):
-        arrow(axes, (x0 + 1.15, 0.75), (x1 - 1.15, 0.75))
-    arrow(axes, (4.65, 3.2), (4.55, 1.38), color="#5b8c51")
-    arrow(
-        axes,
-        (11.85, 2.95),
-        (2.0, 1.38),
-        color="#5b8c51",
-        connectionstyle="arc3,rad=0.06",
-        linestyle=":",
-    )
-    losses = [
-        (1.35, "cosine distance to the\noriginal tokens"),
-        (0.7, "cross-entropy"),
-        (0.15, "consistency with the\nfirst prediction (KL)"),
-    ]
-    for y, text in losses:
-        note(axes, (13.15, y), text, color=INK, fontsize=8)
-    arrow(axes, (11.45, 0.75), (12.2, 0.75))
+    draw_network(axes)
+    draw_reconstruction(axes)
     figure.savefig(OUT, bbox_inches="tight", metadata={"Date": None})
 
 

@@ -1,5 +1,5 @@
 """Skin lesion diagnosis from a clinical photograph and skin ultrasound. Research use only."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 NOTICE = "Research use only, not a medical device."

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 Shapes = tuple[tuple[int, int], ...]  # (H_s, W_s) per scale, finest first
 Grid = tuple[int, tuple[int, int]]  # modality, and height and width of one of its grids of tokens
-FUSED = -1  # takes the place of a modality for a query over all modalities
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Batch:
 
 
 class Features(NamedTuple):
-    """Tokens and guides of all modalities: the output of local learning.
+    """Tokens, guides and last maps of all modalities: the input of the classifying part.
 
     The tokens of a modality are those of all its scales, finest first, one after the other:
     N is the sum of H_s * W_s, each map flattened row by row.
@@ -71,6 +70,8 @@ class Features(NamedTuple):
     tokens: tuple[Tensor, ...]  # per modality (B, N, d)
     guides: tuple[Tensor, ...]  # per modality (B, N), in (0, 1)
     shapes: tuple[Shapes, ...]  # per modality
+    last_maps: tuple[Tensor, ...]  # per modality (B, C_m, H_S, W_S), of the backbone
+    present: Tensor  # (B, M) bool
 
 
 class Output(NamedTuple):
@@ -94,8 +95,8 @@ class FeatureMap(NamedTuple):
 class AttentionMap(NamedTuple):
     """Attention weights, with the positions of their queries and keys."""
 
-    query_modality: int  # or FUSED
-    query_grids: tuple[Grid, ...]  # of the Q queries, in order; empty for a global query
+    query_modality: int
+    query_grids: tuple[Grid, ...]  # of the Q queries, in order
     key_grids: tuple[Grid, ...]  # of the K keys, in order
     weights: Tensor  # (B, Q, K), mean over the heads; each row sums to 1
     update_norm: Tensor | None  # (B,), mean norm of a token's update relative to the token's norm
@@ -108,4 +109,3 @@ class Intermediates(NamedTuple):
     maps: tuple[tuple[FeatureMap, ...], ...]  # per modality, finest first
     guides: tuple[tuple[Tensor, ...], ...]  # per modality and scale (B, H_s, W_s); or empty
     local_attention: tuple[AttentionMap, ...]  # queries are tokens
-    global_attention: tuple[AttentionMap, ...]  # queries are global

@@ -104,7 +104,6 @@ def test_files_of_a_bundle() -> None:
         (TrainConfig, ["--seed", "-1", "--resume"], ["--seed=-1", "--resume"]),
         (StudyConfig, ["x.yaml", "--only", "1/2"], ["x.yaml", "--shard=1/2"]),
         (CheckConfig, ["x.csv", "--json", "a=b"], ["x.csv", "--json=a=b"]),
-        (ExplainConfig, ["--methods", "[query]"], ['--methods=["fusion_query"]']),
         (ExplainConfig, ["--images.us-b", "x.png"], ["--images.us-b=x.png"]),
         (ModelConfig, ["-h", "--help", "--backbone.name="], ["-h", "--help", "--backbone.name="]),
     ],

@@ -42,11 +42,11 @@ def test_one_pair(
     assert found["notice"] == NOTICE
     assert sum(found["probabilities"].values()) == pytest.approx(1)
     assert {row["method"] for row in found["maps"]} == {
-        *("guide", "fusion_query", "view_query", "layercam", "gradcam", "gradient"),
+        *("guide", "layercam", "gradcam", "gradient"),
         *("integrated", "occlusion"),
     }
     for row in found["maps"]:
-        assert (row["class"] is None) == (row["method"] in ("guide", "fusion_query", "view_query"))
+        assert (row["class"] is None) == (row["method"] == "guide")
         assert sum(view["fraction"] for view in row["views"].values()) == pytest.approx(1)
         assert np.shape(row["views"]["clinical"]["cells"]) == (16, 16)
     whole, none = found["answers"]["clinical+ultrasound"], found["answers"][""]

@@ -33,11 +33,10 @@ def some_bias(kind: str) -> torch.Tensor | None:
     return bias
 
 
-@pytest.mark.parametrize("absorb", [False, True])
 @pytest.mark.parametrize("kind", ["none", "shared", "each", "masked"])
-def test_equals_multihead_attention_and_learns_alike(absorb: bool, kind: str) -> None:
+def test_equals_multihead_attention_and_learns_alike(kind: str) -> None:
     torch.manual_seed(0)
-    layer = CrossAttention(dim=DIM, heads=HEADS, absorb_keys=absorb)
+    layer = CrossAttention(dim=DIM, heads=HEADS)
     nn.init.normal_(layer.key_value.bias)
     theirs = reference(layer)
     queries, context, bias = torch.randn(2, QUERIES, DIM), torch.randn(2, CONTEXT, DIM), None

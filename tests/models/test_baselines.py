@@ -17,6 +17,7 @@ from agfnet.models.attention import CrossAttention
 from agfnet.models.backbone import Backbone, Backbones, pool
 from agfnet.models.baselines.addition import Addition
 from agfnet.models.baselines.amfam import AMFAM
+from agfnet.models.baselines.concatenation import Concatenation
 from agfnet.models.baselines.cross_attention import TokenCrossAttention
 from agfnet.models.baselines.fusionm4net import (
     FusionM4Net,
@@ -369,3 +370,14 @@ def test_attention_of_the_adversarial_network_weighs_places() -> None:
         for y, x in itertools.product(*(range(side) for side in maps[-1].shape[2:])):
             total += projected[:, :, y, x] * weights[:, :, y, x]
         torch.testing.assert_close(found.vectors[:, m], total / weights.sum(dim=(2, 3)))
+
+
+@torch.inference_mode()
+def test_the_hidden_layer_of_a_concatenation_lies_between_features_and_logits() -> None:
+    model = Concatenation(backbones=backbones(), classes=CLASSES, dropout=0.2, dim=6).eval()
+    norm, _, first, _, _, last = model.head
+    present, images = torch.ones(3, 2, dtype=torch.bool), pictures()
+    features = norm(torch.cat(model.backbones.pooled(images, present), dim=1))
+    assert first.out_features == 6
+    expected = last(nn.functional.gelu(first(features)))
+    torch.testing.assert_close(model(images, present).logits, expected)

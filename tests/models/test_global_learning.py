@@ -1,93 +1,84 @@
-"""AGL: who reads what, and how the guide weighs it."""
+"""AGL: the fused vector, the correlation term, and the enhancement of each modality's features."""
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
-from agfnet.models.global_learning import GlobalLearning
-from agfnet.types import Features
-
-SHAPES = (((2, 2), (1, 1)), ((2, 2), (1, 1)))
+from agfnet.models.global_learning import Correlation, GlobalLearning, signed_root
 
 
-def learning(layers: int) -> GlobalLearning:
+def learning(modalities: int = 2, **parts: bool) -> GlobalLearning:
     torch.manual_seed(0)
-    return GlobalLearning(modalities=2, dim=8, heads=2, layers=layers, dropout=0.0)
+    return GlobalLearning(channels=(6, 5, 4)[:modalities], dim=8, **parts)
 
 
-def features() -> Features:
+def draw(modalities: int = 2, batch: int = 3) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     generator = torch.Generator().manual_seed(1)
-    return Features(
-        tokens=tuple(torch.randn(1, 5, 8, generator=generator) for _ in range(2)),
-        guides=tuple(torch.rand(1, 5, generator=generator) for _ in range(2)),
-        shapes=SHAPES,
-    )
+    vectors = [torch.randn(batch, 8, generator=generator) for _ in range(modalities)]
+    pooled = [torch.randn(batch, c, generator=generator) for c in (6, 5, 4)[:modalities]]
+    return vectors, pooled
 
 
-def changed(before: Features, modality: int, token: int) -> Features:
-    tokens = [x.clone() for x in before.tokens]
-    tokens[modality][:, token] += 5 * torch.randn(8)
-    return before._replace(tokens=tuple(tokens))
+def test_the_correlation_term_adds_the_products_of_all_pairs() -> None:
+    torch.manual_seed(0)
+    layer = Correlation(modalities=3, dim=8)
+    vectors, _ = draw(3)
+    a, b, c = (factor(x) for factor, x in zip(layer.factors, vectors, strict=True))
+    expected = layer.out(layer.norm(signed_root(a * b + a * c + b * c)))
+    torch.testing.assert_close(layer(vectors), expected)
 
 
-def test_a_modality_query_reads_only_its_own_tokens() -> None:
-    model = learning(layers=1)
-    exchange = model.layers[0].self_attention.out
-    exchange.weight.data.zero_()  # without exchange, nothing of the others may arrive
-    exchange.bias.data.zero_()
-    before = model(features())
-    after = model(changed(features(), modality=1, token=2))
-    torch.testing.assert_close(before[:, 0], after[:, 0])
-    assert not torch.allclose(before[:, 1], after[:, 1])
-    assert not torch.allclose(before[:, 2], after[:, 2])
+def test_the_signed_root_is_odd_and_has_a_gradient_at_zero() -> None:
+    x = torch.tensor([-4.0, 0.0, 4.0], requires_grad=True)
+    y = signed_root(x)
+    torch.testing.assert_close(y, torch.tensor([-1.999, 0.0, 1.999]), atol=1e-4, rtol=0)
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
 
 
-def test_queries_exchange() -> None:
-    model = learning(layers=2)
-    before, after = model(features()), model(changed(features(), modality=1, token=2))
-    assert before.shape == (1, 3, 8)
-    assert not torch.allclose(before[:, 0], after[:, 0])
+@pytest.mark.parametrize("modalities", [1, 2, 3])
+def test_the_fused_vector_gates_the_features_of_each_modality(modalities: int) -> None:
+    model = learning(modalities)
+    vectors, pooled = draw(modalities)
+    fused, enhanced = model(vectors, pooled)
+    assert fused.shape == (3, 8)
+    assert (model.correlation is None) == (modalities == 1)
+    for before, after, gate in zip(pooled, enhanced, model.gates, strict=True):
+        torch.testing.assert_close(after, before * 2 * gate(fused).sigmoid())
 
 
-def test_what_the_guide_rules_out_is_not_read() -> None:
-    model = learning(layers=2)
-    guided = features()
-    guided.guides[1][:, 2] = 0
-    torch.testing.assert_close(
-        model(guided), model(changed(guided, modality=1, token=2)), atol=1e-4, rtol=1e-4
-    )
+def test_without_enhancement_the_features_stay_as_they_are() -> None:
+    vectors, pooled = draw()
+    _, enhanced = learning(enhance=False)(vectors, pooled)
+    for before, after in zip(pooled, enhanced, strict=True):
+        assert after is before
 
 
-def test_without_layers_it_is_the_mean_of_the_coarsest_tokens() -> None:
-    model = learning(layers=0)
-    found = features()
-    means = [norm(x[:, 4:]).mean(dim=1) for norm, x in zip(model.norms, found.tokens, strict=True)]
-    expected = torch.stack([*means, (means[0] + means[1]) / 2], dim=1) + model.queries
-    torch.testing.assert_close(model(found), expected)
+def test_the_correlation_term_answers_what_only_both_modalities_tell() -> None:
+    """Whether two modalities agree: no linear function of what each says can tell."""
 
-
-def test_learns_what_only_both_views_tell() -> None:
-    """Whether two views agree: no sum of what each says can tell, and a mean of tokens cannot."""
-
-    def accuracy(layers: int) -> float:
-        model, head = learning(layers), nn.Linear(8, 2)
+    def accuracy(correlation: bool) -> float:
+        model = learning(correlation=correlation)
+        head = nn.Linear(8, 2)
         parameters = [*model.parameters(), *head.parameters()]
-        optimizer = torch.optim.AdamW(parameters, lr=3e-3)
+        optimizer = torch.optim.AdamW(parameters, lr=1e-2)
         generator = torch.Generator().manual_seed(0)
-        right = []
-        for _ in range(100):
-            told = torch.randint(2, (32, 2), generator=generator)
-            tokens = torch.randn(2, 32, 5, 8, generator=generator)
-            tokens[..., 0] += 4 * (2 * told.T[..., None] - 1)
-            found = Features(tokens=tuple(tokens), guides=(torch.ones(32, 5),) * 2, shapes=SHAPES)
-            logits = head(model(found)[:, -1])
-            agree = (told[:, 0] == told[:, 1]).long()
+        correct = []
+        for _ in range(150):
+            signs = torch.randint(2, (32, 2), generator=generator)
+            vectors = torch.randn(2, 32, 8, generator=generator)
+            vectors[..., 0] += 4 * (2 * signs.T - 1)
+            fused, _ = model(list(vectors), draw(batch=32)[1])
+            agree = (signs[:, 0] == signs[:, 1]).long()
+            logits = head(fused)
             optimizer.zero_grad()
             nn.functional.cross_entropy(logits, agree).backward()
             optimizer.step()
-            right.append((logits.argmax(dim=1) == agree).float().mean().item())
-        return sum(right[-20:]) / 20
+            correct.append((logits.argmax(dim=1) == agree).float().mean().item())
+        return sum(correct[-30:]) / 30
 
-    assert accuracy(layers=2) > 0.95
-    assert accuracy(layers=0) < 0.8
+    assert accuracy(correlation=True) > 0.95
+    assert accuracy(correlation=False) < 0.7

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from agfnet.config import BackboneConfig, ModelConfig
 from agfnet.models.attention import CrossAttention
 from agfnet.models.build import METHODS, build
 from agfnet.models.network import record_calls
-from agfnet.types import FUSED, Intermediates
+from agfnet.types import Intermediates
 
 from .test_networks import FUSION, PAIRS, everything, network, pictures
 
@@ -64,10 +63,9 @@ def test_maps_of_other_layouts_and_of_backbones_without_stages() -> None:
 def test_a_network_without_attention_has_none() -> None:
     for method in ("concatenation", "late_fusion", "mmtm", "tformer"):
         result = intermediates(method, 2)
-        assert (result.guides, result.local_attention, result.global_attention) == ((), (), ())
+        assert (result.guides, result.local_attention) == ((), ())
     assert intermediates("agfnet", 2, guide=False).guides == ()
-    result = intermediates("agfnet", 2, intra=False, inter=False, layers=0)
-    assert (result.local_attention, result.global_attention) == ((), ())
+    assert intermediates("agfnet", 2, intra=False, inter=False).local_attention == ()
 
 
 @pytest.mark.parametrize("method", ["agfnet", "cross_attention", "hccnn"])
@@ -93,17 +91,11 @@ def test_attention_maps_name_the_modalities_of_queries_and_keys(modalities: int)
     pairs = [(m.query_modality, {n for n, _ in m.key_grids}) for m in result.local_attention]
     others = [(m, views - {m}) for m in views if modalities > 1]
     assert sorted(pairs, key=str) == sorted([*((m, {m}) for m in views), *others], key=str)
-    for attention in (*result.local_attention, *result.global_attention):
+    for attention in result.local_attention:
         assert attention.weights.shape[2] == sum(h * w for _, (h, w) in attention.key_grids)
         torch.testing.assert_close(
             attention.weights.sum(dim=2), torch.ones(attention.weights.shape[:2])
         )
-    queries = [attention.query_modality for attention in result.global_attention]
-    assert queries == [*range(modalities), FUSED] * 2  # two layers
-    for attention in result.global_attention:
-        parts = attention.weights.split([h * w for _, (h, w) in attention.key_grids], dim=2)
-        for (modality, _), part in zip(attention.key_grids, parts, strict=True):
-            assert bool(part.any()) == (attention.query_modality in (modality, FUSED))
 
 
 def test_update_norm_is_the_norm_of_the_scaled_update() -> None:
@@ -128,35 +120,16 @@ def test_hooks_are_removed_after_an_error() -> None:
 def test_old_names_of_parameters_are_read() -> None:
     """Weights of agfnet 0.1 load into the networks of today."""
     old_names = {
-        "agfnet": (
-            "tokens.0.project.0.weight",
-            "local_learning.0.gain_intra",
-            "local_learning.1.gain_feed_forward",
-            "global_learning.layers.0.norm_read.weight",
-            "global_learning.layers.0.read.key_value.weight",
-            "global_learning.layers.0.gain_read",
-            "global_learning.layers.1.norm_exchange.bias",
-            "global_learning.layers.1.exchange.out.weight",
-            "global_learning.layers.1.gain_exchange",
-            "decoder.hidden",
-            "decoder.read.query.weight",
-        ),
         "cross_attention": ("tokens.0.absent", "asking.1.read.out.bias", "asking.0.norm.weight"),
         "hccnn": ("scales.0.attention.1.read.query.weight",),
         "tformer": ("stages.0.gain.0",),
     }
     changes = (
         ("tokenizers.", "tokens."),
-        ("norm_self_attention", "norm_exchange"),
-        ("self_attention", "exchange"),
-        ("norm_attention", "norm_read"),
-        ("layer_scale_attention", "gain_read"),
         ("layer_scale", "gain"),
-        ("mask_token", "hidden"),
     )
     for method, names in old_names.items():
-        fusion = replace(FUSION, reconstruct_missing=True)
-        model = network(method, reconstruct_missing=fusion.reconstruct_missing)
+        model = network(method)
         old = {}
         for key, value in model.state_dict().items():
             name = key

@@ -18,7 +18,7 @@ TINY = BackboneConfig(
     # timm starts the last norm of each block at zero, which would stop the first gradient
     options={"channels": [8, 16, 24, 32], "stem_width": 8, "zero_init_last": False},
 )
-FUSION = FusionConfig(dim=16, heads=2, grid=3, layers=2)
+FUSION = FusionConfig(dim=16, heads=2, grid=3)
 SWITCHES: list[dict[str, Any]] = [
     {"intra": False},
     {"inter": False},
@@ -26,8 +26,10 @@ SWITCHES: list[dict[str, Any]] = [
     {"guide": False},
     {"scales": 1},
     {"resolution": 2},
-    {"layers": 0},
-    {"layers": 3},
+    {"convolution": False},
+    {"multi_scale": False},
+    {"correlation": False},
+    {"enhance": False},
     {"reconstruct_missing": True},
     {"shared": True},
 ]

@@ -53,14 +53,13 @@ def test_only_matrices_and_convolutions_decay(task: SupervisedTask) -> None:
     assert all(decay in (0, 0.05) for _, decay in settings_of(task, CONFIG).values())
     assert "model.head.2.weight" in decays
     assert "model.backbones.0.net.conv1.0.weight" in decays
-    assert "model.global_learning.layers.0.attention.query.weight" in decays
+    assert "model.global_learning.fuse.weight" in decays
     kept = {
         "model.head.2.bias",
         "model.head.0.weight",  # of a LayerNorm
         "model.local_learning.0.layer_scale_intra",
         "model.tokenizers.0.embed.position",
         "model.tokenizers.0.absent",
-        "model.global_learning.queries",
     }
     assert kept <= set(shapes)
     assert not kept & decays

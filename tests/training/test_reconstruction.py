@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -18,11 +19,12 @@ from agfnet.config import (
     TrainConfig,
 )
 from agfnet.training import reconstruction
-from agfnet.training.losses import consistency_loss, reconstruction_loss
+from agfnet.training.losses import consistency_loss, focus_loss, reconstruction_loss
 from agfnet.training.reconstruction import (
     ReconstructionTask,
     draw_cells,
     draw_masks,
+    mask_last_maps,
     token_attribution,
 )
 from agfnet.training.tasks import build_task
@@ -112,6 +114,7 @@ def test_weights_rise_from_zero() -> None:
         end["reconstruction"]
         + config.reconstruction.cross_entropy_weight * end["reconstructed_cross_entropy"]
         + config.reconstruction.consistency_weight * end["consistency"]
+        + config.reconstruction.focus_weight * end["focus"]
     )
     torch.testing.assert_close(end["loss"], supervised + extra)
 
@@ -269,13 +272,15 @@ def test_hiding_prefers_the_evidence() -> None:
 
 def test_something_stays_visible_and_absent_views_are_not_hidden() -> None:
     torch.manual_seed(0)
+    present = torch.ones(50, 2, dtype=torch.bool)
+    present[:10, 1] = False
     found = Features(
         tokens=tuple(torch.randn(50, COUNT, 4) for _ in range(2)),
         guides=tuple(torch.rand(50, COUNT) for _ in range(2)),
         shapes=(SHAPES, SHAPES),
+        last_maps=tuple(torch.randn(50, 3, *SHAPES[-1]) for _ in range(2)),
+        present=present,
     )
-    present = torch.ones(50, 2, dtype=torch.bool)
-    present[:10, 1] = False
     weights = tuple(torch.rand(50, COUNT) for _ in range(2))
     masks = draw_masks(
         found,
@@ -292,6 +297,22 @@ def test_something_stays_visible_and_absent_views_are_not_hidden() -> None:
     whole = (share == 1).any(dim=1)
     assert 5 < whole.sum() < 35
     assert (share[whole].min(dim=1).values == 0).all()  # the other view stays complete
+
+
+def test_masked_positions_of_the_last_maps_are_hidden_and_the_mean_is_over_the_others() -> None:
+    torch.manual_seed(0)
+    before = features(task().model.eval())
+    masks = [torch.zeros_like(guide, dtype=torch.bool) for guide in before.guides]
+    masks[0][0, -4:-1] = True  # all but the last of the four coarsest positions
+    masks[1][2] = True  # a whole modality
+    after = mask_last_maps(before, masks)
+    pooled = after.last_maps[0].mean(dim=(2, 3))
+    torch.testing.assert_close(pooled[0], before.last_maps[0][0, :, 1, 1])
+    torch.testing.assert_close(after.last_maps[0][1:], before.last_maps[0][1:])
+    assert not after.last_maps[1][2].any()
+    expected = before.present.clone()
+    expected[2, 1] = False
+    assert torch.equal(after.present, expected)
 
 
 def test_attribution_is_that_of_the_true_class(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,14 +335,19 @@ def test_attribution_is_that_of_the_true_class(monkeypatch: pytest.MonkeyPatch) 
 def test_the_reconstructed_features_are_classified(monkeypatch: pytest.MonkeyPatch) -> None:
     """Step 4: cross-entropy and consistency of the prediction from the reconstructed tokens."""
     config = ReconstructionConfig(
-        warmup=0.0, reconstruction_weight=0.0, consistency_weight=0.0, cross_entropy_weight=2.0
+        warmup=0.0,
+        reconstruction_weight=0.0,
+        consistency_weight=0.0,
+        cross_entropy_weight=2.0,
+        focus_weight=0.0,
     )
     learner, data = task(replace(CONFIG, reconstruction=config)).eval(), batch()
     found = features(learner.model)
     masks = tuple(torch.rand(4, guide.shape[1]) > 0.3 for guide in found.guides)
     monkeypatch.setattr(reconstruction, "draw_masks", lambda *_, **__: masks)
     losses = learner(data, 1.0)
-    second = learner.model.forward_head(learner.decoder(found, masks)).logits
+    hidden = mask_last_maps(learner.decoder(found, masks), masks)
+    second = learner.model.forward_head(hidden).logits
     expected = torch.nn.functional.cross_entropy(second, data.labels)
     torch.testing.assert_close(losses["reconstructed_cross_entropy"], expected)
     first = learner.model.forward_head(found).logits
@@ -329,3 +355,38 @@ def test_the_reconstructed_features_are_classified(monkeypatch: pytest.MonkeyPat
     torch.testing.assert_close(losses["consistency"], consistency_loss(second, first))
     supervised = losses["cross_entropy"] + CONFIG.loss.auxiliary * losses["auxiliary"]
     torch.testing.assert_close(losses["loss"], supervised + 2.0 * expected)
+
+
+def test_the_focus_loss_is_zero_where_the_guide_has_the_distribution_of_the_attribution() -> None:
+    attribution = torch.tensor([[1.0, 3.0, 0.0], [0.0, 0.0, 0.0], [1.0, 1.0, 2.0]])
+    present = torch.tensor([True, True, False])  # the second has no attribution
+    torch.testing.assert_close(
+        focus_loss(attribution / 4 + 1e-12, attribution, present), torch.tensor(0.0)
+    )
+    guide = torch.full((3, 3), 0.5, requires_grad=True)
+    loss = focus_loss(guide, attribution.requires_grad_(), present)
+    expected = 0.25 * math.log(0.25 * 3) + 0.75 * math.log(0.75 * 3)
+    torch.testing.assert_close(loss, torch.tensor(expected))
+    loss.backward()
+    assert attribution.grad is None
+    assert guide.grad is not None
+    assert guide.grad[0, 1] < 0 < guide.grad[0, 2]  # it rises where the attribution is
+    assert not guide.grad[1:].any()
+
+
+def test_the_guide_learns_only_by_the_focus_loss_where_its_weight_is_all() -> None:
+    """After some steps, the guide lies where the attribution lies."""
+    config = ReconstructionConfig(
+        warmup=0.0, reconstruction_weight=0, consistency_weight=0, cross_entropy_weight=0,
+        focus_weight=1.0,
+    )  # fmt: skip
+    learner, data = task(replace(CONFIG, reconstruction=config)), batch()
+    losses = []
+    optimizer = torch.optim.Adam([*learner.model.tokenizers.parameters()], lr=0.01)
+    for _ in range(20):
+        loss = learner(data, 1.0)["focus"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]

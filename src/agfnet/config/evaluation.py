@@ -10,8 +10,6 @@ from agfnet.errors import ConfigError
 
 MapMethod = Literal[
     "guide",
-    "fusion_query",
-    "view_query",
     "layercam",
     "gradcam",
     "gradient",
@@ -96,8 +94,8 @@ class ExplainConfig(Settings):
     max_lesions: Annotated[int, Range(1, 1e6)] = 20
     """Maximum number of lesions of a table, drawn at random."""
     methods: list[MapMethod] | None = None
-    """Methods to use; all that the network supports if unset. `guide`, `fusion_query`,
-    `view_query`: maps inside AGFnet. `layercam`, `gradcam`, `gradient`, `integrated` (needs
+    """Methods to use; all that the network supports if unset. `guide`: the map
+    inside AGFnet. `layercam`, `gradcam`, `gradient`, `integrated` (needs
     agfnet[explain]), `occlusion`: attribution maps of any network. `attention`: attention weights
     between positions. `modalities`: contribution of each modality. docs/explain.md has the limits
     of each."""

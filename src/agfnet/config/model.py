@@ -11,6 +11,7 @@ from agfnet.errors import ConfigError
 Method = Literal[
     "agfnet",
     "concatenation",
+    "concatenation_hidden",
     "late_fusion",
     "addition",
     "low_rank",
@@ -65,11 +66,20 @@ class FusionConfig(Settings):
     """Local learning attends to the same modality."""
     inter: bool = True
     """Local learning attends to the other modalities."""
+    convolution: bool = True
+    """Tokens of a feature map see their neighbours, through a 3 x 3 convolution. Without it, they
+    are linear in the map."""
     guide: bool = True
-    """Learn a guide that weights the positions of a modality in the contexts and in global
-    learning. Without it, all positions have the same weight."""
-    layers: Annotated[int, Range(0, 64)] = 2
-    """Number of layers of global learning; 0 averages the tokens instead."""
+    """Learn a guide that weights the positions of a modality in the contexts of local learning.
+    Without it, all positions have the same weight."""
+    multi_scale: bool = True
+    """Local learning joins the scales of a modality by a path from fine to coarse. Without it, the
+    tokens of the coarsest map are averaged."""
+    correlation: bool = True
+    """Global learning adds the product of the modalities, which answers what only all of them
+    together can tell."""
+    enhance: bool = True
+    """Global learning gates the features of each modality by what it found in all of them."""
     reconstruct_missing: bool = False
     """Reconstruct the tokens of a missing modality from the other modalities with the decoder of
     feature reconstruction, which then is part of the network. Otherwise one learned token replaces
@@ -89,6 +99,7 @@ class ModelConfig(Settings):
     """Fusion of the modalities; docs/baselines.md has the papers.
     `agfnet`: attention-guided local and global learning.
     `concatenation`: concatenated pooled features (with one modality: the single-modality baseline).
+    `concatenation_hidden`: the same with a hidden layer, the control for deeper fusion.
     `late_fusion`: mean of the logits of the modalities.
     `addition`: sum of pooled features.
     `low_rank`: products of pooled features (LMF).
@@ -102,4 +113,4 @@ class ModelConfig(Settings):
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     dropout: Annotated[float, Range(0, 0.95)] = 0.1
-    """Dropout before every classification head, and of the updates in global learning."""
+    """Dropout before every classification head."""

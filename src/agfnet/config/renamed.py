@@ -56,13 +56,12 @@ NAMES: dict[str, dict[str, str]] = {
 CONVERSIONS: dict[str, Callable[[float], float]] = {"delta": lambda value: round(1 - value, 12)}
 """Former name to the present value, where that is another one."""
 REMOVED: dict[str, dict[str, Any]] = {
-    "FusionConfig": {"exchange": 0.1},
+    "FusionConfig": {"exchange": 0.1, "layers": 2},
     "ServeConfig": {"preview_frames": 48, "batch_ratio": 200, "batch_nesting": 0},
 }
 """Class of settings to settings that are ignored, with the value that they now always have."""
 VALUES: dict[str, dict[str, dict[str, str]]] = {
     "ModelConfig": {"method": METHODS},
-    "ExplainConfig": {"methods": {"query": "fusion_query", "own_query": "view_query"}},
 }
 """Class of settings to former and present values of a setting."""
 

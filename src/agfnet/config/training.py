@@ -38,8 +38,10 @@ class ReconstructionConfig(Settings):
     consistency_weight: Weight = 0.5
     """Weight of the consistency loss (KL divergence to the prediction from the original
     features)."""
+    focus_weight: Weight = 1.0
+    """Weight of the focus loss, by which the guide learns where the attribution lies."""
     warmup: Fraction = 0.2
-    """Fraction of training during which the three weights increase linearly from 0."""
+    """Fraction of training during which the four weights increase linearly from 0."""
 
 
 @dataclass(frozen=True)

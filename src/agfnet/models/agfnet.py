@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from agfnet.models.attention import CrossAttention
 from agfnet.models.backbone import Backbones
 from agfnet.models.context import pooled_shapes
 from agfnet.models.decoder import Decoder
-from agfnet.models.global_learning import GlobalLayer, GlobalLearning
+from agfnet.models.global_learning import GlobalLearning
 from agfnet.models.local_learning import LocalLayer, LocalLearning
+from agfnet.models.multi_scale import CoarsestScale, MultiScale
 from agfnet.models.network import Calls, Network, grids_of, local_attention_map
 from agfnet.models.tokenizer import Tokenizer, split_scales
-from agfnet.types import FUSED, AttentionMap, Features, Output, Shapes
+from agfnet.types import AttentionMap, Features, Output, Shapes
 
 
 class AGFNet(Network):
@@ -29,8 +32,9 @@ class AGFNet(Network):
         backbones: one per modality, or one that all of them share.
         tokenizers: one per modality; feature maps to tokens and guides.
         local_learning: ALL, attention of the tokens to local contexts.
-        global_learning: AGL, one view query per modality and one fusion query.
-        heads: classification heads of the M view queries and, last, of the fusion query.
+        multi_scale: ALL, the path from fine to coarse of each modality, or its coarsest scale.
+        global_learning: AGL, which fuses the modalities and enhances the features of each.
+        heads: classification heads of the M modalities' last maps and, last, of the fused vector.
         decoder: reconstructs the tokens of a missing modality from the others; without it they are
             the learned token of an absent modality, updated by local learning.
     """
@@ -41,6 +45,7 @@ class AGFNet(Network):
         backbones: Backbones,
         tokenizers: Iterable[Tokenizer],
         local_learning: LocalLearning,
+        multi_scale: MultiScale | CoarsestScale,
         global_learning: GlobalLearning,
         heads: Sequence[nn.Module],
         decoder: Decoder | None = None,
@@ -49,6 +54,7 @@ class AGFNet(Network):
         self.tokenizers = nn.ModuleList(tokenizers)
         self.local_learning = local_learning
         self.decoder = decoder
+        self.multi_scale = multi_scale
         self.global_learning = global_learning
         self.head = heads[-1]
         self.auxiliary = nn.ModuleList(heads[:-1])
@@ -61,24 +67,39 @@ class AGFNet(Network):
         return self.forward_head(self.forward_features(images, present))
 
     def forward_features(self, images: Sequence[Tensor], present: Tensor) -> Features:
-        """Backbones, tokenizers and local learning."""
+        """Backbones, tokenizers and the correlations of local learning."""
         maps = self.backbones(images, present)  # M x S x (B, C_s, H_s, W_s)
         tokenized = [
             tokenizer(maps[m], present[:, m]) for m, tokenizer in enumerate(self.tokenizers)
         ]
         tokens, guides, shapes = zip(*tokenized, strict=True)  # M x (B, N, d), M x (B, N)
-        features = self.local_learning(Features(tokens=tokens, guides=guides, shapes=shapes))
+        features = self.local_learning(
+            Features(
+                tokens=tokens,
+                guides=guides,
+                shapes=shapes,
+                last_maps=tuple(
+                    F.adaptive_avg_pool2d(scales[-1], shape[-1])
+                    for scales, shape in zip(maps, shapes, strict=True)
+                ),
+                present=present,
+            )
+        )
         if self.decoder is None:
             return features
         absent = [~present[:, m, None].expand_as(guide) for m, guide in enumerate(guides)]
         return self.decoder(features, absent)
 
     def forward_head(self, features: Features) -> Output:
-        """Global learning and the heads."""
-        queries = self.global_learning(features)  # (B, M+1, d)
+        """The paths of local learning, global learning, and the heads, whose logits are added."""
+        vectors = [path.mean(dim=(2, 3)) for path in self.multi_scale(features)]  # M x (B, d)
+        pooled = [feature.mean(dim=(2, 3)) for feature in features.last_maps]  # M x (B, C_m)
+        fused, enhanced = self.global_learning(vectors, pooled)
+        auxiliary = tuple(head(x) for head, x in zip(self.auxiliary, enhanced, strict=True))
+        present = features.present.T[..., None]  # (M, B, 1)
         return Output(
-            logits=self.head(queries[:, -1]),
-            auxiliary=tuple(head(queries[:, m]) for m, head in enumerate(self.auxiliary)),
+            logits=self.head(fused) + (torch.stack(auxiliary) * present).sum(dim=0),
+            auxiliary=auxiliary,
         )
 
     def recorded_modules(self) -> list[nn.Module]:
@@ -116,13 +137,3 @@ class AGFNet(Network):
                     yield local_attention_map(
                         module, calls, m, shapes[m], grids, tokens, layer_scale
                     )
-
-    def global_attention(self, calls: Calls) -> Iterator[AttentionMap]:
-        """Attention of the view queries and the fusion query to the tokens."""
-        shapes = self.token_shapes(calls)
-        grids = grids_of(range(len(shapes)), shapes)
-        for layer in cast(Iterable[GlobalLayer], self.global_learning.layers):
-            module = layer.attention
-            weights = module.attention_weights(*calls.inputs(module)).mean(dim=1)  # (B, M+1, sum N)
-            for query in (*range(len(shapes)), FUSED):
-                yield AttentionMap(query, (), grids, weights[:, [query]], None)

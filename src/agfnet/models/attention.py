@@ -13,14 +13,11 @@ class CrossAttention(nn.Module):
     Args:
         dim: width d of queries and context.
         heads: attention heads; divides `dim`.
-        absorb_keys: fold the projections of keys and values into queries and outputs (see
-            `absorbed_attention`): faster for few queries over a long context, with the same result.
     """
 
-    def __init__(self, *, dim: int, heads: int, absorb_keys: bool = False) -> None:
+    def __init__(self, *, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.absorb_keys = absorb_keys
         self.query = nn.Linear(dim, dim)
         self.key_value = nn.Linear(dim, 2 * dim)
         self.out = nn.Linear(dim, dim)
@@ -28,29 +25,10 @@ class CrossAttention(nn.Module):
     def forward(self, queries: Tensor, context: Tensor, bias: Tensor | None = None) -> Tensor:
         """(B, Q, d) and (B, K, d) to (B, Q, d); `bias` (B, Q or 1, K) is added to the scores."""
         q = self.split_heads(self.query(queries))  # (B, h, Q, d/h)
-        if self.absorb_keys:
-            return self.out(self.absorbed_attention(q, context, bias).transpose(1, 2).flatten(2))
         k, v = map(self.split_heads, self.key_value(context).chunk(2, dim=-1))  # (B, h, K, d/h)
         if bias is not None:
             bias = bias.unsqueeze(1).to(q.dtype)  # (B, 1, Q or 1, K), the same for every head
         return self.out(attend(q, k, v, bias).transpose(1, 2).flatten(2))
-
-    def absorbed_attention(self, q: Tensor, context: Tensor, bias: Tensor | None) -> Tensor:
-        """Attention of q (B, h, Q, e) over the context (B, K, d) without its keys and values.
-
-        Each head's query is projected into the space of the tokens instead, and the weighted mean
-        of the tokens back into the head. The bias of the key projection is left out: it adds the
-        same number to all scores of a query.
-        """
-        key, value = (w.unflatten(0, (self.heads, -1)) for w in self.key_value.weight.chunk(2))
-        token_queries = (q.shape[-1] ** -0.5 * q @ key).flatten(1, 2)  # (B, h Q, d)
-        scores = (token_queries @ context.mT).unflatten(1, (self.heads, -1))  # (B, h, Q, K)
-        if bias is not None:
-            scores = scores + bias.unsqueeze(1)
-        means = scores.softmax(dim=-1).flatten(1, 2) @ context  # (B, h Q, d)
-        means = means.unflatten(1, (self.heads, -1))  # (B, h, Q, d)
-        offset = self.key_value.bias.chunk(2)[1].unflatten(0, (self.heads, 1, -1))
-        return means @ value.mT + offset
 
     def attention_weights(
         self, queries: Tensor, context: Tensor, bias: Tensor | None = None
@@ -95,9 +73,10 @@ class FeedForward(nn.Sequential):
         )
 
 
-def layer_scale(dim: int, init: float = 0.1) -> nn.Parameter:
+def layer_scale(dim: int, init: float = 1.0) -> nn.Parameter:
     """LayerScale: a learned weight (d,) for each channel of a residual branch.
 
-    Touvron et al., 2021, arXiv:2103.17239. `init` 0.1 keeps the branches small at the start.
+    Touvron et al., 2021, arXiv:2103.17239. With a small `init` the branches are small at the start,
+    and a short training leaves them so.
     """
     return nn.Parameter(torch.full((dim,), init))

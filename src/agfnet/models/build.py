@@ -29,6 +29,7 @@ from agfnet.models.global_learning import GlobalLearning
 from agfnet.models.heads import Head
 from agfnet.models.local_learning import LocalLayer, LocalLearning
 from agfnet.models.maps import backbone_digest
+from agfnet.models.multi_scale import CoarsestScale, MultiScale
 from agfnet.models.network import Network
 from agfnet.models.pretrained import normalisation
 from agfnet.models.tokenizer import Tokenizer
@@ -40,16 +41,14 @@ OLD_KEYS = {
     r"(?<![a-z_])tokens\.": "tokenizers.",
     r"(?<![a-z_])gain(?![a-z])": "layer_scale",
     r"(?<![a-z])read(?![a-z])": "attention",
-    r"(?<![a-z])exchange(?![a-z])": "self_attention",
     r"(?<![a-z_])asking\.": "layers.",
-    r"(?<![a-z_])hidden$": "mask_token",
 }
 
 
 def build(config: ModelConfig, *, modalities: int, classes: int) -> Network:
     """Build a network that takes `(images, present)` and returns `Output`.
 
-    It also loads state dicts with the parameter names of agfnet 0.1.
+    Baselines also load state dicts with the parameter names of agfnet 0.1.
 
     Args:
         config: the settings of the network.
@@ -119,17 +118,18 @@ def build_agfnet(config: ModelConfig, modalities: int, classes: int) -> AGFNet:
     dim, heads = fusion.dim, fusion.heads
     backbones = build_backbones(config, modalities, fusion.scales)
     decoder = build_decoder(fusion, modalities) if fusion.reconstruct_missing else None
+    inter = fusion.inter and modalities > 1
     tokenizers = [
         Tokenizer(
             channels=channels,
             dim=dim,
             grid=fusion.grid,
-            guided=fusion.guide,
+            guided=fusion.guide and (fusion.intra or inter),  # nothing else reads the guide
+            convolution=fusion.convolution,
             max_size=fusion.resolution,
         )
         for channels in backbones.channels
     ]
-    inter = fusion.inter and modalities > 1
     local_learning = LocalLearning(
         [
             LocalLayer(dim=dim, heads=heads, intra=fusion.intra, inter=inter)
@@ -137,29 +137,31 @@ def build_agfnet(config: ModelConfig, modalities: int, classes: int) -> AGFNet:
         ],
         grid=fusion.grid,
     )
-    global_learning = GlobalLearning(
-        modalities=modalities,
-        dim=dim,
-        heads=heads,
-        layers=fusion.layers,
-        dropout=config.dropout,
+    multi_scale: MultiScale | CoarsestScale = (
+        MultiScale(modalities=modalities, dim=dim, scales=fusion.scales)
+        if fusion.multi_scale
+        else CoarsestScale()
     )
-    fused, *others = (
-        Head(dim=dim, classes=classes, dropout=config.dropout) for _ in range(modalities + 1)
+    channels = [scales[-1] for scales in backbones.channels]
+    global_learning = GlobalLearning(
+        channels=channels, dim=dim, correlation=fusion.correlation, enhance=fusion.enhance
     )
     return AGFNet(
         backbones=backbones,
         tokenizers=tokenizers,
         local_learning=local_learning,
+        multi_scale=multi_scale,
         global_learning=global_learning,
-        heads=[*others, fused],
+        heads=[
+            Head(dim=width, classes=classes, dropout=config.dropout) for width in (*channels, dim)
+        ],
         decoder=decoder,
     )
 
 
 def build_decoder(fusion: FusionConfig, modalities: int, *, cross_modality: bool = True) -> Decoder:
     """Build the decoder that fits the network's tokens."""
-    decoder = Decoder(
+    return Decoder(
         modalities=modalities,
         dim=fusion.dim,
         heads=fusion.heads,
@@ -167,8 +169,6 @@ def build_decoder(fusion: FusionConfig, modalities: int, *, cross_modality: bool
         scales=fusion.scales,
         cross_modality=cross_modality,
     )
-    decoder.register_load_state_dict_pre_hook(rename_old_keys)  # it may be part of a task only
-    return decoder
 
 
 def baseline(
@@ -207,6 +207,7 @@ def baseline(
 METHODS: dict[str, Builder] = {
     "agfnet": build_agfnet,
     "concatenation": baseline(Concatenation),
+    "concatenation_hidden": baseline(Concatenation, "dim"),
     "late_fusion": baseline(LateFusion),
     "addition": baseline(Addition, "dim"),
     "low_rank": baseline(LowRank, "dim"),

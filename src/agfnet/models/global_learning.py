@@ -1,92 +1,87 @@
-"""AGL, attention-guided global learning: one view query per modality and one fusion query.
+"""AGL, attention-guided global learning: fuse all modalities, and enhance each one's features.
 
-Paper: Xiao et al., 2025, doi 10.1109/TMI.2024.3450682 (abstract): AGL "fuses global information to
-further enhance the feature representation". Our reading: query tokens that start from each
-modality's global average attend to the local features, and then to each other.
+Paper: Xiao et al., 2025, doi 10.1109/TMI.2024.3450682 (abstract): AGL "fuses
+global information to further enhance the feature representation". Our reading of what it leaves
+open is in docs/method.md.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
+
 import torch
 from torch import Tensor, nn
 
-from agfnet.models.attention import CrossAttention, FeedForward, layer_scale
-from agfnet.types import Features
 
+class Correlation(nn.Module):
+    """Products of the modalities' vectors: what only two modalities together can tell.
 
-class GlobalLayer(nn.Module):
-    """Cross-attention of the queries to the tokens, self-attention, and a feed-forward layer."""
+    A sum over modalities cannot answer a question such as "do both views agree?"; a product can
+    (exclusive or). The signed square root keeps the scale of a product of two vectors at that of
+    one vector (Lin et al., 2015, arXiv:1504.07889); with three modalities or more, the products of
+    all pairs are added.
 
-    def __init__(self, *, dim: int, heads: int, dropout: float) -> None:
+    Args:
+        modalities: number M >= 2 of modalities.
+        dim: width d of the vectors.
+    """
+
+    def __init__(self, *, modalities: int, dim: int) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.norm_attention = nn.LayerNorm(dim)
-        self.attention = CrossAttention(dim=dim, heads=heads, absorb_keys=True)
-        self.layer_scale_attention = layer_scale(dim)
-        self.norm_self_attention = nn.LayerNorm(dim)
-        self.self_attention = CrossAttention(dim=dim, heads=heads)
-        self.layer_scale_self_attention = layer_scale(dim)
-        self.feed_forward = FeedForward(dim=dim)
-        self.layer_scale_feed_forward = layer_scale(dim)
+        self.factors = nn.ModuleList(nn.Linear(dim, dim) for _ in range(modalities))
+        self.norm = nn.LayerNorm(dim)
+        self.out = nn.Linear(dim, dim)
 
-    def forward(self, queries: Tensor, tokens: Tensor, bias: Tensor) -> Tensor:
-        """Queries (B, M+1, d), tokens (B, sum N, d), bias (B, M+1, sum N) to (B, M+1, d)."""
-        update = self.attention(self.norm_attention(queries), tokens, bias)
-        queries = queries + self.layer_scale_attention * self.dropout(update)
-        normed = self.norm_self_attention(queries)
-        update = self.self_attention(normed, normed)
-        queries = queries + self.layer_scale_self_attention * self.dropout(update)
-        update = self.feed_forward(queries)
-        return queries + self.layer_scale_feed_forward * self.dropout(update)
+    def forward(self, vectors: Sequence[Tensor]) -> Tensor:
+        """Vectors M x (B, d) to the correlation term (B, d)."""
+        factors = [factor(x) for factor, x in zip(self.factors, vectors, strict=True)]
+        product = torch.stack([a * b for a, b in combinations(factors, 2)]).sum(dim=0)
+        return self.out(self.norm(signed_root(product)))
 
 
 class GlobalLearning(nn.Module):
-    """View queries, which attend to the tokens of one modality, and a fusion query, to all tokens.
-
-    The guide weighs the tokens. Without layers the queries keep their starting values: the mean of
-    each modality's coarsest tokens, and the mean of these means.
+    """Fuse the modalities' vectors, and let the fused vector gate each modality's own features.
 
     Args:
-        modalities: number M of modalities.
-        dim: token width d.
-        heads: attention heads; divides `dim`.
-        layers: number of `GlobalLayer`s.
-        dropout: dropout of the update of each branch of a layer.
+        channels: C_m of each modality's last feature map.
+        dim: width d of the vectors.
+        correlation: add the correlation term to the fused vector (with two modalities or more).
+        enhance: gate the features of each modality.
     """
 
     def __init__(
-        self, *, modalities: int, dim: int, heads: int, layers: int, dropout: float
+        self, *, channels: Sequence[int], dim: int, correlation: bool = True, enhance: bool = True
     ) -> None:
         super().__init__()
-        self.queries = nn.Parameter(0.02 * torch.randn(modalities + 1, dim))
-        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(modalities))
-        self.layers = nn.ModuleList(
-            GlobalLayer(dim=dim, heads=heads, dropout=dropout) for _ in range(layers)
+        modalities = len(channels)
+        self.fuse = nn.Linear(modalities * dim, dim)
+        self.correlation = (
+            Correlation(modalities=modalities, dim=dim) if correlation and modalities > 1 else None
         )
+        self.gates = nn.ModuleList(nn.Linear(dim, c) for c in channels) if enhance else None
 
-    def forward(self, features: Features) -> Tensor:
-        """Tokens per modality (B, N, d) to queries (B, M+1, d), the fusion query last."""
-        tokens = [norm(token) for norm, token in zip(self.norms, features.tokens, strict=True)]
-        coarsest = [shape[-1][0] * shape[-1][1] for shape in features.shapes]
-        means = [token[:, -n:].mean(dim=1) for token, n in zip(tokens, coarsest, strict=True)]
-        start = torch.stack([*means, torch.stack(means).mean(dim=0)], dim=1)  # (B, M+1, d)
-        all_tokens = torch.cat(tokens, dim=1)  # (B, sum N, d)
-        bias = self.bias(features)
-        queries = self.queries + start
-        for layer in self.layers:
-            queries = layer(queries, all_tokens, bias)
-        return queries
+    def forward(
+        self, vectors: Sequence[Tensor], pooled: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Return the fused vector (B, d) and the enhanced features M x (B, C_m).
 
-    def bias(self, features: Features) -> Tensor:
-        """Logarithm of the guides, -inf for tokens that a query may not attend to.
-
-        Returns:
-            (B, M+1, sum N), for the queries in rows and the tokens of all modalities in columns.
+        Args:
+            vectors: what local learning found in each modality, M x (B, d).
+            pooled: global averages of the last feature maps, M x (B, C_m).
         """
-        modality = torch.cat(
-            [torch.full((guide.shape[1],), m) for m, guide in enumerate(features.guides)]
-        )  # (sum N,)
-        query = torch.arange(len(features.guides) + 1)[:, None]  # (M+1, 1)
-        visible = (query == modality) | (query == len(features.guides))
-        guides = torch.cat(features.guides, dim=1).clamp_min(1e-6).log()  # (B, sum N)
-        return guides[:, None].masked_fill(~visible.to(guides.device), -torch.inf)
+        fused = self.fuse(torch.cat(list(vectors), dim=1))
+        if self.correlation is not None:
+            fused = fused + self.correlation(vectors)
+        if self.gates is None:
+            return fused, list(pooled)
+        gated = [
+            features * 2 * gate(fused).sigmoid()
+            for features, gate in zip(pooled, self.gates, strict=True)
+        ]
+        return fused, gated
+
+
+def signed_root(x: Tensor, offset: float = 1e-6) -> Tensor:
+    """sign(x) sqrt(|x|), with a finite gradient at 0."""
+    return x.sign() * ((x.abs() + offset).sqrt() - offset**0.5)

@@ -80,7 +80,6 @@ class Network(nn.Module):
                 maps=maps,
                 guides=self.guides(calls),
                 local_attention=tuple(self.local_attention(calls)),
-                global_attention=tuple(self.global_attention(calls)),
             )
 
     def feature_maps(self, modality: int, output: Any) -> list[FeatureMap]:
@@ -99,10 +98,6 @@ class Network(nn.Module):
 
     def local_attention(self, calls: Calls) -> Iterator[AttentionMap]:
         """Attention of the tokens of each modality."""
-        return iter(())
-
-    def global_attention(self, calls: Calls) -> Iterator[AttentionMap]:
-        """Attention of global queries."""
         return iter(())
 
 

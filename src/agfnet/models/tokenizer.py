@@ -22,6 +22,8 @@ class Tokenizer(nn.Module):
         dim: token width d.
         grid: side of the position embedding.
         guided: learn a guide, a weight in (0, 1) for each token.
+        convolution: project a map by a 3 x 3 convolution with GroupNorm and GELU, so that a token
+            sees its neighbours; otherwise by a linear layer with LayerNorm.
         max_size: largest height and width of a feature map; larger maps are averaged in blocks.
     """
 
@@ -32,12 +34,18 @@ class Tokenizer(nn.Module):
         dim: int,
         grid: int,
         guided: bool,
+        convolution: bool = False,
         max_size: int | None = None,
     ) -> None:
         super().__init__()
         self.max_size = max_size
-        self.project = nn.ModuleList(nn.Conv2d(c, dim, kernel_size=1) for c in channels)
-        self.norm = nn.ModuleList(nn.LayerNorm(dim) for _ in channels)
+        self.project = nn.ModuleList(
+            local_convolution(c, dim) if convolution else nn.Conv2d(c, dim, kernel_size=1)
+            for c in channels
+        )
+        self.norm = nn.ModuleList(
+            nn.Identity() if convolution else nn.LayerNorm(dim) for _ in channels
+        )
         self.embed = PositionEmbedding(dim=dim, grid=grid, scales=len(channels))
         self.absent = nn.Parameter(0.02 * torch.randn(dim))
         self.guide = nn.Linear(dim, 1) if guided else None
@@ -78,6 +86,16 @@ class PositionEmbedding(nn.Module):
             ],
             dim=1,
         )
+
+
+def local_convolution(channels: int, dim: int) -> nn.Sequential:
+    """Return a projection to width `dim`, a 3 x 3 convolution, GroupNorm of one group, and GELU."""
+    return nn.Sequential(
+        nn.Conv2d(channels, dim, kernel_size=1),
+        nn.Conv2d(dim, dim, kernel_size=3, padding=1),
+        nn.GroupNorm(1, dim),
+        nn.GELU(),
+    )
 
 
 def pool_to_max_size(feature: Tensor, max_size: int) -> Tensor:

@@ -39,12 +39,14 @@ def concatenation(base: TrainConfig) -> TrainConfig:
     return replace(base, model=replace(base.model, method="concatenation"))
 
 
+WITHOUT_ALL = {"convolution": False, "intra": False, "inter": False, "multi_scale": False}
+WITHOUT_AGL = {"correlation": False, "enhance": False}
 VARIANTS: dict[str, Variant] = {
     "AGFnet": lambda base: base,
-    "without ALL": fusion(intra=False, inter=False),
-    "without AGL": fusion(layers=0),
+    "without ALL": fusion(**WITHOUT_ALL),
+    "without AGL": fusion(**WITHOUT_AGL),
     "without FRL": reconstruction(enabled=False),
-    "without ALL and AGL": fusion(intra=False, inter=False, layers=0),
+    "without ALL and AGL": fusion(**WITHOUT_ALL, **WITHOUT_AGL),
     "concatenation": concatenation,
     "without intra": fusion(intra=False),
     "without inter": fusion(inter=False),
@@ -52,8 +54,10 @@ VARIANTS: dict[str, Variant] = {
     "two scales": fusion(scales=2),
     "full resolution": fusion(resolution=4096),
     "without guide": fusion(guide=False),
-    "AGL of one layer": fusion(layers=1),
-    "AGL of three layers": fusion(layers=3),
+    "without local convolution": fusion(convolution=False),
+    "without multi-scale path": fusion(multi_scale=False),
+    "without correlation term": fusion(correlation=False),
+    "without enhancement": fusion(enhance=False),
     "d doubled": lambda base: fusion(dim=2 * base.model.fusion.dim)(base),
     "g halved": lambda base: fusion(grid=max(1, base.model.fusion.grid // 2))(base),
     "shared backbones": shared,
@@ -63,6 +67,7 @@ VARIANTS: dict[str, Variant] = {
     "no whole view hidden": reconstruction(modality_mask_prob=0.0),
     "only rebuild": reconstruction(cross_entropy_weight=0.0, consistency_weight=0.0),
     "only classify": reconstruction(reconstruction_weight=0.0, consistency_weight=0.0),
+    "without focus loss": reconstruction(focus_weight=0.0),
     "only agree": reconstruction(reconstruction_weight=0.0, cross_entropy_weight=0.0),
     "no modality dropout": modality_dropout(0.0),
     "more modality dropout": modality_dropout(0.3),

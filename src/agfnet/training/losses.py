@@ -15,6 +15,22 @@ def reconstruction_loss(reconstructed: Tensor, target: Tensor, mask: Tensor) -> 
     return (distance * mask).sum() / mask.sum().clamp_min(1)
 
 
+def focus_loss(guide: Tensor, attribution: Tensor, present: Tensor) -> Tensor:
+    """Cross-entropy of the guide's distribution over positions to that of the attribution.
+
+    Both are (B, N), 0 or more, and `present` is (B,). It is relative to the entropy of the
+    attribution's distribution, so that it is zero where both agree; the attribution carries no
+    gradient. Cases without attribution count as zero.
+    """
+    attribution = attribution.detach()
+    amount = attribution.sum(dim=1, keepdim=True)
+    target = attribution / amount.clamp_min(1e-12)
+    estimate = guide / guide.sum(dim=1, keepdim=True).clamp_min(1e-12)
+    ratio = target.clamp_min(1e-12).log() - estimate.clamp_min(1e-12).log()
+    used = present & (amount.squeeze(1) > 1e-12)
+    return ((target * ratio).sum(dim=1) * used).sum() / used.sum().clamp_min(1)
+
+
 def consistency_loss(logits: Tensor, reference: Tensor) -> Tensor:
     """KL(reference || logits) of two (B, C), mean over cases; the reference has no gradient."""
     return F.kl_div(

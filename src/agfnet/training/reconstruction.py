@@ -2,7 +2,7 @@
 
 Paper: Xiao et al., IEEE TMI 44(1):543-555, 2025, doi 10.1109/TMI.2024.3450682 (abstract): a
 training strategy for "more discriminative features", that "corrects the focus of the network" and
-raises "robustness and certainty". Our reading, in four steps:
+raises "robustness and certainty". Our reading, in five steps:
 
 1. the attribution of the true class's fused logit to each token (gradient x token);
 2. cells are masked at all scales, with a probability that rises with their attribution, or one
@@ -10,7 +10,9 @@ raises "robustness and certainty". Our reading, in four steps:
 3. a light decoder reconstructs the masked tokens from the visible ones of all modalities; the loss
    is the cosine distance to the original tokens;
 4. the reconstructed features pass the same global learning and heads: cross-entropy, and
-   consistency with the prediction from the original features.
+   consistency with the prediction from the original features;
+5. the guide learns the distribution of the attribution over the positions, so that the network
+   knows at inference, without gradients, where its evidence lies.
 
 The network itself is unchanged: same parameters, same names, same inference.
 """
@@ -28,7 +30,7 @@ from agfnet.config import ReconstructionConfig
 from agfnet.models.agfnet import AGFNet
 from agfnet.models.decoder import Decoder
 from agfnet.models.tokenizer import split_scales
-from agfnet.training.losses import consistency_loss, reconstruction_loss
+from agfnet.training.losses import consistency_loss, focus_loss, reconstruction_loss
 from agfnet.training.supervised import SupervisedTask, draw_modality, drop_modalities
 from agfnet.types import Batch, Features, Shapes
 
@@ -65,15 +67,16 @@ class ReconstructionTask(nn.Module):
         losses = task.losses(output, batch)
 
         score = output.logits.gather(1, batch.labels[:, None]).sum()
+        attribution = token_attribution(score, features)
         masks = draw_masks(
             features,
-            token_attribution(score, features),
+            attribution,
             batch.present,
             mask_ratio=config.mask_ratio,
             attribution_power=config.attribution_power,
             modality_mask_prob=config.modality_mask_prob,
         )
-        reconstructed = self.decoder(features, masks)
+        reconstructed = mask_last_maps(self.decoder(features, masks), masks)
         second = self.model.forward_head(reconstructed)
 
         losses["reconstruction"] = torch.stack(
@@ -88,13 +91,43 @@ class ReconstructionTask(nn.Module):
             second.logits, batch.labels
         ).mean()
         losses["consistency"] = consistency_loss(second.logits, output.logits)
+        losses["focus"] = torch.stack(
+            [
+                focus_loss(guide, target, batch.present[:, m])
+                for m, shapes in enumerate(features.shapes)
+                for guide, target in zip(
+                    split_positions(features.guides[m], shapes),
+                    split_positions(attribution[m], shapes),
+                    strict=True,
+                )
+            ]
+        ).mean()
         ramp = min(1.0, progress / config.warmup) if config.warmup > 0 else 1.0
         losses["loss"] = losses["loss"] + ramp * (
             config.reconstruction_weight * losses["reconstruction"]
             + config.cross_entropy_weight * losses["reconstructed_cross_entropy"]
             + config.consistency_weight * losses["consistency"]
+            + config.focus_weight * losses["focus"]
         )
         return losses
+
+
+def mask_last_maps(features: Features, masks: Sequence[Tensor]) -> Features:
+    """Hide the masked positions of the last maps, which bypass the tokens.
+
+    The other positions are scaled so that the mean of a map is the mean over them. A modality that
+    is masked as a whole counts as missing here.
+    """
+    maps, visible = [], []
+    for feature, mask in zip(features.last_maps, masks, strict=True):
+        height, width = feature.shape[2:]
+        keep = ~mask[:, -height * width :].unflatten(1, (1, height, width))  # (B, 1, H_S, W_S)
+        share = keep.to(feature.dtype).mean(dim=(2, 3), keepdim=True)
+        maps.append(feature * keep / share.clamp_min(1 / (height * width)))
+        visible.append(keep.flatten(1).any(dim=1))
+    return features._replace(
+        last_maps=tuple(maps), present=features.present & torch.stack(visible, dim=1)
+    )
 
 
 def token_attribution(score: Tensor, features: Features) -> tuple[Tensor, ...]:
@@ -108,6 +141,11 @@ def token_attribution(score: Tensor, features: Features) -> tuple[Tensor, ...]:
         (gradient * token.detach()).sum(dim=-1).clamp_min(0)
         for gradient, token in zip(gradients, features.tokens, strict=True)
     )
+
+
+def split_positions(values: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
+    """Split values (B, N) of all scales into one (B, H_s * W_s) per scale."""
+    return values.split([height * width for height, width in shapes], dim=1)
 
 
 def draw_masks(

@@ -40,7 +40,6 @@ def test_every_network_is_explained_by_the_same_interface(method: str, modalitie
     )
     assert {"layercam", "gradcam", "gradient"} <= set(maps)
     assert ("guide" in maps) == (method in ("agfnet", "amfam"))
-    assert ("fusion_query" in maps) == (method == "agfnet")
     for parts in maps.values():
         assert len(parts) == modalities
         for m, part in enumerate(parts):
@@ -79,12 +78,12 @@ def test_a_hundred_pairs_cost_one_pass_each_for_guide_and_cam() -> None:
     passes = Passes(made)
     images, present = inputs(100, 2)
     maps = Explainer(backend=made).maps(
-        ["guide", "fusion_query", "view_query", "layercam", "gradcam"],
+        ["guide", "layercam", "gradcam"],
         images,
         present,
         np.zeros(100, dtype=np.int64),
     )
-    assert len(maps) == 5
+    assert set(maps) == {"guide", "layercam", "gradcam"}
     assert passes.rows == 100
 
 

@@ -12,14 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from agfnet.errors import ConfigError
-from agfnet.explain.compute.methods import METHODS
 from agfnet.explain.compute.occlusion import occlusion
 from agfnet.inference.torch_backend import TorchBackend
-from agfnet.types import FUSED, Intermediates
+from agfnet.types import Intermediates
 
 Array = np.ndarray[Any, Any]
 STEPS = 16  # of integrated gradients
-RECORDED = {"guide", "fusion_query", "view_query", "layercam", "gradcam"}  # need one recorded pass
+RECORDED = {"guide", "layercam", "gradcam"}  # need one recorded pass
 
 
 class Explainer:
@@ -33,7 +32,7 @@ class Explainer:
         self.backend = backend
 
     def record(self, images: Sequence[Array], present: Array) -> Intermediates:
-        """Run the forward pass that guide, queries, CAM and attention share.
+        """Run the forward pass that guide, CAM and attention share.
 
         Args:
             images: per modality (B, size, size, 3) uint8, prepared.
@@ -120,8 +119,6 @@ def from_record(
         return [
             torch.stack([_to(g, size) for g in guides]).mean(dim=0) for guides in recorded.guides
         ]
-    if METHODS[method].needs:
-        return _query_maps(recorded, size, fused=method == "fusion_query")
     logits = recorded.logits
     explained = logits[torch.arange(len(classes)), classes.to(logits.device)].sum()
     raw = [feature.raw for features in recorded.maps for feature in features]
@@ -155,20 +152,6 @@ def _gradcam(feature: Tensor, gradient: Tensor) -> Tensor:
     """
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     return (feature * weights).sum(dim=1).clamp_min(0)
-
-
-def _query_maps(recorded: Intermediates, size: tuple[int, int], *, fused: bool) -> list[Tensor]:
-    """Attention of the fusion or the view queries, summed over scales; mean over layers."""
-    layers: dict[int, list[Tensor]] = {}
-    for attention in recorded.global_attention:
-        parts = attention.weights[:, 0].split([h * w for _, (h, w) in attention.key_grids], dim=1)
-        sums: dict[int, list[Tensor]] = {}
-        for (modality, shape), part in zip(attention.key_grids, parts, strict=True):
-            if attention.query_modality == (FUSED if fused else modality):
-                sums.setdefault(modality, []).append(_density(part.unflatten(1, shape), size))
-        for modality, scales in sums.items():
-            layers.setdefault(modality, []).append(torch.stack(scales).sum(dim=0))
-    return [torch.stack(layers[modality]).mean(dim=0) for modality in sorted(layers)]
 
 
 def _density(cells: Tensor, size: tuple[int, int]) -> Tensor:

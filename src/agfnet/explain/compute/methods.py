@@ -16,8 +16,6 @@ class Method(NamedTuple):
 
 METHODS = {
     "guide": Method("Guide", False, "a guide"),
-    "fusion_query": Method("Fusion query", False, "global queries"),
-    "view_query": Method("View query", False, "global queries"),
     "layercam": Method("LayerCAM", True),
     "gradcam": Method("Grad-CAM", True),
     "gradient": Method("Gradient x input", True, by_pixel=True),

@@ -32,7 +32,7 @@ Array = np.ndarray[Any, Any]
 SHEET = "sheet.png"
 MAX_SIDE = 640  # longest side of an image in a figure, pixels
 SMOOTHING = 1 / 40  # standard deviation for maps of single pixels, fraction of the side
-ON_SHEET = ("layercam", "gradcam", "gradient", "occlusion", "integrated", "guide", "fusion_query")
+ON_SHEET = ("layercam", "gradcam", "gradient", "occlusion", "integrated", "guide")
 """The sheet shows the first of these maps that was drawn."""
 
 

@@ -129,7 +129,7 @@ class Stage(nn.Module):
             for shift in (0, side // 2)
         )
         self.out = nn.ModuleList(nn.Conv2d(dim, c, kernel_size=1) for c in channels)
-        self.layer_scale = nn.ParameterList(layer_scale(c) for c in channels)
+        self.layer_scale = nn.ParameterList(layer_scale(c, 0.1) for c in channels)
 
     def forward(self, maps: Sequence[Tensor], present: Tensor) -> list[Tensor]:
         """Maps (B, C_m, H_m, W_m) and present (B, M) to maps of the same shapes."""
