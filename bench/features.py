@@ -155,7 +155,7 @@ def measure(folder: Path, rounds: int) -> list[Row]:
 def main() -> None:
     """Run the benchmark."""
     parser = options(__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
