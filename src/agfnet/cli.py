@@ -35,6 +35,7 @@ from agfnet.config import (
     StudyConfig,
     TrainConfig,
     default_modalities,
+    format_duration,
     range_of,
 )
 from agfnet.config.renamed import update, update_arguments
@@ -265,6 +266,13 @@ def explain(config: ExplainConfig) -> None:
 
 
 def study(config: StudyConfig) -> None:
+    if config.init is not None:
+        from agfnet.study.init import init_study
+
+        timed = init_study(config.init, config.file)
+        seconds = format_duration(timed.seconds)
+        say(f"Wrote {config.file}. The study would take about {seconds}, {timed.how}.")
+        return
     from agfnet.study.runner import run_study
 
     run_study(config)
@@ -322,6 +330,7 @@ class Command:
 
     settings: type
     action: Callable[[Any], None]
+    default_file: str | None = None  # if the command's argument `file` may be left out
 
 
 COMMANDS = {
@@ -339,7 +348,7 @@ COMMANDS = {
     "export": Command(ExportConfig, export),
     "serve": Command(ServeConfig, serve),
     "bundle": Command(BundleActionConfig, bundle),
-    "study": Command(StudyConfig, study),
+    "study": Command(StudyConfig, study, default_file="study.yaml"),
 }
 
 
@@ -374,7 +383,11 @@ def build_parser(names: Sequence[str] = tuple(COMMANDS)) -> ArgumentParser:
             and not field.type.endswith("Config")
         ]
         sub = ArgumentParser(
-            usage=" ".join(["agfnet", name, *positional, "[--OPTION VALUE ...]"]),
+            usage=" ".join(
+                ["agfnet", name, *positional, "[--OPTION VALUE ...]"]
+                if command.default_file is None
+                else ["agfnet", name, "[FILE]", "[--OPTION VALUE ...]"]
+            ),
             description=f"{summary} {NOTICE}",
             formatter_class=Formatter,
             allow_abbrev=False,
@@ -382,6 +395,9 @@ def build_parser(names: Sequence[str] = tuple(COMMANDS)) -> ArgumentParser:
         commands.add_subcommand(name, sub, help=summary)
         if name in names:
             add_settings(sub, command.settings)
+            if command.default_file is not None:
+                file = next(action for action in sub._actions if action.dest == "file")
+                file.nargs, file.required, file.default = "?", False, command.default_file
     return parser
 
 

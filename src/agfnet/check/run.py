@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,13 +19,9 @@ from agfnet.check.survey import Survey, Use, survey
 from agfnet.config import CheckConfig, ModalityType, default_modalities
 from agfnet.data.problems import Problems
 from agfnet.data.rows import read_rows
+from agfnet.data.spelling import names_ultrasound
 from agfnet.data.table import Case, CasesTable, find_modalities, mask_column, read_cases
 from agfnet.errors import DataError
-
-_ULTRASOUND = re.compile(
-    r"ultraso|sono|echo|b.?mode|hfus|(?:^|[\W_])us(?:$|[\W_\d])", re.IGNORECASE
-)
-"""Names of columns that hold ultrasound."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +106,7 @@ def column_types(config: CheckConfig) -> dict[str, ModalityType]:
             raise
         names = ()
     either: tuple[ModalityType, ModalityType] = ("photo", "ultrasound")
-    return {name: either[bool(_ULTRASOUND.search(name))] for name in dict.fromkeys(usual + names)}
+    return {name: either[names_ultrasound(name)] for name in dict.fromkeys(usual + names)}
 
 
 def _roles(table: CasesTable, types: Mapping[str, ModalityType]) -> dict[Path, Role]:

@@ -14,7 +14,9 @@ class StudyConfig(Settings):
     """Run a study from one file: every run that is not finished, then the comparison tables."""
 
     file: str
-    """The study (YAML)."""
+    """The study (YAML); study.yaml if left out."""
+    init: str | None = None
+    """Write the study file for this cases table, with an estimate of the time, and run nothing."""
     dry_run: bool = False
     """List the runs and their states without running anything."""
     shard: str | None = None
