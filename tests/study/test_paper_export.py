@@ -38,7 +38,7 @@ def test_a_study_is_exported_for_a_paper(study_file, tmp_path, capsys):
     assert "2 of 2 runs" in texts["README.md"].replace("\n", " ")
     methods = texts["methods.md"]
     assert "The study includes 40 lesions" in methods
-    assert "1 random seeds each (0), 2 networks" in methods
+    assert "1 random seed each (0), 2 networks" in methods
     assert "Late fusion_of & all differs from the reference in " in methods
     assert 'model.method = "late_fusion"' in methods
     assert "optim.epochs = 2" in methods
@@ -75,10 +75,11 @@ def test_the_statistics_are_those_of_the_design(study_file):
         return methods_text(read_study(study_file(**changes)), nothing, [])[2]
 
     own = {"cohort": None, "base": {"data.cases": "cases.csv"}, "seeds": [0, 1, 2]}
-    assert "adjusted for 1 comparisons (Holm)" in text(**own)
+    assert "adjusted for 1 comparison (Holm)" in text(**own)
     assert "Banerjee" in text(**own)
     assert "Nadeau" in text(**own, folds=[0, 1])
     assert "Nadeau" not in text(**own)
     assert "Student's over the seeds" in text(cohort_per_seed=True, seeds=[0, 1, 2])
     assert "these trained networks" in text(seeds=[0])
     assert "no p values" in text(seeds=[0, 1])
+    assert "compared" not in text(methods=["AGFnet"])

@@ -13,7 +13,7 @@ from agfnet.study.plan import Run, Study
 from agfnet.study.results import Section
 from agfnet.study.schedule import seconds_of
 from agfnet.study.settings import as_values
-from agfnet.study.tables import metric_title
+from agfnet.study.tables import count, metric_title
 from agfnet.training.run_folder import differences
 
 
@@ -64,8 +64,8 @@ def _training(study: Study) -> str:
     weights = backbone.weights or "random weights"
     seeds = _listed(study.file.seeds)
     return (
-        f"{len(study.methods)} methods were trained with {len(study.file.seeds)} random seeds each "
-        f"({seeds}), {len(study.runs)} networks in total: "
+        f"Trained with {count(len(study.file.seeds), 'random seed')} each ({seeds}), "
+        f"{count(len(study.runs), 'network')} in total: "
         f"{_listed([_display(study, name) for name in study.methods])}. Unless stated, all use the "
         "backbone "
         f"{backbone.name} ({weights}{', frozen' if backbone.frozen else ''}), images of "
@@ -111,6 +111,8 @@ def _first(study: Study, method: str) -> Run:
 
 def _statistics(study: Study, results: Sequence[Section]) -> str:
     metrics = _listed([metric_title(metric) for metric in study.file.metrics])
+    if len(study.methods) == 1:
+        return f"Metrics: {metrics}. {_intervals(study)}"
     text = (
         f"Metrics: {metrics}. {_intervals(study)} The methods were compared with "
         f"{_display(study, study.reference)} on the same cases and seeds; "
@@ -118,7 +120,8 @@ def _statistics(study: Study, results: Sequence[Section]) -> str:
     if len(study.file.seeds) < MIN_SEEDS:
         text += f"no p values are given, since they need {MIN_SEEDS} seeds."
     else:
-        text += f"p values are adjusted for {len(study.methods) - 1} comparisons (Holm)."
+        comparisons = count(len(study.methods) - 1, "comparison")
+        text += f"p values are adjusted for {comparisons} (Holm)."
     if rope := next((section.rope for section in results if section.rope), None):
         margins = ", ".join(f"{metric_title(name)} {value:g}" for name, value in rope.items())
         text += (
@@ -163,7 +166,7 @@ def _software(study: Study) -> str:
     text = f"Software: {'; or '.join(texts)}."
     if finished:
         total = format_duration(sum(seconds for _, seconds in finished))
-        text += f" Training and evaluation of {len(finished)} networks took {total}."
+        text += f" Training and evaluation of {count(len(finished), 'network')} took {total}."
     return text
 
 
@@ -172,5 +175,5 @@ def _environment(record: Any) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in record["packages"].items())
     return (
         f"agfnet {record['agfnet']}{commit}, Python {record['python']}, {packages}; device: "
-        f"{record['device']}, {record['threads']} threads"
+        f"{record['device']}, {count(record['threads'], 'thread')}"
     )

@@ -18,7 +18,7 @@ from agfnet.study.formats import file_name, pages, write_tables
 from agfnet.study.plan import Study
 from agfnet.study.results import Section
 from agfnet.study.settings import slug
-from agfnet.study.tables import Grid, grids, seeds_note
+from agfnet.study.tables import Grid, count, grids, seeds_note
 
 REPORT = "report.html"
 TABLES = "tables"
@@ -94,13 +94,13 @@ def _figures(
 def _lead(study: Study, results: Sequence[Section], unfinished: Mapping[str, str]) -> list[Block]:
     if not results:
         return [Text("No run is finished yet.", "lead")]
-    methods = _count(len(study.methods), "method")
+    methods = count(len(study.methods), "method")
     lead: list[Block] = [
         Text(f"{methods}, compared with {results[0].display(study.reference)}.", "lead"),
         Text(seeds_note(results[0])),
     ]
     if unfinished:
-        count = f"{_count(len(unfinished), 'run')} of {len(study.runs)}"
+        count = f"{count(len(unfinished), 'run')} of {len(study.runs)}"
         lead.append(Text("", label=f"{count} not finished and missing from these results:"))
         lead.append(Bullets([f"{name}: {reason}" for name, reason in unfinished.items()]))
     return lead
@@ -151,7 +151,3 @@ def _how(study: Study) -> Part:
         rows["Folds"] = ", ".join(map(str, study.file.folds)) + " (pooled for each seed)"
     table = Table("Study", ("Setting", "Value"), list(rows.items()), words=True)
     return Part("how", "Design of the study", [table])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -99,6 +99,11 @@ def format_p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
+def count(number: int, noun: str) -> str:
+    """Format a number of things."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def seeds_note(section: Section) -> str:
     """State the population for which the intervals hold."""
     counts = {cell.seeds for cell in section.cells.values()}
