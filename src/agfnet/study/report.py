@@ -100,8 +100,8 @@ def _lead(study: Study, results: Sequence[Section], unfinished: Mapping[str, str
         Text(seeds_note(results[0])),
     ]
     if unfinished:
-        count = f"{count(len(unfinished), 'run')} of {len(study.runs)}"
-        lead.append(Text("", label=f"{count} not finished and missing from these results:"))
+        runs = f"{count(len(unfinished), 'run')} of {len(study.runs)}"
+        lead.append(Text("", label=f"{runs} not finished and missing from these results:"))
         lead.append(Bullets([f"{name}: {reason}" for name, reason in unfinished.items()]))
     return lead
 
