@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit, ndtr
 from scipy.stats import binom, rankdata, ttest_1samp
 from scipy.stats import t as student
 
@@ -136,6 +137,36 @@ def test_intervals_are_clipped() -> None:
     assert mean.interval(low=0, high=1).high == 1
     assert mean.interval(low=0.8).low == 0.8
     assert mean.interval().high > 1
+
+
+def test_intervals_of_metrics_stay_in_range() -> None:
+    variance = Part(0.001, 30)
+    mean = SeedMean(value=0.9, seeds=1, patients=variance, bounds=((variance,),))
+    half = student.ppf(0.975, 30) * np.sqrt(0.001)
+    ends = expit(logit(0.9) + np.array([-half, half]) / (0.9 * 0.1))
+    assert mean.interval_in_range() == pytest.approx((0.9, *ends))
+    wide = mean.interval_in_range(high=2.0)  # further from the end of the range: symmetric
+    assert wide.high - 0.9 == pytest.approx(half, rel=0.05)
+    unbounded = mean.interval_in_range(high=math.inf)
+    assert unbounded == pytest.approx((0.9, 0.9 * np.exp(-half / 0.9), 0.9 * np.exp(half / 0.9)))
+    unsure = Part(1.0, 1)
+    mean = SeedMean(value=0.9, seeds=2, patients=unsure, bounds=((unsure,),))
+    assert mean.interval_in_range() == pytest.approx((0.9, 0, 1))
+    certain = SeedMean(value=1.0, seeds=2, patients=Part(0.0, 5), bounds=((Part(0.0, 5),),))
+    assert np.isnan(certain.interval_in_range()[1:]).all()
+
+
+def test_intervals_of_a_high_auc_contain_it_with_few_patients() -> None:
+    rng = np.random.default_rng(10)
+    positive = np.arange(30) < 12
+    missed = 0
+    for _ in range(STUDIES):
+        score = np.where(positive, 2.1, 0) + rng.normal(size=(1, 5, 30)) / np.sqrt(2)
+        score += rng.normal(size=30) / np.sqrt(2)
+        values, left_out = _area(score, positive)
+        _, low, high = over_seeds(values[0], left_out[0]).interval_in_range()
+        missed += not low <= ndtr(2.1 / np.sqrt(2)) <= high
+    assert missed <= binom.ppf(0.999, STUDIES, 0.05)
 
 
 def test_separate_cohorts_are_students_test() -> None:

@@ -33,6 +33,7 @@ MIN_SEEDS = 3
 """Fewest seeds that permit a p for new seeds: the variance of two has one degree of freedom."""
 
 SMALLEST_P = 1e-30
+MAX_LOG_RATIO = 100.0  # of odds: the interval is then the whole range
 
 
 class Part(NamedTuple):
@@ -60,15 +61,35 @@ class SeedMean:
     ) -> Interval:
         """Interval over new patients and new seeds; with one seed, over new patients.
 
+        It excludes 0 exactly if `p` is below 1 - level.
+
         Args:
             level: confidence level.
             low: lowest possible value, at which the interval is clipped.
             high: highest possible value.
         """
-        if not self.patients.variance > 0:
-            return Interval(self.value, math.nan, math.nan)
-        half = math.sqrt(max(_squared(parts, 1 - level) for parts in self.bounds))
+        half = self._half_width(level)
+        if math.isnan(half):
+            return Interval(self.value, half, half)
         return Interval(self.value, max(self.value - half, low), min(self.value + half, high))
+
+    def interval_in_range(self, level: float = 0.95, *, high: float = 1.0) -> Interval:
+        """Interval of a metric from 0 to `high`, for which it need not be clipped.
+
+        It is computed for the logit of the metric, or for its logarithm if `high` is infinite:
+        close to the end of its range, a metric of few patients is skewed, and a symmetric interval
+        misses the true value too often.
+        """
+        half, value = self._half_width(level), self.value
+        if not (0 < value < high and math.isfinite(half)):
+            return Interval(value, math.nan, math.nan)
+        if math.isinf(high):
+            ratio = math.exp(min(half / value, MAX_LOG_RATIO))
+            return Interval(value, value / ratio, value * ratio)
+        odds = value / (high - value)
+        ratio = math.exp(min(half * high / (value * (high - value)), MAX_LOG_RATIO))
+        low, up = (high * o / (1 + o) for o in (odds / ratio, odds * ratio))
+        return Interval(value, low, up)
 
     def p(self, null: float = 0.0) -> float:
         """Two-sided p of a mean of `null`, for new patients and new seeds.
@@ -92,6 +113,11 @@ class SeedMean:
         """
         p = self.p(math.copysign(margin, self.value)) / 2
         return p if abs(self.value) < margin else 1 - p
+
+    def _half_width(self, level: float) -> float:
+        if not self.patients.variance > 0:
+            return math.nan
+        return math.sqrt(max(_squared(parts, 1 - level) for parts in self.bounds))
 
     def _p(self, null: float, bounds: tuple[tuple[Part, ...], ...]) -> float:
         if not self.patients.variance > 0:

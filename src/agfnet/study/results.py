@@ -262,7 +262,7 @@ def _cell(
 ) -> Cell:
     """Compute the cell of a method; its name, rank and adjusted p are added by the section."""
     highest = HIGHEST.get(metric, 1.0)
-    value = _mean(method, column, shared).interval(low=0.0, high=highest)
+    value = _mean(method, column, shared).interval_in_range(high=highest)
     single = [run[column] for run in method.runs.values()]
     cell = Cell(
         method="",
