@@ -188,3 +188,19 @@ def test_a_fraction_keeps_whole_patients_of_every_label_and_is_nested():
     assert other != kept[0.25]
     shuffled = random.Random(1).sample(cases, len(cases))
     assert {c.patient_id for c in keep_fraction(shuffled, 0.25, seed=3)} == kept[0.25]
+
+
+def test_a_fraction_does_not_prefer_patients_with_many_cases():
+    cases = [
+        case(f"{patient}-{number}", "a", patient=f"P{patient}")
+        for patient in range(200)
+        for number in range(1 if patient < 100 else 5)
+    ]
+    kept = [
+        name
+        for seed in range(10)
+        for name in {c.patient_id for c in keep_fraction(cases, 0.3, seed=seed)}
+    ]
+    assert len(kept) == 600
+    large = sum(int(name[1:]) >= 100 for name in kept)
+    assert large / len(kept) == pytest.approx(0.5, abs=0.08)  # four standard deviations
