@@ -7,6 +7,7 @@ import io
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from agfnet.cli import main
 from agfnet.config import ServeConfig
 from agfnet.serve.archive import unpack
+from agfnet.serve.batch import Batches
 from agfnet.serve.limits import Limits
 from agfnet.serve.request_error import RequestError
 
@@ -132,6 +134,25 @@ def test_a_table_with_problems(table: str, message: str, live: Live, files: File
     assert message in said["error"]
     assert "/dev/shm" not in said["error"]
     delete(live, said)
+
+
+def test_the_log_names_no_patient(
+    files: Files, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two spellings of a patient are noted in the log by other commands."""
+    archive, table = tmp_path / "x.zip", tmp_path / "table.csv"
+    archive.write_bytes(packed(images(files)))
+    table.write_text(TABLE.replace("L3,P2", "L3,p2"))
+    batches: Any = SimpleNamespace(
+        _limits=Limits.of(ServeConfig(bundle="")),
+        _bundle=SimpleNamespace(
+            config=SimpleNamespace(modalities={"clinical": None, "ultrasound": None})
+        ),
+    )
+    received: Any = SimpleNamespace(files={"archive": [archive], "cases": [table]})
+    _, cases = Batches._read(batches, tmp_path, received)
+    assert [case.patient_id for case in cases] == ["P1", "P2", "P2"]
+    assert not caplog.records
 
 
 def test_what_is_not_a_batch(live: Live, files: Files) -> None:

@@ -173,7 +173,13 @@ def write_sanity(
         "checks": {name: check.text for name, check in CHECKS.items()},
         "limits": {"same": SAME, "noise": NOISE, "tiles": TILES, "grid": GRID},
         "methods": check_methods(
-            explainer, loaded, maps, bundle.config, seed=config.seed, progress=progress
+            explainer,
+            loaded,
+            [case.patient_id for case in cases],
+            maps,
+            bundle.config,
+            seed=config.seed,
+            progress=progress,
         ),
     }
     write_json(folder / SANITY, results)

@@ -167,7 +167,10 @@ class Batches:
         else:
             table = find_table(files)
         resolve_cells(table)
-        cases = read_cases(table, modalities=tuple(self._bundle.config.modalities)).cases
+        problems = Problems(table)  # its notes name patients, and stay out of the log
+        modalities = tuple(self._bundle.config.modalities)
+        cases = read_cases(table, modalities=modalities, problems=problems).cases
+        problems.check()
         if len(cases) > self._limits.batch_files:
             text = f"more than {self._limits.batch_files} lesions"
             raise RequestError(413, "too_many_files", text)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from agfnet.explain.compute import sanity
-from agfnet.explain.compute.sanity import check_methods, correlation, shuffled
+from agfnet.explain.compute.sanity import _interval, check_methods, correlation, shuffled
 
 from .networks import SIZE, backend
 
@@ -80,6 +80,7 @@ def test_good_maps_pass_and_bad_ones_are_found_out(monkeypatch: pytest.MonkeyPat
     found = check_methods(
         explainer,
         blobs(20),
+        [f"P{row}" for row in range(20)],
         ["good", "edges", "centre", "random"],
         config,
         seed=0,
@@ -123,3 +124,16 @@ def test_tiles_all_move() -> None:
     moved = sanity._tiled(pixels, np.random.default_rng(0))
     assert sorted(moved[0, ..., 0].ravel().tolist()) == list(range(16))
     assert (moved != pixels).all()
+
+
+def test_the_interval_draws_patients_with_all_their_lesions() -> None:
+    """Ten equal lesions of a patient say no more than one of them."""
+    values = np.random.default_rng(0).normal(size=12)
+    apart = _interval(values, [f"P{row}" for row in range(12)], np.random.default_rng(1))
+    repeated = _interval(
+        np.repeat(values, 10), [f"P{row // 10}" for row in range(120)], np.random.default_rng(1)
+    )
+    assert repeated == pytest.approx(apart)
+    assert apart["low"] < values.mean() < apart["high"]
+    alone = _interval(values, ["P0"] * 12, np.random.default_rng(1))
+    assert (alone["low"], alone["high"]) == (None, None)

@@ -42,6 +42,7 @@ RESAMPLES = 1000
 def check_methods(
     explainer: Explainer,
     cases: Sequence[Mapping[str, PreparedImage]],
+    patients: Sequence[str],
     methods: Sequence[str],
     config: BundleConfig,
     *,
@@ -53,6 +54,7 @@ def check_methods(
     Args:
         explainer: of the network.
         cases: their images.
+        patients: the patient of each case.
         methods: names of METHODS; methods that the network does not support are left out.
         config: of the bundle.
         seed: of everything random.
@@ -62,7 +64,7 @@ def check_methods(
         Per method `failed`, names of CHECKS; `parameter_randomisation`, `heads` (all weights but
         those of the backbones shuffled), `tiles` and `noise`, mean rank correlations with the true
         maps; `order`, the mean of insertion minus deletion area, less that of a random order, as
-        `{value, low, high}` with its 95 % bootstrap interval; `deletion` and `insertion`; and per
+        `{value, low, high}` with its 95 % bootstrap interval over patients; `deletion` and `insertion`; and per
         modality `relevance_mass_accuracy`, the fraction of the attribution in the lesion masks, and
         `lesion_area`, the fraction of the image that they cover, which judge the network and not
         the method.
@@ -94,7 +96,7 @@ def check_methods(
         curves = _orders(explainer, pooled, images, present, answers)
         row |= {"deletion": float(curves[..., 0].mean()), "insertion": float(curves[..., 1].mean())}
         gains = np.diff(curves, axis=-1)[..., 0] - np.diff(chance, axis=-1)[..., 0]  # (B,)
-        row["order"] = _interval(gains, rng)
+        row["order"] = _interval(gains, patients, rng)
         row |= _mask_agreement(parts, cases, config)
         results[method] = row | {"failed": _failed(row)}
     if progress is not None:
@@ -108,7 +110,7 @@ def _failed(row: Mapping[str, Any]) -> list[str]:
         "parameter_randomisation": row["parameter_randomisation"] >= SAME,
         "tiles": row["tiles"] >= SAME,
         "noise": row["noise"] < SAME,
-        "order": row["order"]["low"] <= 0,
+        "order": row["order"]["low"] is None or row["order"]["low"] <= 0,
     }
     return [name for name, failed in verdicts.items() if failed]
 
@@ -228,10 +230,18 @@ def _orders(
     return means
 
 
-def _interval(values: Array, rng: np.random.Generator) -> dict[str, float]:
-    means = values[rng.integers(len(values), size=(RESAMPLES, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return {"value": float(values.mean()), "low": float(low), "high": float(high)}
+def _interval(
+    values: Array, patients: Sequence[str], rng: np.random.Generator
+) -> dict[str, float | None]:
+    """Mean of values (B,) and its interval, for which patients with all their lesions are drawn."""
+    names, index = np.unique(patients, return_inverse=True)
+    low = high = None  # unknown with one patient
+    if len(names) > 1:
+        drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
+        weights = drawn[:, index]  # (RESAMPLES, B)
+        means = weights @ values / weights.sum(axis=1)
+        low, high = map(float, np.quantile(means, [0.025, 0.975]))
+    return {"value": float(values.mean()), "low": low, "high": high}
 
 
 def _mask_agreement(
