@@ -64,10 +64,10 @@ def check_methods(
         Per method `failed`, names of CHECKS; `parameter_randomisation`, `heads` (all weights but
         those of the backbones shuffled), `tiles` and `noise`, mean rank correlations with the true
         maps; `order`, the mean of insertion minus deletion area, less that of a random order, as
-        `{value, low, high}` with its 95 % bootstrap interval over patients; `deletion` and `insertion`; and per
-        modality `relevance_mass_accuracy`, the fraction of the attribution in the lesion masks, and
-        `lesion_area`, the fraction of the image that they cover, which judge the network and not
-        the method.
+        `{value, low, high}` with its 95 % bootstrap interval over patients (None with a single
+        patient); `deletion` and `insertion`; and per modality `relevance_mass_accuracy`, the
+        fraction of the attribution in the lesion masks, and `lesion_area`, the fraction of the
+        image that they cover, which judge the network and not the method.
     """
     rng = np.random.default_rng(seed)
     images, present = stack_images(cases, config)
