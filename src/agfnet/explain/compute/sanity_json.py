@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from agfnet.bundle import Bundle
-from agfnet.config.renamed import VALUES
 from agfnet.files import sha256
 
 SANITY = "sanity.json"
@@ -21,8 +20,6 @@ def read_sanity(folder: str | Path, bundle: Bundle) -> dict[str, Any] | None:
         results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if results["weights"] != sha256(bundle.weights):
             return None
-        former = VALUES["ExplainConfig"]["methods"]
-        results["methods"] = {former.get(m, m): row for m, row in results["methods"].items()}
         for row in results["methods"].values():
             for old, new in OLD_NAMES.items():
                 if old in row:
