@@ -43,7 +43,7 @@ def test_every_stop_from_the_last_epoch_to_the_calibration_is_finished(
     folder = tmp_path / "runs" / config.name
 
     def results() -> dict[str, bytes]:
-        """All files, without the content of those that hold times or the commit."""
+        """All files, without the content of pickles and of the file that names the commit."""
         return {
             path.relative_to(folder).as_posix(): b""
             if path.suffix == ".ckpt" or path.name == "environment.json"
