@@ -46,6 +46,14 @@ def test_what_was_not_kept_is_cut_off(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
+def test_the_temporary_file_of_a_killed_process_is_removed(tmp_path: Path) -> None:
+    begin(tmp_path)
+    (tmp_path / ".a.csv.job.4711").write_text("{")
+    with job(tmp_path) as work:
+        work.finish()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "b.csv"]
+
+
 @pytest.mark.parametrize("stop", [0, 1])
 def test_a_stop_between_the_names_is_made_good(
     tmp_path: Path, stop: int, monkeypatch: pytest.MonkeyPatch

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from glob import escape
 from io import FileIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,8 @@ class Job:
                     path.unlink(missing_ok=True)
                 elif part.exists():  # otherwise it was renamed before an interruption
                     part.replace(path)
+            for temporary in self.file.parent.glob(f".{escape(self.file.name)}.[0-9]*"):
+                temporary.unlink()  # of killed processes, since the lock admits one at a time
             self.file.unlink()
             with suppress(OSError):  # some systems keep open files
                 self._lock.unlink()
