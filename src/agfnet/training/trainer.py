@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from torch.utils.data import DataLoader
 
 from agfnet.config import OptimConfig
 from agfnet.errors import RunError
-from agfnet.files import write_text
-from agfnet.training.checkpoints import FOLDER, find_checkpoint
+from agfnet.files import replacing, write_text
+from agfnet.training.checkpoints import BEST, FOLDER, LAST, find_checkpoint
 from agfnet.training.optim import build_optimizer, build_schedule
 from agfnet.training.tasks import Task
 from agfnet.types import Batch
@@ -150,6 +151,10 @@ def run_trainer(
                 f"{folder}: stopped in epoch {trainer.current_epoch + 1} of {config.epochs};"
                 " to continue, run the same command with --resume"
             ) from stop
+    last, best = (folder / FOLDER / name for name in (LAST, BEST))
+    if not last.is_file():  # stopped between the two, after the last epoch, which was the best
+        with replacing(last) as path:
+            shutil.copyfile(best, path)
 
 
 def build_callbacks(folder: Path, config: OptimConfig, *, progress: bool) -> list[Callback]:
