@@ -58,7 +58,7 @@ def test_without_enhancement_the_features_stay_as_they_are() -> None:
 
 
 def test_the_correlation_term_answers_what_only_both_modalities_tell() -> None:
-    """Whether two modalities agree: no linear function of what each says can tell."""
+    """No linear function of two modalities can tell whether they agree."""
 
     def accuracy(correlation: bool) -> float:
         model = learning(correlation=correlation)

@@ -25,7 +25,7 @@ class Estimate:
 
     seconds: float
     how: str
-    """How it was made, in a sentence."""
+    """Description of the measurement, in a sentence."""
 
 
 def estimate(study: Study) -> Estimate:

@@ -16,11 +16,10 @@ def reconstruction_loss(reconstructed: Tensor, target: Tensor, mask: Tensor) -> 
 
 
 def focus_loss(guide: Tensor, attribution: Tensor, present: Tensor) -> Tensor:
-    """Cross-entropy of the guide's distribution over positions to that of the attribution.
+    """KL(attribution || guide) of their distributions over positions, mean over cases.
 
-    Both are (B, N), 0 or more, and `present` is (B,). It is relative to the entropy of the
-    attribution's distribution, so that it is zero where both agree; the attribution carries no
-    gradient. Cases without attribution count as zero.
+    Both are (B, N), 0 or more, and `present` is (B,). The attribution has no gradient. Cases that
+    are not present or have no attribution are left out.
     """
     attribution = attribution.detach()
     amount = attribution.sum(dim=1, keepdim=True)

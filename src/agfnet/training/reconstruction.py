@@ -119,11 +119,10 @@ def mask_last_maps(features: Features, masks: Sequence[Tensor]) -> Features:
     is masked as a whole counts as missing here.
     """
     maps, visible = [], []
-    for feature, mask in zip(features.last_maps, masks, strict=True):
-        height, width = feature.shape[2:]
-        keep = ~mask[:, -height * width :].unflatten(1, (1, height, width))  # (B, 1, H_S, W_S)
+    for feature, mask, shapes in zip(features.last_maps, masks, features.shapes, strict=True):
+        keep = ~split_scales(mask.unsqueeze(-1), shapes)[-1]  # (B, 1, H_S, W_S)
         share = keep.to(feature.dtype).mean(dim=(2, 3), keepdim=True)
-        maps.append(feature * keep / share.clamp_min(1 / (height * width)))
+        maps.append(feature * keep / share.clamp_min(1 / keep[0].numel()))
         visible.append(keep.flatten(1).any(dim=1))
     return features._replace(
         last_maps=tuple(maps), present=features.present & torch.stack(visible, dim=1)
