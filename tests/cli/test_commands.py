@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from agfnet.cli import COMMANDS, build_parser, current_arguments, join_images, main
+from agfnet.cli import COMMANDS, build_parser, main
+from agfnet.cli.arguments import current_arguments, join_images
 from agfnet.data.table import read_cases
 from agfnet.terminal import warn
 

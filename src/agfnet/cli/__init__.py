@@ -1,0 +1,50 @@
+"""The command line: parser, arguments, and one file per command.
+
+Exit codes: 0 done, 1 the data or the model has problems (listed), 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+from agfnet.cli.arguments import current_arguments, join_images
+from agfnet.cli.commands import COMMANDS
+from agfnet.cli.parser import build_parser
+from agfnet.errors import AgfnetError, ConfigError
+from agfnet.terminal import say
+
+__all__ = ["COMMANDS", "build_parser", "main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # for terminals that are not UTF-8
+    name, debug = next(iter(arguments), ""), False
+    try:
+        parser = build_parser(arguments)
+        parsed = parser.parse_args(current_arguments(join_images(arguments)))
+        name, debug = parsed.command, parsed[parsed.command].debug
+        command = COMMANDS[name]
+        values = vars(parser.instantiate(parsed)[name])
+        settings = {k: v for k, v in values.items() if k not in ("config", "debug")}
+        command.action(command.settings(**settings))
+    except (AgfnetError, ModuleNotFoundError, OSError, KeyboardInterrupt) as error:
+        if debug and isinstance(error, Exception):
+            raise
+        say(f"agfnet {name}: {message(error)}", error=True)
+        return 2 if isinstance(error, ConfigError) else 1
+    return 0
+
+
+def message(error: BaseException) -> str:
+    """Return an error in one line, with the solution where it is known."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"the package {error.name} is missing; run `pip install agfnet`, which installs it"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'file'}: {error.strerror or error}"
+    return "stopped" if isinstance(error, KeyboardInterrupt) else str(error)

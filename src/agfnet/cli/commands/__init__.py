@@ -1,0 +1,45 @@
+"""The commands, one file each.
+
+A file holds a function that takes the settings of the command, and `COMMAND`. Heavy imports stay
+inside the functions: `agfnet --help` imports every file.
+"""
+
+from __future__ import annotations
+
+from agfnet.cli.command import Command
+from agfnet.cli.commands import (
+    bundle,
+    check,
+    compare,
+    deidentify,
+    demo,
+    evaluate,
+    explain,
+    export,
+    import_,
+    phantom,
+    predict,
+    serve,
+    split,
+    study,
+    train,
+)
+
+COMMANDS: dict[str, Command] = {
+    "demo": demo.COMMAND,
+    "phantom": phantom.COMMAND,
+    "import": import_.COMMAND,
+    "deidentify": deidentify.COMMAND,
+    "check": check.COMMAND,
+    "split": split.COMMAND,
+    "train": train.COMMAND,
+    "evaluate": evaluate.COMMAND,
+    "compare": compare.COMMAND,
+    "predict": predict.COMMAND,
+    "explain": explain.COMMAND,
+    "export": export.COMMAND,
+    "serve": serve.COMMAND,
+    "bundle": bundle.COMMAND,
+    "study": study.COMMAND,
+}
+"""Commands by name, in the order of the help."""

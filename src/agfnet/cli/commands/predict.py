@@ -1,0 +1,77 @@
+"""Predict one lesion or a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from agfnet import NOTICE
+from agfnet.cli.command import Command
+from agfnet.config import PredictConfig
+from agfnet.errors import DataError
+from agfnet.terminal import bar, say, show_table
+
+
+def predict(config: PredictConfig) -> None:
+    from agfnet.inference.predictor import Predictor
+
+    predictor = Predictor.load(config.model, backend=config.backend)
+    if config.cases is not None:
+        predict_table(config, predictor)
+    else:
+        predict_lesion(config, predictor)
+
+
+def predict_table(config: PredictConfig, predictor: Any) -> None:
+    from agfnet.inference import table
+
+    with bar("predicting") as progress:
+        answered = table.predict_table(config, predictor, progress=progress)
+    files, answers = answered.files, answered.lesions - answered.skipped
+    if answered.resumed:
+        say(f"Went on after {answered.resumed} lesions that were dealt with before.")
+    say(f"Wrote {files.predictions}: {answers} lesions, and {files.frames}: their frames. {NOTICE}")
+    if answered.skipped:
+        raise DataError(
+            f"{files.problems}: names {answered.skipped} lesions that were left out, with their"
+            " images; correct them, and predict these lesions again"
+        )
+
+
+def predict_lesion(config: PredictConfig, predictor: Any) -> None:
+    from agfnet.data.table import JOIN
+    from agfnet.inference.figure import save_picture
+    from agfnet.inference.wording import sentence, warning_sentences
+
+    images = {
+        name: tuple(Path(path) for path in cell.split(JOIN) if path)
+        for name, cell in (config.images or {}).items()
+    }
+    diagnosis = predictor.diagnose(images)
+    classes = predictor.bundle.config.classes
+    missing = [name for name in predictor.bundle.config.modalities if not images.get(name)]
+    say(sentence(classes, diagnosis))
+    for text in warning_sentences(classes, diagnosis):
+        say(text)
+    if missing:
+        say(f"Without {' and '.join(missing)}: the answer rests on the other images alone.")
+    if (count := len(diagnosis.frames)) > 1:
+        agree = int((diagnosis.frames.argmax(axis=1) == diagnosis.probabilities.argmax()).sum())
+        say(f"The average of {count} frames; {agree} of them give this answer by themselves.")
+    ranked = sorted(zip(classes, diagnosis.probabilities, strict=True), key=lambda x: -x[1])
+    show_table(["class", "probability"], [[name, f"{p:.3f}"] for name, p in ranked])
+    if config.picture is not None:
+        from agfnet.data.readers import read_image
+
+        pixels = {name: read_image(paths[0]).pixels for name, paths in images.items() if paths}
+        letters = save_picture(config.picture, classes=classes, diagnosis=diagnosis, images=pixels)
+        if letters:
+            say(
+                f"No installed font has the letters {letters}: they are boxes in the picture."
+                " Install a font that has them, such as Noto Sans CJK."
+            )
+        say(f"Wrote {config.picture}")
+    say(NOTICE)
+
+
+COMMAND = Command(PredictConfig, predict)

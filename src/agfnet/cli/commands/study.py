@@ -1,0 +1,23 @@
+"""Run a study of many runs."""
+
+from __future__ import annotations
+
+from agfnet.cli.command import Command
+from agfnet.config import StudyConfig, format_duration
+from agfnet.terminal import say
+
+
+def study(config: StudyConfig) -> None:
+    if config.init is not None:
+        from agfnet.study.init import init_study
+
+        timed = init_study(config.init, config.file)
+        seconds = format_duration(timed.seconds)
+        say(f"Wrote {config.file}. The study would take about {seconds}, {timed.how}.")
+        return
+    from agfnet.study.runner import run_study
+
+    run_study(config)
+
+
+COMMAND = Command(StudyConfig, study, default_file="study.yaml")
