@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,8 +18,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from agfnet import __version__
-from agfnet.config import ModalityConfig, ModelConfig, SetScore
+from agfnet.config import DiagnosisConfig, ModalityConfig, ModelConfig, SetScore
 from agfnet.config.renamed import update
+from agfnet.diagnoses import describe_classes, members
 from agfnet.errors import BundleError
 from agfnet.files import SUMS, finish_change, staged_files, verify, write_json, write_text
 
@@ -59,10 +60,27 @@ class BundleConfig:
     """SHA-256 of the training table (see `environment.json` of the run)."""
     cases: dict[str, dict[str, int]] | None = None
     """Numbers of labelled cases in training (`train`) and calibration (`val`), by class."""
+    diagnoses: dict[str, DiagnosisConfig] = field(default_factory=dict)
+    """Names and group of every class; those of the dictionary in bundles without them."""
     agfnet: str = __version__
     """Version of agfnet that wrote the bundle."""
     schema: int = SCHEMA
     """Version of this layout."""
+
+    def __post_init__(self) -> None:
+        settings = {name: self.diagnoses[name] for name in self.classes if name in self.diagnoses}
+        described = describe_classes(self.classes, settings, self.labels)
+        object.__setattr__(self, "diagnoses", described)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """English names of the classes, in the order of the logits."""
+        return tuple(entry.en or name for name, entry in self.diagnoses.items())
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Classes of each group, the group `malignant` first."""
+        return members(self.diagnoses)
 
 
 @dataclass(frozen=True)
@@ -100,6 +118,41 @@ class Abstention:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """A rate with its 95 % interval; None where there are no cases."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Threshold of a group's probability, and the rates there on the validation split.
+
+    The same cases set the threshold and give the rates: the sensitivity in new cases is as likely
+    to be a little lower as higher.
+    """
+
+    group: str
+    """Name of the group."""
+    members: tuple[bool, ...]
+    """Classes of the group, in the order of the logits."""
+    target_sensitivity: float
+    """Sensitivity that the threshold had to reach."""
+    threshold: float
+    """Minimum probability of the group at which a lesion counts as positive."""
+    sensitivity: Rate
+    """Fraction of the group's lesions that are positive."""
+    specificity: Rate
+    """Fraction of the other lesions that are negative."""
+    positives: int
+    """Number of validation lesions of the group."""
+    negatives: int
+    """Number of other labelled validation lesions."""
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Parameters that were fitted on the validation split: `calibration.json`."""
 
@@ -113,6 +166,8 @@ class Calibration:
     """Conformal prediction sets."""
     abstention: Abstention | None = None
     """Referral of uncertain lesions; None if no error rate could be guaranteed."""
+    operating_point: OperatingPoint | None = None
+    """Operating point of the group `malignant`; None without such a group or its lesions."""
     ood_threshold: float | None = None
     """Energy above which a case is out-of-distribution."""
     cases: int | None = None
@@ -241,6 +296,7 @@ def describe(bundle: Bundle) -> dict[str, str]:
         "network": f"{config.model.method}, backbone {config.model.backbone.name}",
         "modalities": ", ".join(config.modalities),
         "classes": ", ".join(config.classes),
+        **{f"group {group}": ", ".join(classes) for group, classes in config.groups.items()},
         "input": f"{config.size} x {config.size} pixels",
         "temperature": f"{calibration.temperature:.3g}",
         "training table": f"SHA-256 {config.data_hash}",

@@ -170,7 +170,7 @@ def diagnose(folder: Path, config: DemoConfig) -> None:
     )
     case = read_cases(new, modalities=("clinical", "ultrasound")).cases[0]
     predictor = Predictor.load(folder / "agfnet")
-    classes = predictor.bundle.config.classes
+    classes = predictor.bundle.config.names
     diagnosis = predictor.diagnose(case.images)
     save_picture(
         folder / "diagnosis.png",

@@ -18,7 +18,7 @@ from agfnet.evaluation.evaluate import FILES
 from agfnet.evaluation.inputs import VALIDATION
 from agfnet.evaluation.malignant import grouped
 from agfnet.inference.predictions import read_predictions
-from agfnet.metrics.operating_points import threshold_for_sensitivity
+from agfnet.metrics.operating_points import halfway_threshold, threshold_for_sensitivity
 from agfnet.report.run import run_evaluation
 
 
@@ -62,20 +62,32 @@ def test_calibrating_again_starts_from_the_network(run: Path) -> None:
 @pytest.mark.slow
 def test_an_evaluation_writes_all_numbers_and_drops_old_ones(run: Path) -> None:
     classes = list(read_bundle(run).config.classes)
-    config = EvaluateConfig(run=str(run), resamples=5, malignant=classes[:2], sensitivities=(0.5,))
+    config = EvaluateConfig(run=str(run), resamples=5, sensitivities=(0.5, 0.95))
     folder = run_evaluation(config)
     files = {name: json.loads((folder / name).read_text()) for name in FILES}
-    held = grouped(read_predictions(run / VALIDATION), classes[:2])
+    group = read_bundle(run).config.groups["malignant"]
+    assert files["malignant.json"]["classes"] == list(group)
+    held = grouped(read_predictions(run / VALIDATION), group)
     expected = threshold_for_sensitivity(held.probabilities[:, 1], held.target == 1, 0.5)
-    (point,) = files["malignant.json"]["operating_points"]
-    assert point["threshold"] == expected
+    point, of_the_bundle = files["malignant.json"]["operating_points"]
+    assert point["threshold"] == halfway_threshold(expected)
+    # the report and the answers of the network have the same threshold
+    fitted = read_bundle(run).calibration.operating_point
+    assert fitted is not None
+    assert of_the_bundle["threshold"] == pytest.approx(fitted.threshold)
     assert list(files["classes.json"]) == classes
     assert files["metrics.json"]["set_coverage"]["value"] is not None
     header, *rows = (folder / "decisions.csv").read_text().splitlines()
     assert len(rows) == len(read_predictions(folder / "predictions.csv"))
     assert {"ood_score", f"set_{classes[0]}"} <= set(header.split(","))
-    run_evaluation(EvaluateConfig(run=str(run), resamples=5))
-    assert not (folder / "malignant.json").exists()
+    assert "above_threshold" in header.split(",")
+    assert "group_malignant" in (folder / "predictions.csv").read_text().splitlines()[0]
+
+
+def test_a_second_malignant_group_is_refused(run: Path) -> None:
+    classes = list(read_bundle(run).config.classes)
+    with pytest.raises(ConfigError, match="in this network the group is basal_cell_carcinoma"):
+        run_evaluation(EvaluateConfig(run=str(run), resamples=5, malignant=classes[:1]))
 
 
 def test_a_group_of_no_class_is_a_mistake_of_the_user(run: Path) -> None:

@@ -8,7 +8,7 @@ from sklearn import metrics as reference
 from agfnet.errors import ConfigError
 from agfnet.evaluation.malignant import evaluate_group, grouped
 from agfnet.inference.predictions import Predictions
-from agfnet.metrics.operating_points import threshold_for_sensitivity
+from agfnet.metrics.operating_points import halfway_threshold, threshold_for_sensitivity
 
 NAMES = ("class 1", "class 3")
 
@@ -47,7 +47,8 @@ def test_the_test_split_decides_no_threshold(table):
     assert (found["n"], found["positives"]) == (200, sum(name in NAMES for name in new.label))
     binary = grouped(held, NAMES)
     for aim, point in zip((0.8, 0.9), found["operating_points"], strict=True):
-        expected = threshold_for_sensitivity(binary.probabilities[:, 1], binary.target == 1, aim)
+        largest = threshold_for_sensitivity(binary.probabilities[:, 1], binary.target == 1, aim)
+        expected = halfway_threshold(largest)
         assert (point["target_sensitivity"], point["threshold"]) == (aim, expected)
         said = grouped(new, NAMES).probabilities[:, 1] >= expected
         sensitivity = said[grouped(new, NAMES).target == 1].mean()

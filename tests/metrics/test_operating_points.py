@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from agfnet.metrics.operating_points import rates_at, threshold_for_sensitivity
+from agfnet.metrics.operating_points import (
+    halfway_threshold,
+    rates_at,
+    threshold_for_sensitivity,
+)
 
 
 def test_the_threshold_by_hand():
@@ -21,6 +25,14 @@ def test_no_larger_threshold_is_as_sensitive(aim):
     found = threshold_for_sensitivity(score, positive, aim)
     assert (score[positive] >= found).mean() >= aim
     assert (score[positive] > found).mean() < aim
+
+
+@pytest.mark.parametrize(
+    ("threshold", "expected"),
+    [(0.124, 0.115), (0.115, 0.115), (0.1149, 0.105), (0.9, 0.895), (0.005, 0.005), (0.003, 0.003)],
+)
+def test_a_threshold_that_the_number_shown_decides(threshold, expected):
+    assert halfway_threshold(threshold) == pytest.approx(expected, abs=1e-12)
 
 
 def test_rates_at_a_threshold_agree_with_scikit_learn():

@@ -23,7 +23,9 @@ from agfnet.bundle import (
     Abstention,
     BundleConfig,
     Calibration,
+    OperatingPoint,
     PredictionSets,
+    Rate,
     write_bundle,
     write_calibration,
 )
@@ -56,6 +58,16 @@ def make_bundle(folder: Path, modalities: Mapping[str, ModalityConfig] | None = 
         Calibration(
             temperature=0.7,
             sets=PredictionSets("lac", 0.9, False, (0.75,) * 3),
+            operating_point=OperatingPoint(
+                group="malignant",
+                members=(False, True, False),
+                target_sensitivity=0.95,
+                threshold=0.395,
+                sensitivity=Rate(0.95, 0.83, 0.99),
+                specificity=Rate(0.7, 0.6, 0.79),
+                positives=40,
+                negatives=90,
+            ),
             abstention=Abstention(0.45, 0.1, 0.95, 0.1, 0.8),
             ood_threshold=-0.5,
         ),

@@ -55,6 +55,12 @@ def test_a_prediction_says_all_that_follows_from_it(live: Live, files: Files) ->
     values = [one["probability"] for one in said["probabilities"]]
     assert values == sorted(values, reverse=True)
     assert said["predicted"] == said["probabilities"][0]["name"]
+    sums = {row["name"]: row["probability"] for row in said["probabilities"]}
+    for group in said["groups"]:
+        assert group["probability"] == pytest.approx(sum(sums[name] for name in group["classes"]))
+    malignant = said["groups"][0]
+    assert malignant["classes"] == ["melanoma"]
+    assert malignant["positive"] == (malignant["probability"] >= 0.395)
     possible = [one["name"] for one in said["probabilities"] if one["possible"]]
     assert said["prediction_set"] == possible
     assert said["refer"] == refer(said["abstain"], said["out_of_distribution"])

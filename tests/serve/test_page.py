@@ -178,7 +178,8 @@ def test_from_two_dropped_files_to_a_saved_report(
     saved = page.context.new_page()
     saved.set_content(text)
     shown = saved.inner_text("body")
-    for part in ("仅供研究使用", "case <b>7</b>", "最可能是", told["probabilities"][0]["name"]):
+    label = live.client.get("/v1/model").json()["labels"][told["predicted"]]
+    for part in ("仅供研究使用", "case <b>7</b>", "最可能是", label["zh"]):
         assert part in shown
     assert saved.locator(".layer").count() == 2
     assert saved.locator("button, select, input").count() == 0
@@ -278,9 +279,25 @@ def test_it_says_when_it_is_not_sure(visit: Open) -> None:
     between = noise(60, 60, (83, 40, 76))  # to the network by hand, all classes are equal
     put(page, "clinical", upload("between.png", encoded(between, "PNG")))
     ask(page)
-    assert verdict(page).startswith("Uncertain. Specialist review needed.")
+    assert "Uncertain. Specialist review needed." in verdict(page)
     page.click("#language")
-    assert verdict(page).startswith("结果不可靠")
+    assert "结果不可靠" in verdict(page)
+
+
+def test_the_first_line_answers_whether_it_is_malignant(visit: Open) -> None:
+    page = visit()
+    green = noise(60, 60, (40, 200, 40))  # melanoma, to the network by hand
+    put(page, "clinical", upload("green.png", encoded(green, "PNG")))
+    ask(page)
+    first = page.locator(".verdict .sentence").inner_text()
+    shown = page.locator(".bars li").first.inner_text().split("\n")
+    probability = next(text for text in shown if text.endswith("%"))
+    assert first == f"Malignant {probability}: melanoma {probability}."
+    assert "At or above the threshold of 40%" in verdict(page)
+    assert "detected 95% (83% to 99%) of 40" in verdict(page)
+    page.click("#language")
+    first = page.locator(".verdict .sentence").inner_text()
+    assert first == f"恶性 {probability}\N{FULLWIDTH COLON}黑色素瘤 {probability}。"
 
 
 def test_many_lesions(visit: Open, photo: dict[str, Any], scan: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from agfnet.bundle import Calibration
 from agfnet.calibration.abstention import fit_abstention
 from agfnet.calibration.conformal import fit_sets
 from agfnet.calibration.ood import fit_threshold
+from agfnet.calibration.operating_point import fit_operating_point
 from agfnet.calibration.scaling import fit_temperature, fit_vector
 from agfnet.config import CalibrationConfig
 from agfnet.inference.postprocessing import calibrated, decide
@@ -51,6 +52,7 @@ def fit_calibration(predictions: Predictions, config: CalibrationConfig) -> Cali
         abstention=fit_abstention(
             scaled, target_risk=config.target_risk, confidence=config.confidence
         ),
+        operating_point=fit_operating_point(scaled, sensitivity=config.sensitivity),
         ood_threshold=fit_threshold(predictions, ood_rate=config.ood_rate),
     )
 

@@ -70,6 +70,21 @@ _ULTRASOUND_ONLY = {
 }
 
 
+@dataclass(frozen=True)
+class DiagnosisConfig(Settings):
+    """Names and group of a class. What is unset is taken from the built-in dictionary."""
+
+    en: str | None = None
+    """English name, as it is shown. The name of the class if unset and not in the dictionary."""
+    zh: str | None = None
+    """Chinese name. The English name if unset and not in the dictionary."""
+    group: str | None = None
+    """Group of the class: `malignant`, `benign`, `premalignant` or any other; an empty text for
+    none. The probabilities of a group are added; `malignant` also has an operating point."""
+    synonyms: list[str] = field(default_factory=list)
+    """Codes and other names, shown with the list of diagnoses."""
+
+
 def default_modalities() -> dict[str, ModalityConfig]:
     """A clinical photograph and a skin ultrasound."""
     return {
@@ -94,6 +109,10 @@ class DataConfig(Settings):
     """Classes in order. A list keeps these labels, a mapping from class to labels merges labels.
     Cases with other labels are left out and counted. If unset, all labels of the training split in
     alphabetical order."""
+    diagnoses: dict[str, DiagnosisConfig] = field(default_factory=dict)
+    """Names and groups of classes, as in `{MEL: {en: melanoma, group: malignant}}`. The built-in
+    dictionary has the common diagnoses and the codes of MILK10k, Derm7pt, HAM10000 and PAD-UFES-20;
+    only what it lacks or has otherwise needs an entry."""
     train_fraction: Annotated[float, Range(1e-6, 1)] | None = None
     """Train on this fraction of the training patients of each label, for learning curves. With the
     same seed, a smaller fraction is a subset of a larger one. All patients if unset."""

@@ -38,8 +38,9 @@ class EvaluateConfig(Settings):
     seed: Seed = 0
     """Random seed of the bootstrap."""
     malignant: list[str] | None = None
-    """Classes that form the malignant group, as in `[MEL, BCC]`. Their probabilities are summed,
-    and malignant.json is written as well."""
+    """Classes of the malignant group, as in `[MEL, BCC]`, for a network whose classes have no such
+    group. If unset, the group `malignant` of the network (see `data.diagnoses`). With a group,
+    malignant.json is written as well."""
     sensitivities: tuple[Annotated[float, Range(0.001, 1)], ...] = (0.9, 0.95)
     """Sensitivities of the operating points of the malignant group; the thresholds are set on the
     validation split of the run."""

@@ -111,6 +111,9 @@ class CalibrationConfig(Settings):
     referred to a clinician."""
     confidence: Annotated[float, Range(0.5, 0.999)] = 0.95
     """Probability that the target risk is met."""
+    sensitivity: Annotated[float, Range(0.5, 1)] = 0.95
+    """Minimum sensitivity for the group `malignant` on the validation split, which sets the
+    threshold of its operating point."""
     ood_rate: Rate = 0.05
     """Fraction of in-distribution lesions that may be flagged as out-of-distribution."""
 

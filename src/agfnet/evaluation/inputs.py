@@ -15,6 +15,7 @@ from agfnet.data.cache import cache_folder
 from agfnet.data.folds import read_split
 from agfnet.data.splits import require_split
 from agfnet.data.table import Case, CasesTable, map_labels, read_cases
+from agfnet.diagnoses import MALIGNANT
 from agfnet.errors import ConfigError, DataError, RunError
 from agfnet.evaluation.malignant import check_group
 from agfnet.explain.compute.sanity_json import read_sanity
@@ -42,6 +43,7 @@ class EvaluationInputs:
     validation: Predictions | None  # of the validation split, for operating points
     reference: Mapping[str, Any] | None  # robustness.json of the reference run
     sanity: Mapping[str, Any] | None  # sanity.json of these weights
+    malignant: tuple[str, ...]  # classes of the group; empty for none
     optimal_accuracy: float | None  # Bayes-optimal accuracy, known for phantom cohorts
 
     @property
@@ -68,8 +70,7 @@ def read_inputs(config: EvaluateConfig) -> EvaluationInputs:
     split = config.split or (None if config.cases else "test")
     predictor = Predictor.load(run, features=feature_folder(settings))
     bundle = predictor.bundle
-    if config.malignant is not None:
-        check_group(bundle.config.classes, config.malignant)
+    malignant = malignant_classes(config.malignant, bundle.config)
     table = run_table(settings, config.cases, bundle.config)
     part = table.cases if split is None else require_split(table, split)
     cases, excluded = to_classes(part, bundle.config, table.path)
@@ -87,8 +88,31 @@ def read_inputs(config: EvaluateConfig) -> EvaluationInputs:
         validation=read_predictions(validation) if validation.is_file() else None,
         reference=reference,
         sanity=read_sanity(run, bundle),
+        malignant=malignant,
         optimal_accuracy=optimal_accuracy(table.path, table.modalities, split),
     )
+
+
+def malignant_classes(names: Sequence[str] | None, config: BundleConfig) -> tuple[str, ...]:
+    """Return the classes of the malignant group; empty without one, or if it has all classes.
+
+    Args:
+        names: setting `malignant`.
+        config: of the network.
+
+    Raises:
+        ConfigError: a name that is no class, or another group than that of the network.
+    """
+    group = config.groups.get(MALIGNANT, ())
+    if names is None:
+        return group if len(group) < len(config.classes) else ()
+    check_group(config.classes, names)
+    if group and set(names) != set(group):
+        raise ConfigError(
+            f"malignant: in this network the group is {', '.join(group)}, which its answers also"
+            " use; leave the setting out, or train with other groups (data.diagnoses)"
+        )
+    return tuple(names)
 
 
 def run_folder(run: str | Path) -> Path:

@@ -15,7 +15,11 @@ from agfnet.metrics.decision_curve import decision_curve
 from agfnet.metrics.delong import auc_interval
 from agfnet.metrics.discrimination import area_under_roc, average_precision
 from agfnet.metrics.metric import together
-from agfnet.metrics.operating_points import rates_at, threshold_for_sensitivity
+from agfnet.metrics.operating_points import (
+    halfway_threshold,
+    rates_at,
+    threshold_for_sensitivity,
+)
 
 OTHER = "other"
 
@@ -100,6 +104,7 @@ def evaluate_group(
             )
             point: dict[str, Any] = {"target_sensitivity": aim, "threshold": threshold}
             if threshold is not None:
+                point["threshold"] = threshold = halfway_threshold(threshold)
                 rates = rates_at(score, positive, threshold)
                 point |= bootstrap(cases.patient_id, rates, **options)
             points.append(point)

@@ -62,7 +62,7 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
     results = result_files(
         predictions,
         attributes=case_attributes(inputs.cases),
-        malignant=config.malignant or (),
+        malignant=inputs.malignant,
         validation=inputs.validation,
         sensitivities=config.sensitivities,
         resamples=config.resamples,

@@ -19,7 +19,8 @@ def write_decisions(predictions: Predictions, path: str | Path) -> Path | None:
     """Write `decisions.csv` next to `predictions.csv` (`x_decisions.csv` next to `x.csv`).
 
     Columns: `lesion_id`, then, where the calibration has them, `set_<class>` (1: cannot be ruled
-    out), `ood_score` (the higher, the less like the training cases), `abstain` and
+    out), `ood_score` (the higher, the less like the training cases), `abstain`,
+    `above_threshold` (positive at the operating point of the malignant group) and
     `out_of_distribution` (1 or 0).
 
     Args:
@@ -54,7 +55,7 @@ def decision_columns(predictions: Predictions) -> dict[str, list[int] | list[flo
             columns[SET_PREFIX + name] = members.astype(int).tolist()
     if predictions.ood_score is not None:
         columns["ood_score"] = predictions.ood_score.astype(np.float64).tolist()
-    for name in ("abstain", "out_of_distribution"):
+    for name in ("abstain", "above_threshold", "out_of_distribution"):
         if (values := getattr(predictions, name)) is not None:
             columns[name] = values.astype(int).tolist()
     return columns

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from agfnet.bundle import Abstention, Calibration, PredictionSets
+from agfnet.bundle import Abstention, Calibration, OperatingPoint, PredictionSets
+from agfnet.inference.predictions import group_sum
 
 Array = np.ndarray[Any, Any]
 
@@ -94,6 +95,7 @@ def decide(probabilities: Array, scores: Array, calibration: Calibration) -> dic
         "prediction_set": prediction_set(probabilities, calibration.sets),
         "ood_score": scores,
         "abstain": abstains(probabilities, calibration.abstention),
+        "above_threshold": above_threshold(probabilities, calibration.operating_point),
         "out_of_distribution": out_of_distribution(scores, calibration.ood_threshold),
     }
 
@@ -116,6 +118,14 @@ def out_of_distribution(scores: Array, threshold: float | None) -> Array | None:
 def abstains(probabilities: Array, abstention: Abstention | None) -> Array | None:
     """Find predictions (N, C) that are too uncertain for the guaranteed risk, (N,) bool."""
     return None if abstention is None else probabilities.max(axis=1) < abstention.threshold
+
+
+def above_threshold(probabilities: Array, point: OperatingPoint | None) -> Array | None:
+    """Compare the group's part of probabilities (N, C) with its threshold, (N,) bool."""
+    if point is None:
+        return None
+    positive: Array = group_sum(probabilities, point.members) >= point.threshold - ROUNDING
+    return positive
 
 
 def refer(abstain: bool | None, out_of_distribution: bool | None) -> bool | None:

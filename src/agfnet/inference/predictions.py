@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,10 @@ from agfnet.files import replacing
 
 COLUMNS = ("lesion_id", "patient_id", "label", "predicted")
 PREFIX = "p_"
+GROUP_PREFIX = "group_"
+"""Columns with the sum of the probabilities of a group; they are computed, and not read again."""
 SEPARATED = re.compile(rf'"?{COLUMNS[0]}"?([,;\t])')  # the header shows what separates the cells
-DECISIONS = ("prediction_set", "ood_score", "abstain", "out_of_distribution")
+DECISIONS = ("prediction_set", "ood_score", "abstain", "above_threshold", "out_of_distribution")
 """Fields that the calibration decides, None where it has no such part; see `decisions.csv`."""
 TOLERANCE = 1e-3  # rows written with few decimals still sum to one within this
 MAX_PROBLEMS_SHOWN = 20
@@ -40,6 +42,8 @@ class Predictions:
     abstain: npt.NDArray[np.bool_] | None = None  # (N,), too uncertain
     ood_score: npt.NDArray[np.float64] | None = None  # (N,), the higher, the less like training
     out_of_distribution: npt.NDArray[np.bool_] | None = None  # (N,)
+    above_threshold: npt.NDArray[np.bool_] | None = None  # (N,), positive at the operating point
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)  # classes of each group
 
     def __post_init__(self) -> None:
         rows = len(self.lesion_id)
@@ -73,6 +77,13 @@ class Predictions:
         index = {name: column for column, name in enumerate(self.classes)} | {"": -1}
         return np.array([index[name] for name in self.label], dtype=np.int64)
 
+    def group_probabilities(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Return the sum of the probabilities (N,) of each group."""
+        return {
+            group: group_sum(self.probabilities, np.isin(self.classes, list(names)))
+            for group, names in self.groups.items()
+        }
+
     def select(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Predictions:
         """Return some rows, in the order of `rows`."""
         index = np.asarray(rows, dtype=np.int64)
@@ -82,6 +93,7 @@ class Predictions:
             patient_id=tuple(self.patient_id[row] for row in rows),
             label=tuple(self.label[row] for row in rows),
             probabilities=self.probabilities[index],
+            groups=self.groups,
             **{
                 name: None if (values := getattr(self, name)) is None else values[index]
                 for name in DECISIONS
@@ -91,6 +103,14 @@ class Predictions:
     def labelled(self) -> Predictions:
         """Return the rows with a label."""
         return self.select([row for row, name in enumerate(self.label) if name])
+
+
+def group_sum(
+    probabilities: npt.NDArray[np.float64], members: npt.NDArray[np.bool_] | Sequence[bool]
+) -> npt.NDArray[np.float64]:
+    """Return the sum (N,) of the probabilities (N, C) of the member classes (C,)."""
+    total = probabilities[:, np.asarray(members, dtype=bool)].sum(axis=1)
+    return np.clip(total, 0, 1)  # rounding errors
 
 
 def align(a: Predictions, b: Predictions) -> Predictions:
@@ -136,23 +156,29 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(prediction_header(predictions.classes))
+        writer.writerow(prediction_header(predictions.classes, predictions.groups))
         writer.writerows(prediction_rows(predictions))
 
 
-def prediction_header(classes: Sequence[str]) -> list[str]:
+def prediction_header(classes: Sequence[str], groups: Iterable[str] = ()) -> list[str]:
     """Return the columns of the table."""
-    return [*COLUMNS, *(PREFIX + name for name in classes)]
+    return [
+        *COLUMNS,
+        *(PREFIX + name for name in classes),
+        *(GROUP_PREFIX + name for name in groups),
+    ]
 
 
 def prediction_rows(predictions: Predictions) -> Iterator[list[object]]:
     """Yield the rows of the table."""
+    sums = predictions.group_probabilities().values()
+    numbers = np.column_stack([predictions.probabilities.astype(np.float64), *sums])
     for *row, values in zip(
         predictions.lesion_id,
         predictions.patient_id,
         predictions.label,
         predictions.predicted,
-        predictions.probabilities.astype(np.float64).tolist(),
+        numbers.tolist(),
         strict=True,
     ):
         yield [*row, *values]
@@ -181,6 +207,10 @@ def read_predictions(path: str | Path) -> Predictions:
     if delimiter != ",":  # a spreadsheet in a language with decimal commas
         first = len(COLUMNS)
         rows = [[*row[:first], *(cell.replace(",", ".") for cell in row[first:])] for row in rows]
+    end = len(header)
+    while header[end - 1 : end] and header[end - 1].startswith(GROUP_PREFIX):
+        end -= 1
+    header, rows = header[:end], [row[:end] if len(row) == len(header) else row for row in rows]
     classes = tuple(name.removeprefix(PREFIX) for name in header[len(COLUMNS) :])
     _raise(path, _header_problems(header, classes))
     _raise(path, _row_problems(header, classes, rows))

@@ -44,6 +44,7 @@ class Diagnosis:
     images: tuple[Mapping[str, Path], ...]  # K, the image of each modality in the combination
     prediction_set: Array | None = None  # (C,) bool, classes that cannot be ruled out
     abstain: bool | None = None  # too uncertain: a physician decides
+    above_threshold: bool | None = None  # positive at the operating point of the malignant group
     ood_score: float | None = None  # energy: the higher, the less like the training cases
     out_of_distribution: bool | None = None  # the score is above the threshold
 
@@ -160,7 +161,7 @@ class Predictor:
                 each(case, diagnosis)
             if progress is not None:
                 progress(len(answers))
-        return collect_predictions(cases, answers, self.bundle.config.classes)
+        return collect_predictions(cases, answers, self.bundle.config)
 
     def stream(self, cases: Iterable[Images]) -> Iterator[Diagnosis]:
         """Diagnose cases in order; memory holds the images of three batches at most.
@@ -311,15 +312,17 @@ def stack_images(
 
 
 def collect_predictions(
-    cases: Sequence[Case], answers: Sequence[Diagnosis], classes: tuple[str, ...]
+    cases: Sequence[Case], answers: Sequence[Diagnosis], config: BundleConfig
 ) -> Predictions:
     """Return cases and their diagnoses as one table."""
+    classes = config.classes
     return Predictions(
         classes=classes,
         lesion_id=tuple(case.lesion_id for case in cases),
         patient_id=tuple(case.patient_id for case in cases),
         label=tuple(case.label for case in cases),
         probabilities=np.array([a.probabilities for a in answers]).reshape(-1, len(classes)),
+        groups=config.groups,
         **{name: _column([getattr(a, name) for a in answers]) for name in DECISIONS},
     )
 

@@ -169,7 +169,7 @@ def headers(files: TableFiles, bundle: Bundle) -> dict[Path, Sequence[str]]:
         classes=classes, lesion_id=(), patient_id=(), label=(), probabilities=none, **decisions
     )
     return {
-        files.predictions: prediction_header(classes),
+        files.predictions: prediction_header(classes, bundle.config.groups),
         files.frames: frame_header(classes, tuple(bundle.config.modalities)),
         files.decisions: ["lesion_id", *decision_columns(empty)],
         files.problems: ["lesion_id", "row", "problem"],
@@ -226,7 +226,7 @@ def predict_rows(
         predictions = collect_predictions(
             [case for case, _ in readable],
             [diagnosis for _, diagnosis in readable],
-            predictor.bundle.config.classes,
+            predictor.bundle.config,
         )
         job.add(files.predictions, prediction_rows(predictions))
         job.add(files.decisions, decision_rows(predictions))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 import agfnet
+from agfnet.bundle import Bundle, Rate
 from agfnet.inference.postprocessing import refer
 from agfnet.inference.predictor import Diagnosis
 
@@ -34,6 +36,51 @@ def sentence(classes: tuple[str, ...], diagnosis: Diagnosis) -> str:
     p, q = diagnosis.probabilities[[best, second]]
     return words()["answer.likely" if p >= 0.5 else "answer.uncertain"].format(
         best=classes[best], p=percent(p), second=classes[second], q=percent(q)
+    )
+
+
+def group_sentences(bundle: Bundle, diagnosis: Diagnosis) -> list[str]:
+    """Write the probability of each group with its classes, and the operating point.
+
+    The first group is `malignant`, if there is one. Classes below one per cent are left out, except
+    for the most probable one of a group.
+    """
+    names, probabilities = bundle.config.names, diagnosis.probabilities
+    texts = []
+    for group, members in bundle.config.groups.items():
+        values = {c: probabilities[c] for c in map(bundle.config.classes.index, members)}
+        order = sorted(values, key=lambda c: -values[c])
+        shown = [c for c in order if c == order[0] or percent(values[c]) != percent(0)]
+        text = words()["answer.group"].format(
+            group=words().get(f"group.{group}", group),
+            p=percent(sum(values.values())),
+            names=", ".join(f"{names[c]} {percent(values[c])}" for c in shown),
+        )
+        texts.append(text)
+    point, positive = bundle.calibration.operating_point, diagnosis.above_threshold
+    if point is not None and positive is not None:
+        text = words()["answer.above" if positive else "answer.below"].format(
+            threshold=whole_percent(point.threshold),
+            sensitivity=rate(point.sensitivity),
+            positives=point.positives,
+            specificity=rate(point.specificity),
+            negatives=point.negatives,
+        )
+        texts.insert(1, text)
+    return texts
+
+
+def whole_percent(threshold: float) -> str:
+    """Write a threshold halfway between two whole per cent as the next whole one."""
+    return percent(math.ceil(100 * threshold - 1e-9) / 100)
+
+
+def rate(value: Rate) -> str:
+    """Write a rate with its interval."""
+    if value.value is None or value.low is None or value.high is None:
+        return words()["rate.none"]
+    return words()["rate"].format(
+        value=f"{value.value:.0%}", low=f"{value.low:.0%}", high=f"{value.high:.0%}"
     )
 
 

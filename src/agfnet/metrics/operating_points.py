@@ -26,6 +26,16 @@ def threshold_for_sensitivity(
     return float(ranked[len(ranked) - int(np.ceil(sensitivity * len(ranked) - 1e-9))])
 
 
+def halfway_threshold(threshold: float) -> float:
+    """Return the largest threshold halfway between two whole per cent that is not above another.
+
+    A probability that is shown in whole per cent is then positive if the number shown is at least
+    the next whole per cent. A threshold below half a per cent is returned as it is.
+    """
+    halfway = (np.floor(100 * threshold - 0.5 + 1e-9) + 0.5) / 100
+    return float(halfway) if halfway > 0 else threshold
+
+
 def rates_at(score: Floats, positive: Booleans, threshold: float) -> Statistics[str]:
     """Return the RATES where a score (N,) of at least the threshold counts as positive."""
     cell = 2 * positive.astype(np.int64) + (score >= threshold)

@@ -39,12 +39,22 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
         )
         answer = predictor.diagnose(lesion.images)
     classes, probabilities = config.classes, answer.probabilities
+    point = predictor.bundle.calibration.operating_point
     order = np.argsort(-probabilities, kind="stable")
     possible = answer.prediction_set
     return {
-        "sentence": sentence(classes, answer),
-        "doubts": warning_sentences(classes, answer),
+        "sentence": sentence(config.names, answer),
+        "doubts": warning_sentences(config.names, answer),
         "refer": refer(answer.abstain, answer.out_of_distribution),
+        "groups": [
+            {
+                "name": group,
+                "probability": float(sum(probabilities[classes.index(name)] for name in members)),
+                "classes": [classes[c] for c in order if classes[c] in members],
+                "positive": answer.above_threshold if point and point.group == group else None,
+            }
+            for group, members in config.groups.items()
+        ],
         "predicted": classes[order[0]],
         "probabilities": [
             {
@@ -102,7 +112,7 @@ def answer_case(job: Mapping[str, Any], predictor: Predictor, limits: Limits) ->
         answer = predictor.diagnose(lesion.images)
     images = {name: tuple(paths) for name, paths in files.items()}
     case = Case(job["lesion_id"], job["patient_id"], job["label"], images, {}, "", {}, 0)
-    predictions = collect_predictions([case], [answer], config.classes)
+    predictions = collect_predictions([case], [answer], config)
     rows = frame_rows(case, answer, modalities=modalities, folder=Path(job["folder"]))
     return {
         "predictions.csv": list(prediction_rows(predictions)),

@@ -72,6 +72,17 @@ class ClassProbability(BaseModel):
     possible: bool | None = Field(description="True in the prediction set.")
 
 
+class GroupProbability(BaseModel):
+    """The probability of a group of classes."""
+
+    name: str
+    probability: float = Field(description="Sum over its classes.")
+    classes: list[str] = Field(description="The most probable first.")
+    positive: bool | None = Field(
+        description="At or above the threshold of the operating point; null if it has none."
+    )
+
+
 class Frame(BaseModel):
     """The prediction for one frame combination."""
 
@@ -88,6 +99,7 @@ class Prediction(Reply):
     refer: bool | None = Field(
         description="A specialist must judge the lesion; null if no error rate is guaranteed."
     )
+    groups: list[GroupProbability] = Field(description="The malignant group first.")
     predicted: str
     probabilities: list[ClassProbability] = Field(description="The most probable first.")
     prediction_set: list[str] | None
@@ -179,6 +191,42 @@ class ModalityInfo(BaseModel):
     kind: str
 
 
+class ClassLabel(BaseModel):
+    """The names and the group of a class."""
+
+    en: str
+    zh: str
+    group: str | None
+    synonyms: list[str]
+
+
+class RateInfo(BaseModel):
+    """A rate with its 95 % interval."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class OperatingPointInfo(BaseModel):
+    """The threshold of a group, with the rates on the validation split."""
+
+    group: str
+    threshold: float
+    sensitivity: RateInfo
+    specificity: RateInfo
+    positives: int
+    negatives: int
+
+
+class AbstentionInfo(BaseModel):
+    """The rule by which a lesion is left to a specialist."""
+
+    threshold: float = Field(description="Minimum probability of the most probable class.")
+    target_risk: float = Field(description="Maximum error rate among the other lesions.")
+    confidence: float
+
+
 class ModelInfo(Reply):
     """The inputs and classes of the model."""
 
@@ -187,6 +235,9 @@ class ModelInfo(Reply):
     backend: str
     sha256: str = Field(description="Of all files that decide a prediction.")
     classes: list[str]
+    labels: dict[str, ClassLabel] = Field(description="Names and group, by class.")
+    operating_point: OperatingPointInfo | None
+    abstention: AbstentionInfo | None
     modalities: list[ModalityInfo]
     size: int
     methods: list[str]

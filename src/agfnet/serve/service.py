@@ -113,6 +113,9 @@ class Service:
             "backend": {"model.onnx": "onnx", "model_int8.onnx": "int8"}.get(self.network, "torch"),
             "sha256": model_hash(self.bundle, self.network),
             "classes": list(config.classes),
+            "labels": {name: asdict(entry) for name, entry in config.diagnoses.items()},
+            "operating_point": calibration.operating_point and asdict(calibration.operating_point),
+            "abstention": calibration.abstention and asdict(calibration.abstention),
             "modalities": [
                 {"name": name, "kind": modality.modality_type}
                 for name, modality in config.modalities.items()

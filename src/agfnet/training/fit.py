@@ -13,6 +13,7 @@ from agfnet.bundle import Bundle, BundleConfig, write_bundle
 from agfnet.card import card
 from agfnet.config import TrainConfig
 from agfnet.data.table import cases_hash
+from agfnet.diagnoses import describe_classes
 from agfnet.files import SUMS, finish_change
 from agfnet.models.build import image_statistics, without_weights
 from agfnet.training.adversarial import AdversarialTask
@@ -44,6 +45,7 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
     if (folder / "bundle" / SUMS).is_file():
         return folder
     cases = select_cases(table, config)
+    diagnoses = describe_classes(cases.classes, config.data.diagnoses, config.data.labels)
     seed_everything(config.seed, verbose=False)
     task = build_task(
         config, [cases.classes.index(case.label) for case in cases.train], len(cases.classes)
@@ -74,6 +76,7 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
         model=without_weights(config.model),
         data_hash=cases_hash(table),
         cases=cases.counts(),
+        diagnoses=diagnoses,
     )
     write_best(folder, task, val, bundle)
     return folder

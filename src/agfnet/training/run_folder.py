@@ -25,7 +25,10 @@ from agfnet.files import write_json, write_text
 SETTINGS, ENVIRONMENT = "config.yaml", "environment.json"
 NEUTRAL = {"data": ("cache", "cache_mb", "feature_cache_mb", "workers")}
 """Settings that do not change the result."""
-ADDED = {"data": {"feature_variants": 0}}
+ADDED = {
+    "data": {"feature_variants": 0, "diagnoses": {}},
+    "calibration": {"sensitivity": 0.95},
+}
 """Settings that older runs do not have, with the value that they had in effect."""
 
 

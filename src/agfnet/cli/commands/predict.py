@@ -41,15 +41,17 @@ def predict_table(config: PredictConfig, predictor: Any) -> None:
 def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     from agfnet.data.table import JOIN
     from agfnet.inference.figure import save_picture
-    from agfnet.inference.wording import sentence, warning_sentences
+    from agfnet.inference.wording import group_sentences, sentence, warning_sentences
 
     images = {
         name: tuple(Path(path) for path in cell.split(JOIN) if path)
         for name, cell in (config.images or {}).items()
     }
     diagnosis = predictor.diagnose(images)
-    classes = predictor.bundle.config.classes
+    classes = predictor.bundle.config.names
     missing = [name for name in predictor.bundle.config.modalities if not images.get(name)]
+    for text in group_sentences(predictor.bundle, diagnosis):
+        say(text)
     say(sentence(classes, diagnosis))
     for text in warning_sentences(classes, diagnosis):
         say(text)

@@ -1,8 +1,17 @@
 /** The result for one lesion: a plain sentence first, then warnings, probabilities and frames. */
 import { h } from "./dom.js";
-import { listOf, nameOf, percent, t, withProbability } from "./locale.js";
+import {
+  listOf,
+  nameOf,
+  percent,
+  rateText,
+  t,
+  wholePercent,
+  withProbability,
+} from "./locale.js";
 
 /** @typedef {import("./api.js").Prediction} Prediction */
+/** @typedef {import("./api.js").Model} Model */
 
 const MAX_BARS = 8;
 
@@ -20,15 +29,52 @@ export function sentence({ probabilities: [best, second] }) {
 }
 
 /**
- * The sentences to read out: referral, result, warnings.
+ * The probability of each group with its classes; those below one per cent are left out, except for
+ * the most probable one.
  * @param {Prediction} prediction
+ */
+function groupLines({ groups, probabilities }) {
+  return groups.map(({ name, probability, classes }) => {
+    const members = probabilities.filter((row) => classes.includes(row.name));
+    const shown = members.filter((row, k) => k === 0 || row.probability >= 0.005);
+    return t("answer.group", {
+      group: nameOf("group", name),
+      p: percent(probability),
+      names: listOf(shown.map((row) => `${nameOf("class", row.name)} ${percent(row.probability)}`)),
+    });
+  });
+}
+
+/**
+ * The operating point of the malignant group in words; empty without one.
+ * @param {Prediction} prediction
+ * @param {Model} model
+ */
+function thresholdLine({ groups }, { operating_point: point }) {
+  const positive = groups.find(({ name }) => name === point?.group)?.positive ?? null;
+  if (!point || positive === null) return "";
+  return t(positive ? "answer.above" : "answer.below", {
+    threshold: wholePercent(point.threshold),
+    sensitivity: rateText(point.sensitivity),
+    positives: point.positives,
+    specificity: rateText(point.specificity),
+    negatives: point.negatives,
+  });
+}
+
+/**
+ * The sentences to read out: groups, referral, result, warnings.
+ * @param {Prediction} prediction
+ * @param {Model} model
  * @returns {string[]}
  */
-export function summary(prediction) {
+export function summary(prediction, model) {
   const missing = prediction.missing.map((name) => nameOf("modality", name));
   return [
+    ...groupLines(prediction),
     prediction.refer ? t("answer.refer") : "",
     sentence(prediction),
+    thresholdLine(prediction, model),
     prediction.out_of_distribution ? t("warning.out_of_distribution") : "",
     prediction.abstain ? t("warning.abstain") : "",
     prediction.refer === null ? t("warning.no_guarantee") : "",
@@ -38,11 +84,12 @@ export function summary(prediction) {
 
 /**
  * @param {Prediction} prediction
- * @param {number | null} coverage of the prediction sets
+ * @param {Model} model
  * @returns {HTMLElement[]}
  */
-export function answerParts(prediction, coverage) {
-  const [first, ...rest] = summary(prediction);
+export function answerParts(prediction, model) {
+  const { coverage, abstention: rule } = model;
+  const [first, ...rest] = summary(prediction, model);
   const { probabilities, prediction_set: names } = prediction;
   return [
     h(
@@ -53,6 +100,16 @@ export function answerParts(prediction, coverage) {
     ),
     // the coverage holds only for images like those of the calibration
     names && !prediction.out_of_distribution && possibleDiagnoses(names, coverage),
+    rule &&
+      h(
+        "p",
+        { class: "quiet" },
+        t("rule.abstain", {
+          threshold: percent(rule.threshold),
+          risk: percent(rule.target_risk),
+          confidence: percent(rule.confidence),
+        }),
+      ),
     h("h3", {}, t("bars.title")),
     bars(probabilities.slice(0, MAX_BARS)),
     probabilities.length > MAX_BARS &&

@@ -89,7 +89,7 @@ export class AnswerPanel {
       return;
     }
     this.setBusy("");
-    announce(summary(this.answer.prediction).join(" "));
+    announce(summary(this.answer.prediction, this.lesion.model).join(" "));
     byId("answer").focus();
     const { prediction } = this.answer;
     const name = prediction.predicted;
@@ -135,7 +135,7 @@ export class AnswerPanel {
     render(
       byId("answer-body"),
       answer && this.heading(answer),
-      answer && answerParts(answer.prediction, this.lesion.model.coverage),
+      answer && answerParts(answer.prediction, this.lesion.model),
       !answer && !busy && !failure && h("p", { class: "quiet" }, t("answer.empty")),
       busy && h("p", { class: "busy screen" }, t(busy, { seconds })),
       failure &&

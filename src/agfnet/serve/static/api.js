@@ -4,10 +4,18 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
 
 /**
  * @typedef {{name: string, kind: "photo" | "ultrasound"}} Modality
+ * @typedef {{en: string, zh: string, group: string | null, synonyms: string[]}} Label
+ * @typedef {{value: number | null, low: number | null, high: number | null}} Rate
+ * @typedef {{
+ *   group: string, threshold: number, sensitivity: Rate, specificity: Rate, positives: number,
+ *   negatives: number,
+ * }} OperatingPoint
+ * @typedef {{threshold: number, target_risk: number, confidence: number}} Abstention
  * @typedef {{
  *   agfnet: string, network: string, sha256: string, classes: string[], modalities: Modality[],
  *   methods: string[], coverage: number | null, risk: number | null, card: string,
- *   limits: Record<string, number>,
+ *   limits: Record<string, number>, labels: Record<string, Label>,
+ *   operating_point: OperatingPoint | null, abstention: Abstention | null,
  * }} Model
  * @typedef {{frame: number, thumbnail: string, hints: string[]}} Shown
  * @typedef {{type: string, width: number, height: number, frames: number, shown: Shown[]}} FileInfo
@@ -22,6 +30,7 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
  *   probabilities: {name: string, probability: number, possible: boolean | null}[],
  *   prediction_set: string[] | null, abstain: boolean | null, out_of_distribution: boolean | null,
  *   missing: string[], frames: Pass[],
+ *   groups: {name: string, probability: number, classes: string[], positive: boolean | null}[],
  * }} Prediction
  * @typedef {{
  *   class: string, pass: number, frame: Pass, contributions: Record<string, Probabilities>,

@@ -32,14 +32,27 @@ export function t(key, values = {}, lang = language) {
   return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
 
+/** @type {Record<string, Record<string, unknown>>} names of the classes by language */
+let labels = {};
+
+/**
+ * Set the names of the classes.
+ * @param {Record<string, import("./api.js").Label>} names by class
+ */
+export function setLabels(names) {
+  labels = names;
+}
+
 /**
  * Translate a name that comes from the model; an unknown name is shown as it is.
- * @param {"class" | "modality" | "method"} group
+ * @param {"class" | "group" | "modality" | "method"} kind
  * @param {string} name
  * @returns {string}
  */
-export const nameOf = (group, name) =>
-  LANGUAGES[language][`${group}.${name}`] ?? name.replaceAll("_", " ");
+export function nameOf(kind, name) {
+  const label = kind === "class" ? labels[name]?.[language] : LANGUAGES[language][`${kind}.${name}`];
+  return typeof label === "string" ? label : name.replaceAll("_", " ");
+}
 
 /**
  * Write a list of names.
@@ -55,6 +68,23 @@ export const listOf = (names) => names.join(t("separator"));
 export function percent(p) {
   if (p < 0.005) return "<1%";
   return p > 0.995 ? ">99%" : `${(100 * p).toFixed(0)}%`;
+}
+
+/**
+ * Write a threshold halfway between two whole per cent as the next whole one: probabilities that are
+ * shown as this number or a larger one are at or above it.
+ * @param {number} threshold
+ */
+export const wholePercent = (threshold) => percent(Math.ceil(100 * threshold - 1e-9) / 100);
+
+/**
+ * Write a rate with its interval.
+ * @param {import("./api.js").Rate} rate
+ */
+export function rateText({ value, low, high }) {
+  if (value === null || low === null || high === null) return t("rate.none");
+  const whole = (/** @type {number} */ x) => `${(100 * x).toFixed(0)}%`;
+  return t("rate", { value: whole(value), low: whole(low), high: whole(high) });
 }
 
 /**

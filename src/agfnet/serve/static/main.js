@@ -9,7 +9,7 @@ import { Lesion } from "./lesion.js";
 import { describeError, retryButton } from "./error.js";
 import { startTheme } from "./theme.js";
 import { askUser } from "./token.js";
-import { chooseLocale, currentLocale, listOf, nameOf, otherLocale, setLocale, t } from "./locale.js";
+import { chooseLocale, currentLocale, listOf, nameOf, otherLocale, setLabels, setLocale, t } from "./locale.js";
 
 /** @type {Lesion | null} */
 let lesion = null;
@@ -31,6 +31,7 @@ async function start() {
 /** @param {import("./api.js").Model} model */
 function open(model) {
   pin(model.sha256);
+  setLabels(model.labels);
   byId("start").hidden = true;
   for (const id of ["lesion", "answer", "batch", "about"]) byId(id).hidden = false;
   lesion = new Lesion(model);

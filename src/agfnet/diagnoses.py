@@ -1,0 +1,102 @@
+"""Names and groups of diagnoses: a built-in dictionary, and what the settings say otherwise."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from agfnet.config import DiagnosisConfig
+from agfnet.errors import ConfigError
+
+DICTIONARY = Path(__file__).with_suffix(".json")
+"""English name to Chinese name, group, and codes and synonyms."""
+MALIGNANT = "malignant"
+"""The group that has an operating point."""
+
+
+def describe_classes(
+    classes: Sequence[str],
+    settings: Mapping[str, DiagnosisConfig] | None = None,
+    labels: Mapping[str, Sequence[str]] | Sequence[str] | None = None,
+) -> dict[str, DiagnosisConfig]:
+    """Return names and group of every class, in the order of the classes.
+
+    What the settings leave out is taken from the built-in dictionary. A class that the dictionary
+    does not know has the group of its labels, if they all have the same one, and its own name.
+
+    Args:
+        classes: names of the classes.
+        settings: class to names and group (`data.diagnoses`).
+        labels: labels that each class merges (`data.labels`).
+
+    Raises:
+        ConfigError: the settings name a class that does not exist.
+    """
+    settings = settings or {}
+    if unknown := sorted(set(settings) - set(classes)):
+        raise ConfigError(
+            f"diagnoses: {unknown[0]!r} is not one of the classes; expected some of "
+            f"{', '.join(classes)}"
+        )
+    entries = {name: look_up(name) for name in classes}
+    repeated = Counter(entry.en for entry in entries.values() if entry)
+    described = {}
+    for name, entry in entries.items():
+        if entry is None:
+            merged = labels[name] if isinstance(labels, Mapping) else ()
+            entry = DiagnosisConfig(group=common_group(merged))
+        elif repeated[entry.en] > 1:  # two classes must not have one name
+            entry = DiagnosisConfig(group=entry.group)
+        own = settings.get(name, DiagnosisConfig())
+        plain = name.replace("_", " ")
+        described[name] = DiagnosisConfig(
+            en=own.en or entry.en or plain,
+            zh=own.zh or entry.zh or own.en or entry.en or plain,
+            group=entry.group if own.group is None else own.group or None,
+            synonyms=list(dict.fromkeys([*own.synonyms, *entry.synonyms])),
+        )
+    return described
+
+
+def common_group(names: Sequence[str]) -> str | None:
+    """Return the group of diagnoses if they all have the same one."""
+    groups = {entry.group if (entry := look_up(name)) else None for name in names}
+    return groups.pop() if len(groups) == 1 else None
+
+
+def look_up(name: str) -> DiagnosisConfig | None:
+    """Return the dictionary's entry of a name, code or synonym; None if it has none."""
+    entry = dictionary().get(plain_spelling(name))
+    return None if entry is None else replace(entry, synonyms=list(entry.synonyms))
+
+
+@cache
+def dictionary() -> dict[str, DiagnosisConfig]:
+    """Read the dictionary, by every spelling of each diagnosis."""
+    content = json.loads(DICTIONARY.read_text(encoding="utf-8"))
+    entries = {en: DiagnosisConfig(en=en, **rest) for en, rest in content.items()}
+    return {
+        plain_spelling(spelling): entry
+        for en, entry in entries.items()
+        for spelling in (en, *entry.synonyms)
+    }
+
+
+def plain_spelling(name: str) -> str:
+    """Return a name without capitals, and with a space for underscores and hyphens."""
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+
+
+def members(described: Mapping[str, DiagnosisConfig]) -> dict[str, tuple[str, ...]]:
+    """Return the classes of each group: malignant first, then in the order of the classes."""
+    groups = dict.fromkeys(entry.group for entry in described.values() if entry.group)
+    ordered = sorted(groups, key=lambda group: group != MALIGNANT)
+    return {
+        group: tuple(name for name, entry in described.items() if entry.group == group)
+        for group in ordered
+    }
