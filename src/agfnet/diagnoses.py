@@ -52,13 +52,13 @@ def describe_classes(
             entry = DiagnosisConfig(group=common_group(merged))
         elif repeated[entry.en] > 1:  # two classes must not have one name
             entry = DiagnosisConfig(group=entry.group)
-        own = settings.get(name, DiagnosisConfig())
+        entered = settings.get(name, DiagnosisConfig())
         plain = name.replace("_", " ")
         described[name] = DiagnosisConfig(
-            en=own.en or entry.en or plain,
-            zh=own.zh or entry.zh or own.en or entry.en or plain,
-            group=entry.group if own.group is None else own.group or None,
-            synonyms=list(dict.fromkeys([*own.synonyms, *entry.synonyms])),
+            en=entered.en or entry.en or plain,
+            zh=entered.zh or entry.zh or entered.en or entry.en or plain,
+            group=entry.group if entered.group is None else entered.group or None,
+            synonyms=list(dict.fromkeys([*entered.synonyms, *entry.synonyms])),
         )
     return described
 
