@@ -30,7 +30,7 @@ from agfnet.inference.predictor import Predictor
 from agfnet.inference.wording import sentence
 from agfnet.phantom.cohort import make_cohort
 from agfnet.study.run import run
-from agfnet.terminal import bar, say, show_table
+from agfnet.terminal import bar, next_steps, say, show_table
 
 PHOTO = {"clinical": ModalityConfig(modality_type="photo")}
 ULTRASOUND = {"ultrasound": ModalityConfig(modality_type="ultrasound")}
@@ -59,7 +59,7 @@ def run_demo(config: DemoConfig) -> None:
     start = time.monotonic()
     folder = Path(config.out)
     clear(folder)
-    with bar("Rendering a phantom cohort") as progress:
+    with bar("rendering a phantom cohort") as progress:
         table = make_cohort(
             PhantomConfig(
                 out=str(folder / "cohort"),
@@ -86,7 +86,8 @@ def run_demo(config: DemoConfig) -> None:
     show_summary(rows)
     diagnose(folder, config)
     say(f"Report of AGFnet: {folder / 'agfnet' / 'evaluation' / 'test' / 'report.html'}")
-    say(f"All of it took {time.monotonic() - start:.0f} s. {NOTICE}")
+    say(f"The demo took {time.monotonic() - start:.0f} s. {NOTICE}")
+    say(next_steps(folder / "agfnet", PHOTO | ULTRASOUND))
 
 
 def clear(folder: Path) -> None:
@@ -128,7 +129,8 @@ def concatenation(
 def measure(method: str, settings: TrainConfig) -> Row:
     """Train and evaluate one network."""
     start = time.monotonic()
-    folder = run(settings)
+    with bar("evaluating", at_once=False) as progress:
+        folder = run(settings, progress=progress)
     metrics = json.loads(
         (folder / "evaluation" / "test" / "metrics.json").read_text(encoding="utf-8")
     )

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -20,8 +28,24 @@ Report = Callable[[int, int], None]  # done, in all
 
 
 def say(text: str, *, error: bool = False) -> None:
-    """Print a text as it is."""
-    Console(stderr=error, soft_wrap=True).print(text, markup=False, highlight=False)
+    """Print a text as it is; on a terminal, lines break between words, never within a path."""
+    console = Console(stderr=error, soft_wrap=True)
+    if console.is_terminal:
+        text = "\n".join(wrap(line, console.width) for line in text.splitlines())
+    console.print(text, markup=False, highlight=False)
+
+
+def wrap(line: str, width: int) -> str:
+    """Break a line between words; further lines keep its indentation."""
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
 
 
 @cache
@@ -60,6 +84,19 @@ def show_result(folder: Path) -> None:
     say(f"Report: {folder / 'report.html'}")
 
 
+def next_steps(run: Path, modalities: Iterable[str]) -> str:
+    """Return commands that a user may want to type after a training."""
+    images = " ".join(f"--images.{name} FILE" for name in modalities)
+    return "\n".join(
+        [
+            "Next:",
+            f"  agfnet predict {run} {images}",
+            f"  agfnet explain {run} {images}",
+            f"  agfnet serve {run}",
+        ]
+    )
+
+
 def show_comparison(folder: Path) -> None:
     """Print the differences of two runs and where the page is."""
     comparison = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
@@ -82,13 +119,20 @@ def show_comparison(folder: Path) -> None:
 
 
 @contextmanager
-def bar(text: str) -> Iterator[Report]:
-    """A progress bar on the error stream from the first report on; none where no one watches."""
+def bar(text: str, *, at_once: bool = True) -> Iterator[Report]:
+    """A progress bar on the error stream of a terminal; nothing in a file or a pipe.
+
+    Args:
+        text: What is done.
+        at_once: Show it from the start, with the time that has passed. If false, it begins with the
+            first report, as training may show another bar until then.
+    """
     columns = (
-        TextColumn(text, markup=False),
-        BarColumn(),
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        TimeElapsedColumn(),
     )
     console = Console(stderr=True)
     with ExitStack() as stack:
@@ -96,11 +140,18 @@ def bar(text: str) -> Iterator[Report]:
         task = progress.add_task(text, total=None)
         started = False
 
-        def report(done: int, total: int) -> None:
+        def start() -> None:
             nonlocal started
-            if not started:  # not before: training may show another bar until then
+            if not started:
                 stack.enter_context(progress)
                 started = True
-            progress.update(task, completed=done, total=total)
 
+        def report(done: int, total: int) -> None:
+            start()
+            finishing = f"{text}: computing the results"
+            description = finishing if done == total else text
+            progress.update(task, completed=done, total=total, description=description)
+
+        if at_once:
+            start()
         yield report

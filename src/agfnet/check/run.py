@@ -16,10 +16,9 @@ from agfnet.check.images import Fault, Role
 from agfnet.check.labels import check_labels, check_patients, check_splits
 from agfnet.check.shortcut import check_shortcuts
 from agfnet.check.survey import Survey, Use, survey
-from agfnet.config import CheckConfig, ModalityType, default_modalities
+from agfnet.config import CheckConfig, ModalityType, default_modalities, names_ultrasound
 from agfnet.data.problems import Problems
 from agfnet.data.rows import read_rows
-from agfnet.data.spelling import names_ultrasound
 from agfnet.data.table import Case, CasesTable, find_modalities, mask_column, read_cases
 from agfnet.errors import DataError
 

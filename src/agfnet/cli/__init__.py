@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the data or the model has problems (listed), 2 wrong use.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -12,6 +13,7 @@ from io import TextIOWrapper
 from agfnet.cli.arguments import current_arguments, join_images
 from agfnet.cli.commands import COMMANDS
 from agfnet.cli.parser import build_parser
+from agfnet.cli.slips import guess
 from agfnet.errors import AgfnetError, ConfigError
 from agfnet.terminal import say
 
@@ -20,17 +22,23 @@ __all__ = ["COMMANDS", "build_parser", "main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # for terminals that are not UTF-8
-    name, debug = next(iter(arguments), ""), False
+    name, debug = arguments[0], False
     try:
-        parser = build_parser(arguments)
-        parsed = parser.parse_args(current_arguments(join_images(arguments)))
-        name, debug = parsed.command, parsed[parsed.command].debug
-        command = COMMANDS[name]
+        if name not in COMMANDS and not name.startswith("-"):
+            raise ConfigError(
+                f"no such command{guess(name, COMMANDS) or '; `agfnet --help` lists them'}"
+            )
+        brief = bool({"-h", "--help"} & set(arguments))
+        parser = build_parser(arguments[:1], full=not brief)
+        options = [re.sub("^--help[-_]all$", "--help", argument) for argument in arguments]
+        parsed = parser.parse_args(current_arguments(join_images(options)))
+        debug = parsed[name].debug
         values = vars(parser.instantiate(parsed)[name])
+        command = COMMANDS[name]
         settings = {k: v for k, v in values.items() if k not in ("config", "debug")}
         command.action(command.settings(**settings))
     except (AgfnetError, ModuleNotFoundError, OSError, KeyboardInterrupt) as error:

@@ -6,30 +6,46 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from agfnet.cli.commands import COMMANDS
-from agfnet.config.renamed import update, update_arguments
+from agfnet.config.forms import accept_forms
+from agfnet.config.renamed import plain_value, update, update_arguments
 from agfnet.config.settings_file import read_yaml
 from agfnet.terminal import warn
 
 
 def current_arguments(arguments: Sequence[str]) -> list[str]:
-    """Return arguments with present names of settings, and `--config FILE` as its content."""
+    """Return arguments as the parser expects them.
+
+    Former names of settings are replaced, `--config FILE` by its content, and values that are
+    written in another form (`agfnet.config.forms`) by the form of their type.
+    """
     command = COMMANDS.get(arguments[0]) if arguments else None
     if command is None:
         return list(arguments)
+    kind = command.settings
     result = []
-    for argument in update_arguments(arguments, command.settings, warn):
-        if argument.startswith("--config="):
-            values = read_yaml(Path(argument.removeprefix("--config=")))
-            values = update(values, command.settings, warn=warn)
-            argument = f"--config={json.dumps(values, default=str)}"
+    before: dict[str, Any] = {}
+    for argument in update_arguments(arguments, kind, warn):
+        name, equals, text = argument.removeprefix("--").partition("=")
+        if name == "config" and equals:
+            before = accept_forms(update(read_yaml(Path(text)), kind, warn=warn), kind)
+            argument = f"--config={json.dumps(before, default=str)}"
+        elif equals and argument.startswith("--"):
+            value = plain_value(text)
+            accepted = accept_forms({name: value}, kind, before)[name]
+            if accepted != value:
+                argument = f"--{name}={json.dumps(accepted, default=str)}"
         result.append(argument)
     return result
 
 
 def join_images(arguments: Sequence[str]) -> list[str]:
-    """Join options `--images.NAME PATH` to one in JSON: as YAML, `arm: left.jpg` is a mapping."""
+    """Join options `--images.NAME PATH` to one in JSON: as YAML, `arm: left.jpg` is a mapping.
+
+    An option that is repeated gives several files of one modality.
+    """
     images: dict[str, str] = {}
     others: list[str] = []
     waiting = list(arguments)
@@ -39,5 +55,6 @@ def join_images(arguments: Sequence[str]) -> list[str]:
         if option is None or (option[2] is None and not waiting):
             others.append(argument)
         else:
-            images[option[1]] = waiting.pop(0) if option[2] is None else option[2][1:]
+            text = waiting.pop(0) if option[2] is None else option[2][1:]
+            images[option[1]] = "|".join(filter(None, [images.get(option[1]), text]))
     return [*others, f"--images={json.dumps(images)}"] if images else others

@@ -1,10 +1,16 @@
-"""A command of the program."""
+"""A command of the program, with what its help shows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+CASES_COLUMNS = """\
+Columns of the cases table: lesion_id, patient_id, label, and a column of image
+files for each modality, as in clinical and ultrasound; several files of a cell
+are joined by |. Optional: split or fold, and masks, as in clinical_mask. Other
+columns are kept as attributes. Reference: docs/cases.md"""
 
 
 @dataclass(frozen=True)
@@ -13,4 +19,13 @@ class Command:
 
     settings: type
     action: Callable[[Any], None]
-    default_file: str | None = None  # if the command's argument `file` may be left out
+    examples: tuple[str, ...]
+    """Command lines, each of at most 76 characters; the first is shown after an error."""
+    docs: str
+    """Page of the documentation, in the folder `docs`."""
+    columns: str = ""
+    """Columns of the table that the command reads."""
+    main: tuple[str, ...] = ()
+    """Settings that `--help` shows; `--help-all` shows all. All if empty."""
+    default_file: str | None = None
+    """Value of the command's argument `file` if it may be left out."""

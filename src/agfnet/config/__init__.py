@@ -20,6 +20,8 @@ from agfnet.config.data import (
     SkinSurface,
     SplitConfig,
     default_modalities,
+    default_modality,
+    names_ultrasound,
 )
 from agfnet.config.evaluation import CompareConfig, EvaluateConfig, ExplainConfig, MapMethod
 from agfnet.config.inference import (
@@ -41,6 +43,7 @@ from agfnet.config.ranges import (
 )
 from agfnet.config.study import RangeConfig, SearchConfig, StudyConfig, StudyFile
 from agfnet.config.training import (
+    CalibrateConfig,
     CalibrationConfig,
     LossConfig,
     OptimConfig,
@@ -54,6 +57,7 @@ __all__ = [
     "BackboneConfig",
     "Backend",
     "BundleActionConfig",
+    "CalibrateConfig",
     "CalibrationConfig",
     "CheckConfig",
     "CompareConfig",
@@ -90,7 +94,9 @@ __all__ = [
     "StudyFile",
     "TrainConfig",
     "default_modalities",
+    "default_modality",
     "format_duration",
+    "names_ultrasound",
     "parse_duration",
     "parse_shard",
     "range_of",

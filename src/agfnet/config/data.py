@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -85,12 +86,26 @@ class DiagnosisConfig(Settings):
     """Codes and other names, shown with the list of diagnoses."""
 
 
+_ULTRASOUND = re.compile(
+    r"ultraso|sono|echo|b.?mode|hfus|(?:^|[\W_])us(?:$|[\W_\d])", re.IGNORECASE
+)
+
+
+def names_ultrasound(column: str) -> bool:
+    """Return whether the name of an image column suggests ultrasound, not photographs."""
+    return _ULTRASOUND.search(column) is not None
+
+
+def default_modality(column: str) -> ModalityConfig:
+    """Return the preparation of the type of images that the name of a column suggests."""
+    if names_ultrasound(column):
+        return ModalityConfig(modality_type="ultrasound", resize="pad")
+    return ModalityConfig(modality_type="photo", resize="crop")
+
+
 def default_modalities() -> dict[str, ModalityConfig]:
     """A clinical photograph and a skin ultrasound."""
-    return {
-        "clinical": ModalityConfig(modality_type="photo", resize="crop"),
-        "ultrasound": ModalityConfig(modality_type="ultrasound", resize="pad"),
-    }
+    return {name: default_modality(name) for name in ("clinical", "ultrasound")}
 
 
 @dataclass(frozen=True)
@@ -103,8 +118,9 @@ class DataConfig(Settings):
     """Test on this fold of the column `fold` (see `agfnet split --folds`). An eighth of the other
     cases is used for validation and the rest for training. If unset, the column `split` decides."""
     modalities: dict[str, ModalityConfig] = field(default_factory=default_modalities)
-    """Image columns in order, each with its preparation. A single column trains a single-modality
-    network."""
+    """Image columns in order, each with its preparation. A list of names, as in `[clinical]` or
+    `[clinical, dermoscopy]`, takes the default preparation of each. A single column trains a
+    single-modality network."""
     labels: list[str] | dict[str, list[str]] | None = None
     """Classes in order. A list keeps these labels, a mapping from class to labels merges labels.
     Cases with other labels are left out and counted. If unset, all labels of the training split in

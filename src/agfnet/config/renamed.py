@@ -130,7 +130,7 @@ def update_arguments(arguments: Sequence[str], kind: type, warn: Warn) -> list[s
         name, text = option[1], option[2] and option[2][1:]
         if text is None and waiting and not waiting[0].startswith("--"):
             text = waiting.pop(0)
-        value = _plain(text)
+        value = plain_value(text)
         for present, content in update({name: value}, kind, warn=warn).items():
             result.append(f"--{present}")
             if text is not None:
@@ -179,7 +179,7 @@ def _title(kind: Any) -> str:
     return getattr(kind, "__name__", "")
 
 
-def _plain(text: str | None) -> Any:
+def plain_value(text: str | None) -> Any:
     """The value that an option has in YAML."""
     try:
         return None if text is None else yaml.load(text, Loader)

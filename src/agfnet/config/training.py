@@ -119,6 +119,17 @@ class CalibrationConfig(Settings):
 
 
 @dataclass(frozen=True)
+class CalibrateConfig(Settings):
+    """Fit the calibration of a run again on its validation split, without training."""
+
+    run: str
+    """Run folder."""
+    calibration: CalibrationConfig | None = None
+    """Calibration to fit, as in `--calibration.coverage 0.95`. The settings of the run if none is
+    set here; if one is set, the others have their defaults. `--calibration.help` lists them."""
+
+
+@dataclass(frozen=True)
 class TrainConfig(Settings):
     """Train one network and evaluate it on the test split."""
 

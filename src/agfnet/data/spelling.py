@@ -66,13 +66,3 @@ def is_placeholder(text: str) -> bool:
 def is_rounded(text: str) -> bool:
     """Return whether a spreadsheet has rounded a long number, as in `1.23457E+11`."""
     return _ROUNDED.fullmatch(text.strip().casefold()) is not None
-
-
-_ULTRASOUND = re.compile(
-    r"ultraso|sono|echo|b.?mode|hfus|(?:^|[\W_])us(?:$|[\W_\d])", re.IGNORECASE
-)
-
-
-def names_ultrasound(column: str) -> bool:
-    """Return whether the name of an image column suggests ultrasound, not photographs."""
-    return _ULTRASOUND.search(column) is not None

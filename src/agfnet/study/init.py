@@ -8,9 +8,8 @@ from pathlib import Path
 
 import torch
 
-from agfnet.config import format_duration
+from agfnet.config import format_duration, names_ultrasound
 from agfnet.data.folds import FOLD
-from agfnet.data.spelling import names_ultrasound
 from agfnet.data.table import CasesTable, find_modalities, read_cases
 from agfnet.errors import ConfigError, DataError
 from agfnet.files import write_text

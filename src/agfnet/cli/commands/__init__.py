@@ -9,6 +9,7 @@ from __future__ import annotations
 from agfnet.cli.command import Command
 from agfnet.cli.commands import (
     bundle,
+    calibrate,
     check,
     compare,
     deidentify,
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Command] = {
     "split": split.COMMAND,
     "train": train.COMMAND,
     "evaluate": evaluate.COMMAND,
+    "calibrate": calibrate.COMMAND,
     "compare": compare.COMMAND,
     "predict": predict.COMMAND,
     "explain": explain.COMMAND,

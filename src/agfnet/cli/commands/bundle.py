@@ -31,4 +31,13 @@ def bundle(config: BundleActionConfig) -> None:
         say(f"{read.folder}: {len(read.files)} files are what was written.")
 
 
-COMMAND = Command(BundleActionConfig, bundle)
+COMMAND = Command(
+    BundleActionConfig,
+    bundle,
+    examples=(
+        "agfnet bundle show runs/first",
+        "agfnet bundle verify runs/first",
+        "agfnet bundle pull model --repo owner/name",
+    ),
+    docs="export.md",
+)

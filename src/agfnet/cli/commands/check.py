@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agfnet.cli.command import Command
+from agfnet.cli.command import CASES_COLUMNS, Command
 from agfnet.config import CheckConfig
 from agfnet.errors import DataError
 from agfnet.terminal import bar, say
@@ -27,4 +27,13 @@ def check(config: CheckConfig) -> None:
         raise DataError(f"{config.cases}: {checked.summary()}")
 
 
-COMMAND = Command(CheckConfig, check)
+COMMAND = Command(
+    CheckConfig,
+    check,
+    examples=(
+        "agfnet check cases.csv",
+        "agfnet check cases.csv --json findings.json --strict",
+    ),
+    docs="check.md",
+    columns=CASES_COLUMNS,
+)

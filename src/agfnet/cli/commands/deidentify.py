@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agfnet.cli.command import Command
+from agfnet.cli.command import CASES_COLUMNS, Command
 from agfnet.config import DeidentifyConfig
 from agfnet.terminal import bar, say
 
@@ -24,4 +24,13 @@ def deidentify(config: DeidentifyConfig) -> None:
     say(f"Wrote {config.out}: {report.files} files. Keep apart: {config.mapping}, {report.key}")
 
 
-COMMAND = Command(DeidentifyConfig, deidentify)
+COMMAND = Command(
+    DeidentifyConfig,
+    deidentify,
+    examples=(
+        "agfnet deidentify cases.csv out --mapping ../secret/mapping.csv",
+        "agfnet deidentify scans out --mapping ../secret/mapping.csv",
+    ),
+    docs="data.md",
+    columns=CASES_COLUMNS,
+)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from agfnet.cli.command import Command
 from agfnet.config import DemoConfig
+from agfnet.terminal import bar
 
 
 def demo(config: DemoConfig) -> None:
-    from agfnet.demo import run_demo
+    with bar("loading"):
+        from agfnet.demo import run_demo
 
     run_demo(config)
 
 
-COMMAND = Command(DemoConfig, demo)
+COMMAND = Command(
+    DemoConfig,
+    demo,
+    examples=(
+        "agfnet demo",
+        "agfnet demo --out /tmp/demo --lesions 300 --epochs 5",
+    ),
+    docs="phantom.md",
+)

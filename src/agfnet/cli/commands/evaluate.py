@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from agfnet.cli.command import Command
+from agfnet.cli.command import CASES_COLUMNS, Command
 from agfnet.config import EvaluateConfig
 from agfnet.terminal import bar, show_result
 
 
 def evaluate(config: EvaluateConfig) -> None:
-    from agfnet.report.run import run_evaluation
-
     with bar("evaluating") as progress:
+        from agfnet.report.run import run_evaluation
+
         folder = run_evaluation(config, progress=progress)
     show_result(folder)
 
 
-COMMAND = Command(EvaluateConfig, evaluate)
+COMMAND = Command(
+    EvaluateConfig,
+    evaluate,
+    examples=(
+        "agfnet evaluate runs/first",
+        "agfnet evaluate runs/first --cases other.csv --malignant '[MEL, BCC]'",
+        "agfnet evaluate runs/first --robustness",
+    ),
+    docs="evaluation.md",
+    columns=CASES_COLUMNS,
+)

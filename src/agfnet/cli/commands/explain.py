@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from agfnet import NOTICE
-from agfnet.cli.command import Command
+from agfnet.cli.command import CASES_COLUMNS, Command
 from agfnet.config import ExplainConfig
 from agfnet.terminal import bar, say
 
 
 def explain(config: ExplainConfig) -> None:
-    from agfnet.explain.compute.methods import CHECKS, METHODS
-    from agfnet.explain.run import explain as explain_model
-
     with bar("explaining") as progress:
+        from agfnet.explain.compute.methods import CHECKS, METHODS
+        from agfnet.explain.run import explain as explain_model
+
         result = explain_model(config, progress=progress)
     for line in result.missing:
         say(f"Not drawn: {line}.")
@@ -26,4 +26,13 @@ def explain(config: ExplainConfig) -> None:
     say(f"Wrote {result.folder}: {lesions}. {NOTICE}")
 
 
-COMMAND = Command(ExplainConfig, explain)
+COMMAND = Command(
+    ExplainConfig,
+    explain,
+    examples=(
+        "agfnet explain runs/first --images.clinical a.jpg --images.ultrasound b.png",
+        "agfnet explain runs/first --cases new.csv --max-lesions 50",
+    ),
+    docs="explain.md",
+    columns=CASES_COLUMNS,
+)

@@ -8,9 +8,9 @@ from agfnet.terminal import bar, say
 
 
 def export(config: ExportConfig) -> None:
-    from agfnet.export.run import export_run
+    with bar("exporting") as progress:
+        from agfnet.export.run import export_run
 
-    with bar("measuring int8") as progress:
         folder, report = export_run(config, progress=progress)
     fp32 = report["fp32"]
     say(
@@ -25,4 +25,12 @@ def export(config: ExportConfig) -> None:
         )
 
 
-COMMAND = Command(ExportConfig, export)
+COMMAND = Command(
+    ExportConfig,
+    export,
+    examples=(
+        "agfnet export runs/first",
+        "agfnet export runs/first --int8",
+    ),
+    docs="export.md",
+)

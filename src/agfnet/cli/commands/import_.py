@@ -25,4 +25,12 @@ def import_(config: ImportConfig) -> None:
     say(f"Wrote {report.table}, modalities {', '.join(report.modalities)}")
 
 
-COMMAND = Command(ImportConfig, import_)
+COMMAND = Command(
+    ImportConfig,
+    import_,
+    examples=(
+        "agfnet import folder photos_and_scans data",
+        "agfnet import milk10k DOWNLOAD data",
+    ),
+    docs="data.md",
+)

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from agfnet import NOTICE
-from agfnet.cli.command import Command
+from agfnet.cli.command import CASES_COLUMNS, Command
 from agfnet.config import PredictConfig
 from agfnet.errors import DataError
 from agfnet.terminal import bar, say, show_table
 
 
 def predict(config: PredictConfig) -> None:
-    from agfnet.inference.predictor import Predictor
+    with bar("loading the model"):
+        from agfnet.inference.predictor import Predictor
 
-    predictor = Predictor.load(config.model, backend=config.backend)
+        predictor = Predictor.load(config.model, backend=config.backend)
     if config.cases is not None:
         predict_table(config, predictor)
     else:
@@ -76,4 +77,13 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     say(NOTICE)
 
 
-COMMAND = Command(PredictConfig, predict)
+COMMAND = Command(
+    PredictConfig,
+    predict,
+    examples=(
+        "agfnet predict runs/first --images.clinical a.jpg --images.ultrasound b.png",
+        "agfnet predict runs/first --cases new.csv --out predictions.csv",
+    ),
+    docs="predict.md",
+    columns=CASES_COLUMNS,
+)

@@ -12,4 +12,21 @@ def serve(config: ServeConfig) -> None:
     serve_bundle(config)
 
 
-COMMAND = Command(ServeConfig, serve)
+COMMAND = Command(
+    ServeConfig,
+    serve,
+    examples=(
+        "agfnet serve runs/first",
+        "agfnet serve runs/first --host 0.0.0.0 --hosts '[skin.example.org]'",
+    ),
+    docs="serve.md",
+    main=(
+        "host",
+        "port",
+        "hosts",
+        "root_path",
+        "token_file",
+        "backend",
+        "workers",
+    ),
+)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from agfnet.cli.command import Command
+from agfnet.cli.command import CASES_COLUMNS, Command
 from agfnet.config import SplitConfig
 from agfnet.terminal import say, show_table
 
@@ -46,4 +46,14 @@ def show_split(cases: Sequence[Any], column: str, centres: Sequence[str] = ()) -
     say("Cases, and patients in brackets.")
 
 
-COMMAND = Command(SplitConfig, split)
+COMMAND = Command(
+    SplitConfig,
+    split,
+    examples=(
+        "agfnet split cases.csv data.csv",
+        "agfnet split cases.csv folds.csv --folds 5",
+        "agfnet split cases.csv centres.csv --centre hospital",
+    ),
+    docs="data.md",
+    columns=CASES_COLUMNS,
+)

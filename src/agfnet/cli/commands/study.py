@@ -20,4 +20,14 @@ def study(config: StudyConfig) -> None:
     run_study(config)
 
 
-COMMAND = Command(StudyConfig, study, default_file="study.yaml")
+COMMAND = Command(
+    StudyConfig,
+    study,
+    examples=(
+        "agfnet study study.yaml --init data.csv",
+        "agfnet study study.yaml --dry-run",
+        "agfnet study study.yaml",
+    ),
+    docs="study.md",
+    default_file="study.yaml",
+)

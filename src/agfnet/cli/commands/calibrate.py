@@ -1,0 +1,32 @@
+"""Calibrate a run again."""
+
+from __future__ import annotations
+
+from agfnet.cli.command import Command
+from agfnet.config import CalibrateConfig
+from agfnet.terminal import bar, say
+
+
+def calibrate(config: CalibrateConfig) -> None:
+    with bar("calibrating") as progress:
+        from agfnet.bundle import read_bundle
+        from agfnet.calibration.fit import calibration_warnings
+        from agfnet.evaluation.calibrate import calibrate_run
+
+        calibration = calibrate_run(config.run, config=config.calibration, progress=progress)
+    bundle = read_bundle(config.run)
+    for line in calibration_warnings(calibration, bundle.config.classes):
+        say(f"Note: {line}")
+    say(f"Wrote the calibration of {bundle.folder}.")
+    say(f"Next: agfnet evaluate {config.run}")
+
+
+COMMAND = Command(
+    CalibrateConfig,
+    calibrate,
+    examples=(
+        "agfnet calibrate runs/first",
+        "agfnet calibrate runs/first --calibration.coverage 0.95",
+    ),
+    docs="evaluation.md",
+)

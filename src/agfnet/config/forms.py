@@ -1,0 +1,84 @@
+"""Forms in which a value may be written: a list of names for a mapping, one value for a list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from agfnet.config.data import ModalityConfig, default_modality
+from agfnet.config.renamed import entry_type, group_type
+
+Values = Mapping[str, Any]
+
+
+def accept_forms(values: Values, kind: Any, before: Values | None = None) -> dict[str, Any]:
+    """Return settings with every value in the form that its type has.
+
+    `data.modalities: [clinical]` keeps the preparation of this column as it was, or takes the
+    default one. `data.labels: MEL` becomes a list.
+
+    Args:
+        values: Settings by name or dotted name, nested or not.
+        kind: The dataclass whose fields they are.
+        before: Settings that `values` change; the defaults where it has none.
+    """
+    result = {}
+    for dotted, value in values.items():
+        hint, default = _field(kind, dotted, before or {})
+        group = group_type(hint)
+        if is_dataclass(group) and isinstance(value, Mapping):
+            result[dotted] = accept_forms(value, group, default or {})
+        else:
+            result[dotted] = _accept(value, hint, default)
+    return result
+
+
+def _accept(value: Any, hint: Any, default: Any) -> Any:
+    """Return one value in the form that its type has."""
+    entry = entry_type(group_type(hint))
+    if is_dataclass(entry) and isinstance(value, list) and all(isinstance(n, str) for n in value):
+        known = default if isinstance(default, Mapping) else {}
+        return {name: _as_values(known.get(name), entry, name) for name in value}
+    kinds = [get_origin(option) or option for option in _options(hint)]
+    scalar = isinstance(value, str | int | float) and not isinstance(value, bool)
+    if scalar and (list in kinds or tuple in kinds) and not {str, int, float} & set(kinds):
+        return [value]
+    return value
+
+
+def _as_values(group: Any, entry: Any, name: str) -> Any:
+    """Return a group of settings as a mapping; its defaults if it is None."""
+    if group is None:
+        group = default_modality(name) if entry is ModalityConfig else entry()
+    if isinstance(group, Mapping):
+        return dict(group)
+    return {field.name: getattr(group, field.name) for field in fields(group)}
+
+
+def _field(kind: Any, dotted: str, before: Any) -> tuple[Any, Any]:
+    """Return the type of a setting, and its value before; Any and None if there is no such."""
+    value = before
+    for part in dotted.replace("-", "_").split("."):
+        kind = group_type(kind)
+        if not is_dataclass(kind):
+            return Any, None
+        default = next((_default(field) for field in fields(kind) if field.name == part), None)
+        kind = get_type_hints(kind).get(part, Any)
+        known = value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)
+        value = default if known is None else known
+    return kind, value
+
+
+def _default(field: Any) -> Any:
+    """Return the default of a field; None if it has none."""
+    if field.default_factory is not MISSING and not is_dataclass(field.default_factory):
+        return field.default_factory()
+    return None if field.default is MISSING else field.default
+
+
+def _options(hint: Any) -> list[Any]:
+    """Return the types of a union, without annotations."""
+    options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return [get_args(o)[0] if get_origin(o) is Annotated else o for o in options]

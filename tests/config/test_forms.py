@@ -1,0 +1,59 @@
+"""Lists and mappings are accepted wherever a user would write either."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agfnet.cli import build_parser
+from agfnet.cli.arguments import current_arguments, join_images
+from agfnet.config import ExplainConfig, ModalityConfig, TrainConfig
+from agfnet.config.forms import accept_forms
+
+
+def parsed(*arguments: str) -> Any:
+    parser = build_parser(arguments[:1])
+    return parser.instantiate(parser.parse_args(current_arguments(join_images(arguments))))[
+        arguments[0]
+    ]
+
+
+def test_a_list_of_modalities_takes_the_preparation_of_each_name() -> None:
+    data = parsed("train", "--data.cases", "x", "--data.modalities", "[us_scan, dermoscopy]").data
+    assert dict(data.modalities) == {
+        "us_scan": ModalityConfig(modality_type="ultrasound", resize="pad"),
+        "dermoscopy": ModalityConfig(),
+    }
+
+
+def test_a_list_selects_from_a_settings_file(tmp_path: Any) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("data: {modalities: {a: {resize: pad}, b: {resize: stretch}}}")
+    words = ["--data.cases", "x", "--config", str(file), "--data.modalities", "[b]"]
+    assert dict(parsed("train", *words).data.modalities) == {"b": ModalityConfig(resize="stretch")}
+    file.write_text("data: {modalities: [clinical], labels: MEL}")
+    data = parsed("train", "--data.cases", "x", "--config", str(file)).data
+    assert list(data.modalities) == ["clinical"]
+    assert data.labels == ["MEL"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "expected"),
+    [
+        (TrainConfig, {"data.labels": "MEL"}, {"data.labels": ["MEL"]}),
+        (TrainConfig, {"data": {"labels": {"a": ["b"]}}}, {"data": {"labels": {"a": ["b"]}}}),
+        (TrainConfig, {"data.labels": None}, {"data.labels": None}),
+        (TrainConfig, {"name": "x", "unknown": 1}, {"name": "x", "unknown": 1}),
+        (TrainConfig, {"model.backbone.options": {"a": 1}}, {"model.backbone.options": {"a": 1}}),
+        (ExplainConfig, {"methods": "layercam"}, {"methods": ["layercam"]}),
+        (ExplainConfig, {"sanity": True}, {"sanity": True}),
+    ],
+)
+def test_one_value_for_a_list(kind: type, values: Any, expected: Any) -> None:
+    assert accept_forms(values, kind) == expected
+
+
+def test_a_repeated_image_gives_several_files() -> None:
+    words = ["--images.clinical", "a.jpg", "--images.clinical", "b.jpg"]
+    assert parsed("predict", "model", *words).images == {"clinical": "a.jpg|b.jpg"}
