@@ -17,6 +17,8 @@ GROUND = {"", "types", "config", "diagnoses", "errors", "files", "parallel"}
 
 # room -> rooms it may import; what those may import, it may import too
 ARROWS = {
+    "": {"api", "models"},  # public names, imported when they are used
+    "api": {"study", "phantom", "export", "explain.run"},
     "__main__": {"cli"},
     "cli": {"check", "deidentify", "demo", "export", "hub", "importing", "serve", "terminal"},
     "demo": {"study", "phantom", "terminal"},
@@ -143,7 +145,11 @@ def test_rooms_that_need_no_torch_load_none(module: str) -> None:
 
 
 PUBLIC = {
-    "agfnet": {"NOTICE", "__version__"},
+    "agfnet": {
+        *("AGFNetClassifier", "Model", "NOTICE", "Result", "__version__", "compare"),
+        *("create_model", "load", "make_phantom", "split", "train"),
+    },
+    "agfnet.models": {"AGFNet", "create_model"},
     "agfnet.data.table": {"Case", "CasesTable", "map_labels", "read_cases", "write_cases"},
     "agfnet.inference.predictor": {"Backend", "Diagnosis", "Predictor"},
     "agfnet.inference.predictions": {"Predictions", "read_predictions", "write_predictions"},
@@ -172,4 +178,14 @@ PUBLIC = {
 @pytest.mark.parametrize("module", PUBLIC)
 def test_names_that_users_build_on_stay(module: str) -> None:
     __import__(module)
-    assert PUBLIC[module] <= set(dir(sys.modules[module]))
+    assert all(hasattr(sys.modules[module], name) for name in PUBLIC[module])
+
+
+def test_public_names_are_pinned() -> None:
+    assert set(agfnet.__all__) == PUBLIC["agfnet"]
+    assert set(agfnet._MODULES) | {"NOTICE", "__version__"} == PUBLIC["agfnet"]
+
+
+def test_import_is_light() -> None:
+    packages = {"numpy", "torch", "PIL", "yaml", "rich", "jsonargparse", "pydantic", "scipy"}
+    assert not packages & loaded_by("import agfnet; dir(agfnet)")

@@ -109,12 +109,15 @@ def test_what_an_installation_without_torch_can_do(exported: Path, tmp_path: Pat
     case = read_cases(table, modalities=("clinical", "ultrasound")).cases[0]
     images = [f"--images.{name}={paths[0]}" for name, paths in case.images.items() if paths]
     out = tmp_path / "predictions.csv"
+    data = tmp_path / "data"
     commands = [
         ["--help"],
         ["bundle", "show", str(exported)],
         ["bundle", "verify", str(exported)],
         ["predict", str(exported), *images],
         ["predict", str(exported), "--cases", str(table), "--out", str(out)],
+        ["phantom", str(data), "--lesions", "12", "--size", "32"],
+        ["check", str(data / "cases.csv"), "--workers", "0"],
         ["train", "--data.cases", str(table)],
         ["predict", str(exported), *images, "--backend", "torch"],
     ]
@@ -122,14 +125,14 @@ def test_what_an_installation_without_torch_can_do(exported: Path, tmp_path: Pat
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     codes = [line for line in lines if line.startswith("exit code")]
-    assert codes == ["exit code 0"] * 5 + ["exit code 1"] * 2
+    assert codes == ["exit code 0"] * 7 + ["exit code 1"] * 2
     slow = [line for line in lines if line.startswith("slow modules:")]
     assert slow[4] == "slow modules:"
     errors = done.stderr.splitlines()
     assert len(errors) == 2
     assert errors[0].startswith("agfnet train: the package ")
     assert errors[1].startswith(
-        "agfnet predict: the package torch is missing; run `pip install agfnet`"
+        "agfnet predict: the package torch is missing; run `pip install 'agfnet[train]'`"
     )
     assert len(out.read_text().splitlines()) == len(table.read_text().splitlines())
 

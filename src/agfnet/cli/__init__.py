@@ -19,6 +19,16 @@ from agfnet.terminal import say
 
 __all__ = ["COMMANDS", "build_parser", "main"]
 
+EXTRAS = {
+    **dict.fromkeys(["torch", "torchvision", "timm", "lightning"], "train"),
+    "matplotlib": "report",
+    "huggingface_hub": "hub",
+    "sklearn": "sklearn",
+    **dict.fromkeys(["onnx", "onnxscript"], "export"),
+    "onnxruntime": "onnx",
+}
+"""Package to the extra that installs it; others report theirs themselves."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit code."""
@@ -52,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def message(error: BaseException) -> str:
     """Return an error in one line, with the solution where it is known."""
     if isinstance(error, ModuleNotFoundError):
-        return f"the package {error.name} is missing; run `pip install agfnet`, which installs it"
+        extra = EXTRAS.get(str(error.name).partition(".")[0])
+        name = f"'agfnet[{extra}]'" if extra else "agfnet"
+        return f"the package {error.name} is missing; run `pip install {name}`, which installs it"
     if isinstance(error, OSError):
         return f"{error.filename or 'file'}: {error.strerror or error}"
     return "stopped" if isinstance(error, KeyboardInterrupt) else str(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from agfnet.files import replacing
 from agfnet.inference.fonts import font_families
 from agfnet.inference.predictor import Diagnosis
 from agfnet.inference.wording import percent, sentence
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MAX_CLASSES = 8
 """Classes in the figure; the most probable ones."""
@@ -34,19 +37,30 @@ def save_picture(
     """
     import warnings
 
+    path = Path(path)
+    with warnings.catch_warnings():
+        figure, missing = draw_picture(classes=classes, diagnosis=diagnosis, images=images)
+        if missing:  # the caller reports them
+            warnings.filterwarnings("ignore", message="Glyph ")
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format=path.suffix.lstrip(".") or "png")
+    return missing
+
+
+def draw_picture(
+    *,
+    classes: tuple[str, ...],
+    diagnosis: Diagnosis,
+    images: Mapping[str, np.ndarray[Any, Any]],
+) -> tuple[Figure, str]:
+    """Draw the figure of `save_picture`; return it, and the letters that no font can draw."""
     from matplotlib import rc_context
 
     title = sentence(classes, diagnosis)
     families, missing = font_families("".join([*classes, *images, title]))
-    path = Path(path)
     style: dict[Any, Any] = {"font.family": families, "text.parse_math": False}
-    with rc_context(style), warnings.catch_warnings():
-        if missing:  # the caller reports them
-            warnings.filterwarnings("ignore", message="Glyph ")
-        figure = _draw(title, classes, diagnosis.probabilities, images)
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format=path.suffix.lstrip(".") or "png")
-    return missing
+    with rc_context(style):
+        return _draw(title, classes, diagnosis.probabilities, images), missing
 
 
 def _draw(
@@ -54,7 +68,7 @@ def _draw(
     classes: tuple[str, ...],
     probabilities: np.ndarray[Any, Any],
     images: Mapping[str, np.ndarray[Any, Any]],
-) -> Any:
+) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3 * len(images) + 4, 3.8), dpi=150, layout="constrained")

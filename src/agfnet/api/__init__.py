@@ -1,0 +1,1 @@
+"""The Python API behind the names of `agfnet`: models, results, training, comparison."""

@@ -1,0 +1,170 @@
+"""AGFnet as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from agfnet.api.commands import train
+from agfnet.api.images import image_files
+from agfnet.api.model import Model
+from agfnet.api.tables import records
+from agfnet.data.case import Case
+from agfnet.data.splits import split_cases
+from agfnet.data.table import write_cases
+from agfnet.errors import DataError
+
+Array = np.ndarray[Any, Any]
+
+
+class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Train and predict in scikit-learn's habits. Needs scikit-learn.
+
+    X is a pandas DataFrame or a list of mappings with a column for each modality, whose cells hold
+    a path or an image (`agfnet.Model.predict`). Research use only, not a medical device.
+
+    Args:
+        modalities: Names of the image columns.
+        epochs: Number of epochs.
+        backbone: Name of the timm model.
+        size: Side of the input image, in pixels.
+        validation_fraction: Fraction of the patients for the choice of the epoch and calibration.
+        settings: Further settings of `agfnet.train`, by dotted name.
+        runs: Folder of the run. A temporary one, deleted with the estimator, if None.
+        random_state: Random seed.
+        verbose: Show a progress bar.
+
+    Attributes:
+        classes_: Names of the classes.
+        model_: The trained `agfnet.Model`.
+
+    Example:
+        >>> X = [{"clinical": photo, "ultrasound": scan}] * 8
+        >>> y = ["melanoma", "naevus"] * 4
+        >>> classifier = agfnet.AGFNetClassifier(
+        ...     epochs=1, backbone="resnet10t", size=32, validation_fraction=0.5
+        ... ).fit(X, y)
+        >>> classifier.predict_proba(X).shape
+        (8, 2)
+    """
+
+    def __init__(
+        self,
+        *,
+        modalities: tuple[str, ...] = ("clinical", "ultrasound"),
+        epochs: int = 50,
+        backbone: str = "resnet50",
+        size: int = 224,
+        validation_fraction: float = 0.15,
+        settings: dict[str, Any] | None = None,
+        runs: str | None = None,
+        random_state: int = 0,
+        verbose: bool = False,
+    ) -> None:
+        self.modalities = modalities
+        self.epochs = epochs
+        self.backbone = backbone
+        self.size = size
+        self.validation_fraction = validation_fraction
+        self.settings = settings
+        self.runs = runs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> AGFNetClassifier:
+        """Train the network.
+
+        Args:
+            X: Lesions with their images.
+            y: Labels.
+            groups: Patient of each lesion; no patient is in both training and validation. If None,
+                every lesion is its own patient.
+
+        Raises:
+            DataError: X, y and groups differ in length, or there is only one class.
+        """
+        rows, labels = records(X), np.asarray(y)
+        patients = [f"P{i}" for i in range(len(rows))] if groups is None else list(groups)
+        if not len(rows) == len(labels) == len(patients):
+            raise DataError(
+                f"X has {len(rows)} rows, y {len(labels)} and groups {len(patients)};"
+                " expected the same number"
+            )
+        check_classification_targets(labels)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise DataError(f"y: {len(self.classes_)} class; training needs two or more")
+        if self.runs is None:  # deleted with the estimator
+            self._temporary = tempfile.TemporaryDirectory(prefix="agfnet-")
+        folder = Path(self._temporary.name if self.runs is None else self.runs)
+        images = [{name: row.get(name) for name in self.modalities} for row in rows]
+        numbered = {
+            f"{i}:{name}": cell for i, row in enumerate(images) for name, cell in row.items()
+        }
+        with image_files(numbered) as files:
+            cases = [
+                Case(
+                    f"L{i}",
+                    str(patients[i]),
+                    _label(code),
+                    {name: files[f"{i}:{name}"] for name in self.modalities},
+                    {},
+                    "",
+                    {},
+                    0,
+                )
+                for i, code in enumerate(codes)
+            ]
+            fractions = (1 - self.validation_fraction, self.validation_fraction, 0.0)
+            table = folder / "cases.csv"
+            write_cases(
+                split_cases(cases, fractions=fractions, seed=self.random_state),
+                table,
+                modalities=self.modalities,
+                overwrite=True,
+            )
+            self.model_: Model = train(
+                table,
+                progress=self.verbose,
+                **{
+                    "runs": str(folder),
+                    "seed": self.random_state,
+                    "data.modalities": list(self.modalities),
+                    "data.size": self.size,
+                    "data.labels": [_label(code) for code in range(len(self.classes_))],
+                    "data.cache_mb": 0,
+                    "model.backbone.name": self.backbone,
+                    "optim.epochs": self.epochs,
+                    **(self.settings or {}),
+                },
+            )
+        return self
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return calibrated probabilities (N, C), in the order of `classes_`."""
+        check_is_fitted(self, "model_")
+        results = self.model_.predict(records(X))
+        return np.stack([result.diagnosis.probabilities for result in results])
+
+    def predict(self, X: Any) -> Array:
+        """Return the most probable class of each lesion (N,)."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # images are no matrix of features
+        tags.input_tags.dict = True
+        tags.no_validation = True
+        return tags
+
+
+def _label(code: int) -> str:
+    """Return the label of a class in the table; labels of any type and spelling are possible."""
+    return f"class {code:05d}"

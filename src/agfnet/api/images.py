@@ -1,0 +1,87 @@
+"""Images in memory as files: everything else in the package reads files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agfnet.data.table import JOIN
+from agfnet.errors import ImageError
+
+Files = dict[str, tuple[Path, ...]]
+_MEMORY = Path("/dev/shm")
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+
+
+@contextmanager
+def image_files(images: Mapping[str, Any]) -> Iterator[Files]:
+    """Provide images as files; those in memory are written to a temporary folder and deleted after.
+
+    Args:
+        images: Per modality a path, a PIL image, an array (H, W) or (H, W, 3) of uint8 or uint16,
+            an array (K, H, W, 3) of K frames, a pydicom data set, a list of any of these, or None.
+
+    Raises:
+        ImageError: An object is no image; the message names the modality.
+    """
+    # in memory where possible: pictures of patients do not reach a disk
+    folder = _MEMORY if _MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="agfnet-", dir=folder) as temporary:
+        yield {name: _files(name, value, Path(temporary)) for name, value in images.items()}
+
+
+def _files(name: str, value: Any, folder: Path) -> tuple[Path, ...]:
+    """Return the files of one modality."""
+    if value is None or value == "" if not isinstance(value, np.ndarray) else False:
+        return ()
+    if isinstance(value, str):
+        return tuple(Path(part) for part in value.split(JOIN) if part)
+    if isinstance(value, list | tuple):
+        return tuple(path for part in value for path in _files(name, part, folder))
+    if isinstance(value, np.ndarray) and value.ndim == 4:
+        return tuple(path for frame in value for path in _files(name, frame, folder))
+    if isinstance(value, Path):
+        return (value,)
+    return (_write(name, value, folder / f"{name}-{len(list(folder.iterdir()))}"),)
+
+
+def _write(name: str, value: Any, path: Path) -> Path:
+    """Write one image without loss."""
+    from PIL import Image, ImageOps
+
+    if hasattr(value, "PixelData") and hasattr(value, "save_as"):  # a pydicom data set
+        path = path.with_suffix(".dcm")
+        value.save_as(path, enforce_file_format=True)
+        return path
+    if isinstance(value, np.ndarray):
+        value = _from_array(name, value)
+    if not isinstance(value, Image.Image):
+        raise ImageError(
+            f"{name}: {type(value).__name__} is no image; expected a path, a PIL image, a NumPy"
+            " array, a pydicom data set, or a list of them"
+        )
+    upright = ImageOps.exif_transpose(value)
+    path = path.with_suffix(".png" if upright.mode in _PNG_MODES else ".tif")
+    upright.save(path, compression=None) if path.suffix == ".tif" else upright.save(path)
+    return path
+
+
+def _from_array(name: str, pixels: np.ndarray[Any, Any]) -> Any:
+    """Return a PIL image of an array."""
+    from PIL import Image
+
+    shape_fits = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
+    if pixels.dtype == np.uint8 and shape_fits and pixels.size:
+        return Image.fromarray(np.ascontiguousarray(pixels))
+    if pixels.dtype == np.uint16 and pixels.ndim == 2 and pixels.size:
+        return Image.fromarray(np.ascontiguousarray(pixels))
+    raise ImageError(
+        f"{name}: array {pixels.shape} of {pixels.dtype}; expected (H, W), (H, W, 3) or"
+        " (K, H, W, 3) of uint8, or (H, W) of uint16; floats from 0 to 1 need"
+        " (255 * x).round().astype('uint8')"
+    )

@@ -1,0 +1,141 @@
+"""The answer for one lesion, and for the lesions of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from agfnet import NOTICE
+from agfnet.inference.predictor import Diagnosis
+from agfnet.inference.wording import percent, sentence, warning_sentences
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The answer for one lesion. Research use only, not a medical device.
+
+    A notebook shows it as the images, the probabilities and the warnings.
+
+    Attributes:
+        classes: Names of the classes.
+        diagnosis: The answer as arrays, with those of every frame.
+        images: Modality to pixels (H, W, 3) uint8 of its first image; empty for a table.
+        contributions: Modality to its contribution to the probability of `label` (Shapley value,
+            points of probability); None if it was not computed.
+        lesion_id: Name of the lesion in the table; empty for a lesion without one.
+    """
+
+    classes: tuple[str, ...]
+    diagnosis: Diagnosis
+    images: Mapping[str, Array] = field(default_factory=dict)
+    contributions: Mapping[str, float] | None = None
+    lesion_id: str = ""
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return self.classes[int(self.diagnosis.probabilities.argmax())]
+
+    @cached_property
+    def probabilities(self) -> dict[str, float]:
+        """Class to calibrated probability, the most probable class first."""
+        values = self.diagnosis.probabilities
+        order = np.argsort(-values, kind="stable")
+        return {self.classes[c]: float(values[c]) for c in order}
+
+    @property
+    def prediction_set(self) -> tuple[str, ...] | None:
+        """Classes that cannot be ruled out, the most probable first; None without calibration."""
+        members = self.diagnosis.prediction_set
+        if members is None:
+            return None
+        inside = {name for name, member in zip(self.classes, members, strict=True) if member}
+        return tuple(name for name in self.probabilities if name in inside)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences to read before relying on the answer."""
+        return tuple(warning_sentences(self.classes, self.diagnosis))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer as plain values, for JSON."""
+        members = self.prediction_set
+        return {
+            "lesion_id": self.lesion_id,
+            "label": self.label,
+            "probabilities": self.probabilities,
+            "prediction_set": None if members is None else list(members),
+            "abstain": self.diagnosis.abstain,
+            "out_of_distribution": self.diagnosis.out_of_distribution,
+            "warnings": list(self.warnings),
+            "contributions": None if self.contributions is None else dict(self.contributions),
+            "notice": NOTICE,
+        }
+
+    def plot(self) -> Figure:
+        """Draw the images and the probabilities; `.savefig(FILE)` of the figure saves them."""
+        from agfnet.inference.figure import draw_picture
+
+        figure, _ = draw_picture(classes=self.classes, diagnosis=self.diagnosis, images=self.images)
+        return figure
+
+    def __repr__(self) -> str:
+        p = percent(self.probabilities[self.label])
+        return f"<Result {self.label!r} {p}; {NOTICE}>"
+
+    def _repr_html_(self) -> str:
+        from agfnet.explain.show.overlay import thumbnail
+        from agfnet.pages.render import render
+
+        return render(
+            "result.html.jinja",
+            heading=sentence(self.classes, self.diagnosis),
+            images={name: thumbnail(pixels) for name, pixels in self.images.items()},
+            bars=[(name, p, percent(p)) for name, p in self.probabilities.items()],
+            warnings=self.warnings,
+            contributions={
+                name: f"{100 * value:+.0f}" for name, value in (self.contributions or {}).items()
+            },
+        )
+
+
+class Results(list[Result]):
+    """The answers for the lesions of a table, in its order."""
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame with a row for each lesion, as `rows` does.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+        """
+        from pandas import DataFrame
+
+        return DataFrame(self.rows())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the answers as flat rows: `lesion_id`, `label`, `p_CLASS`, `abstain`, ..."""
+        return [
+            {
+                "lesion_id": result.lesion_id,
+                "label": result.label,
+                **{f"p_{name}": result.probabilities[name] for name in result.classes},
+                "prediction_set": "|".join(result.prediction_set or ()),
+                "abstain": result.diagnosis.abstain,
+                "out_of_distribution": result.diagnosis.out_of_distribution,
+            }
+            for result in self
+        ]
+
+    def _repr_html_(self) -> str:
+        from agfnet.pages.render import render
+
+        return render("results.html.jinja", results=self[:50], count=len(self), percent=percent)

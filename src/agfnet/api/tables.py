@@ -1,0 +1,75 @@
+"""Tables of cases: a file, a pandas DataFrame, or a list of mappings."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from agfnet.data.table import JOIN, read_cases
+from agfnet.errors import DataError
+from agfnet.files import replacing
+
+Row = tuple[str, dict[str, Any]]  # lesion id, images by modality
+
+
+def records(table: Any) -> list[dict[str, Any]]:
+    """Return the rows of a DataFrame or of a list of mappings; missing cells become None.
+
+    Raises:
+        DataError: Something else.
+    """
+    rows = table.to_dict("records") if hasattr(table, "to_dict") else table
+    if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
+        raise DataError(
+            f"{type(table).__name__} is no table; expected a path, a pandas DataFrame, or a list of"
+            " mappings from column to value"
+        )
+    # a float that differs from itself is NaN, the empty cell of pandas
+    return [
+        {str(k): None if isinstance(v, float) and v != v else v for k, v in row.items()}
+        for row in rows
+    ]
+
+
+def case_rows(table: Any, modalities: Sequence[str]) -> Iterator[Row]:
+    """Yield the lesions of a table with their images.
+
+    Raises:
+        DataError: Problems of the table.
+    """
+    if isinstance(table, str | PathLike):
+        for case in read_cases(table, modalities=modalities):
+            yield case.lesion_id, {name: list(case.images[name]) for name in modalities}
+        return
+    for number, row in enumerate(records(table), start=1):
+        yield str(row.get("lesion_id", number)), {name: row.get(name) for name in modalities}
+
+
+def table_file(table: Any, path: Path) -> str:
+    """Return the file of a table; a DataFrame or a list of mappings is written to `path`.
+
+    Relative image paths count from the present folder.
+    """
+    if isinstance(table, str | PathLike):
+        return str(table)
+    rows = records(table)
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return str(path)
+
+
+def _cell(value: Any) -> str:
+    """Return a cell; files become absolute, since the table may be in another folder."""
+    if isinstance(value, list | tuple):
+        return JOIN.join(map(_cell, value))
+    text = "" if value is None else str(value)
+    if isinstance(value, PathLike) or (text and Path(text).suffix and Path(text).is_file()):
+        return str(Path(text).absolute())
+    return text

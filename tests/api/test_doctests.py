@@ -1,0 +1,70 @@
+"""Every example in a public docstring runs."""
+
+from __future__ import annotations
+
+import csv
+import doctest
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import agfnet
+from agfnet.data.table import read_cases
+
+MODULES = sorted(set(agfnet._MODULES.values()))
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture
+def names(trained: Path, cohort: Path, tmp_path: Path) -> dict[str, Any]:
+    run = tmp_path / "first"
+    shutil.copytree(trained, run)
+    images = read_cases(cohort, modalities=("clinical", "ultrasound")).cases[0].images
+    with cohort.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    without = [{k: v for k, v in row.items() if k != "split"} for row in rows]
+    unsplit = write(cohort.parent / "unsplit-doctest.csv", without)
+    # without a test split, `train` ends before the evaluation, which takes longest
+    cases = write(cohort.parent / "doctest.csv", [row for row in rows if row["split"] != "test"])
+    return {
+        "agfnet": agfnet,
+        "run": run,
+        "photo": str(images["clinical"][0]),
+        "scan": str(images["ultrasound"][0]),
+        "folder": tmp_path,
+        "cases": cases,
+        "unsplit": unsplit,
+    }
+
+
+def examples(module: str) -> list[doctest.DocTest]:
+    __import__(module)
+    return [test for test in doctest.DocTestFinder().find(sys.modules[module]) if test.examples]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_examples_run(module: str, names: dict[str, Any]) -> None:
+    for test in examples(module):
+        test.globs.update(names)
+        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+        output: list[str] = []
+        runner.run(test, out=output.append)
+        assert not runner.failures, "".join(output)
+
+
+def test_every_public_name_has_an_example() -> None:
+    for name, module in agfnet._MODULES.items():
+        documented = {test.name.rpartition(".")[2] for test in examples(module)}
+        assert name in documented or name == "Result", name  # results are made by `Model.predict`
