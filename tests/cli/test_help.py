@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -30,7 +33,7 @@ def test_help_teaches_within_80_columns(
     assert "Research use only, not a medical device." in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 80
     examples = text.partition("Examples:\n")[2].splitlines()
-    assert examples[0].startswith(f"  agfnet {command}")
+    assert f"agfnet {command}" in examples[0]
     assert f"Documentation: docs/{COMMANDS[command].docs}" in text
 
 
@@ -45,7 +48,7 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_examples_are_understood_and_documented(command: str) -> None:
     assert (DOCS / COMMANDS[command].docs).is_file()
     for line in COMMANDS[command].examples:
-        program, *arguments = shlex.split(line)
+        program, *arguments = shlex.split(re.sub(r'^eval "\$\((.*)\)"|\s*>.*', r"\1", line))
         assert program == "agfnet"
         if "--config" not in arguments:  # a file that is not there
             parsed = build_parser([command]).parse_args(current_arguments(join_images(arguments)))
@@ -68,3 +71,17 @@ def test_tables_have_their_columns_in_the_help() -> None:
         reads = "cases" in getattr(command.settings, "__annotations__", {}) or name == "train"
         if reads and name not in ("compare", "export") and command.settings is not StudyConfig:
             assert "lesion_id, patient_id, label" in command.columns
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_completes_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", "bash"]) == 0
+    script = tmp_path / "completion.bash"
+    script.write_text(capsys.readouterr().out)
+    code = (
+        f"source {script}; COMP_WORDS=(agfnet train --optim.ep); COMP_CWORD=2;"
+        ' _shtab_agfnet; echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["--optim.epochs"]

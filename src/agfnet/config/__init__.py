@@ -6,6 +6,7 @@ share. A field without a default is a positional argument of its command.
 
 from __future__ import annotations
 
+from agfnet.config.completion import CompletionConfig
 from agfnet.config.data import (
     HOLDOUT,
     CheckConfig,
@@ -61,6 +62,7 @@ __all__ = [
     "CalibrationConfig",
     "CheckConfig",
     "CompareConfig",
+    "CompletionConfig",
     "DataConfig",
     "DeidentifyConfig",
     "DemoConfig",

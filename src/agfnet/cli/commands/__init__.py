@@ -12,6 +12,7 @@ from agfnet.cli.commands import (
     calibrate,
     check,
     compare,
+    completion,
     deidentify,
     demo,
     evaluate,
@@ -43,5 +44,6 @@ COMMANDS: dict[str, Command] = {
     "serve": serve.COMMAND,
     "bundle": bundle.COMMAND,
     "study": study.COMMAND,
+    "completion": completion.COMMAND,
 }
 """Commands by name, in the order of the help."""
