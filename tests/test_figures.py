@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "paper/README.md"])
+PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("README*.md"), ROOT / "paper/README.md"])
 MARKER = re.compile(r"<!-- figures: (\S+)(.*?) -->")
 NOT_MEASURED = "-"  # in place of a file, followed by the reason: definitions, thresholds, citations
 FIGURE = re.compile(r"(?<![\w.])[+-]?\d*\.\d{2,}(?![\w.]*\d*\.\d)(?!\w)(?: %)?")

@@ -78,6 +78,7 @@ def test_result(model: Model, pair: dict[str, str]) -> None:
     content = json.loads(json.dumps(result.to_dict()))
     assert content["label"] == result.label
     assert content["notice"] == agfnet.NOTICE
+    assert 0 < content["groups"]["malignant"] < 1
     html = result._repr_html_()
     assert agfnet.NOTICE in html
     assert html.count("<img") == 2
@@ -98,7 +99,7 @@ def test_contributions_sum_to_the_difference_from_no_image(
 def test_labels_are_escaped_in_a_notebook(model: Model, pair: dict[str, str]) -> None:
     from dataclasses import replace
 
-    result = replace(model.predict(**pair), classes=("<b>x</b>", *model.classes[1:]))
+    result = replace(model.predict(**pair), names=("<b>x</b>", *model.classes[1:]))
     assert "<b>x" not in result._repr_html_()
 
 

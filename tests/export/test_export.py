@@ -131,6 +131,7 @@ def test_what_an_installation_without_torch_can_do(exported: Path, tmp_path: Pat
     errors = done.stderr.splitlines()
     assert len(errors) == 2
     assert errors[0].startswith("agfnet train: the package ")
+    assert "`pip install 'agfnet[train]'`" in errors[0]
     assert errors[1].startswith(
         "agfnet predict: the package torch is missing; run `pip install 'agfnet[train]'`"
     )

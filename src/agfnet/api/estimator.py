@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +102,9 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(f"y: {len(self.classes_)} class; training needs two or more")
-        if self.runs is None:  # deleted with the estimator
-            self._temporary = tempfile.TemporaryDirectory(prefix="agfnet-")
-        folder = Path(self._temporary.name if self.runs is None else self.runs)
+        folder = Path(self.runs or tempfile.mkdtemp(prefix="agfnet-"))
+        if self.runs is None:
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         images = [{name: row.get(name) for name in self.modalities} for row in rows]
         numbered = {
             f"{i}:{name}": cell for i, row in enumerate(images) for name, cell in row.items()

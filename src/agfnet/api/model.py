@@ -100,9 +100,8 @@ class Model:
         if table is None:
             with image_files(images) as files:
                 diagnosis = self.predictor.diagnose(files)
-                return Result(
-                    classes=self.classes,
-                    diagnosis=diagnosis,
+                return self._result(
+                    diagnosis,
                     images=self._pictures(files),
                     contributions=self._contributions(files, diagnosis),
                 )
@@ -113,7 +112,7 @@ class Model:
         for lesion_id, cells in rows:
             with image_files(cells) as files:
                 diagnosis = self.predictor.diagnose(files)
-            results.append(Result(classes=self.classes, diagnosis=diagnosis, lesion_id=lesion_id))
+            results.append(self._result(diagnosis, lesion_id=lesion_id))
         return results
 
     def explain(
@@ -189,6 +188,17 @@ class Model:
         values = {"run": str(self.path), **settings}
         folder, _ = export_run(make_settings(ExportConfig, values, "export"))
         return folder / "model.onnx"
+
+    def _result(self, diagnosis: Diagnosis, **more: Any) -> Result:
+        """Return an answer with the names of the bundle."""
+        config = self.predictor.bundle.config
+        return Result(
+            classes=self.classes,
+            diagnosis=diagnosis,
+            names=tuple(config.names),
+            groups=config.groups,
+            **more,
+        )
 
     def _pictures(self, files: Files) -> dict[str, Array]:
         """Return the first image of each modality, small."""

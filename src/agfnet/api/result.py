@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,8 @@ class Result:
         contributions: Modality to its contribution to the probability of `label` (Shapley value,
             points of probability); None if it was not computed.
         lesion_id: Name of the lesion in the table; empty for a lesion without one.
+        names: Display names of the classes; `classes` if empty.
+        groups: Group, as in `malignant`, to its classes.
     """
 
     classes: tuple[str, ...]
@@ -39,6 +41,8 @@ class Result:
     images: Mapping[str, Array] = field(default_factory=dict)
     contributions: Mapping[str, float] | None = None
     lesion_id: str = ""
+    names: tuple[str, ...] = ()
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -52,6 +56,14 @@ class Result:
         order = np.argsort(-values, kind="stable")
         return {self.classes[c]: float(values[c]) for c in order}
 
+    @cached_property
+    def group_probabilities(self) -> dict[str, float]:
+        """Group to the sum of the probabilities of its classes, `malignant` first."""
+        return {
+            group: sum(self.probabilities[name] for name in members)
+            for group, members in self.groups.items()
+        }
+
     @property
     def prediction_set(self) -> tuple[str, ...] | None:
         """Classes that cannot be ruled out, the most probable first; None without calibration."""
@@ -64,7 +76,12 @@ class Result:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences to read before relying on the answer."""
-        return tuple(warning_sentences(self.classes, self.diagnosis))
+        return tuple(warning_sentences(self._shown, self.diagnosis))
+
+    @property
+    def _shown(self) -> tuple[str, ...]:
+        """Names of the classes for readers."""
+        return self.names or self.classes
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as plain values, for JSON."""
@@ -73,6 +90,7 @@ class Result:
             "lesion_id": self.lesion_id,
             "label": self.label,
             "probabilities": self.probabilities,
+            "groups": self.group_probabilities,
             "prediction_set": None if members is None else list(members),
             "abstain": self.diagnosis.abstain,
             "out_of_distribution": self.diagnosis.out_of_distribution,
@@ -96,11 +114,13 @@ class Result:
         from agfnet.explain.show.overlay import thumbnail
         from agfnet.pages.render import render
 
+        shown = dict(zip(self.classes, self._shown, strict=True))
         return render(
             "result.html.jinja",
-            heading=sentence(self.classes, self.diagnosis),
+            heading=sentence(self._shown, self.diagnosis),
             images={name: thumbnail(pixels) for name, pixels in self.images.items()},
-            bars=[(name, p, percent(p)) for name, p in self.probabilities.items()],
+            groups=[(name, percent(p)) for name, p in self.group_probabilities.items()],
+            bars=[(shown[name], p, percent(p)) for name, p in self.probabilities.items()],
             warnings=self.warnings,
             contributions={
                 name: f"{100 * value:+.0f}" for name, value in (self.contributions or {}).items()

@@ -22,6 +22,7 @@ def records(table: Any) -> list[dict[str, Any]]:
         DataError: Something else.
     """
     rows = table.to_dict("records") if hasattr(table, "to_dict") else table
+    rows = rows.tolist() if hasattr(rows, "tolist") else rows  # an array of mappings
     if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
         raise DataError(
             f"{type(table).__name__} is no table; expected a path, a pandas DataFrame, or a list of"

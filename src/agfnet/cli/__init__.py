@@ -54,15 +54,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (AgfnetError, ModuleNotFoundError, OSError, KeyboardInterrupt) as error:
         if debug and isinstance(error, Exception):
             raise
-        say(f"agfnet {name}: {message(error)}", error=True)
+        extra = COMMANDS[name].extra if name in COMMANDS else ""
+        say(f"agfnet {name}: {message(error, extra)}", error=True)
         return 2 if isinstance(error, ConfigError) else 1
     return 0
 
 
-def message(error: BaseException) -> str:
-    """Return an error in one line, with the solution where it is known."""
+def message(error: BaseException, extra: str = "") -> str:
+    """Return an error in one line, with the solution where it is known.
+
+    Args:
+        error: The error.
+        extra: Extra that the command needs.
+    """
     if isinstance(error, ModuleNotFoundError):
-        extra = EXTRAS.get(str(error.name).partition(".")[0])
+        extra = extra or EXTRAS.get(str(error.name).partition(".")[0], "")
         name = f"'agfnet[{extra}]'" if extra else "agfnet"
         return f"the package {error.name} is missing; run `pip install {name}`, which installs it"
     if isinstance(error, OSError):

@@ -29,4 +29,5 @@ COMMAND = Command(
         "agfnet calibrate runs/first --calibration.coverage 0.95",
     ),
     docs="evaluation.md",
+    extra="train",
 )

@@ -20,4 +20,5 @@ COMMAND = Command(
     compare,
     examples=("agfnet compare runs/first runs/second",),
     docs="evaluation.md",
+    extra="report",
 )

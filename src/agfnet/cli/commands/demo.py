@@ -22,4 +22,5 @@ COMMAND = Command(
         "agfnet demo --out /tmp/demo --lesions 300 --epochs 5",
     ),
     docs="phantom.md",
+    extra="train",
 )

@@ -35,4 +35,5 @@ COMMAND = Command(
     ),
     docs="explain.md",
     columns=CASES_COLUMNS,
+    extra="train",
 )

@@ -33,4 +33,5 @@ COMMAND = Command(
         "agfnet export runs/first --int8",
     ),
     docs="export.md",
+    extra="export",
 )

@@ -30,4 +30,5 @@ COMMAND = Command(
     ),
     docs="study.md",
     default_file="study.yaml",
+    extra="train",
 )

@@ -51,4 +51,5 @@ COMMAND = Command(
         "optim.lr",
         "resume",
     ),
+    extra="train",
 )
