@@ -7,6 +7,9 @@ import shutil
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from agfnet import NOTICE
 from agfnet.config import (
@@ -20,13 +23,18 @@ from agfnet.config import (
     PhantomConfig,
     TrainConfig,
 )
-from agfnet.data.readers import read_image
-from agfnet.data.table import read_cases
+from agfnet.data.table import Case, read_cases
 from agfnet.errors import ConfigError
 from agfnet.evaluation.inputs import optimal_accuracy
+from agfnet.explain.compute.explanation import explain_batch
+from agfnet.explain.compute.images import load_images
+from agfnet.explain.compute.maps import Explainer
+from agfnet.explain.show.overlay import overlay
+from agfnet.explain.show.write import draw_maps, original_image
 from agfnet.files import write_json
 from agfnet.inference.figure import save_picture
 from agfnet.inference.predictor import Predictor
+from agfnet.inference.torch_backend import TorchBackend
 from agfnet.inference.wording import sentence
 from agfnet.phantom.cohort import make_cohort
 from agfnet.study.run import run
@@ -36,6 +44,7 @@ PHOTO = {"clinical": ModalityConfig(modality_type="photo")}
 ULTRASOUND = {"ultrasound": ModalityConfig(modality_type="ultrasound")}
 MARKER = ".agfnet-demo"
 SPLIT = (0.36, 0.09, 0.55)
+NEW_LESION_SIZE = 224
 
 
 @dataclass(frozen=True)
@@ -167,18 +176,41 @@ def show_summary(rows: list[Row]) -> None:
 
 def diagnose(folder: Path, config: DemoConfig) -> None:
     """Render a lesion that no network has seen, diagnose it, and save a picture of the answer."""
+    size = max(config.size, NEW_LESION_SIZE)  # for the eyes of the reader
     new = make_cohort(
-        PhantomConfig(out=str(folder / "new"), lesions=1, size=config.size, seed=config.seed + 1)
+        PhantomConfig(out=str(folder / "new"), lesions=1, size=size, seed=config.seed + 1)
     )
     case = read_cases(new, modalities=("clinical", "ultrasound")).cases[0]
-    predictor = Predictor.load(folder / "agfnet")
-    classes = predictor.bundle.config.names
+    predictor = Predictor.load(folder / "agfnet", backend="torch")
+    names = predictor.bundle.config.names
     diagnosis = predictor.diagnose(case.images)
+    truth = dict(zip(predictor.bundle.config.classes, names, strict=True)).get(case.label)
     save_picture(
         folder / "diagnosis.png",
-        classes=classes,
+        classes=names,
         diagnosis=diagnosis,
-        images={name: read_image(paths[0]).pixels for name, paths in case.images.items()},
+        images=with_maps(predictor, case),
+        note=f"Truth: {truth or case.label}. Coloured: the image regions that support the answer.",
     )
-    say(f"A new lesion, in truth {case.label}: {sentence(classes, diagnosis)}")
+    say(f"A new lesion, in truth {truth or case.label}: {sentence(names, diagnosis)}")
     say(f"Picture: {folder / 'diagnosis.png'}")
+
+
+def with_maps(predictor: Predictor, case: Case) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the first image of each modality, and the same with its attribution map."""
+    assert isinstance(predictor.backend, TorchBackend)
+    config = predictor.bundle.config
+    prepared = load_images(case.images, case.masks, config)
+    (explanation,) = explain_batch(
+        predictor, Explainer(backend=predictor.backend), [prepared], ["layercam"], None, {}
+    )
+    originals = {
+        name: original_image(image, config.modalities[name]) for name, image in prepared.items()
+    }
+    ((_, maps),) = explanation.maps.items()
+    drawn = draw_maps("layercam", maps, prepared, originals)
+    pictures = {}
+    for name, image in originals.items():
+        pictures[name] = image.pixels
+        pictures[f"{name}, attribution"] = overlay(image.pixels, drawn[name].attribution)
+    return pictures

@@ -27,10 +27,12 @@ def save_picture(
     classes: tuple[str, ...],
     diagnosis: Diagnosis,
     images: Mapping[str, np.ndarray[Any, Any]],
+    note: str = "",
 ) -> str:
     """Draw the images (H, W, 3) uint8 by modality, next to the probability of every class.
 
-    The suffix of the file decides the format: PNG, PDF or SVG.
+    The suffix of the file decides the format: PNG, PDF or SVG. The note is shown before the
+    notice.
 
     Returns:
         Letters of the labels that no installed font can draw; empty if there are none.
@@ -39,7 +41,9 @@ def save_picture(
 
     path = Path(path)
     with warnings.catch_warnings():
-        figure, missing = draw_picture(classes=classes, diagnosis=diagnosis, images=images)
+        figure, missing = draw_picture(
+            classes=classes, diagnosis=diagnosis, images=images, note=note
+        )
         if missing:  # the caller reports them
             warnings.filterwarnings("ignore", message="Glyph ")
         with replacing(path) as temporary:
@@ -52,15 +56,16 @@ def draw_picture(
     classes: tuple[str, ...],
     diagnosis: Diagnosis,
     images: Mapping[str, np.ndarray[Any, Any]],
+    note: str = "",
 ) -> tuple[Figure, str]:
     """Draw the figure of `save_picture`; return it, and the letters that no font can draw."""
     from matplotlib import rc_context
 
     title = sentence(classes, diagnosis)
-    families, missing = font_families("".join([*classes, *images, title]))
+    families, missing = font_families("".join([*classes, *images, title, note]))
     style: dict[Any, Any] = {"font.family": families, "text.parse_math": False}
     with rc_context(style):
-        return _draw(title, classes, diagnosis.probabilities, images), missing
+        return _draw(title, classes, diagnosis.probabilities, images, note), missing
 
 
 def _draw(
@@ -68,6 +73,7 @@ def _draw(
     classes: tuple[str, ...],
     probabilities: np.ndarray[Any, Any],
     images: Mapping[str, np.ndarray[Any, Any]],
+    note: str,
 ) -> Figure:
     from matplotlib.figure import Figure
 
@@ -89,5 +95,5 @@ def _draw(
     axes[-1].set(xlim=(0, 1.15), xticks=[], title="Probability")
     axes[-1].spines[["top", "right", "bottom"]].set_visible(False)
     figure.suptitle(title, fontsize=12, fontweight="bold")
-    figure.supxlabel(NOTICE, fontsize=9, color="#555555")
+    figure.supxlabel(f"{note} {NOTICE}".strip(), fontsize=9, color="#555555")
     return figure
