@@ -105,7 +105,9 @@ def guarantees(max_lesions: int, patients: int, trials: int) -> dict[str, tuple[
         cases = cohort(rng, patients, max_lesions)
         for score in ("lac", "aps", "raps"):
             for by_class in (False, True):
-                config = CalibrationConfig(sets=score, by_class=by_class, target_risk=0.2)
+                config = CalibrationConfig(
+                    sets=score, coverage=0.9, consider=1.0, by_class=by_class, target_risk=0.2
+                )
                 calibration = fit_calibration(cases, config)
                 answer = apply_calibration(population, calibration)
                 assert answer.prediction_set is not None

@@ -99,6 +99,8 @@ class PredictionSets:
     """RAPS: added to the score for every rank beyond `rank`."""
     rank: int = 1
     """RAPS: number of classes without penalty."""
+    consider: float = 0.1
+    """Classes with at least this probability, in whole per cent, are in every set."""
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ def test_small_splits_are_no_error_but_are_talked_of(table, rows, scaling):
     found = fit_calibration(_held(table, rows), CalibrationConfig(scaling=scaling))
     assert np.isfinite(found.scale or 0).all()
     sets, abstention, strange = calibration_warnings(found, CLASSES)
-    assert "contains all classes: 90% coverage needs 9 validation patients" in sets
+    assert "contains all classes: 95% coverage needs 19 validation patients" in sets
     assert "never abstains" in abstention
     assert "too few validation patients" in strange
 
@@ -108,6 +108,6 @@ def test_a_rare_class_is_named(table):
     rows = np.flatnonzero((held.target != 2) | (np.arange(200) < 10))
     found = fit_calibration(held.select(rows), CalibrationConfig(by_class=True, target_risk=0.45))
     assert calibration_warnings(found, CLASSES) == [
-        "Every prediction set contains class 2: 90% coverage of each class needs 9 validation "
+        "Every prediction set contains class 2: 95% coverage of each class needs 19 validation "
         "patients of the class."
     ]

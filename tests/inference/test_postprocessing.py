@@ -10,6 +10,7 @@ from agfnet.inference.postprocessing import (
     out_of_distribution,
     prediction_set,
     refer,
+    set_scores,
 )
 from agfnet.inference.predictor import Diagnosis
 from agfnet.inference.wording import warning_sentences
@@ -18,7 +19,7 @@ LOGITS = np.random.default_rng(0).normal(size=(6, 3))
 
 
 def _sets(*quantiles, score="lac"):
-    return PredictionSets(score=score, coverage=0.9, by_class=True, quantiles=quantiles)
+    return PredictionSets(score, 0.9, by_class=True, quantiles=quantiles, consider=1.0)
 
 
 def test_temperature_divides_and_vector_scaling_is_affine():
@@ -50,9 +51,28 @@ def test_sets_hold_what_is_within_the_quantile_of_its_class():
 def test_no_set_is_empty_and_infinite_quantiles_hold_all(score):
     p = softmax(LOGITS, axis=1)
     never = prediction_set(p, _sets(-1.0, -1.0, -1.0, score=score))
-    assert never.sum(axis=1).tolist() == [1] * 6
-    np.testing.assert_array_equal(never.argmax(axis=1), p.argmax(axis=1))
+    assert never[np.arange(6), p.argmax(axis=1)].all()
     assert prediction_set(p, _sets(None, None, None, score=score)).all()
+
+
+def test_an_empty_set_is_not_shown_as_the_answer_of_a_network_that_is_sure():
+    p = np.array([[0.42, 0.21, 0.2, 0.17], [0.93, 0.05, 0.01, 0.01], [0.8, 0.12, 0.06, 0.02]])
+    sets = PredictionSets("lac", 0.9, by_class=False, quantiles=(0.065,) * 4, consider=1.0)
+    assert prediction_set(p, sets).sum(axis=1).tolist() == [4, 1, 2]
+
+
+def test_classes_of_ten_per_cent_are_always_considered():
+    p = np.array([[0.49, 0.42, 0.09], [0.81, 0.096, 0.094]])
+    sets = PredictionSets("aps", 0.95, by_class=False, quantiles=(0.0,) * 3)
+    assert prediction_set(p, sets).tolist() == [[True, True, False], [True, True, False]]
+
+
+def test_the_rules_only_add_classes():
+    p = np.random.default_rng(0).dirichlet(np.ones(5), 200)
+    scores = {score: set_scores(p, score=score) for score in ("lac", "aps", "raps")}
+    for score, values in scores.items():
+        sets = PredictionSets(score, 0.9, by_class=False, quantiles=(0.6,) * 5)
+        assert prediction_set(p, sets)[values <= 0.6].all()
 
 
 def test_a_score_that_is_the_quantile_but_for_rounding_is_within_it():

@@ -10,7 +10,7 @@ from PIL import Image
 from agfnet.bundle import Abstention, Calibration, PredictionSets
 from agfnet.data.table import Case, read_cases
 from agfnet.errors import DataError
-from agfnet.inference.postprocessing import calibrated
+from agfnet.inference.postprocessing import calibrated, prediction_set
 from agfnet.inference.predictor import Predictor, frame_combinations
 
 VIEWS = ("clinical", "ultrasound")
@@ -105,7 +105,7 @@ def test_what_the_calibration_adds_to_an_answer(
     count = len(predictor.bundle.config.classes)
     calibration = Calibration(
         temperature=0.5,
-        sets=PredictionSets(score="lac", coverage=0.9, by_class=False, quantiles=(0.85,) * count),
+        sets=PredictionSets(score="lac", coverage=0.9, by_class=False, quantiles=(1.0,) * count),
         abstention=Abstention(
             threshold=0.2, target_risk=0.1, confidence=0.95, bound=0.1, coverage=0.5
         ),
@@ -123,9 +123,9 @@ def test_what_the_calibration_adds_to_an_answer(
     )
     assert answer.prediction_set is not None
     np.testing.assert_array_equal(
-        answer.prediction_set,
-        (answer.probabilities >= 0.15) | (answer.probabilities == answer.probabilities.max()),
+        answer.prediction_set, prediction_set(answer.probabilities[None], calibration.sets)[0]
     )
+    assert answer.prediction_set.all()
     assert answer.abstain is bool(answer.probabilities.max() < 0.2)  # as JSON takes it
     assert answer.ood_score == raw.ood_score  # before calibration
     assert answer.out_of_distribution == (answer.ood_score > -2.0)

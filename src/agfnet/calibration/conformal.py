@@ -47,11 +47,12 @@ def patient_quantile(scores: Floats, patient: npt.ArrayLike, fraction: float) ->
 def fit_sets(
     predictions: Predictions,
     *,
-    score: SetScore = "lac",
-    coverage: float = 0.9,
+    score: SetScore = "aps",
+    coverage: float = 0.95,
     by_class: bool = False,
     penalty: float = 0.1,
     rank: int = 2,
+    consider: float = 0.1,
 ) -> PredictionSets:
     """Fit the quantiles of prediction sets.
 
@@ -64,6 +65,7 @@ def fit_sets(
         penalty: RAPS only. Like `rank` it must be set before the data are seen, or the guarantee
             fails.
         rank: RAPS only.
+        consider: classes with at least this probability are in every set.
     """
     cases = predictions.labelled()
     if score != "raps":
@@ -85,4 +87,5 @@ def fit_sets(
         ),
         penalty=penalty,
         rank=rank,
+        consider=consider,
     )

@@ -48,6 +48,7 @@ def fit_calibration(predictions: Predictions, config: CalibrationConfig) -> Cali
             by_class=config.by_class,
             penalty=config.penalty,
             rank=config.rank,
+            consider=config.consider,
         ),
         abstention=fit_abstention(
             scaled, target_risk=config.target_risk, confidence=config.confidence

@@ -94,11 +94,14 @@ class CalibrationConfig(Settings):
     """`temperature`: one factor for all logits; the predicted class does not change. `vector`: a
     factor and an offset per class, which can change it; for at least a thousand validation cases.
     `none`: no scaling."""
-    sets: SetScore = "lac"
-    """Score of the conformal prediction sets. `lac`: the smallest sets on average. `aps`: larger
-    sets for uncertain lesions. `raps`: `aps` without long tails."""
-    coverage: Annotated[float, Range(0.5, 0.999)] = 0.9
+    sets: SetScore = "aps"
+    """Score of the conformal prediction sets. `aps`: larger sets for uncertain lesions. `raps`:
+    `aps` without long tails. `lac`: the smallest sets on average, but too small for uncertain
+    lesions."""
+    coverage: Annotated[float, Range(0.5, 0.999)] = 0.95
     """Fraction of new lesions whose true class is in the prediction set."""
+    consider: Annotated[float, Range(0.01, 1)] = 0.1
+    """Classes with at least this probability are in every prediction set."""
     by_class: bool = False
     """Guarantee the coverage within every class instead of over all. A class with few validation
     patients is then in every set."""

@@ -78,14 +78,22 @@ def set_scores(probabilities: Array, *, score: str, penalty: float = 0, rank: in
 def prediction_set(probabilities: Array, sets: PredictionSets | None) -> Array | None:
     """Prediction sets (N, C) bool of probabilities (N, C): the classes that are not ruled out.
 
-    The most probable class is always in the set, because an empty set would carry no information.
+    Three rules only add classes to the conformal set, so that its coverage still holds. Classes
+    with a probability of at least `consider`, as it is shown, are always in. So is the most
+    probable class. A set that would be empty, as `lac` has it for uncertain cases, is filled from
+    the most probable class on until it has `coverage` of the probability: it must not look like
+    the answer of a network that is sure.
     """
     if sets is None:
         return None
     scores = set_scores(probabilities, score=sets.score, penalty=sets.penalty, rank=sets.rank)
     quantiles = np.array([np.inf if q is None else q for q in sets.quantiles])
     members: Array = scores <= quantiles + ROUNDING
-    members[np.arange(len(members)), probabilities.argmax(axis=1)] = True
+    mass_before = set_scores(probabilities, score="aps")
+    empty = ~members.any(axis=1, keepdims=True)
+    members |= empty & (mass_before < sets.coverage - ROUNDING)
+    members |= np.round(probabilities, 2) >= sets.consider - ROUNDING
+    members |= probabilities == probabilities.max(axis=1, keepdims=True)
     return members
 
 

@@ -242,6 +242,7 @@ class ModelInfo(Reply):
     size: int
     methods: list[str]
     coverage: float | None
+    consider: float | None
     risk: float | None
     unfamiliar: bool
     card: str

@@ -123,6 +123,7 @@ class Service:
             "size": config.size,
             "methods": methods,
             "coverage": calibration.sets and calibration.sets.coverage,
+            "consider": calibration.sets and calibration.sets.consider,
             "risk": calibration.abstention and calibration.abstention.target_risk,
             "unfamiliar": calibration.ood_threshold is not None,
             "card": card.read_text(encoding="utf-8") if "card.md" in self.bundle.files else "",

@@ -27,7 +27,7 @@ NEUTRAL = {"data": ("cache", "cache_mb", "feature_cache_mb", "workers")}
 """Settings that do not change the result."""
 ADDED = {
     "data": {"feature_variants": 0, "diagnoses": {}},
-    "calibration": {"sensitivity": 0.95},
+    "calibration": {"sensitivity": 0.95, "consider": 0.1},
 }
 """Settings that older runs do not have, with the value that they had in effect."""
 

@@ -88,7 +88,7 @@ export function summary(prediction, model) {
  * @returns {HTMLElement[]}
  */
 export function answerParts(prediction, model) {
-  const { coverage, abstention: rule } = model;
+  const { abstention: rule } = model;
   const [first, ...rest] = summary(prediction, model);
   const { probabilities, prediction_set: names } = prediction;
   return [
@@ -99,7 +99,7 @@ export function answerParts(prediction, model) {
       rest.map((text) => h("p", {}, text)),
     ),
     // the coverage holds only for images like those of the calibration
-    names && !prediction.out_of_distribution && possibleDiagnoses(names, coverage),
+    names && !prediction.out_of_distribution && possibleDiagnoses(names, model),
     rule &&
       h(
         "p",
@@ -124,9 +124,9 @@ export function answerParts(prediction, model) {
 
 /**
  * @param {string[]} names in the prediction set
- * @param {number | null} coverage
+ * @param {Model} model
  */
-function possibleDiagnoses(names, coverage) {
+function possibleDiagnoses(names, { coverage, consider }) {
   return h(
     "div",
     { class: "possible" },
@@ -136,7 +136,15 @@ function possibleDiagnoses(names, coverage) {
       t("set.possible") + t("colon"),
       h("strong", {}, listOf(names.map((name) => nameOf("class", name)))),
     ),
-    coverage && h("p", { class: "quiet" }, t("set.coverage", { coverage: percent(coverage) })),
+    coverage !== null &&
+      consider !== null &&
+      h(
+        "details",
+        { "data-key": "set" },
+        h("summary", {}, t("set.explain")),
+        h("p", { class: "quiet" }, t("set.coverage", { coverage: percent(coverage) })),
+        h("p", { class: "quiet" }, t("set.consider", { consider: percent(consider) })),
+      ),
   );
 }
 
