@@ -20,7 +20,17 @@ ARROWS = {
     "": {"api", "models"},  # public names, imported when they are used
     "api": {"study", "phantom", "export", "explain.run"},
     "__main__": {"cli"},
-    "cli": {"check", "deidentify", "demo", "export", "hub", "importing", "serve", "terminal"},
+    "cli": {
+        "check",
+        "deidentify",
+        "demo",
+        "export",
+        "file_schemas",
+        "hub",
+        "importing",
+        "serve",
+        "terminal",
+    },
     "demo": {"study", "phantom", "terminal"},
     "study": {"training", "report", "explain.run", "phantom", "terminal"},
     "explain.run": {"explain.show"},
@@ -46,6 +56,7 @@ ARROWS = {
     "card": {"bundle"},
     "export": {"models", "evaluation"},
     "hub": {"bundle"},
+    "file_schemas": {"bundle"},
     "terminal": set(),
 }
 INNER = {"explain"}  # rooms whose inner rooms have arrows of their own

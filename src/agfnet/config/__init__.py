@@ -6,7 +6,6 @@ share. A field without a default is a positional argument of its command.
 
 from __future__ import annotations
 
-from agfnet.config.completion import CompletionConfig
 from agfnet.config.data import (
     HOLDOUT,
     CheckConfig,
@@ -34,6 +33,7 @@ from agfnet.config.inference import (
 )
 from agfnet.config.model import BackboneConfig, FusionConfig, Method, ModelConfig
 from agfnet.config.phantom import DemoConfig, PhantomConfig
+from agfnet.config.printed import CompletionConfig, SchemaConfig
 from agfnet.config.ranges import (
     Range,
     Settings,
@@ -86,6 +86,7 @@ __all__ = [
     "RangeConfig",
     "ReconstructionConfig",
     "Resize",
+    "SchemaConfig",
     "SearchConfig",
     "ServeConfig",
     "SetScore",

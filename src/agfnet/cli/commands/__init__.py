@@ -21,6 +21,7 @@ from agfnet.cli.commands import (
     import_,
     phantom,
     predict,
+    schema,
     serve,
     split,
     study,
@@ -44,6 +45,7 @@ COMMANDS: dict[str, Command] = {
     "serve": serve.COMMAND,
     "bundle": bundle.COMMAND,
     "study": study.COMMAND,
+    "schema": schema.COMMAND,
     "completion": completion.COMMAND,
 }
 """Commands by name, in the order of the help."""

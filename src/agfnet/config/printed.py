@@ -1,4 +1,4 @@
-"""Settings of the command `completion`."""
+"""Settings of commands that print a text."""
 
 from __future__ import annotations
 
@@ -14,3 +14,11 @@ class CompletionConfig(Settings):
 
     shell: Literal["bash", "zsh"]
     """Shell that reads the script."""
+
+
+@dataclass(frozen=True)
+class SchemaConfig(Settings):
+    """Print the JSON Schema of a file that agfnet writes; without a file, list the files."""
+
+    file: str
+    """Name of the file, as in `metrics.json`."""
