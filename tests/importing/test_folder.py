@@ -54,6 +54,7 @@ def test_files_by_the_beginning_of_their_names(tmp_path: Path):
     assert files(second, "ultrasound") == []
     assert report.labels == {"melanoma": 1, "naevus blau": 1}
     assert report.notes == (
+        "the folders are label/lesion, as guessed",
         "there are no patients' folders: every lesion counts as its own patient",
     )
     assert str(tmp_path) not in report.table.read_text(encoding="utf-8")
@@ -84,7 +85,7 @@ def test_patients_between_label_and_lesion(tmp_path: Path):
         ("naevus/P1/1", "P1"),
         ("2", "P2"),
     ]
-    assert report.notes == ()
+    assert report.notes == ("the folders are label/patient/lesion, as guessed",)
 
 
 def test_what_fits_nowhere_is_noted(tmp_path: Path):
@@ -102,10 +103,12 @@ def test_what_fits_nowhere_is_noted(tmp_path: Path):
     report = import_folder(source, tmp_path / "out")
     (case,) = read_cases(report.table, modalities=VIEWS)
     assert (case.lesion_id, files(case, "clinical")) == ("ultrasound 7", ["clinical.jpg"])
-    stray, empty, _ = report.notes
+    stray, empty, *system = report.notes[:-2]
     assert stray.startswith("6 files of no lesion or modality")
     assert all(name in stray for name in names)
     assert empty == f"1 empty folders: {Path('naevus/L9')}"
+    assert len(system) == 2
+    assert all(Path(name).parts[0] in "".join(system) for name in skipped)
 
 
 def test_any_modalities(tmp_path: Path):

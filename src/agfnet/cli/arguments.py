@@ -44,17 +44,20 @@ def current_arguments(arguments: Sequence[str]) -> list[str]:
 def join_images(arguments: Sequence[str]) -> list[str]:
     """Join options `--images.NAME PATH` to one in JSON: as YAML, `arm: left.jpg` is a mapping.
 
-    An option that is repeated gives several files of one modality.
+    Likewise `--files.NAME PATTERN` and `--columns.NAME COLUMN`. An image option that is repeated
+    gives several files of one modality.
     """
-    images: dict[str, str] = {}
+    values: dict[str, dict[str, str]] = {}
     others: list[str] = []
     waiting = list(arguments)
     while waiting:
         argument = waiting.pop(0)
-        option = re.fullmatch(r"--images\.([^=]+)(=.*)?", argument, re.DOTALL)
-        if option is None or (option[2] is None and not waiting):
+        option = re.fullmatch(r"--(images|files|columns)\.([^=]+)(=.*)?", argument, re.DOTALL)
+        if option is None or (option[3] is None and not waiting):
             others.append(argument)
         else:
-            text = waiting.pop(0) if option[2] is None else option[2][1:]
-            images[option[1]] = "|".join(filter(None, [images.get(option[1]), text]))
-    return [*others, f"--images={json.dumps(images)}"] if images else others
+            text = waiting.pop(0) if option[3] is None else option[3][1:]
+            group = values.setdefault(option[1], {})
+            former = group.get(option[2]) if option[1] == "images" else None
+            group[option[2]] = "|".join(filter(None, [former, text]))
+    return [*others, *(f"--{name}={json.dumps(group)}" for name, group in values.items())]

@@ -29,5 +29,7 @@ class Command:
     """Settings that `--help` shows; `--help-all` shows all. All if empty."""
     default_file: str | None = None
     """Value of the command's argument `file` if it may be left out."""
+    default_out: str | None = None
+    """Value of the command's argument `out` if it may be left out."""
     extra: str = ""
     """Extra that the command needs in any case, as in `train`."""

@@ -140,21 +140,21 @@ def build_parser(arguments: Sequence[str] = tuple(COMMANDS), *, full: bool = Tru
         commands.add_subcommand(name, sub, help=summary)
         if name in arguments:
             add_settings(sub, command.settings, command.main if not full else ())
-            if command.default_file is not None:
-                file = next(action for action in sub._actions if action.dest == "file")
-                file.nargs, file.required, file.default = "?", False, command.default_file
+            optional = {"file": command.default_file, "out": command.default_out}
+            for action in sub._actions:
+                if (default := optional.get(action.dest)) is not None:
+                    action.nargs, action.required, action.default = "?", False, default
     return parser
 
 
 def usage(name: str, command: Command) -> str:
     """Return the usage line of a command."""
+    optional = {"file": command.default_file, "out": command.default_out}
     positional = [
-        field.name.upper()
+        field.name.upper() if optional.get(field.name) is None else f"[{field.name.upper()}]"
         for field in fields(command.settings)
         if field.default is field.default_factory is MISSING and not field.type.endswith("Config")
     ]
-    if command.default_file is not None:
-        positional = ["[FILE]"]
     return " ".join(["agfnet", name, *positional, "[--OPTION VALUE ...]"])
 
 

@@ -218,25 +218,51 @@ class CheckConfig(Settings):
 
 @dataclass(frozen=True)
 class ImportConfig(Settings):
-    """Create a cases table from a public data set or from folders of images."""
+    """Create a cases table from a spreadsheet, folders of images, or a public data set."""
 
-    dataset: Literal["milk10k", "derm7pt", "folder"]
-    """Data set as it was downloaded, or `folder` for a tree of folders:
-    `label/lesion/clinical.jpg` and `label/lesion/ultrasound.png`, or the same under
-    `label/patient/lesion`."""
+    dataset: Literal[
+        "table", "folder", "milk10k", "derm7pt", "ham10000", "isic", "pad_ufes_20", "busi"
+    ]
+    """`table` for a spreadsheet and the folders of its images, `folder` for a tree of folders, or a
+    public data set as it was downloaded."""
     source: str
-    """Folder of the data; the images stay there."""
+    """Spreadsheet (CSV, XLSX, XLS, ODS) for `table`, or else the folder of the data; the images
+    stay where they are."""
     out: str
-    """Folder for `cases.csv`."""
+    """Folder for `cases.csv`; the current one if left out."""
     modalities: list[str] | None = None
-    """For `folder`: prefixes of the names of files or subfolders. `clinical` and `ultrasound` if
-    unset."""
+    """Image columns to write, for `table` and `folder`. `clinical` and `ultrasound` if unset."""
+    root: str | None = None
+    """For `table`: folder of the images; that of the spreadsheet if unset."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """For `table`: names of columns, as `--columns.patient_id "Pat.-Nr."`; also lesion_id, label,
+    visit, accession, modality, file, or a modality. What is not set is guessed and shown."""
+    files: dict[str, str] = field(default_factory=dict)
+    """For `table`: files of a modality, as `--files.clinical "{patient}_*/lesion {lesion}/*.JPG"`;
+    placeholders are patient, lesion, date, accession or a column. Guessed if unset."""
+    sheet: str | None = None
+    """For `table`: sheet of a workbook; the one with the most known columns if unset."""
+    layout: str | None = None
+    """For `folder`: the folders from the top, as `label/lesion`, `label/patient/lesion` or
+    `patient/lesion`. Guessed and shown if unset."""
+    labels: str | None = None
+    """For `folder`: spreadsheet with the labels, where no folder is named after them."""
+    yes: bool = False
+    """For `table`: write `cases.csv`. Without it, only show what was understood."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.modalities is not None and self.dataset != "folder":
+        for name in ("root", "columns", "files", "sheet", "yes"):
+            self._only(name, "table", "folder" if name in ("columns", "sheet", "yes") else "table")
+        for name in ("layout", "labels"):
+            self._only(name, "folder", "folder")
+        self._only("modalities", "table", "folder")
+
+    def _only(self, name: str, *datasets: str) -> None:
+        if getattr(self, name) and self.dataset not in datasets:
             raise ConfigError(
-                f"modalities: those of {self.dataset} are fixed; leave the setting out"
+                f"{name}: is for {' or '.join(dict.fromkeys(datasets))}, and not for "
+                f"{self.dataset}; leave the setting out"
             )
 
 

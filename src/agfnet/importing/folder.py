@@ -13,32 +13,21 @@ Folders `train`, `val` and `test` above or below those of the labels become the 
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from agfnet.data.problems import MAX_SHOWN, Problems, StrPath
+from agfnet.data.problems import Problems, StrPath
 from agfnet.data.spelling import label_key
 from agfnet.data.table import Case, mask_column
 from agfnet.data.write_table import printable
-from agfnet.errors import DataError
+from agfnet.errors import ConfigError, DataError
+from agfnet.importing.columns import looks_like_ids
 from agfnet.importing.common import ImportReport, write_report
+from agfnet.importing.tree import SUFFIXES, Tree, listed, notes, walk
+from agfnet.importing.views import File, Views, read_tags
 
-# files of other programs are recognised by name; whether a file is an image, the reader decides by
-# its content
-SUFFIXES = (
-    *("", ".dcm", ".dicom", ".ima"),
-    *(".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif"),
-)
-SYSTEM = (
-    *("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "system volume information"),
-    *("$recycle.bin", "#recycle", "#snapshot", "~snapshot", "lost+found"),
-)
-"""Files and folders of operating systems and network storages."""
-SYSTEM_PREFIXES = (".", "@", "~$", "synofile_thumb", "synophoto_thumb")
 SPLITS = {
     **dict.fromkeys(("train", "training", "trainset"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
@@ -51,7 +40,11 @@ Files = dict[str, list[Path]]  # per modality or mask column
 
 
 def import_folder(
-    source: StrPath, out: StrPath, *, modalities: Sequence[str] = ("clinical", "ultrasound")
+    source: StrPath,
+    out: StrPath,
+    *,
+    modalities: Sequence[str] = ("clinical", "ultrasound"),
+    layout: str | None = None,
 ) -> ImportReport:
     """Write `cases.csv` for a folder tree. Images stay where they are.
 
@@ -65,36 +58,38 @@ def import_folder(
         source: the folder with one folder per label.
         out: folder for `cases.csv`; made if missing.
         modalities: the names that files or sub-folders begin with, in upper or lower case. The
-            next character is no letter: `us_2.png` and `us2.png` are `us`, `user.png` is not.
+            next character is no letter: `us_2.png` and `us2.png` are `us`, `user.png` is not. Files
+            of other names are DICOM or pictures whose content decides.
+        layout: what the folders are, from the top: `label/lesion`, `label/patient/lesion`, or the
+            same in another order; guessed from the depth if None.
 
     Raises:
         DataError: no lesion was found, folders of patients or splits are only in part of the tree,
             a file is empty, a link leads nowhere, a name is not UTF-8, a label has two spellings,
-            or `cases.csv` exists.
+            labels look like patients, or `cases.csv` exists.
+        ConfigError: the layout is unknown, or has no label.
     """
+    order = layout_parts(layout)
     source = Path(source)
     if not source.is_dir():
         raise DataError(f"{source}: no such folder")
-    tree = _walk(source.absolute())
-    lesions, stray = _sort(source.absolute(), tree.files, modalities)
-    notes = [
-        f"{len(paths)} {what}: "
-        + ", ".join(map(str, paths[:MAX_SHOWN]))
-        + ", …" * (len(paths) > MAX_SHOWN)
-        for what, paths in (
-            ("files of no lesion or modality", stray),
-            ("empty folders", tree.empty),
-            ("links that lead back into their own folder, not followed", tree.loops),
+    tree = walk(source.absolute())
+    _check_tree(source, tree)
+    lesions, stray, by_content = _sort(source.absolute(), tree.files, modalities)
+    lines = [listed(stray, "files of no lesion or modality")] if stray else []
+    lines += notes(tree)
+    if by_content:
+        lines.append(
+            listed(by_content, "files whose DICOM attributes or pictures decide on the modality")
         )
-        if paths
-    ]
     level = _split_level(source, lesions)
     depths = Counter(len(_names(folder, level)) for folder in lesions)
     if not lesions:
         raise DataError(
             f"{source}: no image at label/lesion/ or label/patient/lesion/ whose name begins with "
             f"{' or '.join(modalities)}; expected for example "
-            f"{source / 'melanoma' / 'L1' / modalities[0]}.jpg" + "".join(f"\n{n}" for n in notes)
+            f"{source / 'melanoma' / 'L1' / modalities[0]}.jpg; where a spreadsheet has the "
+            "labels, use agfnet import table" + "".join(f"\n{line}" for line in lines)
         )
     if len(depths) > 1:
         short, long = (
@@ -110,58 +105,91 @@ def import_folder(
             f"{source}: {next(iter(lesions))} has a split, but not the folders of a label and a "
             f"lesion; expected for example {Path('train', 'melanoma', 'L1', modalities[0])}.jpg"
         )
-    cases = _cases(source, lesions, modalities, level)
-    if PATIENT not in depths:
-        notes.append("there are no patients' folders: every lesion counts as its own patient")
-    return write_report(cases, Path(out), modalities=modalities, notes=notes)
+    if order and len(order) not in depths:
+        raise DataError(
+            f"{source}: the layout {layout} has {len(order)} levels of folders; "
+            f"{next(iter(lesions))} has another number"
+        )
+    order = order or (("label", "lesion") if LESION in depths else ("label", "patient", "lesion"))
+    cases = _cases(source, lesions, modalities, level, order)
+    _check_labels(source, cases, order)
+    lines.append(f"the folders are {'/'.join(order)}" + ", as guessed" * (layout is None))
+    if "patient" not in order:
+        lines.append("there are no patients' folders: every lesion counts as its own patient")
+    return write_report(cases, Path(out), modalities=modalities, notes=lines)
 
 
-@dataclass(frozen=True)
-class _Tree:
-    """Paths below the source, relative to it, in natural order."""
+def layout_parts(layout: str | None) -> tuple[str, ...]:
+    """Return the levels of a layout that has a label; empty for None.
 
-    files: list[Path]
-    empty: list[Path]
-    loops: list[Path]
+    Raises:
+        ConfigError: a level is unknown, or the label is missing.
+    """
+    if layout is None:
+        return ()
+    parts = tuple(part.strip().lower() for part in layout.strip("/").split("/"))
+    if not set(parts) <= {"label", "patient", "lesion"} or len(set(parts)) < len(parts):
+        raise ConfigError(
+            f"layout: {layout!r} is unknown; expected label, patient and lesion in the order of "
+            "the folders, as label/lesion or label/patient/lesion"
+        )
+    if "label" not in parts:
+        raise ConfigError(
+            f"layout: {layout} has no label; give the spreadsheet that has them: --labels FILE"
+        )
+    if len(parts) < LESION:
+        raise ConfigError(f"layout: {layout} needs folders of lesions or patients too")
+    return parts
 
 
-def _walk(source: Path) -> _Tree:
-    """List a folder. Links are followed, except those to a folder that holds them."""
+def layout_levels(layout: str | None) -> dict[str, int]:
+    """Return id to the level of its folder, for labels in a spreadsheet.
+
+    Raises:
+        ConfigError: a level is unknown.
+    """
+    roles = {"patient": "patient_id", "lesion": "lesion_id", "visit": "visit", "date": "visit"}
+    levels = {}
+    for level, part in enumerate(layout.strip("/").lower().split("/") if layout else ()):
+        if part in roles:
+            levels[roles[part]] = level
+        elif part not in ("label", "modality", "centre", "split", "*"):
+            raise ConfigError(
+                f"layout: {part!r} is unknown; expected patient, lesion, visit, label, modality, "
+                "centre or *, as in patient/lesion"
+            )
+    return levels
+
+
+def _check_tree(source: Path, tree: Tree) -> None:
     problems = Problems(source)
-    tree = _Tree([], [], [])
-    for folder, folders, names in os.walk(source, followlinks=True):
-        relative = Path(folder).relative_to(source)
-        if not folders and not names:
-            tree.empty.append(relative)
-        for name in (*folders, *names):
-            if printable(name) != name:
-                path = printable(str(relative / name))
-                problems.add(f"the name of '{path}' is not UTF-8; rename it")
-        folders[:] = [name for name in folders if _counts(name)]
-        for name in list(folders):
-            real = os.path.realpath(Path(folder, name))
-            if Path(folder, name).is_symlink() and Path(os.path.realpath(folder)).is_relative_to(
-                real
-            ):
-                folders.remove(name)
-                tree.loops.append(relative / name)
-        for name in filter(_counts, names):
-            if not Path(folder, name).exists():
-                problems.add(f"{relative / name} is a link that leads nowhere; correct it")
-            tree.files.append(relative / name)
+    for path in tree.undecodable:
+        problems.add(f"the name of '{printable(str(path))}' is not UTF-8; rename it")
+    for path in tree.broken:
+        problems.add(f"{path} is a link that leads nowhere; correct it")
     problems.check()
-    for paths in (tree.files, tree.empty, tree.loops):
-        paths.sort(key=_natural)
-    return tree
+
+
+def _check_labels(source: Path, cases: Sequence[Case], order: Sequence[str]) -> None:
+    reason = looks_like_ids([case.label for case in cases])
+    if not reason:
+        return
+    names = sorted({case.label for case in cases})
+    raise DataError(
+        f"{source}: the folders at the level of the labels {reason} and not diagnoses: "
+        f"{', '.join(names[:3])}{', …' * (len(names) > 3)}. If a spreadsheet has the diagnoses: "
+        f"agfnet import folder {source} --layout patient/lesion --labels FILE. If another level "
+        f"has them, name the levels: --layout, for example {'/'.join([*order[1:], 'label'])}"
+    )
 
 
 def _sort(
     source: Path, files: Sequence[Path], modalities: Sequence[str]
-) -> tuple[dict[Path, Files], list[Path]]:
-    """Return the files of every lesion, by its folder below the source; and those of none."""
+) -> tuple[dict[Path, Files], list[Path], list[Path]]:
+    """Return the files of every lesion by its folder, those of none, and those of other names."""
     columns = [name for modality in modalities for name in (modality, mask_column(modality))]
     lesions: defaultdict[Path, Files] = defaultdict(lambda: defaultdict(list))
-    stray = []
+    stray, by_content = [], []
     for path in files:
         folder = path.parent
         outer = _column(folder.name, columns) if len(folder.parts) > LESION else ""
@@ -171,11 +199,24 @@ def _sort(
         other, column = sorted((outer, _column(path.name, columns)), key=len)
         fits = column.startswith(other) and path.suffix.lower() in SUFFIXES
         deepest = PATIENT + any(_split_of(folder, level) for level in (0, 1))
-        if column and fits and LESION <= len(folder.parts) <= deepest:
+        inside = fits and LESION <= len(folder.parts) <= deepest
+        if inside and not column:
+            column = _by_content(source, path, modalities)
+            by_content += [path] if column else []
+        if column and inside:
             lesions[folder][column].append(source / path)
         else:
             stray.append(path)
-    return lesions, stray
+    return lesions, stray, by_content
+
+
+def _by_content(source: Path, path: Path, modalities: Sequence[str]) -> str:
+    """Return the modality of a file that is not named after one; empty for masks and unknown."""
+    folder = source / path.parent  # the folders above are labels and ids
+    file = File(Path(path.name))
+    read_tags(folder, file)
+    name, mask = Views(folder, modalities).modality(file)
+    return name if name in modalities and not mask else ""
 
 
 def _split_of(folder: Path, level: int) -> str:
@@ -203,22 +244,6 @@ def _names(folder: Path, level: int | None) -> tuple[str, ...]:
     return tuple(name for number, name in enumerate(folder.parts) if number != level)
 
 
-def _counts(name: str) -> bool:
-    """Return whether a file or a folder is one of the user's."""
-    return name.lower() not in SYSTEM and not name.lower().startswith(SYSTEM_PREFIXES)
-
-
-def _natural(path: Path) -> list[list[tuple[int, str]]]:
-    """Return a key that orders numbers in names by value, and names that differ by case."""
-    return [
-        [
-            *((int(n), "") if n.isdecimal() else (-1, n) for n in re.split(r"(\d+)", part.lower())),
-            (-1, part),
-        ]
-        for part in path.parts
-    ]
-
-
 def _column(name: str, columns: Sequence[str]) -> str:
     """Return the longest column that a name begins with, as a word: `us2`, but not `user`."""
     fitting = [
@@ -230,13 +255,18 @@ def _column(name: str, columns: Sequence[str]) -> str:
 
 
 def _cases(
-    source: Path, lesions: dict[Path, Files], modalities: Sequence[str], level: int | None
+    source: Path,
+    lesions: dict[Path, Files],
+    modalities: Sequence[str],
+    level: int | None,
+    order: Sequence[str],
 ) -> list[Case]:
     problems = Problems(source)
     names = Counter(folder.name for folder in lesions)
     cases, spelling = [], dict[str, str]()
     for folder, files in lesions.items():
-        label, *others = _names(folder, level)
+        parts = dict(zip(order, _names(folder, level), strict=True))
+        label = parts["label"]
         split = "" if level is None else _split_of(folder, level)
         first = spelling.setdefault(label_key(label), label)
         if first != label:
@@ -247,7 +277,7 @@ def _cases(
             if not path.stat().st_size:
                 problems.add(f"{path.relative_to(source.absolute())} is empty; copy it again")
         lesion = folder.name if names[folder.name] == 1 else folder.as_posix()
-        patient = others[0] if len(others) == PATIENT - 1 else lesion
+        patient = parts.get("patient", lesion)
         images = {name: tuple(files.get(name, ())) for name in modalities}
         masks = {
             name: tuple(files[mask_column(name)])

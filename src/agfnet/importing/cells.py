@@ -1,0 +1,123 @@
+"""Cells that name files: paths, names without a folder or an extension, folders, several in one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from agfnet.data.problems import near
+from agfnet.importing.match import key
+
+
+class Cells:
+    """Finds the files that a cell names.
+
+    Args:
+        root: folder of the files.
+        files: relative to it.
+    """
+
+    def __init__(self, root: Path, files: Sequence[Path]) -> None:
+        self.root = root
+        self._by_name: defaultdict[str, list[Path]] = defaultdict(list)
+        self._by_folder: defaultdict[str, list[Path]] = defaultdict(list)
+        self._files = set(files)
+        for path in files:
+            folded = _folded(path.as_posix())
+            parts = folded.split("/")
+            stem = re.sub(r"\.[a-z]{2,5}$", "", folded).split("/")
+            for names in (parts, stem):
+                for start in range(len(names)):
+                    name = "/".join(names[start:])
+                    if path not in self._by_name[name][-1:]:
+                        self._by_name[name].append(path)
+            for end in range(1, len(parts)):
+                for start in range(end):
+                    self._by_folder["/".join(parts[start:end])].append(path)
+
+    def names_file(self, cell: str) -> bool:
+        """Return whether a cell names at least one file or folder."""
+        return any(self._look_up(name) for name in _names(cell))
+
+    def find(self, cell: str, hints: Sequence[str]) -> tuple[list[Path], list[str]]:
+        """Return the files that a cell names, and the names for which there are none.
+
+        Args:
+            cell: of the spreadsheet.
+            hints: ids of the row: of several files of the name, those whose path has most of them.
+        """
+        paths: list[Path] = []
+        missing = []
+        for name in [cell] if self._look_up(cell) else _names(cell):
+            options = self._look_up(name)
+            if not options:
+                missing.append(name)
+            elif len(options) > 1 and _folded(_relative(name)) not in self._by_folder:
+                best = _by_hints(options, hints)
+                missing += [] if len(best) == 1 else [name]
+                paths += best if len(best) == 1 else []
+            else:
+                paths += options
+        return list(dict.fromkeys(paths)), missing
+
+    def hint(self, name: str) -> str:
+        """Return the end of a message about a name for which there is no single file."""
+        options = self._look_up(name)
+        if options:
+            listed = ", ".join(repr(str(path)) for path in options[:3])
+            return f" once: there are {listed}; write the folder too"
+        return "; " + near(Path(_relative(name)).name, [path.name for path in self._files])
+
+    def _look_up(self, name: str) -> list[Path]:
+        plain = _relative(name)
+        try:
+            inside = (
+                Path(plain).resolve().relative_to(self.root.resolve()) if "/" in plain else None
+            )
+        except (ValueError, OSError):
+            inside = None
+        folded = _folded(str(inside) if inside is not None else plain)
+        parts = folded.strip("/").split("/")
+        for start in range(len(parts)):  # a path on another machine: its end is here
+            end = "/".join(parts[start:])
+            for options in (self._by_name, self._by_folder):
+                if end in options:
+                    return options[end]
+                shorter = re.sub(r"\.[a-z]{2,5}$", "", end)
+                if shorter != end and options is self._by_name and shorter in options:
+                    return options[shorter]
+        return []
+
+
+def _names(cell: str) -> list[str]:
+    """Return the names in a cell, separated by `|`, `;`, line ends, or commas between files."""
+    parts = re.split(r"[|;\n\r]+", cell)
+    names = []
+    for part in parts:
+        several = re.split(r",\s*|\s+(?=\S+\.\w{2,5}(?:\s|$))|\s+\+\s+|\s+&\s+", part)
+        names += several if len(several) > 1 else [part]
+    return [name.strip().strip("\"'") for name in names if name.strip()]
+
+
+def _relative(name: str) -> str:
+    plain = name.strip().strip("\"'").replace("\\", "/")
+    plain = re.sub(r"^(?:file:)?/*[A-Za-z]:/|^\./", "", plain)
+    return re.sub(r"#\d+$", "", plain)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _by_hints(options: Sequence[Path], hints: Sequence[str]) -> list[Path]:
+    """Return the paths that hold most of the ids of a row."""
+
+    def score(path: Path) -> int:
+        text = f"-{key(path.as_posix())}-"
+        return sum(f"-{key(hint)}-" in text for hint in hints)
+
+    best = max(map(score, options))
+    return [path for path in options if score(path) == best] if best else list(options)

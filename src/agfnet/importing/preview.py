@@ -1,0 +1,63 @@
+"""The page that shows how an import was understood, with thumbnails."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image as Pillow
+
+from agfnet.data.case import Case
+from agfnet.data.readers import read_image
+from agfnet.errors import ImageError
+from agfnet.importing.table import Plan
+from agfnet.pages.blocks import Bullets, Card, CardImage, Cards, Section, Table, Text, page
+
+SIDE = 160
+"""Pixels of a thumbnail."""
+MAX_CASES = 24
+"""Lesions with thumbnails; they are taken evenly from all."""
+
+
+def preview(plan: Plan, title: str) -> str:
+    """Return a page with the columns, the rules, the notes and some lesions of a plan."""
+    step = max(1, len(plan.cases) // MAX_CASES)
+    cards = [_card(case) for case in plan.cases[::step][:MAX_CASES]]
+    columns = Table("Columns", ("what", "column"), plan.columns, words=True)
+    return page(
+        title,
+        [Text("How the spreadsheet and the files were understood. Research use only.", "lead")],
+        [
+            Section("columns", "Columns", [columns, Bullets(plan.rules)]),
+            Section("notes", "Left out and changed", [Bullets(plan.notes)]) if plan.notes else None,
+            Section("lesions", f"Some of {len(plan.cases)} lesions", [Cards(cards)]),
+        ],
+    )
+
+
+def _card(case: Case) -> Card:
+    images = [image for paths in case.images.values() for image in _thumbnails(paths)]
+    counts = ", ".join(f"{len(paths)} {name}" for name, paths in case.images.items())
+    return Card(
+        f"{case.lesion_id}: {case.label or 'no label'}",
+        images,
+        [f"patient {case.patient_id}, row {case.row}", counts],
+    )
+
+
+def _thumbnails(paths: Sequence[Path]) -> list[CardImage]:
+    return [CardImage(thumbnail(path), path.name, path.name) for path in paths[:2]]
+
+
+def thumbnail(path: Path, side: int = SIDE) -> str:
+    """Return a small copy of an image as a data URI; a grey square where it cannot be read."""
+    try:
+        image = Pillow.fromarray(read_image(path, side=side).pixels)
+    except ImageError:
+        image = Pillow.new("RGB", (side, side), "grey")
+    image.thumbnail((side, side))
+    file = BytesIO()
+    image.save(file, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")

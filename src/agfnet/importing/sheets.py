@@ -1,0 +1,162 @@
+"""Spreadsheets as rows of text: CSV in the usual encodings, and workbooks (XLSX, XLS, ODS)."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import re
+from collections import Counter
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from agfnet.errors import DataError
+
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+DELIMITERS = ",;\t|"
+_SEPARATOR = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
+_WESTERN = set(
+    "äöüÄÖÜßéèêëàâáãåçñíìîïóòôõøúùûœæÉÈÊÀÂÁÃÅÇÑÍÓÔÕØÚ°µ²³„§±…€ºª\u2013\u2019\u201c\u201d\u00d7"
+)
+_INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060\u00ad"))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet: its rows that are not blank, each with its number in the file, from 1."""
+
+    name: str
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+    note: str = ""
+    """Encoding and separator."""
+
+
+def read_sheets(path: Path) -> list[Sheet]:
+    """Read all sheets of a spreadsheet that have rows; a CSV file is one sheet.
+
+    Raises:
+        DataError: the file is missing, empty or damaged, or no spreadsheet.
+    """
+    try:
+        head = path.read_bytes()[:4]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    sheets = _workbook(path) if head in WORKBOOKS else [_text(path)]
+    sheets = [sheet for sheet in sheets if sheet.rows]
+    if not sheets:
+        raise DataError(f"{path}: is empty; expected a header and rows")
+    return sheets
+
+
+def _workbook(path: Path) -> list[Sheet]:
+    try:
+        import python_calamine as calamine
+    except ModuleNotFoundError:
+        raise DataError(
+            f"{path}: is a workbook; run `pip install 'agfnet[spreadsheets]'`, or save it as CSV"
+        ) from None
+    try:
+        book = calamine.CalamineWorkbook.from_path(str(path))
+        return [_sheet(book.get_sheet_by_name(name)) for name in book.sheet_names]
+    except calamine.PasswordError:
+        raise DataError(f"{path}: has a password; save a copy without it") from None
+    except (calamine.CalamineError, OSError) as error:
+        raise DataError(f"{path}: is not a readable workbook ({error}); save it as CSV") from None
+
+
+def _sheet(sheet: Any) -> Sheet:
+    cells = [list(map(_cell, row)) for row in sheet.to_python(skip_empty_area=False)]
+    for (top, first), (bottom, last) in sheet.merged_cell_ranges or ():
+        for row in cells[top : bottom + 1]:
+            row[first : last + 1] = [cells[top][first]] * (min(last + 1, len(row)) - first)
+    rows = tuple((number, tuple(row)) for number, row in enumerate(cells, 1) if any(row))
+    return Sheet(sheet.name, rows)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    if isinstance(value, datetime.datetime):
+        return str(value) if value.time() != datetime.time() else str(value.date())
+    return _clean(str(value))
+
+
+def _clean(text: str) -> str:
+    return " ".join(text.translate(_INVISIBLE).split(" ")).strip() if text else ""
+
+
+def _text(path: Path) -> Sheet:
+    text, encoding = _decode(path)
+    if text.lstrip()[:1] == "<":
+        raise DataError(f"{path}: is a web page (HTML or XML), not CSV; download the table again")
+    first, _, others = text.lstrip("\r\n").partition("\n")
+    if match := _SEPARATOR.fullmatch(first.strip()):
+        delimiter, skipped = match[1], 1
+        text = others
+    else:
+        delimiter, skipped = _delimiter(text), 0
+    rows: list[tuple[int, tuple[str, ...]]] = []
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        line = 0
+        for cells in reader:
+            cleaned = tuple(map(_clean, cells))
+            if any(cleaned):
+                rows.append((line + 1 + skipped, cleaned))
+            line = reader.line_num
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: is not valid CSV: {error}") from None
+    shown = {"\t": "tab"}.get(delimiter, repr(delimiter))
+    return Sheet(path.name, tuple(rows), f"{encoding}, cells separated by {shown}")
+
+
+def _decode(path: Path) -> tuple[str, str]:
+    """Return the text of a file and the name of its encoding."""
+    content = path.read_bytes()
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encodings = ["utf-16"]
+    elif b"\0" in content[:200]:
+        encodings = ["utf-16-le" if content[1:2] == b"\0" else "utf-16-be"]
+    else:
+        encodings = ["utf-8-sig"]
+        western = [
+            c for c in content.decode("cp1252", "replace") if not c.isascii() and not c.isspace()
+        ]
+        likely = sum(c in _WESTERN for c in western) >= 0.8 * len(western)
+        encodings += ["cp1252", "gb18030"] if likely else ["gb18030", "big5", "cp1252"]
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if encoding == "gb18030" and not _mostly_chinese(text):
+            continue
+        if "\0" in text:
+            break
+        return text, encoding.removesuffix("-sig").upper()
+    raise DataError(
+        f"{path}: is damaged or not text; save it as CSV UTF-8 (in Excel: Save As, 'CSV UTF-8')"
+    )
+
+
+def _mostly_chinese(text: str) -> bool:
+    letters = [c for c in text if not c.isascii()]
+    common = sum("\u4e00" <= c <= "\u9fff" or "\u3000" <= c <= "\u303f" for c in letters)
+    return common >= 0.6 * len(letters)
+
+
+def _delimiter(text: str) -> str:
+    """Return the separator with which most lines have the same number of cells, and several."""
+    lines = [line for line in text.splitlines() if line.strip()][:100]
+
+    def score(delimiter: str) -> tuple[float, int]:
+        try:
+            counts = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter) if row)
+        except csv.Error:
+            return 0, 0
+        cells, rows = max(counts.items(), key=lambda item: (item[0] > 1, item[1], item[0]))
+        return (rows / len(lines) if cells > 1 else 0), cells
+
+    # the separators of decimals and of paths in a cell come last among equals
+    return max(";\t,|", key=score)
