@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test quick fast lint bench studies mutants clean
+.PHONY: demo test quick fast lint bench studies mutants docs tutorials clean
 
 demo: $(READY) ## train four networks on a phantom cohort and diagnose a new lesion
 	$(BIN)/agfnet demo
@@ -41,6 +41,13 @@ mutants: $(READY) ## which changes of the code do no tests notice? hours without
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,mutation]"
 	OMP_NUM_THREADS=1 $(BIN)/mutmut run $(MUTATE)
 	$(BIN)/mutmut results
+
+docs: $(READY) ## the site in build/site, built strictly, with the notebook executed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,docs]"
+	NO_MKDOCS_2_WARNING=1 MPLBACKEND=agg $(BIN)/mkdocs build --strict
+
+tutorials: $(READY) ## run every command of the tutorials
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/run_snippets.py docs/tutorials/*.md
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -22,7 +22,7 @@ def make_phantom(out: str | Path, **settings: Any) -> Path:
     Returns:
         The cases table.
 
-    Example:
+    Examples:
         >>> agfnet.make_phantom(folder / "cohort", lesions=4, size=32).name
         'cases.csv'
     """
@@ -42,7 +42,7 @@ def split(cases: str | Path, out: str | Path, **settings: Any) -> Path:
     Returns:
         The new table.
 
-    Example:
+    Examples:
         >>> agfnet.split(unsplit, folder / "data.csv", seed=1).name
         'data.csv'
     """
@@ -73,7 +73,7 @@ def train(cases: Any, *, progress: bool = True, **settings: Any) -> Model:
     Raises:
         AgfnetError: The settings, the data or the run folder are wrong.
 
-    Example:
+    Examples:
         >>> model = agfnet.train(
         ...     cases, runs=folder / "runs", name="tiny", progress=False, data__size=32,
         ...     model__backbone__name="resnet10t", optim__epochs=1,
@@ -100,7 +100,7 @@ def compare(a: Model | str | Path, b: Model | str | Path, **settings: Any) -> Co
         b: Model or run folder to compare with.
         **settings: Settings of `agfnet compare`, as in `resamples=200`.
 
-    Example:
+    Examples:
         >>> comparison = agfnet.compare(run, run, resamples=10)
         >>> comparison.metrics["accuracy"]["difference"]["value"]
         0.0

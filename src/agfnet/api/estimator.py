@@ -46,7 +46,7 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes_: Names of the classes.
         model_: The trained `agfnet.Model`.
 
-    Example:
+    Examples:
         >>> X = [{"clinical": photo, "ultrasound": scan}] * 8
         >>> y = ["melanoma", "naevus"] * 4
         >>> classifier = agfnet.AGFNetClassifier(

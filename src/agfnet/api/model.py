@@ -38,7 +38,7 @@ def load(path: str | Path, *, backend: Backend = "auto") -> Model:
     Raises:
         BundleError: Not a model, damaged, or without the graph.
 
-    Example:
+    Examples:
         >>> model = agfnet.load(run)
         >>> model.modalities
         ('clinical', 'ultrasound')
@@ -51,7 +51,7 @@ class Model:
 
     `agfnet.load` and `agfnet.train` return one.
 
-    Example:
+    Examples:
         >>> model = agfnet.load(run)
         >>> result = model.predict(clinical=photo, ultrasound=scan)
         >>> result.label in model.classes
@@ -89,7 +89,7 @@ class Model:
             ImageError: An image cannot be read.
             DataError: No image, or a modality that the model does not know.
 
-        Example:
+        Examples:
             >>> from PIL import Image
             >>> model = agfnet.load(run)
             >>> model.predict(clinical=Image.open(photo)).prediction_set is not None
@@ -129,7 +129,7 @@ class Model:
         Returns:
             The files and the numbers of the explanation.
 
-        Example:
+        Examples:
             >>> model = agfnet.load(run)
             >>> explanation = model.explain(
             ...     clinical=photo, ultrasound=scan, methods=["modalities"], out=folder / "why"
@@ -161,7 +161,7 @@ class Model:
         Raises:
             RunError: The model is a bundle without its run folder.
 
-        Example:
+        Examples:
             >>> scores = agfnet.load(run).evaluate(resamples=10, max_focus_lesions=0)
             >>> 0 <= scores.metrics["accuracy"]["value"] <= 1
             True

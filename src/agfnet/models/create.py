@@ -38,7 +38,7 @@ def create_model(
     Raises:
         ConfigError: The settings do not fit together, or there is no such backbone.
 
-    Example:
+    Examples:
         >>> import agfnet, torch
         >>> model = agfnet.create_model(
         ...     "agfnet", backbone="resnet10t", modalities=("clinical", "ultrasound"), classes=7
