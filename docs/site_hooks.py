@@ -21,19 +21,18 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
         text = text.replace("{{ notebook }}", notebook())
     if page.file.src_uri == "decisions/index.md":
         text = text.replace("{{ decisions }}", decisions())
-    text = re.sub(
-        r"\[([^\]]+)\]\((?:\.\./)+(?!img/)([^)#\s]+\.\w+|[A-Z][\w.]*)(?:#[^)]*)?\)", outside, text
-    )
+    folder = (DOCS / page.file.src_uri).parent
+    text = re.sub(r"\[([^\]]+)\]\(([^)\s]+)\)", lambda link: inside(link, folder), text)
     return re.sub(r"<!-- figures: .*? -->\n*", "", text)
 
 
-def outside(link: re.Match[str]) -> str:
-    """Return a link as it is if it leads to a page, and as the path of a file otherwise."""
-    target = link[0].rpartition("](")[2].rstrip(")").partition("#")[0]
-    name = target.lstrip("./")
-    if (DOCS / name).exists():
+def inside(link: re.Match[str], folder: Path) -> str:
+    """Return a link as it is, or its text and the file if it leads out of the documentation."""
+    target = link[2].partition("#")[0]
+    path = (folder / target).resolve()
+    if "://" in target or not target or path.is_relative_to(DOCS.resolve()):
         return link[0]
-    return f"{link[1]} (`{name}`)"
+    return f"{link[1]} (`{path.relative_to(DOCS.resolve().parent)}`)"
 
 
 def commands() -> str:
