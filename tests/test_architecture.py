@@ -138,6 +138,8 @@ def test_help_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "module",
     [
+        "agfnet.api.commands",
+        "agfnet.api.model",
         "agfnet.data.table",
         "agfnet.data.splits",
         "agfnet.data.readers",

@@ -80,7 +80,7 @@ class TrainingModule(pl.LightningModule):
         correct = (logits.argmax(dim=1) == labels).double()
         recalls = torch.stack([correct[labels == c].mean() for c in labels.unique()])
         self.log("val_nll", nn.functional.cross_entropy(logits, labels), prog_bar=True)
-        self.log("val_balanced_accuracy", recalls.mean().float(), prog_bar=True)
+        self.log("val_balanced_accuracy", recalls.mean().float())
 
 
 class History(Callback):
