@@ -49,3 +49,10 @@ def test_links_lead_to_files(path: Path) -> None:
     text = re.sub(r"```.*?```|`[^`]*`", "", path.read_text(encoding="utf-8"), flags=re.S)
     for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         assert "://" in link or (path.parent / link).exists(), link
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    text = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    elsewhere = {page for page in pages if re.match(r"decisions/\d|package\.md", page)}
+    assert set(re.findall(r": (\S+\.md)$", text, flags=re.M)) == pages - elsewhere
