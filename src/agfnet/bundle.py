@@ -62,6 +62,8 @@ class BundleConfig:
     """Numbers of labelled cases in training (`train`) and calibration (`val`), by class."""
     diagnoses: dict[str, DiagnosisConfig] = field(default_factory=dict)
     """Names and group of every class; those of the dictionary in bundles without them."""
+    optional: tuple[str, ...] | None = None
+    """Modalities that the network was trained to do without; None if unknown."""
     agfnet: str = __version__
     """Version of agfnet that wrote the bundle."""
     schema: int = SCHEMA
@@ -155,6 +157,18 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
+class Familiarity:
+    """Statistics of the training images of a modality (see `agfnet.inference.familiarity`)."""
+
+    mean: tuple[float, ...]
+    """Means of the K statistics."""
+    precision: tuple[tuple[float, ...], ...]
+    """Inverse of their covariance, (K, K)."""
+    threshold: float
+    """Distance above which an image is unlike the training images."""
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Parameters that were fitted on the validation split: `calibration.json`."""
 
@@ -171,11 +185,18 @@ class Calibration:
     operating_point: OperatingPoint | None = None
     """Operating point of the group `malignant`; None without such a group or its lesions."""
     ood_threshold: float | None = None
-    """Energy above which a case is out-of-distribution."""
+    """Energy above which a case is out-of-distribution; used without `familiarity`."""
+    familiarity: dict[str, Familiarity] | None = None
+    """Statistics of the training images by modality; None in bundles of earlier versions."""
     cases: int | None = None
     """Number of labelled validation cases."""
     patients: int | None = None
     """Number of their patients."""
+
+    @property
+    def ood_limit(self) -> float | None:
+        """Out-of-distribution score above which a case gets a warning."""
+        return self.ood_threshold if self.familiarity is None else 1.0
 
 
 @dataclass(frozen=True)

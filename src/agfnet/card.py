@@ -250,7 +250,10 @@ def doubts(calibration: Calibration | None) -> Iterator[str]:
         )
     else:
         yield "- No confidence is known above which few answers are wrong: it never abstains"
-    if calibration.ood_threshold is not None:
+    if calibration.familiarity is not None:
+        names = ", ".join(calibration.familiarity)
+        yield f"- Reports images unlike the training images (statistics of pixels): {names}"
+    elif calibration.ood_threshold is not None:
         yield f"- Calls images unfamiliar above an energy of {calibration.ood_threshold:.3g}"
 
 

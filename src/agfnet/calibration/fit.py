@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from agfnet.bundle import Calibration
+from agfnet.bundle import Calibration, Familiarity
 from agfnet.calibration.abstention import fit_abstention
 from agfnet.calibration.conformal import fit_sets
-from agfnet.calibration.ood import fit_threshold
+from agfnet.calibration.ood import fit_threshold, fit_thresholds
 from agfnet.calibration.operating_point import fit_operating_point
 from agfnet.calibration.scaling import fit_temperature, fit_vector
 from agfnet.config import CalibrationConfig
@@ -18,7 +19,11 @@ from agfnet.inference.postprocessing import calibrated, decide
 from agfnet.inference.predictions import Predictions
 
 
-def fit_calibration(predictions: Predictions, config: CalibrationConfig) -> Calibration:
+def fit_calibration(
+    predictions: Predictions,
+    config: CalibrationConfig,
+    familiarity: Mapping[str, Familiarity] | None = None,
+) -> Calibration:
     """Fit the calibration of a bundle: first the scaling, then the rest on scaled probabilities.
 
     One split serves all: the scaling has seen the cases that set the quantiles and the threshold.
@@ -29,6 +34,8 @@ def fit_calibration(predictions: Predictions, config: CalibrationConfig) -> Cali
     Args:
         predictions: of the validation split, by the bundle without calibration.
         config: what to fit.
+        familiarity: statistics of the training images, with thresholds of 1; the thresholds are
+            fitted to the distances of the predictions.
     """
     cases = predictions.labelled()
     calibration = Calibration(cases=len(cases), patients=len(set(cases.patient_id)))
@@ -54,6 +61,7 @@ def fit_calibration(predictions: Predictions, config: CalibrationConfig) -> Cali
             scaled, target_risk=config.target_risk, confidence=config.confidence
         ),
         operating_point=fit_operating_point(scaled, sensitivity=config.sensitivity),
+        familiarity=fit_thresholds(familiarity or {}, predictions, ood_rate=config.ood_rate),
         ood_threshold=fit_threshold(predictions, ood_rate=config.ood_rate),
     )
 
@@ -62,12 +70,19 @@ def apply_calibration(predictions: Predictions, calibration: Calibration) -> Pre
     """Convert predictions of the uncalibrated bundle to those of the calibrated one."""
     logs = np.log(np.maximum(predictions.probabilities, np.finfo(np.float64).tiny))
     probabilities = calibrated(logs, calibration)
-    scores = predictions.ood_score
+    scores, distances = predictions.ood_score, predictions.distances
+    if calibration.familiarity is not None:
+        distances = {
+            name: distances[name] / model.threshold
+            for name, model in calibration.familiarity.items()
+        }
+        columns = np.stack([np.nan_to_num(values) for values in distances.values()])
+        scores = columns.max(axis=0)
     filled = np.full(len(predictions), np.nan) if scores is None else scores
     decisions = decide(probabilities, filled, calibration)
     if scores is None:
         decisions |= {"ood_score": None, "out_of_distribution": None}
-    return replace(predictions, probabilities=probabilities, **decisions)
+    return replace(predictions, probabilities=probabilities, distances=distances, **decisions)
 
 
 def calibration_warnings(calibration: Calibration, classes: tuple[str, ...]) -> list[str]:
@@ -97,7 +112,7 @@ def calibration_warnings(calibration: Calibration, classes: tuple[str, ...]) -> 
             f"The network never abstains: with {patients} the target risk cannot be guaranteed at "
             "any confidence."
         )
-    if calibration.ood_threshold is None:
+    if calibration.ood_limit is None:
         warnings.append(
             "There are no out-of-distribution warnings: too few validation patients, or the same "
             "score for all of them."

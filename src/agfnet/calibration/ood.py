@@ -1,18 +1,75 @@
-"""Out-of-distribution threshold: fitted on the energies of the validation cases."""
+"""Out-of-distribution: statistics of the training images, thresholds of the validation split."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 
+from agfnet.bundle import Familiarity
 from agfnet.calibration.conformal import patient_quantile
-from agfnet.inference.familiarity import FeatureModel
 from agfnet.inference.predictions import Predictions
 from agfnet.metrics.metric import Floats
 
-MAX_COMPONENTS = 64
-EXPLAINED = 0.95  # of the variance, by the components
-MIN_CASES = 20
+MIN_IMAGES = 20
+SHRINKAGE = 0.05  # of the covariances, towards none
+MIN_DEVIATION = 0.02  # of a statistic; grey images have no saturation at all
 MIN_SPREAD = 1e-5  # of energies; below it they are the rounding errors of normalised logits
+
+
+def fit_familiarity(statistics: Mapping[str, Floats]) -> dict[str, Familiarity]:
+    """Fit a Gaussian to the statistics (N, K) of the training images of each modality.
+
+    The thresholds are 1; `fit_thresholds` sets them. Modalities with fewer than 20 images are left
+    out.
+    """
+    models = {}
+    for name, values in statistics.items():
+        if len(values) < MIN_IMAGES:
+            continue
+        covariance = np.cov(values.T)
+        variances = np.diag(np.diag(covariance))
+        shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * variances
+        precision = np.linalg.inv(shrunk + MIN_DEVIATION**2 * np.eye(len(shrunk)))
+        models[name] = Familiarity(
+            mean=tuple(values.mean(axis=0).tolist()),
+            precision=tuple(tuple(row) for row in precision.tolist()),
+            threshold=1.0,
+        )
+    return models
+
+
+def fit_thresholds(
+    models: Mapping[str, Familiarity], predictions: Predictions, *, ood_rate: float = 0.05
+) -> dict[str, Familiarity] | None:
+    """Set the threshold of each modality to the distance that few validation lesions exceed.
+
+    The rate of warnings is divided over the modalities, so that a lesion of a new patient has any
+    warning with probability `ood_rate` at most.
+
+    Args:
+        models: result of `fit_familiarity`.
+        predictions: of a split that the network was not trained on, labelled or not, with distances
+            that are relative to a threshold of 1.
+        ood_rate: fraction of in-distribution lesions that may get a warning, from 0 to 1.
+
+    Returns:
+        None without a modality that has enough validation patients.
+    """
+    patients = np.array(predictions.patient_id, dtype=str)
+    fitted = {}
+    for name, model in models.items():
+        distances = predictions.distances.get(name)
+        if distances is None:
+            continue
+        known = ~np.isnan(distances)
+        quantile = patient_quantile(
+            distances[known], patients[known], 1 - ood_rate / len(models)
+        ) or (float(distances[known].max()) if known.sum() >= MIN_IMAGES else None)
+        if quantile:
+            fitted[name] = replace(model, threshold=quantile)
+    return fitted or None
 
 
 def fit_threshold(predictions: Predictions, *, ood_rate: float = 0.05) -> float | None:
@@ -30,30 +87,3 @@ def fit_threshold(predictions: Predictions, *, ood_rate: float = 0.05) -> float 
     if scores is None or not len(scores) or np.ptp(scores) < MIN_SPREAD:
         return None
     return patient_quantile(scores, predictions.patient_id, 1 - ood_rate)
-
-
-def fit_feature_model(features: Floats) -> FeatureModel | None:
-    """Fit a Gaussian to the features (N, D) of training images of one modality.
-
-    Returns:
-        None with fewer than 20 images, or if all features are the same.
-    """
-    count, width = features.shape
-    if count < MIN_CASES:
-        return None
-    values = features.astype(np.float64)
-    mean = values.mean(axis=0)
-    _, singular, components = np.linalg.svd(values - mean, full_matrices=False)
-    variances = singular**2 / (count - 1)
-    total = variances.sum()
-    if not total > 0:
-        return None
-    kept = int(np.searchsorted(np.cumsum(variances), EXPLAINED * total)) + 1
-    kept = max(1, min(kept, MAX_COMPONENTS, count // 5, width - 1))
-    residual = max(variances[kept:].sum() / max(width - kept, 1), 1e-6 * total / width)
-    return FeatureModel(
-        mean=mean,
-        components=components[:kept],
-        variances=np.maximum(variances[:kept], residual),
-        residual=float(residual),
-    )

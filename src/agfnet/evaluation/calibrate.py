@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from agfnet.bundle import Calibration, write_calibration
+import numpy as np
+
+from agfnet.bundle import Calibration, Familiarity, write_calibration
 from agfnet.calibration.fit import apply_calibration, fit_calibration
+from agfnet.calibration.ood import fit_familiarity
 from agfnet.card import refresh_card
 from agfnet.config import CalibrationConfig
 from agfnet.config.renamed import run_settings
+from agfnet.data.frames import expand
 from agfnet.data.splits import require_split
+from agfnet.data.table import Case
 from agfnet.evaluation.inputs import VALIDATION, feature_folder, run_folder, run_table, to_classes
 from agfnet.evaluation.run import Progress
+from agfnet.inference.familiarity import image_statistics
 from agfnet.inference.predictions import write_predictions
 from agfnet.inference.predictor import Predictor
+
+MAX_STATISTICS = 1000
+"""Training lesions whose images are described."""
 
 
 def calibrate_run(
@@ -36,16 +47,36 @@ def calibrate_run(
     folder = run_folder(run)
     settings = run_settings(folder)
     predictor = Predictor.load(folder, features=feature_folder(settings))
-    predictor.bundle = replace(predictor.bundle, calibration=Calibration())
     table = run_table(settings, None, predictor.bundle.config)
+    familiarity = training_statistics(predictor, require_split(table, "train"))
+    neutral = Calibration(familiarity=familiarity or None)
+    predictor.bundle = replace(predictor.bundle, calibration=neutral)
     cases, _ = to_classes(require_split(table, "val"), predictor.bundle.config, table.path)
     predictions = predictor.predict(
         cases, progress=progress and (lambda done: progress(done, len(cases)))
     )
     if config is None:
         config = CalibrationConfig(**settings.get("calibration", {}))
-    calibration = fit_calibration(predictions, config)
+    calibration = fit_calibration(predictions, config, familiarity)
     write_calibration(predictor.bundle, calibration)
     write_predictions(apply_calibration(predictions, calibration), folder / VALIDATION)
     refresh_card(folder)
     return calibration
+
+
+def training_statistics(predictor: Predictor, cases: Sequence[Case]) -> dict[str, Familiarity]:
+    """Fit the statistics of training images, of the first frame of some lesions drawn at random.
+
+    Args:
+        predictor: prepares the images.
+        cases: training cases.
+    """
+    rows = np.random.default_rng(0).permutation(len(cases))[:MAX_STATISTICS]
+    statistics = {}
+    with ThreadPoolExecutor(predictor.threads) as pool:
+        for name in predictor.bundle.config.modalities:
+            paths = [cases[row].images[name][0] for row in rows if cases[row].images.get(name)]
+            frames = [(name, expand([path])[0]) for path in paths]
+            images = pool.map(predictor.prepare, frames)
+            statistics[name] = np.array([image_statistics(image) for image in images])
+    return fit_familiarity(statistics)

@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from agfnet.files import replacing
+from agfnet.inference.familiarity import FOREIGN
 from agfnet.inference.frames_table import companion_path
 from agfnet.inference.predictions import Predictions
 
 SET_PREFIX = "set_"
+DISTANCE_PREFIX = "distance_"
+Cells = list[int] | list[float] | list[float | str]
 
 
 def write_decisions(predictions: Predictions, path: str | Path) -> Path | None:
@@ -21,7 +24,9 @@ def write_decisions(predictions: Predictions, path: str | Path) -> Path | None:
     Columns: `lesion_id`, then, where the calibration has them, `set_<class>` (1: cannot be ruled
     out), `ood_score` (the higher, the less like the training cases), `abstain`,
     `above_threshold` (positive at the operating point of the malignant group) and
-    `out_of_distribution` (1 or 0).
+    `out_of_distribution` (1 or 0). With statistics of the training images also
+    `distance_<modality>` (relative to the threshold) and `foreign` (1: the picture is of another
+    kind, and the prediction has no meaning).
 
     Args:
         predictions: the predictions.
@@ -47,9 +52,9 @@ def decision_rows(predictions: Predictions) -> Iterator[tuple[object, ...]]:
     return zip(predictions.lesion_id, *decision_columns(predictions).values(), strict=True)
 
 
-def decision_columns(predictions: Predictions) -> dict[str, list[int] | list[float]]:
+def decision_columns(predictions: Predictions) -> dict[str, Cells]:
     """Return the cells of each column."""
-    columns: dict[str, list[int] | list[float]] = {}
+    columns: dict[str, Cells] = {}
     if predictions.prediction_set is not None:
         for name, members in zip(predictions.classes, predictions.prediction_set.T, strict=True):
             columns[SET_PREFIX + name] = members.astype(int).tolist()
@@ -58,4 +63,9 @@ def decision_columns(predictions: Predictions) -> dict[str, list[int] | list[flo
     for name in ("abstain", "above_threshold", "out_of_distribution"):
         if (values := getattr(predictions, name)) is not None:
             columns[name] = values.astype(int).tolist()
+    for name, distances in predictions.distances.items():
+        columns[DISTANCE_PREFIX + name] = ["" if np.isnan(d) else d for d in distances.tolist()]
+    if predictions.distances:
+        farthest = np.fmax.reduce(list(predictions.distances.values()))
+        columns["foreign"] = (farthest >= FOREIGN).astype(int).tolist()
     return columns

@@ -1,60 +1,55 @@
-"""Distance of an image's features from those of the training images of its modality.
+"""Resemblance of an image to the training images of its modality.
 
-The features are the pooled last map of the modality's backbone. A Gaussian is fitted to those of
-the training images: the principal components with their variances, and one variance for all other
-directions (probabilistic PCA: Tipping and Bishop, JRSS B 61:611-622, 1999).
-The distance is that of Mahalanobis; with all directions it also counts what no training image
-shows, as in Wang et al., "ViM: out-of-distribution with virtual-logit matching", CVPR 2022.
+An image is described by statistics of its pixels: colour, contrast, and the mean and the sparsity
+of its gradients at four scales. The Mahalanobis distance from the training images detects pictures
+of another kind better than the features and the logits of a network, which learn to ignore
+everything but the differences between classes (docs/decisions/024-familiar-images.md). It is the
+same for every backend.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from agfnet.bundle import Familiarity
+
 Array = np.ndarray[Any, Any]
+SCALES = 4
+"""Scales of the gradients; each halves the image."""
+FOREIGN = 1.6
+"""Distance, relative to the threshold, from which on a picture is of another kind."""
 
 
-@dataclass(frozen=True)
-class FeatureModel:
-    """A Gaussian of the features of one modality."""
-
-    mean: Array  # (D,)
-    components: Array  # (K, D), orthonormal
-    variances: Array  # (K,)
-    residual: float  # variance of every other direction
-
-    def distance(self, features: Array) -> Array:
-        """Return the root mean square distance (B,) of features (B, D); about 1 for the fit."""
-        centred = features.astype(np.float64) - self.mean
-        along = centred @ self.components.T
-        across = np.maximum((centred**2).sum(axis=1) - (along**2).sum(axis=1), 0)
-        squared = (along**2 / self.variances).sum(axis=1) + across / self.residual
-        root: Array = np.sqrt(squared / len(self.mean))
-        return root
-
-
-def to_arrays(models: Mapping[str, FeatureModel]) -> dict[str, Array]:
-    """Return the arrays of a safetensors file."""
-    return {
-        f"{name}/{part}": np.ascontiguousarray(np.asarray(getattr(model, part), dtype=np.float32))
-        for name, model in models.items()
-        for part in ("mean", "components", "variances", "residual")
-    }
+def image_statistics(pixels: Array) -> Array:
+    """Return the statistics (K,) of a prepared image (H, W, 3) uint8."""
+    image = pixels.astype(np.float32) / 255
+    red, green, blue = np.moveaxis(image, -1, 0)
+    saturation = image.max(axis=-1) - image.min(axis=-1)
+    hues = (red - blue, red - 2 * green + blue)
+    values = [
+        *image.mean(axis=(0, 1)),
+        *np.log(image.std(axis=(0, 1)) + 0.01),
+        saturation.mean(),
+        hues[0].mean(),
+        *(np.log(values.std() + 0.01) for values in (saturation, *hues)),
+    ]
+    grey = image.mean(axis=-1)
+    for _ in range(SCALES):
+        for axis in (0, 1):
+            step = np.abs(np.diff(grey, axis=axis))
+            mean = step.mean() if step.size else np.float32(0)
+            sparsity = (step**2).mean() / (mean + 1e-3) ** 2 if step.size else np.float32(0)
+            values += [np.log(mean + 1e-3), np.log(sparsity + 0.1)]
+        height, width = (max(1, side // 2) for side in grey.shape)
+        if min(grey.shape) > 1:
+            grey = grey[: 2 * height, : 2 * width].reshape(height, 2, width, 2).mean(axis=(1, 3))
+    return np.array(values, dtype=np.float64)
 
 
-def from_arrays(arrays: Mapping[str, Array]) -> dict[str, FeatureModel]:
-    """Return the models of the arrays of a safetensors file."""
-    names = dict.fromkeys(key.rpartition("/")[0] for key in arrays)
-    return {
-        name: FeatureModel(
-            mean=arrays[f"{name}/mean"].astype(np.float64),
-            components=arrays[f"{name}/components"].astype(np.float64),
-            variances=arrays[f"{name}/variances"].astype(np.float64),
-            residual=float(arrays[f"{name}/residual"]),
-        )
-        for name in names
-    }
+def relative_distance(statistics: Array, model: Familiarity) -> float:
+    """Return the distance of statistics (K,) relative to the threshold: above 1 is unfamiliar."""
+    centred = statistics - np.array(model.mean)
+    squared = float(centred @ np.array(model.precision) @ centred)
+    return float(np.sqrt(max(squared, 0.0) / len(centred))) / model.threshold

@@ -98,13 +98,16 @@ def prediction_set(probabilities: Array, sets: PredictionSets | None) -> Array |
 
 
 def decide(probabilities: Array, scores: Array, calibration: Calibration) -> dict[str, Any]:
-    """Return the decisions on probabilities (N, C) and energies (N,), by their `DECISIONS` name."""
+    """Return the decisions on probabilities (N, C) and scores (N,), by their `DECISIONS` name.
+
+    The scores are distances from the training images, or energies without them.
+    """
     return {
         "prediction_set": prediction_set(probabilities, calibration.sets),
         "ood_score": scores,
         "abstain": abstains(probabilities, calibration.abstention),
         "above_threshold": above_threshold(probabilities, calibration.operating_point),
-        "out_of_distribution": out_of_distribution(scores, calibration.ood_threshold),
+        "out_of_distribution": out_of_distribution(scores, calibration.ood_limit),
     }
 
 
@@ -119,7 +122,7 @@ def energy(logits: Array) -> float:
 
 
 def out_of_distribution(scores: Array, threshold: float | None) -> Array | None:
-    """Compare energies (N,) with the threshold; None without a threshold."""
+    """Compare scores (N,) with the threshold; None without a threshold."""
     return None if threshold is None else scores > threshold
 
 

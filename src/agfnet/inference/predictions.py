@@ -44,6 +44,8 @@ class Predictions:
     out_of_distribution: npt.NDArray[np.bool_] | None = None  # (N,)
     above_threshold: npt.NDArray[np.bool_] | None = None  # (N,), positive at the operating point
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)  # classes of each group
+    distances: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    """By modality (N,), relative to the threshold; nan where the lesion has no image."""
 
     def __post_init__(self) -> None:
         rows = len(self.lesion_id)
@@ -94,6 +96,7 @@ class Predictions:
             label=tuple(self.label[row] for row in rows),
             probabilities=self.probabilities[index],
             groups=self.groups,
+            distances={name: values[index] for name, values in self.distances.items()},
             **{
                 name: None if (values := getattr(self, name)) is None else values[index]
                 for name in DECISIONS

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from agfnet.data.frames import expand
 from agfnet.data.preprocess import load
 from agfnet.data.table import Case
 from agfnet.errors import DataError, ImageError
+from agfnet.inference.familiarity import FOREIGN, image_statistics, relative_distance
 from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend
 from agfnet.inference.postprocessing import calibrated, decide, energy, log_softmax
 from agfnet.inference.predictions import DECISIONS, Predictions
@@ -45,8 +47,27 @@ class Diagnosis:
     prediction_set: Array | None = None  # (C,) bool, classes that cannot be ruled out
     abstain: bool | None = None  # too uncertain: a physician decides
     above_threshold: bool | None = None  # positive at the operating point of the malignant group
-    ood_score: float | None = None  # energy: the higher, the less like the training cases
+    ood_score: float | None = None  # the higher, the less like the training cases
     out_of_distribution: bool | None = None  # the score is above the threshold
+    distances: Mapping[str, float] = field(default_factory=dict)
+    """Distance of each modality's least familiar image, relative to its threshold; nan if none."""
+
+    @property
+    def unfamiliar(self) -> tuple[str, ...]:
+        """Modalities with an image that is unlike the training images."""
+        return tuple(name for name, distance in self.distances.items() if distance > 1)
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Modalities with a picture of another kind; the diagnosis then has no meaning."""
+        return tuple(name for name, distance in self.distances.items() if distance >= FOREIGN)
+
+
+class Prepared(NamedTuple):
+    """A prepared image, and its distance from the training images if their statistics are known."""
+
+    pixels: Array  # (S, S, 3) uint8
+    distance: float | None
 
 
 @dataclass(frozen=True)
@@ -56,7 +77,7 @@ class Combination:
     images: dict[str, Path]
     last: bool  # of its case
     unreadable: ImageError | None = None  # the frames of the case could not be counted
-    decoded: dict[str, Future[Array]] = field(default_factory=dict)
+    decoded: dict[str, Future[Prepared]] = field(default_factory=dict)
 
     def fault(self) -> ImageError | None:
         """Wait until all images are decoded; return the first error."""
@@ -65,6 +86,11 @@ class Combination:
             if isinstance(error, ImageError):
                 return error
         return self.unreadable
+
+    def distances(self) -> list[tuple[str, float]]:
+        """Return modality and distance of each image whose distance is known."""
+        known = ((name, image.result().distance) for name, image in self.decoded.items())
+        return [(name, distance) for name, distance in known if distance is not None]
 
 
 class Predictor:
@@ -189,6 +215,7 @@ class Predictor:
         """
         images: list[Mapping[str, Path]] = []  # of the current case
         logits: list[Array] = []
+        distances: list[tuple[str, float]] = []
         fault: ImageError | None = None
         with ThreadPoolExecutor(self.threads) as pool:
             for batch in one_ahead(self.batches(pool, cases, block)):
@@ -198,16 +225,17 @@ class Predictor:
                     images.append(item.images)
                     if item.fault() is None:
                         logits.append(next(rows))
+                        distances += item.distances()
                     if item.last:
-                        yield fault or self.diagnosis_of(images, np.stack(logits))
-                        images, logits, fault = [], [], None
+                        yield fault or self.diagnosis_of(images, np.stack(logits), distances)
+                        images, logits, distances, fault = [], [], [], None
 
     def batches(
         self, pool: Executor, cases: Iterable[Images], block: int | None
     ) -> Iterator[list[Combination]]:
         """Yield batches of frame combinations, whose images are being decoded."""
         rest = iter(cases)
-        decoded: dict[tuple[str, Path], Future[Array]] = {}
+        decoded: dict[tuple[str, Path], Future[Prepared]] = {}
         while True:
             combinations = self.combinations(islice(rest, block))
             batch = list(islice(combinations, self.batch_size))
@@ -216,7 +244,7 @@ class Predictor:
             while batch:
                 images = dict.fromkeys(image for item in batch for image in item.images.items())
                 decoded = {
-                    image: decoded.get(image) or pool.submit(self.prepare, image)
+                    image: decoded.get(image) or pool.submit(self.prepare_with_distance, image)
                     for image in images
                 }
                 for item in batch:
@@ -237,17 +265,35 @@ class Predictor:
             yield from (Combination(images, last=False) for images in first)
             yield Combination(last, last=True)
 
-    def diagnosis_of(self, images: Sequence[Mapping[str, Path]], logits: Array) -> Diagnosis:
-        """Return the diagnosis of one case from its logits (K, C)."""
+    def diagnosis_of(
+        self,
+        images: Sequence[Mapping[str, Path]],
+        logits: Array,
+        distances: Iterable[tuple[str, float]] = (),
+    ) -> Diagnosis:
+        """Return the diagnosis of one case.
+
+        Args:
+            images: of each of the K frame combinations.
+            logits: (K, C).
+            distances: modality and distance of every image, where they are known.
+        """
+        farthest = dict.fromkeys(self.bundle.calibration.familiarity or {}, math.nan)
+        for name, distance in distances:
+            farthest[name] = float(np.fmax(distance, farthest[name]))
         logits = logits.astype(np.float64)
         frames = log_softmax(logits)
         calibration = self.bundle.calibration
         probabilities = calibrated(frames.mean(axis=0), calibration)
-        decisions = decide(probabilities[None], np.array([energy(logits)]), calibration)
+        score = energy(logits)
+        if calibration.familiarity is not None:
+            score = max(np.nan_to_num(list(farthest.values())).tolist(), default=0.0)
+        decisions = decide(probabilities[None], np.array([score]), calibration)
         return Diagnosis(
             probabilities=probabilities,
             frames=calibrated(frames, calibration),
             images=tuple(images),
+            distances=farthest,
             **{name: _first(values) for name, values in decisions.items()},
         )
 
@@ -257,11 +303,23 @@ class Predictor:
         config = self.bundle.config
         return load(path, size=config.size, modality=config.modalities[name])
 
+    def prepare_with_distance(self, item: tuple[str, Path]) -> Prepared:
+        """Prepare one frame of one modality, and measure its distance."""
+        pixels = self.prepare(item)
+        return Prepared(pixels, self.distance(item[0], pixels))
+
+    def distance(self, modality: str, pixels: Array) -> float | None:
+        """Return the distance of a prepared image; None without statistics of its modality."""
+        model = (self.bundle.calibration.familiarity or {}).get(modality)
+        return None if model is None else relative_distance(image_statistics(pixels), model)
+
     def logits_of(self, batch: Sequence[Combination]) -> Array:
         """Run the network on a batch: logits (B, C)."""
         if not batch:
             return np.empty((0, len(self.bundle.config.classes)))
-        images = [{name: item.decoded[name].result() for name in item.images} for item in batch]
+        images = [
+            {name: item.decoded[name].result().pixels for name in item.images} for item in batch
+        ]
         return self.backend.logits(*stack_images(images, self.bundle.config))
 
 
@@ -323,6 +381,11 @@ def collect_predictions(
         label=tuple(case.label for case in cases),
         probabilities=np.array([a.probabilities for a in answers]).reshape(-1, len(classes)),
         groups=config.groups,
+        distances={
+            name: np.array([answer.distances[name] for answer in answers])
+            for name in config.modalities
+            if answers and name in answers[0].distances
+        },
         **{name: _column([getattr(a, name) for a in answers]) for name in DECISIONS},
     )
 

@@ -166,7 +166,13 @@ def headers(files: TableFiles, bundle: Bundle) -> dict[Path, Sequence[str]]:
     none = np.empty((0, len(classes)))
     decisions = decide(none, np.empty(0), bundle.calibration)
     empty = Predictions(
-        classes=classes, lesion_id=(), patient_id=(), label=(), probabilities=none, **decisions
+        classes=classes,
+        lesion_id=(),
+        patient_id=(),
+        label=(),
+        probabilities=none,
+        **decisions,
+        distances={name: np.empty(0) for name in bundle.calibration.familiarity or {}},
     )
     return {
         files.predictions: prediction_header(classes, bundle.config.groups),

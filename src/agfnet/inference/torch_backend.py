@@ -16,7 +16,6 @@ from agfnet.data.features import FILE, FeatureCache, identities
 from agfnet.data.preprocess import normalise
 from agfnet.errors import BundleError
 from agfnet.models.build import backbone_digests, build
-from agfnet.models.pooled import forward_pooled
 
 Array = np.ndarray[Any, Any]
 
@@ -59,17 +58,13 @@ class TorchBackend:
             model.backbones.accept_maps(config.size)
         self.model = model.eval().to(self.device)
 
+    @torch.inference_mode()
     def logits(self, images: Sequence[Array], present: Array) -> Array:
         """Return logits (B, C) of images (B, H, W, 3) uint8 by modality and present (B, M)."""
-        return self.outputs(images, present)[0]
-
-    @torch.inference_mode()
-    def outputs(self, images: Sequence[Array], present: Array) -> tuple[Array, list[Array]]:
-        """Return logits (B, C) and the pooled last maps (B, C_m) per modality."""
         inputs = [self.input(m, image, present[:, m]) for m, image in enumerate(images)]
-        available = torch.from_numpy(present).to(self.device)
-        logits, pooled = forward_pooled(self.model, inputs, available)
-        return logits.float().cpu().numpy(), [rows.float().cpu().numpy() for rows in pooled]
+        output = self.model(inputs, torch.from_numpy(present).to(self.device))
+        logits: Array = output.logits.float().cpu().numpy()
+        return logits
 
     def input(self, modality: int, images: Array, present: Array) -> Tensor:
         """Return the kept feature maps (B, D) of images (B, H, W, 3), or the images normalised."""

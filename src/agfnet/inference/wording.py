@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -31,7 +32,9 @@ def percent(p: float) -> str:
 
 
 def sentence(classes: tuple[str, ...], diagnosis: Diagnosis) -> str:
-    """Write the diagnosis as one sentence."""
+    """Write the diagnosis as one sentence, or that there is none for a picture of another kind."""
+    if diagnosis.foreign:
+        return words()["warning.foreign"].format(modalities=modality_names(diagnosis.foreign))
     best, second = np.argsort(-diagnosis.probabilities)[:2]
     p, q = diagnosis.probabilities[[best, second]]
     return words()["answer.likely" if p >= 0.5 else "answer.uncertain"].format(
@@ -45,6 +48,8 @@ def group_sentences(bundle: Bundle, diagnosis: Diagnosis) -> list[str]:
     The first group is `malignant`, if there is one. Classes below one per cent are left out, except
     for the most probable one of a group.
     """
+    if diagnosis.foreign:
+        return []
     names, probabilities = bundle.config.names, diagnosis.probabilities
     texts = []
     for group, members in bundle.config.groups.items():
@@ -84,10 +89,34 @@ def rate(value: Rate) -> str:
     )
 
 
+def modality_names(modalities: Iterable[str]) -> str:
+    """Write names of modalities."""
+    return ", ".join(words().get(f"modality.{name}", name) for name in modalities)
+
+
+def missing_sentence(missing: Sequence[str], optional: Sequence[str] | None) -> str:
+    """Write the missing modalities; empty if there are none.
+
+    Args:
+        missing: modalities without an image.
+        optional: modalities that the network was trained to do without; None if unknown.
+    """
+    if not missing:
+        return ""
+    trained = optional is None or set(missing) <= set(optional)
+    key = "warning.missing" if trained else "warning.missing_untrained"
+    return words()[key].format(modalities=modality_names(missing))
+
+
 def warning_sentences(classes: tuple[str, ...], diagnosis: Diagnosis) -> list[str]:
     """Write the warnings to read before relying on the diagnosis, one sentence each."""
+    if diagnosis.foreign:
+        return []  # there is no diagnosis to rely on
     texts = []
-    if diagnosis.out_of_distribution:
+    if diagnosis.unfamiliar:
+        names_of = modality_names(diagnosis.unfamiliar)
+        texts.append(words()["warning.unfamiliar"].format(modalities=names_of))
+    elif diagnosis.out_of_distribution:
         texts.append(words()["warning.out_of_distribution"])
     if diagnosis.abstain:
         texts.append(words()["warning.abstain"])

@@ -24,7 +24,7 @@ from agfnet.data.readers import Image
 from agfnet.data.table import Case
 from agfnet.errors import DataError
 from agfnet.inference.predictions import Predictions
-from agfnet.inference.predictor import Predictor, frame_combinations, stack_images
+from agfnet.inference.predictor import Diagnosis, Predictor, frame_combinations, stack_images
 from agfnet.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupt, generator
 
 MISSING, MISMATCHED, FRAMES_LOST = "missing", "mismatched", "frames_lost"
@@ -33,6 +33,7 @@ ALL_VIEWS = ""
 
 Array = np.ndarray[Any, Any]
 MakeImage = Callable[[], Array]
+Distances = list[tuple[str, float]]  # modality and distance of an image
 
 
 class Condition(NamedTuple):
@@ -88,28 +89,28 @@ def predict_conditions(
         ImageError: a file that cannot be read.
     """
     config = predictor.bundle.config
-    logits: dict[Condition, list[list[Array]]] = {}
+    measured: dict[Condition, list[list[tuple[Array, Distances]]]] = {}
     inputs = (each for row in range(len(cases)) for each in _inputs(predictor, cases, row, seed))
     with ThreadPoolExecutor(predictor.threads) as pool:
         while batch := list(islice(inputs, predictor.batch_size)):
             images = list(pool.map(_make_images, batch))
             outputs = predictor.backend.logits(*stack_images(images, config))
-            for each, output in zip(batch, outputs, strict=True):
-                frames = logits.setdefault(each.condition, [[] for _ in cases])
-                frames[each.row].append(output)
+            for each, output, pixels in zip(batch, outputs, images, strict=True):
+                frames = measured.setdefault(each.condition, [[] for _ in cases])
+                frames[each.row].append((output, distances_of(predictor, pixels)))
             if progress is not None:
                 progress(batch[-1].row, len(cases))
-    if any(len(frames) > 1 for frames in logits[CLEAN]):
+    if any(len(frames) > 1 for frames in measured[CLEAN]):
         for severity in SEVERITIES:
-            logits[Condition(ALL_VIEWS, FRAMES_LOST, severity)] = [
+            measured[Condition(ALL_VIEWS, FRAMES_LOST, severity)] = [
                 [frames[index] for index in kept_frames(len(frames), severity, case.lesion_id)]
-                for frames, case in zip(logits[CLEAN], cases, strict=True)
+                for frames, case in zip(measured[CLEAN], cases, strict=True)
             ]
     if progress is not None:
         progress(len(cases), len(cases))
     diagnoses = {
-        condition: [predictor.diagnosis_of([], np.stack(frames)) for frames in lesions]
-        for condition, lesions in logits.items()
+        condition: [diagnose(predictor, frames) for frames in lesions]
+        for condition, lesions in measured.items()
         if all(lesions)  # a single patient has no mismatched images
     }
     return {
@@ -123,6 +124,18 @@ def predict_conditions(
         )
         for condition, rows in diagnoses.items()
     }
+
+
+def distances_of(predictor: Predictor, images: Mapping[str, Array]) -> Distances:
+    """Return modality and distance of prepared images, where they are known."""
+    known = [(name, predictor.distance(name, pixels)) for name, pixels in images.items()]
+    return [(name, distance) for name, distance in known if distance is not None]
+
+
+def diagnose(predictor: Predictor, frames: Sequence[tuple[Array, Distances]]) -> Diagnosis:
+    """Return the diagnosis of a lesion from logits (C,) and distances of its frames."""
+    distances = [each for _, known in frames for each in known]
+    return predictor.diagnosis_of([], np.stack([logits for logits, _ in frames]), distances)
 
 
 def kept_frames(count: int, severity: int, lesion_id: str) -> list[int]:

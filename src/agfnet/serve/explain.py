@@ -25,6 +25,8 @@ from agfnet.serve.preview import MAX_SIDE, reduced, uri
 from agfnet.serve.request_error import RequestError
 
 Array = np.ndarray[Any, Any]
+BLACK_LEVEL, WHITE_LEVEL = 12, 247
+"""Mean grey levels beyond which an area shows no tissue."""
 UNSEEN = (96, 96, 96, 160)
 """Colour and opacity of regions that the network does not see."""
 
@@ -147,24 +149,46 @@ def attribution(
 def layers(
     views: Mapping[str, PreparedImage], pictures: Mapping[str, Array], maps: Mapping[str, Array]
 ) -> dict[str, dict[str, Any]]:
-    """Return each map as a layer over its picture, scaled to its own maximum.
+    """Return each map as a layer over its picture, all on one scale.
 
-    `share` is the fraction of the attribution that the map has.
+    The maximum of all maps is the top of the scale, so that the map of an image that matters little
+    is pale. `outside` is whether most of a map lies outside the tissue.
     """
-    total = sum(float(values.sum()) for values in maps.values())
+    top = max((float(values.max()) for values in maps.values()), default=0.0)
     return {
         name: {
-            "share": float(values.sum()) / total if total > 0 else None,
-            "layer": uri(layer(views[name], pictures[name], values), form="PNG"),
+            "outside": outside_tissue(values, views[name].square),
+            "layer": uri(layer(views[name], pictures[name], values, top), form="PNG"),
         }
         for name, values in maps.items()
     }
 
 
-def layer(view: PreparedImage, picture: Array, attribution: Array) -> Array:
-    """Draw a map (S, S) as colours and opacity (H, W, 4) for a picture."""
+def outside_tissue(attribution: Array, pixels: Array) -> bool:
+    """Return whether most of a map (S, S) lies where a prepared image (S, S, 3) shows no tissue.
+
+    These are areas that are nearly black or nearly white on average: the border of a scan, gel and
+    air above the skin, padding, paper.
+    """
+    positive = np.clip(np.nan_to_num(attribution), 0, None)
+    grey = pixels.astype(np.float32).mean(axis=-1)
+    average = local_mean(grey, max(1, grey.shape[0] // 32))
+    outside = (average < BLACK_LEVEL) | (average > WHITE_LEVEL)
+    total = float(positive.sum())
+    return total > 0 and float(positive[outside].sum()) > 0.5 * total
+
+
+def local_mean(values: Array, radius: int) -> Array:
+    """Return the mean of values (H, W) over squares of 2 radius + 1 pixels, edges repeated."""
+    padded = np.pad(values, radius, mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * radius + 1,) * 2)
+    mean: Array = windows.mean(axis=(-2, -1))
+    return mean
+
+
+def layer(view: PreparedImage, picture: Array, attribution: Array, top: float) -> Array:
+    """Draw a map (S, S) as colours and opacity (H, W, 4) for a picture; `top` is the full scale."""
     values = view.geometry.to_image(attribution, (picture.shape[0], picture.shape[1]))
-    top = float(attribution.max())
     level = np.clip(np.nan_to_num(values) / top, 0, 1) if top > 0 else np.zeros_like(values)
     rgba = np.concatenate([colour_map(level), cover(level)[..., None]], axis=-1)
     pixels: Array = (255 * rgba).round().astype(np.uint8)

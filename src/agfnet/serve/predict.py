@@ -42,6 +42,8 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
     point = predictor.bundle.calibration.operating_point
     order = np.argsort(-probabilities, kind="stable")
     possible = answer.prediction_set
+    missing = [name for name, paths in lesion.images.items() if not paths]
+    optional = missing if config.optional is None else config.optional
     return {
         "sentence": sentence(config.names, answer),
         "doubts": warning_sentences(config.names, answer),
@@ -68,7 +70,10 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
         "abstain": answer.abstain,
         "out_of_distribution": answer.out_of_distribution,
         "ood_score": answer.ood_score,
-        "missing": [name for name, paths in lesion.images.items() if not paths],
+        "unfamiliar": list(answer.unfamiliar),
+        "foreign": list(answer.foreign),
+        "missing": missing,
+        "missing_untrained": not set(missing) <= set(optional),
         "frames": [
             frame(lesion, images, row, classes)
             for images, row in zip(answer.images, answer.frames, strict=True)

@@ -106,7 +106,14 @@ class Prediction(Reply):
     abstain: bool | None
     out_of_distribution: bool | None
     ood_score: float | None
+    unfamiliar: list[str] = Field(description="Modalities unlike the training images.")
+    foreign: list[str] = Field(
+        description="Modalities with a picture of another kind; the prediction has no meaning."
+    )
     missing: list[str] = Field(description="Modalities without an image.")
+    missing_untrained: bool = Field(
+        description="The network was not trained to do without a missing modality."
+    )
     frames: list[Frame]
     images: dict[str, list[FileInfo]]
     seconds: float
@@ -131,7 +138,7 @@ class Picture(BaseModel):
 class Layer(BaseModel):
     """An attribution map, to be laid over the picture of its modality."""
 
-    share: float | None = Field(description="Fraction of the attribution in all modalities.")
+    outside: bool = Field(description="Most of the attribution lies outside the tissue.")
     layer: str = Field(description="Transparent PNG of the picture's size, as a data URI.")
 
 

@@ -125,7 +125,7 @@ class Service:
             "coverage": calibration.sets and calibration.sets.coverage,
             "consider": calibration.sets and calibration.sets.consider,
             "risk": calibration.abstention and calibration.abstention.target_risk,
-            "unfamiliar": calibration.ood_threshold is not None,
+            "unfamiliar": calibration.ood_limit is not None,
             "card": card.read_text(encoding="utf-8") if "card.md" in self.bundle.files else "",
             "limits": asdict(self.limits),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch.utils.data import DataLoader
 from agfnet.bundle import Bundle, BundleConfig, write_bundle
 from agfnet.card import card
 from agfnet.config import TrainConfig
-from agfnet.data.table import cases_hash
+from agfnet.data.table import Case, cases_hash
 from agfnet.diagnoses import describe_classes
 from agfnet.files import SUMS, finish_change
 from agfnet.models.build import image_statistics, without_weights
@@ -24,6 +25,9 @@ from agfnet.training.run_folder import check_run, write_run
 from agfnet.training.tasks import Task, build_task
 from agfnet.training.trainer import run_trainer
 from agfnet.training.tuning import tune
+
+MIN_MISSING = 0.02
+"""Fraction of training cases without a modality from which on a network learns to do without it."""
 
 
 def fit(config: TrainConfig, *, progress: bool = True) -> Path:
@@ -77,9 +81,23 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
         data_hash=cases_hash(table),
         cases=cases.counts(),
         diagnoses=diagnoses,
+        optional=optional_modalities(cases.train, config),
     )
     write_best(folder, task, val, bundle)
     return folder
+
+
+def optional_modalities(train: Sequence[Case], config: TrainConfig) -> tuple[str, ...]:
+    """Return the modalities that a network learns to do without.
+
+    These are all of them with modality dropout, and otherwise those that a part of the training
+    cases lacks.
+    """
+    names = list(config.data.modalities)
+    if config.optim.modality_dropout:
+        return tuple(names)
+    missing = {name: sum(not case.images.get(name) for case in train) for name in names}
+    return tuple(name for name in names if missing[name] >= MIN_MISSING * len(train))
 
 
 def write_best(folder: Path, task: Task, val: DataLoader[Any], config: BundleConfig) -> Bundle:

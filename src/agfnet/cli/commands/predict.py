@@ -42,7 +42,12 @@ def predict_table(config: PredictConfig, predictor: Any) -> None:
 def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     from agfnet.data.table import JOIN
     from agfnet.inference.figure import save_picture
-    from agfnet.inference.wording import group_sentences, sentence, warning_sentences
+    from agfnet.inference.wording import (
+        group_sentences,
+        missing_sentence,
+        sentence,
+        warning_sentences,
+    )
 
     images = {
         name: tuple(Path(path) for path in cell.split(JOIN) if path)
@@ -56,8 +61,11 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     say(sentence(classes, diagnosis))
     for text in warning_sentences(classes, diagnosis):
         say(text)
+    if diagnosis.foreign:
+        say(NOTICE)
+        return
     if missing:
-        say(f"Without {' and '.join(missing)}: the answer rests on the other images alone.")
+        say(missing_sentence(missing, predictor.bundle.config.optional))
     if (count := len(diagnosis.frames)) > 1:
         agree = int((diagnosis.frames.argmax(axis=1) == diagnosis.probabilities.argmax()).sum())
         say(f"The average of {count} frames; {agree} of them give this answer by themselves.")

@@ -69,16 +69,25 @@ function thresholdLine({ groups }, { operating_point: point }) {
  * @returns {string[]}
  */
 export function summary(prediction, model) {
+  const namesOf = (/** @type {string[]} */ modalities) =>
+    listOf(modalities.map((name) => nameOf("modality", name)));
+  const { foreign, unfamiliar } = prediction;
+  if (foreign.length) return [t("warning.foreign", { modalities: namesOf(foreign) })];
   const missing = prediction.missing.map((name) => nameOf("modality", name));
   return [
     ...groupLines(prediction),
     prediction.refer ? t("answer.refer") : "",
     sentence(prediction),
     thresholdLine(prediction, model),
-    prediction.out_of_distribution ? t("warning.out_of_distribution") : "",
+    unfamiliar.length ? t("warning.unfamiliar", { modalities: namesOf(unfamiliar) }) : "",
+    prediction.out_of_distribution && !unfamiliar.length ? t("warning.out_of_distribution") : "",
     prediction.abstain ? t("warning.abstain") : "",
     prediction.refer === null ? t("warning.no_guarantee") : "",
-    missing.length ? t("warning.missing", { modalities: listOf(missing) }) : "",
+    missing.length
+      ? t(prediction.missing_untrained ? "warning.missing_untrained" : "warning.missing", {
+          modalities: listOf(missing),
+        })
+      : "",
   ].filter(Boolean);
 }
 
@@ -91,13 +100,15 @@ export function answerParts(prediction, model) {
   const { abstention: rule } = model;
   const [first, ...rest] = summary(prediction, model);
   const { probabilities, prediction_set: names } = prediction;
+  const verdict = h(
+    "div",
+    { class: prediction.refer ? "verdict refer" : "verdict" },
+    h("p", { class: "sentence" }, first),
+    rest.map((text) => h("p", {}, text)),
+  );
+  if (prediction.foreign.length) return [verdict];
   return [
-    h(
-      "div",
-      { class: prediction.refer ? "verdict refer" : "verdict" },
-      h("p", { class: "sentence" }, first),
-      rest.map((text) => h("p", {}, text)),
-    ),
+    verdict,
     // the coverage holds only for images like those of the calibration
     names && !prediction.out_of_distribution && possibleDiagnoses(names, model),
     rule &&

@@ -92,6 +92,7 @@ export class AnswerPanel {
     announce(summary(this.answer.prediction, this.lesion.model).join(" "));
     byId("answer").focus();
     const { prediction } = this.answer;
+    if (prediction.foreign.length) return; // nothing to explain
     const name = prediction.predicted;
     await this.explain({
       class: name,

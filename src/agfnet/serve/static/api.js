@@ -29,14 +29,15 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
  *   request_id: string, refer: boolean | null, predicted: string,
  *   probabilities: {name: string, probability: number, possible: boolean | null}[],
  *   prediction_set: string[] | null, abstain: boolean | null, out_of_distribution: boolean | null,
- *   missing: string[], frames: Pass[],
+ *   missing: string[], missing_untrained: boolean, unfamiliar: string[], foreign: string[],
+ *   frames: Pass[],
  *   groups: {name: string, probability: number, classes: string[], positive: boolean | null}[],
  * }} Prediction
  * @typedef {{
  *   class: string, pass: number, frame: Pass, contributions: Record<string, Probabilities>,
  *   answers: {modalities: string[], predicted: string, probabilities: Probabilities}[],
  *   images: Record<string, {width: number, height: number, image: string}>,
- *   maps: Record<string, Record<string, {share: number | null, layer: string}>>,
+ *   maps: Record<string, Record<string, {outside: boolean, layer: string}>>,
  * }} Explanation
  * @typedef {{
  *   id: string, state: "reading" | "running" | "done" | "failed", done: number, total: number,

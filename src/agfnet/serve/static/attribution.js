@@ -91,7 +91,7 @@ function select(label, group, names, selected, choose) {
 /**
  * @param {string} name of the modality
  * @param {{width: number, height: number, image: string}} picture
- * @param {{share: number | null, layer: string} | undefined} layer
+ * @param {{outside: boolean, layer: string} | undefined} layer
  * @param {string} label the class that the map is about
  */
 function overlay(name, { width, height, image }, layer, label) {
@@ -110,9 +110,7 @@ function overlay(name, { width, height, image }, layer, label) {
       "figcaption",
       {},
       modality,
-      layer &&
-        layer.share !== null &&
-        h("span", { class: "quiet" }, t("attribution.fraction", { fraction: percent(layer.share) })),
+      layer?.outside && h("span", { class: "quiet" }, t("attribution.outside")),
     ),
   );
 }
