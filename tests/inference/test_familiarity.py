@@ -71,7 +71,12 @@ def test_new_lesions_are_familiar(model: object) -> None:
     assert max(distances) < FOREIGN
 
 
-@pytest.mark.parametrize("picture", [text, noise, grey])
+def test_a_grey_photograph_is_unfamiliar(model: object) -> None:
+    distances = [relative_distance(image_statistics(grey(s)), model) for s in range(10)]
+    assert min(distances) > 1
+
+
+@pytest.mark.parametrize("picture", [text, noise])
 def test_pictures_of_another_kind_are_foreign(
     model: object, picture: Callable[[int], np.ndarray]
 ) -> None:

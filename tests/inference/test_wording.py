@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from agfnet.bundle import Bundle, BundleConfig, Calibration, OperatingPoint, Rate
 from agfnet.config import ModelConfig, default_modalities
 from agfnet.inference.postprocessing import above_threshold
 from agfnet.inference.predictor import Diagnosis
-from agfnet.inference.wording import group_sentences, percent, whole_percent
+from agfnet.inference.wording import (
+    group_sentences,
+    missing_sentence,
+    percent,
+    sentence,
+    warning_sentences,
+    whole_percent,
+)
 from agfnet.metrics.operating_points import halfway_threshold
 
 POINT = OperatingPoint(
@@ -82,3 +92,57 @@ def test_without_an_operating_point_nothing_is_said_of_a_threshold() -> None:
     texts = group_sentences(plain, replace(diagnosis(0.3, 0.4, 0.3), above_threshold=None))
     assert len(texts) == 2
     assert "threshold" not in " ".join(texts)
+
+
+def test_a_picture_of_another_kind_gets_no_diagnosis() -> None:
+    foreign = replace(
+        diagnosis(0.9, 0.05, 0.05),
+        distances={"clinical": 3.0, "ultrasound": 1.2},
+        out_of_distribution=True,
+        abstain=True,
+    )
+    text = sentence(BUNDLE.config.names, foreign)
+    assert text.startswith("No diagnosis")
+    assert text.endswith(": Clinical photo.")
+    assert "melanoma" not in text
+    assert group_sentences(BUNDLE, foreign) == []
+    assert warning_sentences(BUNDLE.config.names, foreign) == []
+
+
+def test_an_unfamiliar_image_is_named_once() -> None:
+    unfamiliar = replace(
+        diagnosis(0.9, 0.05, 0.05),
+        distances={"clinical": 0.4, "ultrasound": 1.2},
+        out_of_distribution=True,
+        abstain=False,
+    )
+    texts = warning_sentences(BUNDLE.config.names, unfamiliar)
+    assert texts == ["Unlike the training images, so that the result is unreliable: Ultrasound."]
+
+
+@pytest.mark.parametrize("abstain", [True, False, None])
+@pytest.mark.parametrize("distance", [math.nan, 0.5, 1.5, 2.5])
+def test_no_two_sentences_say_the_same(abstain: bool | None, distance: float) -> None:
+    answer = replace(
+        diagnosis(0.4, 0.35, 0.25),
+        distances={"clinical": distance},
+        out_of_distribution=distance > 1,
+        abstain=abstain,
+        prediction_set=np.array([True, True, False]),
+    )
+    names = BUNDLE.config.names
+    texts = [*group_sentences(BUNDLE, answer), sentence(names, answer)]
+    texts += warning_sentences(names, answer)
+    assert len(set(texts)) == len(texts)
+    assert sum("unlike" in text.lower() or "No diagnosis" in text for text in texts) <= 1
+    numbers = re.findall(r"melanoma \(?(\d+%)", " ".join(texts))
+    assert len(set(numbers)) <= 1  # one number for one thing
+
+
+def test_a_missing_modality_that_was_never_missing_in_training() -> None:
+    assert missing_sentence([], ("clinical",)) == ""
+    assert missing_sentence(["ultrasound"], None) == "Not provided: Ultrasound."
+    assert missing_sentence(["ultrasound"], ("clinical", "ultrasound")) == (
+        "Not provided: Ultrasound."
+    )
+    assert "not trained to do without" in missing_sentence(["ultrasound"], ())

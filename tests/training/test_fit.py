@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from agfnet.config import TrainConfig
 from agfnet.data import dataset
 from agfnet.data.cache import FOLDER
+from agfnet.data.table import Case
 from agfnet.errors import ConfigError
-from agfnet.training.fit import fit
+from agfnet.training.fit import fit, optional_modalities
 
 
 def weights(folder: Path) -> bytes:
@@ -93,3 +94,17 @@ def test_a_frozen_backbone_leaves_training_as_it_came(
     assert found
     for key in found:
         torch.testing.assert_close(learned[key], given[key.split(".net.", 1)[1]], rtol=0, atol=0)
+
+
+def test_modalities_that_a_network_learns_to_do_without(settings: TrainConfig) -> None:
+    def case(number: int, **images: tuple[Path, ...]) -> Case:
+        return Case(str(number), str(number), "a", images, {}, "train", {}, number)
+
+    both = {"clinical": (Path("a"),), "ultrasound": (Path("b"),)}
+    complete = [case(i, **both) for i in range(50)]
+    dropped = replace(settings, optim=replace(settings.optim, modality_dropout=0.1))
+    plain = replace(settings, optim=replace(settings.optim, modality_dropout=0.0))
+    assert optional_modalities(complete, dropped) == ("clinical", "ultrasound")
+    assert optional_modalities(complete, plain) == ()
+    lacking = [*complete[:49], case(49, clinical=(Path("a"),), ultrasound=())]
+    assert optional_modalities(lacking, plain) == ("ultrasound",)

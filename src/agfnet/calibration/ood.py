@@ -14,7 +14,7 @@ from agfnet.metrics.metric import Floats
 
 MIN_IMAGES = 20
 SHRINKAGE = 0.05  # of the covariances, towards none
-MIN_DEVIATION = 0.02  # of a statistic; grey images have no saturation at all
+MIN_DEVIATION = 0.1  # of a statistic, so that no single one decides: grey images have no saturation
 MIN_SPREAD = 1e-5  # of energies; below it they are the rounding errors of normalised logits
 
 

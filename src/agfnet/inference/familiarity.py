@@ -18,7 +18,7 @@ from agfnet.bundle import Familiarity
 Array = np.ndarray[Any, Any]
 SCALES = 4
 """Scales of the gradients; each halves the image."""
-FOREIGN = 1.6
+FOREIGN = 2.0
 """Distance, relative to the threshold, from which on a picture is of another kind."""
 
 
@@ -33,7 +33,8 @@ def image_statistics(pixels: Array) -> Array:
         *np.log(image.std(axis=(0, 1)) + 0.01),
         saturation.mean(),
         hues[0].mean(),
-        *(np.log(values.std() + 0.01) for values in (saturation, *hues)),
+        # a few coloured pixels, such as callipers, must not weigh more than a whole picture
+        *(np.log(np.abs(part - part.mean()).mean() + 0.1) for part in (saturation, *hues)),
     ]
     grey = image.mean(axis=-1)
     for _ in range(SCALES):
