@@ -123,8 +123,10 @@ def natural(size: int, rng: np.random.Generator) -> Array:
     """Return a random square of a photograph of a temple or a flower."""
     photo = load_sample_images().images[rng.integers(2)]
     side = int(rng.integers(200, 400))
-    top, left = (int(rng.integers(length - side)) for length in photo.shape[:2])
-    square = Pillow.fromarray(photo[top : top + side, left : left + side])
+    row_start, column_start = (int(rng.integers(length - side)) for length in photo.shape[:2])
+    square = Pillow.fromarray(
+        photo[row_start : row_start + side, column_start : column_start + side]
+    )
     return np.asarray(square.resize((size, size), Pillow.Resampling.LANCZOS))
 
 
