@@ -28,8 +28,13 @@ DICOM_IDENTITY = (
 """Attributes that name a person or their hospital visit. Those of the basic profile of
 de-identification that do so by themselves: the whole profile also lists dates, devices and UIDs,
 which every file has."""
+DICOM_REPLACED = (
+    *("PatientName", "PatientBirthDate", "AccessionNumber", "ReferringPhysicianName"),
+    *("OperatorsName", "InstitutionName"),
+)
+"""Attributes that a de-identified file may have with another value, by the basic profile."""
 _DICOM_OTHER = (
-    *("PatientID", "BurnedInAnnotation"),
+    *("PatientID", "BurnedInAnnotation", "PatientIdentityRemoved", "DeidentificationMethod"),
     *("Manufacturer", "ManufacturerModelName", "StationName"),
 )
 EXIF_IDENTITY = {
@@ -80,6 +85,8 @@ class Header:
     """It states the place where it was taken."""
     burned_in: bool = False
     """It states that its pixels hold annotations."""
+    deidentified: bool = False
+    """A program states that it has removed what identifies the patient."""
     patient_id: str = ""
     patient_name: str = ""
 
@@ -106,10 +113,13 @@ def _dicom(path: Path) -> Header:
         return str(tags.get(name) or "").strip()
 
     device = " ".join(filter(None, map(text, ("Manufacturer", "ManufacturerModelName"))))
+    removed = text("PatientIdentityRemoved").upper() == "YES" and text("DeidentificationMethod")
+    replaced = DICOM_REPLACED if removed else ()
     return Header(
         format="DICOM",
         device=" ".join(filter(None, (device, text("StationName")))),
-        identity=tuple(name for name in DICOM_IDENTITY if text(name)),
+        identity=tuple(n for n in DICOM_IDENTITY if text(n) and n not in replaced),
+        deidentified=bool(removed),
         burned_in=text("BurnedInAnnotation").upper() == "YES",
         patient_id=text("PatientID"),
         patient_name=text("PatientName"),

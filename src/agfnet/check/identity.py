@@ -104,7 +104,8 @@ def _identifying(header: Header, case: Case) -> tuple[str, ...]:
     words = set(re.split(r"[\^=,\s]+", header.patient_name.casefold()))
     if words <= ids | _PSEUDONYM:
         fields = tuple(name for name in fields if name != "PatientName")
-    return fields if header.patient_id.casefold() in ids else ("PatientID", *fields)
+    replaced = header.deidentified or header.patient_id.casefold() in ids
+    return fields if replaced else ("PatientID", *fields)
 
 
 def _check_patients(uses: Sequence[Use], findings: Findings) -> None:

@@ -33,6 +33,9 @@ class Checked:
     """Files that were read, masks included."""
     findings: list[Finding]
     """Errors first, then warnings, then notes."""
+    table: CasesTable
+    unread: int
+    """Rows that could not be read."""
 
     def counts(self) -> dict[str, int]:
         """Return the number of findings of each severity."""
@@ -76,7 +79,9 @@ def check_cases(
     problems = Problems(config.cases, maximum=None)
     table = read_cases(config.cases, modalities=tuple(types), problems=problems)
     findings = Findings()
-    findings.add_problems([*problems.problems, *problems.notes], table)
+    # spellings are reported once each, by `check_labels`
+    rows = [each for each in problems.problems if each.finding != "label_spelling"]
+    findings.add_problems([*rows, *problems.notes], table)
     check_labels(table.cases, findings, patients=config.min_patients)
     check_patients(table.cases, findings)
     check_splits(table.cases, findings)
@@ -89,7 +94,8 @@ def check_cases(
         uses = _check_images(table, types, seen, findings)
         read = len(seen.facts)
     check_shortcuts(table.cases, uses, findings, strength=config.shortcut_threshold)
-    return Checked(config.cases, len(table), read, findings.sorted())
+    unread = sum(each.finding == "cells" for each in problems.problems)
+    return Checked(config.cases, len(table), read, findings.sorted(), table, unread)
 
 
 def column_types(config: CheckConfig) -> dict[str, ModalityType]:

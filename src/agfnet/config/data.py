@@ -212,6 +212,11 @@ class CheckConfig(Settings):
     """Exit with code 1 for warnings as well as for errors."""
     json: str | None = None
     """File for all findings, in JSON."""
+    html: str | None = None
+    """File for a page of the findings with thumbnails. It has images of patients."""
+    fix: str | None = None
+    """File for a corrected copy of the table: spellings of labels and patients, placeholders,
+    invisible characters, and paths twice in a cell. It must not exist."""
     workers: Workers | None = None
     """Processes that read images; 0 reads them in this process. If unset, one per core."""
 
@@ -264,6 +269,16 @@ class ImportConfig(Settings):
                 f"{name}: is for {' or '.join(dict.fromkeys(datasets))}, and not for "
                 f"{self.dataset}; leave the setting out"
             )
+
+
+@dataclass(frozen=True)
+class DoctorConfig(Settings):
+    """Check this installation: versions, extras, device, memory, disk, and a tiny self-test."""
+
+    runs: str = "runs"
+    """Folder in which runs will be written."""
+    self_test: bool = True
+    """Train, export and predict with a tiny network, in a temporary folder."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ class BackboneConfig(Settings):
     """Name of the timm model."""
     weights: str | None = None
     """Initial weights: unset for random weights, `timm` for the published pretrained weights (a
-    download), or a local `.safetensors` file."""
+    download), a local `.safetensors` file, or a run folder of agfnet with the same backbone, whose
+    modalities are matched by name or type; several run folders are joined by `|`."""
     mean: tuple[float, float, float] | None = None
     """Mean per RGB channel, 0 to 1, that the weights expect. The mean of timm if unset."""
     std: tuple[float, float, float] | None = None

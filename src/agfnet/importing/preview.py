@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
-
-from PIL import Image as Pillow
 
 from agfnet.data.case import Case
 from agfnet.data.readers import read_image
-from agfnet.errors import ImageError
 from agfnet.importing.table import Plan
 from agfnet.pages.blocks import Bullets, Card, CardImage, Cards, Section, Table, Text, page
+from agfnet.pages.thumbnails import SIDE, data_uri
 
-SIDE = 160
-"""Pixels of a thumbnail."""
 MAX_CASES = 24
 """Lesions with thumbnails; they are taken evenly from all."""
 
@@ -48,16 +42,9 @@ def _card(case: Case) -> Card:
 
 
 def _thumbnails(paths: Sequence[Path]) -> list[CardImage]:
-    return [CardImage(thumbnail(path), path.name, path.name) for path in paths[:2]]
+    return [_thumbnail(path) for path in paths[:2]]
 
 
-def thumbnail(path: Path, side: int = SIDE) -> str:
-    """Return a small copy of an image as a data URI; a grey square where it cannot be read."""
-    try:
-        image = Pillow.fromarray(read_image(path, side=side).pixels)
-    except ImageError:
-        image = Pillow.new("RGB", (side, side), "grey")
-    image.thumbnail((side, side))
-    file = BytesIO()
-    image.save(file, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+def _thumbnail(path: Path) -> CardImage:
+    source = data_uri(lambda: read_image(path, side=SIDE).pixels)
+    return CardImage(source, path.name, path.name)

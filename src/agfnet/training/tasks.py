@@ -9,8 +9,9 @@ import torch
 from agfnet.config import TrainConfig
 from agfnet.models.agfnet import AGFNet
 from agfnet.models.baselines.amfam import AMFAM
-from agfnet.models.build import build, build_decoder
+from agfnet.models.build import build, build_decoder, without_weights
 from agfnet.training.adversarial import AdversarialTask
+from agfnet.training.pretrained import load_backbones, pretrained_runs
 from agfnet.training.reconstruction import ReconstructionTask
 from agfnet.training.supervised import SupervisedTask, balanced_weights
 
@@ -25,7 +26,13 @@ def build_task(config: TrainConfig, labels: Sequence[int], classes: int) -> Task
         labels: class of every training case, for balanced class weights.
         classes: number C of classes.
     """
-    model = build(config.model, modalities=len(config.data.modalities), classes=classes)
+    settings, modalities = config.model, config.data.modalities
+    runs = pretrained_runs(settings.backbone)
+    model = build(
+        without_weights(settings) if runs else settings, modalities=len(modalities), classes=classes
+    )
+    if runs:
+        load_backbones(model.backbones, settings.backbone, modalities)
     balanced = config.loss.class_weights == "balanced"
     supervised = SupervisedTask(
         model=model,

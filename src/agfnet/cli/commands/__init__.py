@@ -15,6 +15,7 @@ from agfnet.cli.commands import (
     completion,
     deidentify,
     demo,
+    doctor,
     evaluate,
     explain,
     export,
@@ -29,6 +30,7 @@ from agfnet.cli.commands import (
 )
 
 COMMANDS: dict[str, Command] = {
+    "doctor": doctor.COMMAND,
     "demo": demo.COMMAND,
     "phantom": phantom.COMMAND,
     "import": import_.COMMAND,
