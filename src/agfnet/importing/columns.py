@@ -36,7 +36,7 @@ _NAMES: list[tuple[str, list[str]]] = [
     (
         "label",
         [
-            r".*(?:histo|pathol|patol).*(?:diag|bef|result|ergeb|label|class)?.*",
+            r".*(?:histo(?!r)|pathol|patol).*(?:diag|bef|result|ergeb|label|class)?.*",
             r".*病理.*",
             r".*(?:final|gold|definit|endgult|verified).*diag.*",
             r"(?:haupt|main)?(?:diagnos[a-z]*|dx|diag|diagnostico|"
@@ -45,7 +45,7 @@ _NAMES: list[tuple[str, list[str]]] = [
             r"label|labels|class|klasse|classe|clase|etiqueta|rotulo|etiquette|"
             r"target|entity|entitat",
             r"标签|类别|分类|金标准",
-            r"categor\w*|kategorie|dignitat|benign.*malign.*|malignan\w*|"
+            r"categor\w*|kategorie|dignitat|benign.*malign.*|malign\w*(?: .*)?|"
             r".*diagnos.*|icd ?(?:10|11)?",
         ],
     ),
@@ -67,6 +67,9 @@ _NAMES: list[tuple[str, list[str]]] = [
             r"(?:id|nr|no|n|num|number|numero|codigo|code|identifiant|pseudonym)"
             r"(?: (?:de|da|do|del|des|der|du|of))* ?(?:patient|patienten|paciente|"
             r"pat|proband|sujet)",
+            r"(?:(?:no|n|nr|num|numero|numer)? ?(?:de |da |do )?)"
+            r"(?:historia|historia clinica|hc|"
+            r"expediente|dossier|akte|aktenzeichen|processo|registro)",
             r"(?:pid|mrn|ipp|nhc|prontuario|historia clinica|pseudonym|medical record.*|kis ?nr)",
             r"(?:患者|病人|受试者)(?: ?(?:编号|号|序号|id|标识|no))?"
             r"|病历号|住院号|门诊号|登记号|病案号",
@@ -324,6 +327,9 @@ def guess_roles(
     for _, _, name in nameless:  # a plain "ID" is of lesions where it is unique, else of patients
         values = table.values(name)
         unique = len(set(values)) == len(table.rows)
+        numbered_images = "" in images.values() and "patient_id" in columns
+        if numbered_images and unique and "lesion_id" not in columns:
+            continue  # it numbers the images, of which a lesion may have several
         role = "lesion_id" if unique and ("patient_id" in columns or images) else "patient_id"
         if not ({"patient_id", "lesion_id"} <= columns.keys()) and role not in columns:
             columns[role] = name

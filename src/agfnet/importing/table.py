@@ -165,11 +165,6 @@ class _Importer:
         previous: dict[str, str] = {}
         ids = [role for role in MATCH_ROLES if role in columns]
         merged = Counter[str]()
-        keyed = [role for role in ids if role in ("patient_id", "lesion_id")]
-        alone = len(keyed) == 0 or (
-            keyed == ["patient_id"] and self.roles.images and "modality" not in columns
-            and self._one_image_per_row()
-        )  # fmt: skip
         for line, cells in self.table.rows:
             values = {role: cells[columns[role]] for role in ids}
             values = {r: "" if is_placeholder(text) else text for r, text in values.items()}
@@ -186,7 +181,7 @@ class _Importer:
                         column=columns[role],
                     )
             identity = tuple(patient_key(values.get(role, "")) for role in ids)
-            if (alone and not keyed) or not any(identity):
+            if not any(identity):
                 identity = (str(line),)
             lesion = groups.get(identity)
             if lesion is None:
@@ -202,9 +197,11 @@ class _Importer:
                 f"{merged['rows'] + len(self.lesions)} rows are {len(self.lesions)} lesions: rows "
                 "with the same ids are one"
             )
-
-    def _one_image_per_row(self) -> bool:
-        return len(self.roles.images) == 1
+            if self.roles.images and "lesion_id" not in columns:
+                self.notes.append(
+                    "no column is understood as the lesion: all images of a patient count as one "
+                    "lesion; if that is wrong, name the column (--columns.lesion_id)"
+                )
 
     def _fill_down(self, values: dict[str, str], previous: Mapping[str, str]) -> None:
         """Take the patient of the row above where a merged cell left it out."""
@@ -349,8 +346,10 @@ class _Importer:
         self.rules += [f"{rule.files} files as {rule.example}" for rule in matches.rules]
 
     def _give(self, lesion: _Lesion, path: Path, modality: str) -> None:
-        name, mask = self.views.modality(self.files[path])
-        name = modality or name
+        if modality:
+            name, mask = modality, self.views.is_mask(self.files[path])
+        else:
+            name, mask = self.views.modality(self.files[path])
         self.taken.add(path)
         if name not in self.views.modalities:
             self.other_views[name].append(path)

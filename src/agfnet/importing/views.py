@@ -83,7 +83,7 @@ class Views:
     def modality(self, file: File) -> tuple[str, bool]:
         """Return the modality of a file, empty if none fits, and whether it is a mask."""
         parts = [*file.path.parts[:-1], file.path.stem]
-        mask = any(map(_MASK.search, parts[-2:]))
+        mask = self.is_mask(file)
         for part in reversed(parts):
             if name := self.named(part):
                 return name, mask
@@ -93,6 +93,10 @@ class Views:
         if _CAMERA.match(file.path.name):
             return "clinical", mask
         return self._by_picture(file), mask
+
+    def is_mask(self, file: File) -> bool:
+        """Return whether the name of a file, or of its folder, says that it is a mask."""
+        return any(map(_MASK.search, (*file.path.parts[-2:-1], file.path.stem)))
 
     def _by_picture(self, file: File) -> str:
         try:

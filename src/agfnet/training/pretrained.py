@@ -17,7 +17,9 @@ from agfnet.models.backbone import Backbones
 def pretrained_runs(config: BackboneConfig) -> list[str]:
     """Return the run folders or bundles that `weights` names; none for files and `timm`."""
     names = (config.weights or "").split("|")
-    return [] if names[0] in ("", "timm") or names[0].endswith(".safetensors") else names
+    first = Path(names[0])
+    is_file = bool(first.suffix) and not first.is_dir()
+    return [] if names[0] in ("", "timm") or is_file else names
 
 
 def load_backbones(
