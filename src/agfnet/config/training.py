@@ -128,7 +128,7 @@ class CalibrateConfig(Settings):
     run: str
     """Run folder."""
     calibration: CalibrationConfig | None = None
-    """Calibration to fit, as in `--calibration.coverage 0.95`. The settings of the run if none is
+    """Calibration to fit, as in `--calibration.coverage 0.9`. The settings of the run if none is
     set here; if one is set, the others have their defaults. `--calibration.help` lists them."""
 
 

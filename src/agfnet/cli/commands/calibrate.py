@@ -26,7 +26,7 @@ COMMAND = Command(
     calibrate,
     examples=(
         "agfnet calibrate runs/first",
-        "agfnet calibrate runs/first --calibration.coverage 0.95",
+        "agfnet calibrate runs/first --calibration.coverage 0.9",
     ),
     docs="evaluation.md",
     extra="train",
