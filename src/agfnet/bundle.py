@@ -34,6 +34,8 @@ WEIGHTS = "model.safetensors"
 NEEDED = ("config.json", "calibration.json", WEIGHTS)
 EXPORT = "export.json"
 """Measurements of the exported graphs (see `agfnet.export`)."""
+EVALUATIONS = "evaluations.json"
+"""Results of evaluations, for the description of the model."""
 EXPORTS = ("model.onnx", "model_int8.onnx", EXPORT)
 """Files that `agfnet export` adds; they depend on weights and calibration."""
 
@@ -62,6 +64,8 @@ class BundleConfig:
     """Numbers of labelled cases in training (`train`) and calibration (`val`), by class."""
     diagnoses: dict[str, DiagnosisConfig] = field(default_factory=dict)
     """Names and group of every class; those of the dictionary in bundles without them."""
+    simulated: bool = False
+    """The training lesions were simulated (see `agfnet phantom`)."""
     optional: tuple[str, ...] | None = None
     """Modalities that the network was trained to do without; None if unknown."""
     agfnet: str = __version__
@@ -186,6 +190,10 @@ class Calibration:
     """Operating point of the group `malignant`; None without such a group or its lesions."""
     ood_threshold: float | None = None
     """Energy above which a case is out-of-distribution; used without `familiarity`."""
+    accuracy: Rate | None = None
+    """Fraction of the validation lesions whose most probable class is right."""
+    majority: float | None = None
+    """Fraction of the validation lesions of the most common class."""
     familiarity: dict[str, Familiarity] | None = None
     """Statistics of the training images by modality; None in bundles of earlier versions."""
     cases: int | None = None
@@ -197,6 +205,22 @@ class Calibration:
     def ood_limit(self) -> float | None:
         """Out-of-distribution score above which a case gets a warning."""
         return self.ood_threshold if self.familiarity is None else 1.0
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Results of an evaluation of the network: an entry of `evaluations.json`."""
+
+    n: int
+    """Number of labelled lesions."""
+    balanced_accuracy: Rate
+    """Mean over classes of the sensitivity."""
+    sensitivities: dict[str, Rate]
+    """Sensitivity of each class."""
+    sensitivity: Rate | None = None
+    """Sensitivity for the malignant group at the operating point."""
+    specificity: Rate | None = None
+    """Specificity there."""
 
 
 @dataclass(frozen=True)
@@ -233,10 +257,18 @@ def write_calibration(bundle: Bundle, calibration: Calibration) -> Bundle:
     return read_bundle(bundle.folder)
 
 
-def replace_card(bundle: Bundle, card: str) -> None:
-    """Replace the card of a verified bundle."""
+def replace_card(bundle: Bundle, card: str, tests: Mapping[str, Evaluated]) -> None:
+    """Replace the card and the evaluations of a verified bundle."""
     with staged_files(bundle.folder) as new:
         write_text(new / "card.md", card)
+        write_json(new / EVALUATIONS, {name: asdict(test) for name, test in tests.items()})
+
+
+def read_tests(bundle: Bundle) -> dict[str, Evaluated]:
+    """Read the evaluations of a bundle, by name."""
+    if EVALUATIONS not in bundle.files:
+        return {}
+    return read_json(bundle.folder / EVALUATIONS, dict[str, Evaluated])
 
 
 def read_bundle(folder: str | Path) -> Bundle:

@@ -10,7 +10,16 @@ from typing import Any
 import yaml
 
 from agfnet import NOTICE
-from agfnet.bundle import EXPORT, BundleConfig, Calibration, read_bundle, replace_card
+from agfnet.bundle import (
+    EXPORT,
+    BundleConfig,
+    Calibration,
+    Evaluated,
+    OperatingPoint,
+    Rate,
+    read_bundle,
+    replace_card,
+)
 from agfnet.config import ModalityConfig
 from agfnet.config.renamed import run_settings
 
@@ -52,7 +61,41 @@ def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> Non
         exported=exported,
         settings=run_settings(run),
     )
-    replace_card(bundle, text)
+    point = bundle.calibration.operating_point
+    tests = {
+        name: evaluated(Path(run) / "evaluation" / name, metrics, point)
+        for name, metrics in results.items()
+        if metrics["n"]
+    }
+    replace_card(bundle, text, tests)
+
+
+def evaluated(folder: Path, metrics: Mapping[str, Any], point: OperatingPoint | None) -> Evaluated:
+    """Return the results that describe a network.
+
+    Args:
+        folder: of the evaluation; its files may not be there yet.
+        metrics: content of metrics.json.
+        point: operating point of the network, of which the evaluation has the rates.
+    """
+
+    def content(name: str) -> Any:
+        path = folder / name
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def rate(values: Mapping[str, Any]) -> Rate:
+        return Rate(*(values.get(key) for key in ("value", "low", "high")))
+
+    points = content("malignant.json").get("operating_points", [])
+    here = [p for p in points if point and p["target_sensitivity"] == point.target_sensitivity]
+    rates = {name: rate(here[0].get(name, {})) for name in ("sensitivity", "specificity") if here}
+    classes = content("classes.json")
+    return Evaluated(
+        n=metrics["n"],
+        balanced_accuracy=rate(metrics.get("balanced_accuracy", {})),
+        sensitivities={name: rate(row.get("sensitivity", {})) for name, row in classes.items()},
+        **rates,
+    )
 
 
 def card(

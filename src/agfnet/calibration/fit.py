@@ -12,7 +12,7 @@ from agfnet.bundle import Calibration, Familiarity
 from agfnet.calibration.abstention import fit_abstention
 from agfnet.calibration.conformal import fit_sets
 from agfnet.calibration.ood import fit_threshold, fit_thresholds
-from agfnet.calibration.operating_point import fit_operating_point
+from agfnet.calibration.operating_point import exact_rate, fit_operating_point
 from agfnet.calibration.scaling import fit_temperature, fit_vector
 from agfnet.config import CalibrationConfig
 from agfnet.inference.postprocessing import calibrated, decide
@@ -46,8 +46,12 @@ def fit_calibration(
         scale, bias = fit_vector(cases.probabilities, cases.target)
         calibration = replace(calibration, scale=tuple(scale.tolist()), bias=tuple(bias.tolist()))
     scaled = apply_calibration(cases, calibration)
+    right = scaled.probabilities.argmax(axis=1) == scaled.target
+    counts = np.bincount(cases.target, minlength=len(cases.classes))
     return replace(
         calibration,
+        accuracy=exact_rate(right, np.array(cases.patient_id, dtype=str)),
+        majority=float(counts.max() / len(cases)) if len(cases) else None,
         sets=fit_sets(
             scaled,
             score=config.sets,

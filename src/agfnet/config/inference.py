@@ -94,6 +94,8 @@ class ServeConfig(Settings):
     environment variable AGFNET_TOKEN; without both, no token is needed."""
     backend: Backend = "auto"
     """Runtime of the network, as in `predict`."""
+    allow_uncalibrated: bool = False
+    """Serve a bundle without calibration, whose probabilities are only scores."""
     spool: str | None = None
     """Folder for uploads during a request. If unset, memory (/dev/shm) if available, or the folder
     for temporary files."""

@@ -20,9 +20,10 @@ WORDS = Path(agfnet.__file__).with_name("words")
 
 
 @cache
-def words() -> dict[str, str]:
-    """Return the English words by key; `{name}` is a field to fill in."""
-    texts: dict[str, str] = json.loads((WORDS / "en.json").read_text(encoding="utf-8"))
+def words(language: str = "en") -> dict[str, str]:
+    """Return the words of a language by key; `{name}` is a field to fill in."""
+    path = WORDS / f"{language}.json"
+    texts: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
     return texts
 
 
@@ -80,11 +81,11 @@ def whole_percent(threshold: float) -> str:
     return percent(math.ceil(100 * threshold - 1e-9) / 100)
 
 
-def rate(value: Rate) -> str:
+def rate(value: Rate, language: str = "en") -> str:
     """Write a rate with its interval."""
     if value.value is None or value.low is None or value.high is None:
-        return words()["rate.none"]
-    return words()["rate"].format(
+        return words(language)["rate.none"]
+    return words(language)["rate"].format(
         value=f"{value.value:.0%}", low=f"{value.low:.0%}", high=f"{value.high:.0%}"
     )
 

@@ -245,6 +245,10 @@ class ModelInfo(Reply):
     labels: dict[str, ClassLabel] = Field(description="Names and group, by class.")
     operating_point: OperatingPointInfo | None
     abstention: AbstentionInfo | None
+    about: dict[str, list[str]] = Field(description="The model in sentences, by language.")
+    warnings: dict[str, list[str]] = Field(
+        description="Warnings that hold for every answer, by language."
+    )
     modalities: list[ModalityInfo]
     size: int
     methods: list[str]

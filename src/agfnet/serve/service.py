@@ -17,6 +17,7 @@ from agfnet import NOTICE, __version__
 from agfnet.bundle import Bundle, describe, read_bundle
 from agfnet.config import ServeConfig
 from agfnet.errors import BundleError
+from agfnet.inference.about import LANGUAGES, about, model_warnings, uncalibrated
 from agfnet.inference.predictor import network_file
 from agfnet.inference.table import model_hash
 from agfnet.serve.batch import Batches
@@ -49,6 +50,11 @@ class Service:
         self.config = config
         self.limits = Limits.of(config)
         self.bundle: Bundle = read_bundle(config.bundle)
+        if uncalibrated(self.bundle.calibration) and not config.allow_uncalibrated:
+            raise BundleError(
+                f"{self.bundle.folder}: is not calibrated, so that its probabilities are only"
+                " scores; run `agfnet calibrate RUN`, or serve it with --allow-uncalibrated"
+            )
         self.network = network_file(self.bundle, config.backend)
         self.metrics = Metrics()
         self.spool = Spool(folder=config.spool)
@@ -114,6 +120,8 @@ class Service:
             "sha256": model_hash(self.bundle, self.network),
             "classes": list(config.classes),
             "labels": {name: asdict(entry) for name, entry in config.diagnoses.items()},
+            "about": {language: about(self.bundle, language) for language in LANGUAGES},
+            "warnings": {language: model_warnings(self.bundle, language) for language in LANGUAGES},
             "operating_point": calibration.operating_point and asdict(calibration.operating_point),
             "abstention": calibration.abstention and asdict(calibration.abstention),
             "modalities": [

@@ -81,6 +81,7 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
         data_hash=cases_hash(table),
         cases=cases.counts(),
         diagnoses=diagnoses,
+        simulated=(table.path.parent / "truth.json").is_file(),
         optional=optional_modalities(cases.train, config),
     )
     write_best(folder, task, val, bundle)

@@ -41,6 +41,7 @@ def predict_table(config: PredictConfig, predictor: Any) -> None:
 
 def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     from agfnet.data.table import JOIN
+    from agfnet.inference.about import model_warnings
     from agfnet.inference.figure import save_picture
     from agfnet.inference.wording import (
         group_sentences,
@@ -56,6 +57,8 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     diagnosis = predictor.diagnose(images)
     classes = predictor.bundle.config.names
     missing = [name for name in predictor.bundle.config.modalities if not images.get(name)]
+    for text in model_warnings(predictor.bundle):
+        say(text)
     for text in group_sentences(predictor.bundle, diagnosis):
         say(text)
     say(sentence(classes, diagnosis))

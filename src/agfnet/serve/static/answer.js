@@ -1,6 +1,7 @@
 /** The result for one lesion: a plain sentence first, then warnings, probabilities and frames. */
 import { h } from "./dom.js";
 import {
+  currentLocale,
   listOf,
   nameOf,
   percent,
@@ -106,8 +107,12 @@ export function answerParts(prediction, model) {
     h("p", { class: "sentence" }, first),
     rest.map((text) => h("p", {}, text)),
   );
-  if (prediction.foreign.length) return [verdict];
+  const banner = model.warnings[currentLocale()].map((text) =>
+    h("p", { class: "warning" }, text),
+  );
+  if (prediction.foreign.length) return [...banner, verdict];
   return [
+    ...banner,
     verdict,
     // the coverage holds only for images like those of the calibration
     names && !prediction.out_of_distribution && possibleDiagnoses(names, model),

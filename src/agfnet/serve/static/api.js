@@ -15,6 +15,7 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
  *   agfnet: string, network: string, sha256: string, classes: string[], modalities: Modality[],
  *   methods: string[], coverage: number | null, consider: number | null, risk: number | null, card: string,
  *   limits: Record<string, number>, labels: Record<string, Label>,
+ *   about: Record<string, string[]>, warnings: Record<string, string[]>,
  *   operating_point: OperatingPoint | null, abstention: Abstention | null,
  * }} Model
  * @typedef {{frame: number, thumbnail: string, hints: string[]}} Shown

@@ -54,6 +54,12 @@ function about(model) {
   };
   render(
     byId("about-body"),
+    model.warnings[currentLocale()].map((text) => h("p", { class: "warning" }, text)),
+    h(
+      "ul",
+      {},
+      model.about[currentLocale()].map((text) => h("li", {}, text)),
+    ),
     h(
       "dl",
       {},

@@ -1,0 +1,99 @@
+"""A model in plain sentences: its training, its tests, and warnings that hold for every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agfnet.bundle import Bundle, Calibration, Evaluated, read_tests
+from agfnet.inference.wording import percent, rate, whole_percent, words
+
+LANGUAGES = ("en", "zh")
+
+
+def model_warnings(bundle: Bundle, language: str = "en") -> list[str]:
+    """Return the warnings that hold for every answer of a model."""
+    text, calibration = words(language), bundle.calibration
+    warnings = []
+    if bundle.config.simulated:
+        warnings.append(text["model.simulated"])
+    if uncalibrated(calibration):
+        warnings.append(text["model.uncalibrated"])
+    accuracy, majority = calibration.accuracy, calibration.majority
+    if accuracy and majority is not None and accuracy.low is not None and accuracy.low <= majority:
+        values = {"accuracy": rate(accuracy, language), "majority": percent(majority)}
+        warnings.append(text["model.majority"].format(**values))
+    return warnings
+
+
+def uncalibrated(calibration: Calibration) -> bool:
+    """Return whether nothing was fitted on a validation split."""
+    return calibration == Calibration()
+
+
+def about(bundle: Bundle, language: str = "en") -> list[str]:
+    """Describe a model: training, validation, tests, and what was not tested."""
+    text, config = words(language), bundle.config
+    tests = read_tests(bundle)
+    lines = [*training_lines(bundle, language)]
+    for name, test in tests.items():
+        lines += evaluation_lines(bundle, name, test, language)
+    if config.optional is not None and len(config.modalities) > 1:
+        names = [text.get(f"modality.{name}", name) for name in config.optional]
+        key = "about.optional" if names else "about.complete"
+        lines.append(text[key].format(modalities=text["separator"].join(names)))
+    if not tests:
+        lines.append(text["about.untested"])
+    if len(tests) < 2:
+        lines.append(text["about.elsewhere"])
+    return lines
+
+
+def training_lines(bundle: Bundle, language: str) -> Iterator[str]:
+    """Yield the lines on the training and validation lesions."""
+    text, calibration = words(language), bundle.calibration
+    names = class_names(bundle, language)
+    if bundle.config.cases is not None:
+        counts = bundle.config.cases["train"]
+        listed = [f"{names[name]} {counts.get(name, 0)}" for name in bundle.config.classes]
+        yield text["about.trained"].format(
+            count=sum(counts.values()), names=text["separator"].join(listed)
+        )
+    if calibration.cases is not None:
+        yield text["about.calibrated"].format(
+            count=calibration.cases, patients=calibration.patients
+        )
+    if (point := calibration.operating_point) is not None:
+        yield text["about.validated"].format(
+            threshold=whole_percent(point.threshold),
+            sensitivity=rate(point.sensitivity, language),
+            specificity=rate(point.specificity, language),
+        )
+    if calibration.abstention is None:
+        yield text["rule.none"]
+
+
+def evaluation_lines(bundle: Bundle, name: str, test: Evaluated, language: str) -> Iterator[str]:
+    """Yield the lines on one evaluation."""
+    text, names = words(language), class_names(bundle, language)
+    balanced = rate(test.balanced_accuracy, language)
+    yield text["about.tested"].format(name=name, count=test.n, balanced=balanced)
+    if test.sensitivity is not None and test.specificity is not None:
+        yield text["about.tested.malignant"].format(
+            sensitivity=rate(test.sensitivity, language),
+            specificity=rate(test.specificity, language),
+        )
+    listed = [
+        f"{names[c]} {rate(test.sensitivities[c], language)}"
+        for c in bundle.config.classes
+        if c in test.sensitivities
+    ]
+    if listed:
+        yield text["about.tested.classes"].format(names=text["separator"].join(listed))
+
+
+def class_names(bundle: Bundle, language: str) -> dict[str, str]:
+    """Return the names of the classes in a language."""
+    return {
+        name: str(getattr(entry, language) or name)
+        for name, entry in bundle.config.diagnoses.items()
+    }
