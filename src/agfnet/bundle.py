@@ -257,11 +257,12 @@ def write_calibration(bundle: Bundle, calibration: Calibration) -> Bundle:
     return read_bundle(bundle.folder)
 
 
-def replace_card(bundle: Bundle, card: str, tests: Mapping[str, Evaluated]) -> None:
-    """Replace the card and the evaluations of a verified bundle."""
+def replace_card(bundle: Bundle, card: str, tests: Mapping[str, Evaluated] | None = None) -> None:
+    """Replace the card of a verified bundle, and its evaluations unless they are None."""
     with staged_files(bundle.folder) as new:
         write_text(new / "card.md", card)
-        write_json(new / EVALUATIONS, {name: asdict(test) for name, test in tests.items()})
+        if tests is not None:
+            write_json(new / EVALUATIONS, {name: asdict(test) for name, test in tests.items()})
 
 
 def read_tests(bundle: Bundle) -> dict[str, Evaluated]:

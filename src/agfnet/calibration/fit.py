@@ -66,7 +66,7 @@ def fit_calibration(
         ),
         operating_point=fit_operating_point(scaled, sensitivity=config.sensitivity),
         familiarity=fit_thresholds(familiarity or {}, predictions, ood_rate=config.ood_rate),
-        ood_threshold=fit_threshold(predictions, ood_rate=config.ood_rate),
+        ood_threshold=None if familiarity else fit_threshold(predictions, ood_rate=config.ood_rate),
     )
 
 

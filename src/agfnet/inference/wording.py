@@ -85,8 +85,9 @@ def rate(value: Rate, language: str = "en") -> str:
     """Write a rate with its interval."""
     if value.value is None or value.low is None or value.high is None:
         return words(language)["rate.none"]
+    values = {"value": value.value, "low": value.low, "high": value.high}
     return words(language)["rate"].format(
-        value=f"{value.value:.0%}", low=f"{value.low:.0%}", high=f"{value.high:.0%}"
+        **{name: f"{v:.0%}" if v in (0, 1) else percent(v) for name, v in values.items()}
     )
 
 

@@ -83,7 +83,7 @@ export const wholePercent = (threshold) => percent(Math.ceil(100 * threshold - 1
  */
 export function rateText({ value, low, high }) {
   if (value === null || low === null || high === null) return t("rate.none");
-  const whole = (/** @type {number} */ x) => `${(100 * x).toFixed(0)}%`;
+  const whole = (/** @type {number} */ x) => (x === 0 || x === 1 ? `${100 * x}%` : percent(x));
   return t("rate", { value: whole(value), low: whole(low), high: whole(high) });
 }
 
