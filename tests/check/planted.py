@@ -109,10 +109,10 @@ def plant_rows(plant: Planter) -> None:
 
 
 def plant_labels(plant: Planter) -> None:
-    plant.take("label_spelling", "label_rare", last=True)["label"] = "Mela noma"
+    plant.take("label_spelling", last=True)["label"] = "Mela noma"
     plant.expect("label_similar", "label")  # of this pair and the next
     plant.take("label_rare")["label"] = "melanomma"
-    plant.take("label_rare", "label_placeholder")["label"] = "N/A"
+    plant.take("label_placeholder")["label"] = "N/A"
     plant.expect("label_untested", "split")
     plant.take()["label"] = ""
     plant.expect("label_missing", "label")

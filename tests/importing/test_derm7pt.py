@@ -86,7 +86,7 @@ def test_one_image_for_both_views_leaves_the_second_empty(tmp_path: Path):
 @pytest.mark.parametrize(
     ("line", "row", "words"),
     [
-        (2, ROWS[0].replace("NEL025.JPG", "nel025.jpg"), "column clinic: 'NEL/nel025.jpg' is not"),
+        (2, ROWS[0].replace("NEL025.JPG", "NEL99.JPG"), "column clinic: 'NEL/NEL99.JPG' is not"),
         (2, ROWS[0].replace("basal cell", "basal-cell"), "did you mean 'basal cell carcinoma'"),
         (2, "1,lentigo,0,female,,,,", "names no image"),
         (3, ROWS[1].replace("2,", "1,", 1), "'1' is empty or in row 2 too"),

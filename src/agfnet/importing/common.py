@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from agfnet.data.problems import Problems
@@ -38,6 +40,26 @@ def read_official(path: Path, *columns: str) -> tuple[Iterator[Row], Problems]:
             problems.add("there is no such column; use the official file", row=1, column=name)
     problems.check()
     return rows.rows, problems
+
+
+def find_file(folder: Path, name: str) -> Path | None:
+    """Return a file of a folder with content; its name may differ by case or Unicode form.
+
+    Links are followed; one that leads nowhere is no file.
+    """
+    path = folder / name
+    if not path.is_file():
+        entry = _names(path.parent).get(unicodedata.normalize("NFC", path.name).casefold())
+        path = path.parent / entry if entry else path
+    return path if path.is_file() and path.stat().st_size else None
+
+
+@lru_cache(maxsize=1 << 14)
+def _names(folder: Path) -> dict[str, str]:
+    if not folder.is_dir():
+        return {}
+    names = (path.name for path in folder.iterdir())
+    return {unicodedata.normalize("NFC", name).casefold(): name for name in names}
 
 
 def write_report(

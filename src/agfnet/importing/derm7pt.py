@@ -19,7 +19,7 @@ from agfnet.data.problems import Problems, StrPath, near
 from agfnet.data.rows import Row
 from agfnet.data.table import Case
 from agfnet.errors import DataError
-from agfnet.importing.common import ImportReport, read_official, write_report
+from agfnet.importing.common import ImportReport, find_file, read_official, write_report
 
 COLUMNS = {"clinical": "clinic", "dermoscopic": "derm"}
 SPLITS = {"train": "train", "valid": "val", "test": "test"}
@@ -139,10 +139,12 @@ def _case(row: Row, folder: Path, problems: Problems) -> Case:
     images: dict[str, tuple[Path, ...]] = {}
     for modality, column in COLUMNS.items():
         name = row.cells[column]
-        images[modality] = (folder / name,) if name else ()
-        if name and not (folder / name).is_file():
-            problems.add(f"{name!r} is not in {folder}", row=row.line, column=column)
-    if not any(images.values()):
+        path = find_file(folder, name) if name else None
+        images[modality] = (path,) if path else ()
+        if name and path is None:
+            message = f"{name!r} is not in {folder}, or is empty"
+            problems.add(message, row=row.line, column=column)
+    if not any(row.cells[column] for column in COLUMNS.values()):
         problems.add("names no image", row=row.line)
     used = ("case_num", "diagnosis", *COLUMNS.values())
     attributes = {name: cell for name, cell in row.cells.items() if name not in used}

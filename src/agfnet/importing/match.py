@@ -14,6 +14,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations, product
 
 from agfnet.importing.columns import MATCH_ROLES
@@ -35,10 +36,11 @@ Position = tuple[str, int, int]
 """Level (a number from the end of the path, or a DICOM attribute), first word, number of words."""
 
 
-def words(text: str) -> list[str]:
+@lru_cache(maxsize=1 << 16)
+def words(text: str) -> tuple[str, ...]:
     """Return letters and numbers of a text, in lower case, numbers without leading zeros."""
     plain = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text).casefold())
-    return [_number(word) for word in re.findall(r"\d+|[^\W\d_]+", plain)]
+    return tuple(_number(word) for word in re.findall(r"\d+|[^\W\d_]+", plain))
 
 
 def _number(word: str) -> str:
@@ -309,6 +311,8 @@ def _overlap(places: Sequence[Position]) -> bool:
 
 def _shared_word(file: File, positions: Sequence[Position]) -> bool:
     """Return whether two ids in the name of a file, from its start and its end, share a word."""
+    if sum(level == "-1" for level, _, _ in positions) < 2:
+        return False
     count = len(words(_stem(file)))
     taken: list[int] = []
     for level, start, width in positions:

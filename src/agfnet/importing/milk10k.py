@@ -20,7 +20,7 @@ from agfnet.data.problems import StrPath
 from agfnet.data.rows import Row
 from agfnet.data.table import Case
 from agfnet.errors import DataError
-from agfnet.importing.common import ImportReport, read_official, write_report
+from agfnet.importing.common import ImportReport, find_file, read_official, write_report
 
 MODALITIES = ("clinical", "dermoscopic")
 VIEWS = {"clinical: close-up": "clinical", "dermoscopic": "dermoscopic"}
@@ -121,9 +121,10 @@ def _cases(
         else:
             lesions[lesion][view] = row
         nested, flat = folder / lesion / f"{image}.jpg", folder / f"{image}.jpg"
-        images[image] = nested if nested.is_file() else flat
-        if not images[image].is_file():
-            message = f"the image {image} is neither at {nested} nor at {flat}"
+        image_file = find_file(nested.parent, nested.name) or find_file(folder, flat.name)
+        images[image] = image_file or flat
+        if image_file is None:
+            message = f"the image {image} is neither at {nested} nor at {flat}, or is empty"
             problems.add(message, row=row.line, column="isic_id")
     cases = []
     for lesion, views in lesions.items():

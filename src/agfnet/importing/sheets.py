@@ -88,6 +88,8 @@ def _clean(text: str) -> str:
 
 def _text(path: Path) -> Sheet:
     text, encoding = _decode(path)
+    if not text.strip():
+        return Sheet(path.name, ())
     if text.lstrip()[:1] == "<":
         raise DataError(f"{path}: is a web page (HTML or XML), not CSV; download the table again")
     first, _, others = text.lstrip("\r\n").partition("\n")
@@ -154,6 +156,8 @@ def _delimiter(text: str) -> str:
         try:
             counts = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter) if row)
         except csv.Error:
+            return 0, 0
+        if not counts:
             return 0, 0
         cells, rows = max(counts.items(), key=lambda item: (item[0] > 1, item[1], item[0]))
         return (rows / len(lines) if cells > 1 else 0), cells

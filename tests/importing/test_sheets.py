@@ -1,0 +1,117 @@
+"""Spreadsheets in the encodings and formats of Excel and LibreOffice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agfnet.errors import ConfigError, DataError
+from agfnet.importing.columns import looks_like_ids, role_of
+from agfnet.importing.match import date_keys, key
+from agfnet.importing.sheets import read_sheets
+from agfnet.importing.table import plan_table
+
+from .hospital import photo
+from .workbooks import ods, xlsx
+
+
+def test_workbook_with_merged_patients_and_a_key_of_the_labels(tmp_path: Path) -> None:
+    for patient, lesion in ((12, 1), (12, 2), (13, 1)):
+        photo(tmp_path / "d" / f"{patient:04}" / f"L{lesion}" / "IMG_0001.JPG", 10 * patient)
+    sheets = {
+        "Daten": [
+            ["Studie", "", "", ""],
+            ["Patient", "Läsion", "Diagnose", "Dicke"],
+            [12, 1, 1, 1.5],
+            ["", 2, 2, 2.0],
+            [13, 1, 1, 0.5],
+        ],
+        "Codes": [["Code", "Bedeutung"], [1, "Melanom"], [2, "Nävus"], [3, "BCC"]],
+        "Leer": [],
+    }
+    path = xlsx(tmp_path / "t.xlsx", sheets, merged=["A3:A4"])
+    plan = plan_table(path, root=tmp_path / "d")
+    assert [(c.patient_id, c.lesion_id, c.label) for c in plan.cases] == [
+        ("12", "12-1", "Melanom"),
+        ("12", "12-2", "Nävus"),
+        ("13", "13-1", "Melanom"),
+    ]
+    assert plan.cases[0].attributes == {"Dicke": "1.5"}
+    with pytest.raises(ConfigError, match="has no sheet 'Date'; did you mean 'Daten'"):
+        plan_table(path, root=tmp_path / "d", sheet="Date")
+
+
+def test_open_document(tmp_path: Path) -> None:
+    photo(tmp_path / "d" / "P1.jpg")
+    path = ods(tmp_path / "t.ods", [["patient", "dx"], ["P1", "BCC"]])
+    assert [case.label for case in plan_table(path, root=tmp_path / "d").cases] == ["BCC"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_encodings_and_separators(encoding: str, delimiter: str, tmp_path: Path) -> None:
+    lines = [["Patient", "Läsion"], ["Müller, é", "1"], ["b", "2"]]
+    text = "\r\n".join(delimiter.join(f'"{cell}"' for cell in line) for line in lines)
+    (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+    (sheet,) = read_sheets(tmp_path / "t.csv")
+    assert [list(cells) for _, cells in sheet.rows] == lines
+    assert [line for line, _ in sheet.rows] == [1, 2, 3]
+
+
+def test_files_that_are_no_spreadsheet(tmp_path: Path) -> None:
+    for content, message in (
+        (b"", "is empty"),
+        (b"<html><table>", "is a web page"),
+        (b"PK\x03\x04 no workbook", "is not a readable workbook"),
+    ):
+        (tmp_path / "t.csv").write_bytes(content)
+        with pytest.raises(DataError, match=message):
+            read_sheets(tmp_path / "t.csv")
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        read_sheets(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("Pat.-Nr.", "patient_id"),
+        ("PatientID", "patient_id"),
+        ("Nº Historia", "patient_id"),
+        ("ID do paciente", "patient_id"),
+        ("住院号", "patient_id"),
+        ("Läsion", "lesion_id"),
+        ("lesion_id", "lesion_id"),
+        ("皮损编号", "lesion_id"),
+        ("Histologie", "label"),
+        ("diagnóstico", "label"),
+        ("病理诊断", "label"),
+        ("Nom", "identity"),
+        ("Date de naissance", "identity"),
+        ("Geburtsdatum", "identity"),
+        ("Untersuchungsdatum", "visit"),
+        ("Accession Number", "accession"),
+        ("Alter", ""),
+        ("localisation", ""),
+    ],
+)
+def test_names_of_columns(name: str, role: str) -> None:
+    assert role_of(name)[0] == role
+
+
+def test_keys() -> None:
+    assert {key(text) for text in ("P-012", "p12", "P 0012", "P_12.0")} == {"p-12"}
+    assert key("1-23") != key("12-3")
+    assert set(date_keys(["2024-05-31", "31.05.2024", "20240531"]).values()) == {"2024-5-31"}
+    assert date_keys(["5/31/24", "05/01/24"]) == {"5/31/24": "2024-5-31", "05/01/24": "2024-5-1"}
+    assert date_keys(["12", "no", "32.01.2024"]) == {}
+
+
+def test_labels_that_are_ids() -> None:
+    assert not looks_like_ids(["C43", "D22", "C44.3"] * 2)
+    assert not looks_like_ids(["0", "1"] * 5)
+    assert not looks_like_ids(["grade 1", "grade 2"] * 5)
+    assert looks_like_ids(["P001", "P002", "P003"])
+    assert looks_like_ids(["Patient 1", "Patient 2"])
+    assert looks_like_ids(["Muster, Anna", "Doe, Jane"])
+    assert looks_like_ids([f"name {chr(97 + n)}x" for n in range(20)])
