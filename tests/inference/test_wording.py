@@ -18,6 +18,7 @@ from agfnet.inference.wording import (
     group_sentences,
     missing_sentence,
     percent,
+    rate,
     sentence,
     warning_sentences,
     whole_percent,
@@ -92,6 +93,12 @@ def test_without_an_operating_point_nothing_is_said_of_a_threshold() -> None:
     texts = group_sentences(plain, replace(diagnosis(0.3, 0.4, 0.3), above_threshold=None))
     assert len(texts) == 2
     assert "threshold" not in " ".join(texts)
+
+
+def test_rates_are_never_rounded_to_certainty() -> None:
+    assert rate(Rate(0.999, 0.9, 1.0)) == ">99% (90% to 100%)"
+    assert rate(Rate(1.0, None, None)) == "100%"
+    assert rate(Rate(None, None, None)) == "an unknown fraction"
 
 
 def test_a_picture_of_another_kind_gets_no_diagnosis() -> None:

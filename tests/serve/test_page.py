@@ -280,8 +280,51 @@ def test_it_says_when_it_is_not_sure(visit: Open) -> None:
     put(page, "clinical", upload("between.png", encoded(between, "PNG")))
     ask(page)
     assert "Uncertain. Specialist review needed." in verdict(page)
+    rule = "Results with a probability below 45% are left to a specialist"
+    assert page.locator("#answer-body").inner_text().count(rule) == 1
+    assert "The uncertainty is too high" not in verdict(page)  # the rule says so
     page.click("#language")
     assert "结果不可靠" in verdict(page)
+
+
+def test_a_picture_of_another_kind_gets_no_diagnosis(
+    visit: Open, live: Live, photo: dict[str, Any]
+) -> None:
+    page = visit()
+    answer = live.client.post("/v1/predict", files={"clinical": ("x", photo["buffer"])}).json()
+    answer |= {"foreign": ["clinical"], "refer": True}
+    page.route("**/v1/predict", lambda route: route.fulfill(json=answer))
+    put(page, "clinical", photo)
+    page.click("#analyse")
+    page.locator(".verdict").wait_for()
+    assert verdict(page).strip() == (
+        "No diagnosis: another kind of picture than the training images, or one of very poor"
+        " quality: Clinical photo."
+    )
+    shown = page.locator("#answer-body").inner_text()
+    assert "%" not in shown
+    assert not any(label["en"] in shown for label in labels_of(live))
+
+
+def test_warnings_of_the_model_are_in_the_answer(visit: Open, photo: dict[str, Any]) -> None:
+    page = visit()
+
+    def simulated(route: Any) -> None:
+        model = route.fetch().json()
+        text = "This model learned from simulated lesions."
+        route.fulfill(json=model | {"warnings": {"en": [text], "zh": ["模拟皮损。"]}})
+
+    page.route("**/v1/model", simulated)
+    page.reload()
+    put(page, "clinical", photo)
+    ask(page)
+    assert "simulated lesions" in page.locator("#answer-body .warning").inner_text()
+    page.click("#language")
+    assert page.locator("#answer-body .warning").inner_text() == "模拟皮损。"
+
+
+def labels_of(live: Live) -> list[dict[str, Any]]:
+    return list(live.client.get("/v1/model").json()["labels"].values())
 
 
 def test_the_first_line_answers_whether_it_is_malignant(visit: Open) -> None:

@@ -83,12 +83,18 @@ def whole_percent(threshold: float) -> str:
 
 def rate(value: Rate, language: str = "en") -> str:
     """Write a rate with its interval."""
-    if value.value is None or value.low is None or value.high is None:
+    if value.value is None:
         return words(language)["rate.none"]
+    if value.low is None or value.high is None:
+        return exact_percent(value.value)
     values = {"value": value.value, "low": value.low, "high": value.high}
-    return words(language)["rate"].format(
-        **{name: f"{v:.0%}" if v in (0, 1) else percent(v) for name, v in values.items()}
-    )
+    texts = {name: exact_percent(number) for name, number in values.items()}
+    return words(language)["rate"].format(**texts)
+
+
+def exact_percent(fraction: float) -> str:
+    """Write an observed fraction in per cent; only 0 and 1 are 0 % and 100 %."""
+    return f"{fraction:.0%}" if fraction in (0, 1) else percent(fraction)
 
 
 def modality_names(modalities: Iterable[str]) -> str:

@@ -64,6 +64,19 @@ function thresholdLine({ groups }, { operating_point: point }) {
 }
 
 /**
+ * The abstention rule in words; empty without one.
+ * @param {Model} model
+ */
+function ruleLine({ abstention: rule }) {
+  if (!rule) return "";
+  return t("rule.abstain", {
+    threshold: percent(rule.threshold),
+    risk: percent(rule.target_risk),
+    confidence: percent(rule.confidence),
+  });
+}
+
+/**
  * The sentences to read out: groups, referral, result, warnings.
  * @param {Prediction} prediction
  * @param {Model} model
@@ -82,7 +95,7 @@ export function summary(prediction, model) {
     thresholdLine(prediction, model),
     unfamiliar.length ? t("warning.unfamiliar", { modalities: namesOf(unfamiliar) }) : "",
     prediction.out_of_distribution && !unfamiliar.length ? t("warning.out_of_distribution") : "",
-    prediction.abstain ? t("warning.abstain") : "",
+    prediction.abstain ? ruleLine(model) || t("warning.abstain") : "",
     prediction.refer === null ? t("warning.no_guarantee") : "",
     missing.length
       ? t(prediction.missing_untrained ? "warning.missing_untrained" : "warning.missing", {
@@ -98,7 +111,6 @@ export function summary(prediction, model) {
  * @returns {HTMLElement[]}
  */
 export function answerParts(prediction, model) {
-  const { abstention: rule } = model;
   const [first, ...rest] = summary(prediction, model);
   const { probabilities, prediction_set: names } = prediction;
   const verdict = h(
@@ -116,16 +128,7 @@ export function answerParts(prediction, model) {
     verdict,
     // the coverage holds only for images like those of the calibration
     names && !prediction.out_of_distribution && possibleDiagnoses(names, model),
-    rule &&
-      h(
-        "p",
-        { class: "quiet" },
-        t("rule.abstain", {
-          threshold: percent(rule.threshold),
-          risk: percent(rule.target_risk),
-          confidence: percent(rule.confidence),
-        }),
-      ),
+    !prediction.abstain && model.abstention && h("p", { class: "quiet" }, ruleLine(model)),
     h("h3", {}, t("bars.title")),
     bars(probabilities.slice(0, MAX_BARS)),
     probabilities.length > MAX_BARS &&

@@ -82,8 +82,9 @@ export const wholePercent = (threshold) => percent(Math.ceil(100 * threshold - 1
  * @param {import("./api.js").Rate} rate
  */
 export function rateText({ value, low, high }) {
-  if (value === null || low === null || high === null) return t("rate.none");
+  if (value === null) return t("rate.none");
   const whole = (/** @type {number} */ x) => (x === 0 || x === 1 ? `${100 * x}%` : percent(x));
+  if (low === null || high === null) return whole(value);
   return t("rate", { value: whole(value), low: whole(low), high: whole(high) });
 }
 
