@@ -160,3 +160,23 @@ def test_dicom_of_a_patient_with_two_lesions_is_not_guessed(tmp_path: Path) -> N
     result = plan(tmp_path, ["patient,lesion,dx", "P1,1,bcc", "P1,2,scc", "P2,1,scc"])
     assert [len(case.images["ultrasound"]) for case in result.cases] == [0, 0, 0]
     assert any("x/IM1" in note for note in result.notes)
+
+
+def test_numbers_of_the_camera_in_a_cell(tmp_path: Path) -> None:
+    for number in range(4000, 4004):
+        photo(tmp_path / "d" / f"DSC_{number}.JPG", number)
+    lines = ["Patient;Foto-Nr.;Diagnose", "1;4000, 4001;bcc", "2;4002, 4003;scc"]
+    first, _ = plan(tmp_path, lines).cases
+    assert [path.name for path in first.images["clinical"]] == ["DSC_4000.JPG", "DSC_4001.JPG"]
+
+
+def test_an_id_in_two_folders(tmp_path: Path) -> None:
+    for patient in range(3):
+        for lesion in (1, 2):
+            photo(tmp_path / "d" / f"P{patient:02}" / f"L{lesion}" / "IMG_1.JPG", patient)
+    lines = ["Code;Diagnose", *(f"P{p:02}L{n};bcc" for p in range(3) for n in (1, 2))]
+    cases = plan(tmp_path, lines).cases
+    assert len(cases) == 6
+    for case in cases:
+        (path,) = case.images["clinical"]
+        assert "".join(path.parts[-3:-1]) == case.lesion_id

@@ -24,6 +24,7 @@ class Cells:
         self.root = root
         self._by_name: defaultdict[str, list[Path]] = defaultdict(list)
         self._by_folder: defaultdict[str, list[Path]] = defaultdict(list)
+        self._by_number: defaultdict[str, list[Path]] = defaultdict(list)
         self._files = set(files)
         for path in files:
             folded = _folded(path.as_posix())
@@ -34,6 +35,8 @@ class Cells:
                     name = "/".join(names[start:])
                     if path not in self._by_name[name][-1:]:
                         self._by_name[name].append(path)
+            if number := re.search(r"(\d{3,})\D*$", path.stem):
+                self._by_number[number[1].lstrip("0")].append(path)
             for end in range(1, len(parts)):
                 for start in range(end):
                     self._by_folder["/".join(parts[start:end])].append(path)
@@ -89,7 +92,8 @@ class Cells:
                 shorter = re.sub(r"\.[a-z]{2,5}$", "", end)
                 if shorter != end and options is self._by_name and shorter in options:
                     return options[shorter]
-        return []
+        # the number that the camera gave: 4000 for IMG_4000.JPG
+        return self._by_number.get(plain.lstrip("0"), []) if re.fullmatch(r"\d{3,}", plain) else []
 
 
 def _names(cell: str) -> list[str]:

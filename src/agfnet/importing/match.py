@@ -32,6 +32,7 @@ _TAGS_OF: dict[str, tuple[str, ...]] = {
     "visit": ("StudyDate", "StudyID"),
     "accession": ("AccessionNumber", "StudyID"),
 }
+FOLDERS = "last two folders"
 Position = tuple[str, int, int]
 """Level (a number from the end of the path, or a DICOM attribute), first word, number of words."""
 
@@ -172,6 +173,8 @@ def _shape(file: File, positions: Mapping[str, Position]) -> tuple[object, ...] 
     """Return the words of a file at positions, ids replaced by what they consist of."""
     parts = [*file.path.parts[:-1], _stem(file)]
     shape: list[object] = []
+    if any(level == FOLDERS for level, _, _ in positions.values()):
+        return None
     for level, start, width in positions.values():
         if not re.fullmatch(r"[+-]\d+", level):
             shape.append(file.tags.get(level, "") != "")
@@ -221,6 +224,8 @@ def _hits(
         texts = {str(level - len(parts)): part for level, part in enumerate(parts)}
         texts |= {f"+{level}": part for level, part in enumerate(parts[:-1])}
         texts |= {name: file.tags[name] for name in _TAGS_OF[role] if file.tags.get(name)}
+        if len(parts) > 2 and role in ("patient_id", "lesion_id"):
+            texts[FOLDERS] = "/".join(parts[-3:-1])  # the id P01L2 in the folders P01/L2
         if known_level is not None:
             texts = {name: text for name, text in texts.items() if name == f"+{known_level}"}
         for level, text in texts.items():
@@ -365,7 +370,7 @@ def _shown(file: File, positions: Mapping[str, Position]) -> str:
     for role, (level, start, width) in positions.items():
         name = f"{{{role.removesuffix('_id')}}}"
         if not re.fullmatch(r"[+-]\d+", level):
-            tags.append(f"DICOM {level} = {name}")
+            tags.append(f"DICOM {level} = {name}" if level in TAGS else f"{level} = {name}")
             continue
         index = int(level) if level.startswith("+") else len(parts) + int(level)
         matches = list(re.finditer(r"\d+|[^\W\d_]+", parts[index]))
