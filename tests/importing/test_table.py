@@ -70,6 +70,17 @@ def test_pattern_of_the_user(tmp_path: Path) -> None:
         plan_table(spreadsheet, root=root, files={"clinical": "{person}/*.jpg"})
 
 
+def test_columns_of_the_user(tmp_path: Path) -> None:
+    photo(tmp_path / "d" / "7.jpg")
+    lines = ["who;what;wann", "7;bcc;x"]
+    table(tmp_path / "t.csv", lines)
+    command = ["import", "table", str(tmp_path / "t.csv"), str(tmp_path / "out"), "--yes"]
+    command += ["--root", str(tmp_path / "d"), "--columns.patient-id", "who"]
+    assert main([*command, "--columns.label", "what"]) == 0
+    (case,) = read_cases(tmp_path / "out" / "cases.csv", modalities=VIEWS).cases
+    assert (case.patient_id, case.label, case.attributes) == ("7", "bcc", {"wann": "x"})
+
+
 def test_several_images_in_a_cell_and_names_of_other_machines(tmp_path: Path) -> None:
     for name in ("a/1.jpg", "a/2.JPG", "b/x.png", "b/y.png"):
         (photo if name.startswith("a") else scan)(tmp_path / "d" / name)

@@ -241,7 +241,7 @@ class ImportConfig(Settings):
     """For `table`: folder of the images; that of the spreadsheet if unset."""
     columns: dict[str, str] = field(default_factory=dict)
     """For `table`: names of columns, as `--columns.patient_id "Pat.-Nr."`; also lesion_id, label,
-    visit, accession, modality, file, or a modality. What is not set is guessed and shown."""
+    visit, accession, centre, modality, file, or a modality. Others are guessed and shown."""
     files: dict[str, str] = field(default_factory=dict)
     """For `table`: files of a modality, as `--files.clinical "{patient}_*/lesion {lesion}/*.JPG"`;
     placeholders are patient, lesion, date, accession or a column. Guessed if unset."""

@@ -87,8 +87,9 @@ def plan_table(
     root = Path(root).absolute() if root is not None else source.parent
     if not root.is_dir():
         raise ConfigError(f"root: {root}: no such folder")
+    columns = {role.replace("-", "_"): name for role, name in (columns or {}).items()}
     sheets = read_sheets(source)
-    table = find_table(source, sheets, sheet, list((columns or {}).values()))
+    table = find_table(source, sheets, sheet, list(columns.values()))
     tree = walk(root)
     stray = [path for path in tree.files if path.suffix.lower() not in SUFFIXES]
     found_files = [
@@ -99,7 +100,7 @@ def plan_table(
     views = Views(root, modalities)
     cells = Cells(root, [file.path for file in found_files])
     roles = guess_roles(
-        table, columns or {}, modalities, lambda text, _: cells.names_file(text), views.named
+        table, columns, modalities, lambda text, _: cells.names_file(text), views.named
     )
     importer = _Importer(source, table, roles, found_files, views, cells)
     importer.read_rows()
