@@ -68,6 +68,11 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one line."""
+        return json.dumps(self.fields(record))
+
+    @staticmethod
+    def fields(record: logging.LogRecord) -> dict[str, Any]:
+        """Return what is written of a record."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -78,13 +83,25 @@ class JsonFormatter(logging.Formatter):
             line |= {"event": "library", "library": record.name}
         if record.exc_info and record.exc_info[0]:
             line["exception"] = record.exc_info[0].__name__
-        return json.dumps(line)
+        return line
+
+
+class TextFormatter(JsonFormatter):
+    """Formats a record as one line for a person, with the same fields and nothing else."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format one line."""
+        line = self.fields(record)
+        time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
+        start = f"{time} {line.pop('level'):<7} {line.pop('event')}"
+        del line["time"]
+        return " ".join([start, *(f"{name}={value}" for name, value in line.items())])
 
 
 def set_up_log() -> None:
-    """Send all logs to the standard output, as JSON."""
+    """Send all logs to the standard output: as text on a terminal, else as JSON."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(TextFormatter() if sys.stdout.isatty() else JsonFormatter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import resource
 import signal
@@ -11,7 +12,7 @@ import sys
 from agfnet import NOTICE
 from agfnet.config import ServeConfig
 from agfnet.errors import ConfigError
-from agfnet.terminal import say
+from agfnet.terminal import say, warn
 
 MAX_CONNECTIONS = 512
 """Connections at the same time; a proxy in front keeps slow ones away."""
@@ -38,6 +39,11 @@ def serve(config: ServeConfig) -> None:
         host, port = listener.getsockname()[:2]
         service = Service(config=config)
         say(f"Serving {config.bundle} at http://{host}:{port} (Ctrl+C stops). {NOTICE}", error=True)
+        if token is None and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+            warn(
+                f"other machines can reach {host}, and no token is needed: set AGFNET_TOKEN or "
+                "--token-file, or keep the default --host 127.0.0.1"
+            )
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no core dump with uploads
         set_up_log()
         settings = uvicorn.Config(
