@@ -31,6 +31,8 @@ class Batch:
     index: Tensor  # (B,) int64, position of the case in its dataset
     originals: tuple[Tensor, ...] = ()  # per modality (B, 3, H, W), for a task that needs images
     # where `images` holds maps
+    partner: Tensor | None = None  # (B,) int64, label of the case that each one is mixed with
+    share: Tensor | None = None  # (B,) 0 to 1, share of `labels` in a mixed case
 
     def __post_init__(self) -> None:
         size = self.labels.shape[0]
@@ -57,6 +59,8 @@ class Batch:
             labels=move(self.labels),
             index=move(self.index),
             originals=tuple(move(image) for image in self.originals),
+            partner=None if self.partner is None else move(self.partner),
+            share=None if self.share is None else move(self.share),
         )
 
 

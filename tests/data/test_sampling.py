@@ -54,3 +54,15 @@ def test_batches_are_even_and_whole(count: int, batch_size: int):
 def test_sizes(count: int, batch_size: int, sizes: list[int]):
     sampler = EpochSampler(count=count, shuffle=False, seed=0)
     assert [len(batch) for batch in EvenBatches(sampler=sampler, batch_size=batch_size)] == sizes
+
+
+def test_balanced_draws_each_class_equally_often_and_again_in_the_same_way() -> None:
+    labels = ["rare"] * 5 + ["common"] * 95
+    sampler = EpochSampler(count=100, shuffle=True, seed=1, labels=labels)
+    drawn = [labels[i] for epoch in range(40) for i in order(sampler, epoch)]
+    assert len(drawn) == 4000
+    assert abs(drawn.count("rare") / 4000 - 0.5) < 0.04
+    assert order(sampler, 1) == order(
+        EpochSampler(count=100, shuffle=True, seed=1, labels=labels), 1
+    )
+    assert order(sampler, 1) != order(sampler, 2)

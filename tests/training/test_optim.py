@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -27,7 +28,7 @@ def task() -> SupervisedTask:
     return SupervisedTask(
         model=build(model, modalities=2, classes=3),
         config=LossConfig(),
-        class_weights=None,
+        counts=torch.ones(3),
         modality_dropout=0.0,
     )
 
@@ -45,6 +46,15 @@ def test_backbones_have_their_learning_rate(task: SupervisedTask) -> None:
     assert 0 < len(backbones) < len(settings)
     for name, (rate, _) in settings.items():
         assert rate == pytest.approx(0.001 if name in backbones else 0.01), name
+
+
+def test_early_stages_learn_slower_with_layer_decay(task: SupervisedTask) -> None:
+    settings = settings_of(task, replace(CONFIG, layer_decay=0.5))
+    net = "model.backbones.1.net."
+    for name, factor in (("layer4.0.conv1", 1), ("layer3.0.conv1", 2), ("layer1.0.conv1", 8)):
+        assert settings[f"{net}{name}.weight"][0] == pytest.approx(0.001 / factor), name
+    assert settings[f"{net}conv1.0.weight"][0] == min(rate for rate, _ in settings.values())
+    assert settings["model.global_learning.fuse.weight"][0] == pytest.approx(0.01)
 
 
 def test_only_matrices_and_convolutions_decay(task: SupervisedTask) -> None:

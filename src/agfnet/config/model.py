@@ -33,9 +33,10 @@ class BackboneConfig(Settings):
     name: str = "resnet50"
     """Name of the timm model."""
     weights: str | None = None
-    """Initial weights: unset for random weights, `timm` for the published pretrained weights (a
-    download), a local `.safetensors` file, or a run folder of agfnet with the same backbone, whose
-    modalities are matched by name or type; several run folders are joined by `|`."""
+    """Initial weights: `random` (as if unset), `timm` for the published pretrained weights (from
+    the folder `AGFNET_WEIGHTS_DIR`, an installed package, or a download, which is announced), a
+    local `.safetensors` file, or a run folder of agfnet with the same backbone, whose modalities
+    are matched by name or type; several run folders are joined by `|`."""
     mean: tuple[float, float, float] | None = None
     """Mean per RGB channel, 0 to 1, that the weights expect. The mean of timm if unset."""
     std: tuple[float, float, float] | None = None

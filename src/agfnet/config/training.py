@@ -48,6 +48,18 @@ class ReconstructionConfig(Settings):
 class LossConfig(Settings):
     """The supervised part of the loss."""
 
+    kind: Literal["cross_entropy", "focal", "ldam"] = "cross_entropy"
+    """`focal`: cases that are predicted well already count less. `ldam`: rare classes must be
+    predicted with a larger margin."""
+    focal_gamma: Annotated[float, Range(0, 10)] = 2.0
+    """`focal`: how strongly well predicted cases are played down. 0 is cross-entropy."""
+    ldam_margin: Annotated[float, Range(0, 10)] = 0.5
+    """`ldam`: margin of the rarest class, in logits; that of others falls with the fourth root of
+    their number of cases."""
+    logit_adjustment: Annotated[float, Range(0, 3)] = 0.0
+    """Strength of logit adjustment, which makes the network answer as if all classes were equally
+    frequent: 0 is off, 1 the full correction. For balanced accuracy with imbalanced classes; the
+    probabilities are then not those of the training frequencies."""
     auxiliary: Weight = 0.3
     """Weight of the mean cross-entropy of the heads of the modalities."""
     class_weights: Literal["none", "balanced"] = "none"
@@ -82,6 +94,17 @@ class OptimConfig(Settings):
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     """Floating-point precision. `auto` is bf16-mixed on a GPU that supports it, and 32-true
     otherwise."""
+    sampling: Literal["shuffled", "balanced"] = "shuffled"
+    """Cases of an epoch: `shuffled` takes each once, `balanced` draws each class equally often."""
+    mixup: Fraction = 0.0
+    """Probability that a batch is trained with MixUp: each case is blended with another, in all
+    modalities by the same share."""
+    cutmix: Fraction = 0.0
+    """Probability that a batch is trained with CutMix: a rectangle of each image is replaced by
+    that of another case, in all modalities of the same relative area."""
+    layer_decay: Annotated[float, Range(0.1, 1)] = 1.0
+    """Factor of the learning rate from one stage of a backbone to the one before it; below 1 for
+    pretrained weights whose early stages should change little."""
     modality_dropout: Fraction = 0.0
     """Probability that one modality of a training case is treated as missing (with two or more)."""
 
@@ -153,10 +176,17 @@ class TrainConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.model.backbone.frozen and self.model.backbone.weights is None:
+        if self.model.backbone.frozen and self.model.backbone.weights in (None, "random"):
             raise ConfigError(
                 "model.backbone.frozen: random weights would stay random; set pretrained weights"
                 " with model.backbone.weights"
+            )
+        if self.optim.mixup + self.optim.cutmix > 1:
+            raise ConfigError("optim.mixup, optim.cutmix: the probabilities add up to more than 1")
+        if self.optim.cutmix and self.data.feature_variants:
+            raise ConfigError(
+                "optim.cutmix: kept feature maps (data.feature_variants) cannot be cut; use"
+                " optim.mixup"
             )
         if self.data.feature_variants and not self.model.backbone.frozen:
             raise ConfigError(

@@ -339,7 +339,13 @@ def shared_memory_suffices(batch_bytes: int, workers: int) -> bool:
 
 
 def loader(
-    dataset: CasesDataset, *, batch_size: int, shuffle: bool, workers: int, seed: int
+    dataset: CasesDataset,
+    *,
+    batch_size: int,
+    shuffle: bool,
+    workers: int,
+    seed: int,
+    balanced: bool = False,
 ) -> DataLoader[Sample]:
     """Batches of a dataset.
 
@@ -349,13 +355,15 @@ def loader(
         shuffle: another order in every epoch.
         workers: processes that prepare images; 0 prepares them in this one.
         seed: of the order.
+        balanced: draw each class equally often, with replacement.
 
     Returns:
         A loader of `Batch`. Without Lightning, a training loop calls
         `batch_sampler.sampler.set_epoch(epoch)`.
     """
     pipe = workers > 0 and not shared_memory_suffices(batch_size * dataset.sample_bytes, workers)
-    sampler = EpochSampler(count=len(dataset), shuffle=shuffle, seed=seed)
+    labels = [case.label for case in dataset.cases] if balanced else None
+    sampler = EpochSampler(count=len(dataset), shuffle=shuffle, seed=seed, labels=labels)
     return _Loader(
         dataset,
         batch_sampler=EvenBatches(sampler=sampler, batch_size=batch_size),

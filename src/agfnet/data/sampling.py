@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 
@@ -14,10 +15,23 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
     The epoch travels with the position because workers that outlive an epoch hold a copy of the
     dataset that no `set_epoch` reaches. Lightning calls `set_epoch` at the start of each epoch.
+
+    Args:
+        count: number of cases.
+        shuffle: new order in each epoch; otherwise that of the dataset.
+        seed: of the order.
+        labels: class of each case, to draw each class equally often, with replacement; each case
+            once if None.
     """
 
-    def __init__(self, *, count: int, shuffle: bool, seed: int) -> None:
+    def __init__(
+        self, *, count: int, shuffle: bool, seed: int, labels: Sequence[str] | None = None
+    ) -> None:
         self._count = count
+        self._weights: NDArray[np.float64] | None = None
+        if labels is not None:
+            _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+            self._weights = 1 / (len(counts) * counts[classes])
         self._shuffle = shuffle
         self._seed = seed
         self._epoch = 0
@@ -31,8 +45,11 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         order = np.arange(self._count)
-        if self._shuffle:
-            np.random.default_rng((self._seed, self._epoch)).shuffle(order)
+        rng = np.random.default_rng((self._seed, self._epoch))
+        if self._weights is not None:
+            order = rng.choice(self._count, size=self._count, p=self._weights)
+        elif self._shuffle:
+            rng.shuffle(order)
         return iter([(self._epoch, int(position)) for position in order])
 
 

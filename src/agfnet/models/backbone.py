@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import timm
@@ -20,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from agfnet.errors import ConfigError
 from agfnet.models.maps import MapLayout, layout_of, packed_maps
-from agfnet.models.pretrained import check_weights
+from agfnet.models.pretrained import RANDOM, missing_weights, pretrained_arguments
 
 MIN_STRIDE = 8  # of the maps that explanations use: finer ones show edges rather than findings
 
@@ -31,8 +29,9 @@ class Backbone(nn.Module):
     Args:
         name: a timm model name.
         scales: number of maps, counted from the coarsest.
-        weights: None for random weights, `timm` for timm's published weights (a download), or the
-            path of a `.safetensors` file with the full model's parameters in timm's names.
+        weights: None or `random`, `timm` for timm's published weights (`models.pretrained` says
+            where they are looked for), or the path of a `.safetensors` file with the full model's
+            parameters in timm's names.
         options: further arguments for `timm.create_model`.
         frozen: train nothing, including the statistics of batch normalisation.
 
@@ -59,12 +58,8 @@ class Backbone(nn.Module):
                 f"model.backbone.name: timm has no model '{name}'; similar names: {near}"
             )
         create = dict(options)
-        if weights is not None:
-            create["pretrained"] = True
-            if weights != "timm":
-                check_weights(Path(weights), name=name, options=options)
-                logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # checked above
-                create["pretrained_cfg_overlay"] = {"file": weights}
+        if weights not in (None, RANDOM):
+            create |= pretrained_arguments(weights, name=name, options=options)
         try:
             net: Any = timm.create_model(
                 name, features_only=True, out_indices=tuple(range(-scales, 0)), **create
@@ -74,6 +69,8 @@ class Backbone(nn.Module):
                 f"model.backbone: timm cannot make {scales} feature maps of '{name}' with"
                 f" {dict(options)}: {error}"
             ) from error
+        except OSError as error:  # of a download
+            raise missing_weights(name, error) from error
         # the faster layout for convolutions, on CPUs as on GPUs
         self.net: nn.Module = net.to(memory_format=torch.channels_last)
         self.channels: tuple[int, ...] = tuple(net.feature_info.channels())

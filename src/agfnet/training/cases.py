@@ -148,6 +148,7 @@ def build_loaders(
             shuffle=training,
             workers=config.data.workers,
             seed=config.seed,
+            balanced=training and config.optim.sampling == "balanced",
         )
         for dataset, training in zip(datasets[:2], (True, False), strict=True)
     )

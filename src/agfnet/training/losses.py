@@ -1,7 +1,8 @@
-"""Losses as pure functions of logits and tokens."""
+"""Losses as pure functions of logits, labels and tokens."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -38,3 +39,35 @@ def consistency_loss(logits: Tensor, reference: Tensor) -> Tensor:
         log_target=True,
         reduction="batchmean",
     )
+
+
+def focal_factor(logits: Tensor, labels: Tensor, gamma: float) -> Tensor:
+    """(1 - p)^gamma of the true class's probability p, (B,) of logits (B, C) and labels (B,).
+
+    Lin et al., 2017, arXiv:1708.02002, equation 4.
+    """
+    missed = 1 - logits.softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
+    return missed.clamp_min(1e-6) ** gamma
+
+
+def ldam_margins(counts: Tensor, largest: float) -> Tensor:
+    """Margins (C,) that fall with the fourth root of the cases per class (C,).
+
+    Cao et al., 2019, arXiv:1906.07413, equation 13; the rarest class has the largest margin.
+    """
+    margins = counts.clamp_min(1).double() ** -0.25
+    return (largest * margins / margins.max()).float()
+
+
+def adjusted(logits: Tensor, labels: Tensor, margins: Tensor | None) -> Tensor:
+    """Subtract the margin (C,) of the true class from its logit; unchanged without margins."""
+    if margins is None:
+        return logits
+    margin = margins[labels][:, None]
+    return logits.scatter_add(1, labels[:, None], -margin.to(logits.dtype))
+
+
+def log_priors(counts: Tensor) -> Tensor:
+    """Return log class frequencies (C,) of the cases per class (C,)."""
+    frequencies = counts.clamp_min(1).double()
+    return torch.log(frequencies / frequencies.sum()).float()

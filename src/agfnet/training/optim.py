@@ -10,27 +10,58 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from agfnet.config import OptimConfig
 
+BACKBONES = ".backbones."
+
 
 def build_optimizer(task: nn.Module, config: OptimConfig) -> AdamW:
     """Build AdamW over the task's parameters; the backbones have a separate learning rate.
 
     Only matrices and convolutions decay: biases, norms, LayerScale and embeddings do not.
     """
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    depths = stage_depths(task)
+    groups: dict[tuple[bool, float, bool], list[nn.Parameter]] = {}
     for name, parameter in task.named_parameters():
         if parameter.requires_grad:
             decays = name.endswith(".weight") and parameter.ndim > 1
-            groups.setdefault((".backbones." in name, decays), []).append(parameter)
+            rate, backbone = 1.0, BACKBONES in name
+            if backbone:
+                rate = config.backbone_lr * config.layer_decay ** depths[stage(name)]
+            groups.setdefault((backbone, rate, decays), []).append(parameter)
     return AdamW(
         [
             {
                 "params": parameters,
-                "lr": config.lr * (config.backbone_lr if backbone else 1.0),
+                "lr": config.lr * rate,
                 "weight_decay": config.weight_decay if decays else 0.0,
             }
-            for (backbone, decays), parameters in groups.items()
+            for (_, rate, decays), parameters in groups.items()
         ]
     )
+
+
+def stage(name: str) -> str:
+    """Return a parameter's stage in its backbone: its name up to the first number or module.
+
+    `...backbones.0.net.blocks.2.1.conv.weight` is in stage `...backbones.0.net.blocks.2`.
+    """
+    before, _, inside = name.partition(BACKBONES)
+    index, net, *path = inside.split(".")
+    parts = path[:2] if len(path) > 1 and path[1].isdigit() else path[:1]
+    return ".".join([before + BACKBONES + index, net, *parts])
+
+
+def stage_depths(task: nn.Module) -> dict[str, int]:
+    """Return, for each stage of each backbone, how many stages come after it."""
+    backbones: dict[str, list[str]] = {}
+    for name, _ in task.named_parameters():
+        if BACKBONES in name:
+            key = stage(name)
+            stages = backbones.setdefault(key.partition(".net.")[0], [])
+            if key not in stages:
+                stages.append(key)
+    return {
+        key: len(stages) - 1 - i for stages in backbones.values() for i, key in enumerate(stages)
+    }
 
 
 def build_schedule(optimizer: AdamW, config: OptimConfig, *, steps: int) -> LambdaLR:

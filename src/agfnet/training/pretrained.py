@@ -19,7 +19,7 @@ def pretrained_runs(config: BackboneConfig) -> list[str]:
     names = (config.weights or "").split("|")
     first = Path(names[0])
     is_file = bool(first.suffix) and not first.is_dir()
-    return [] if names[0] in ("", "timm") or is_file else names
+    return [] if names[0] in ("", "random", "timm") or is_file else names
 
 
 def load_backbones(

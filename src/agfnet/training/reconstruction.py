@@ -66,7 +66,7 @@ class ReconstructionTask(nn.Module):
         output = self.model.forward_head(features)
         losses = task.losses(output, batch)
 
-        score = output.logits.gather(1, batch.labels[:, None]).sum()
+        score = label_score(output.logits, batch)
         attribution = token_attribution(score, features)
         masks = draw_masks(
             features,
@@ -87,9 +87,7 @@ class ReconstructionTask(nn.Module):
                 )
             ]
         ).mean()
-        losses["reconstructed_cross_entropy"] = task.cross_entropy(
-            second.logits, batch.labels
-        ).mean()
+        losses["reconstructed_cross_entropy"] = task.case_losses(second.logits, batch).mean()
         losses["consistency"] = consistency_loss(second.logits, output.logits)
         losses["focus"] = torch.stack(
             [
@@ -127,6 +125,16 @@ def mask_last_maps(features: Features, masks: Sequence[Tensor]) -> Features:
     return features._replace(
         last_maps=tuple(maps), present=features.present & torch.stack(visible, dim=1)
     )
+
+
+def label_score(logits: Tensor, batch: Batch) -> Tensor:
+    """Sum over cases of the logits (B, C) of their labels; of both, by share, of mixed cases."""
+    score = logits.gather(1, batch.labels[:, None])
+    if batch.partner is None or batch.share is None:
+        return score.sum()
+    partner = logits.gather(1, batch.partner[:, None])
+    share = batch.share[:, None]
+    return (share * score + (1 - share) * partner).sum()
 
 
 def token_attribution(score: Tensor, features: Features) -> tuple[Tensor, ...]:

@@ -15,7 +15,7 @@ import torch
 import yaml
 
 from agfnet import __version__
-from agfnet.config import TrainConfig
+from agfnet.config import DataConfig, TrainConfig
 from agfnet.config.renamed import run_settings
 from agfnet.data.case import JOIN, relative_to
 from agfnet.data.table import CasesTable, cases_hash
@@ -25,11 +25,6 @@ from agfnet.files import write_json, write_text
 SETTINGS, ENVIRONMENT = "config.yaml", "environment.json"
 NEUTRAL = {"data": ("cache", "cache_mb", "feature_cache_mb", "workers")}
 """Settings that do not change the result."""
-ADDED = {
-    "data": {"feature_variants": 0, "diagnoses": {}},
-    "calibration": {"sensitivity": 0.95, "consider": 0.1},
-}
-"""Settings that older runs do not have, with the value that they had in effect."""
 
 
 def check_run(folder: Path, config: TrainConfig, table: CasesTable) -> None:
@@ -117,12 +112,13 @@ def changed_settings(before: dict[str, Any], config: TrainConfig) -> list[str]:
     """Return the dotted names of the settings that changed since `record` and affect results."""
     before, after = json.loads(json.dumps(before)), record(config)
     before["data"]["cases"] = str(Path(before["data"]["cases"]).absolute())
+    for group, values in asdict(TrainConfig(data=DataConfig(cases=""))).items():
+        if isinstance(values, dict):  # an older run lacks settings: it had the default in effect
+            before[group] = json.loads(json.dumps(values)) | before.get(group, {})
     for group, names in NEUTRAL.items():
         for name in names:
             before[group].pop(name, None)
             after[group].pop(name)
-    for group, values in ADDED.items():
-        before[group] = values | before[group]
     before["runs"] = after["runs"]  # the folder may be named by another path
     return differences(before, after)
 

@@ -10,34 +10,45 @@ from torch.nn import functional as F
 
 from agfnet.config import LossConfig
 from agfnet.models.network import Network
+from agfnet.training.losses import adjusted, focal_factor, ldam_margins, log_priors
 from agfnet.types import Batch, Output
 
 
 class SupervisedTask(nn.Module):
-    """Cross-entropy of the prediction and of the auxiliary heads that the network has.
+    """The loss of the prediction and of the auxiliary heads that the network has.
 
     Args:
         model: any network of the package.
-        config: weights of the loss.
-        class_weights: (C,) or None.
+        config: the loss and its weights.
+        counts: training cases per class (C,), at least one each.
         modality_dropout: probability that one modality of a case is treated as missing.
     """
 
     class_weights: Tensor | None
+    margins: Tensor | None
+    offsets: Tensor | None
 
     def __init__(
         self,
         *,
         model: Network,
         config: LossConfig,
-        class_weights: Tensor | None,
+        counts: Tensor,
         modality_dropout: float,
     ) -> None:
         super().__init__()
         self.model = model
         self.config = config
         self.modality_dropout = modality_dropout
-        self.register_buffer("class_weights", class_weights, persistent=False)
+        balanced = config.class_weights == "balanced"
+        margins = ldam_margins(counts, config.ldam_margin) if config.kind == "ldam" else None
+        offsets = config.logit_adjustment * log_priors(counts) if config.logit_adjustment else None
+        for name, value in (
+            ("class_weights", balanced_weights(counts) if balanced else None),
+            ("margins", margins),
+            ("offsets", offsets),
+        ):
+            self.register_buffer(name, value, persistent=False)
 
     def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Named losses; `loss` is their weighted sum. `progress` is 0 to 1 over the training."""
@@ -45,29 +56,42 @@ class SupervisedTask(nn.Module):
         return self.losses(self.model(batch.images, batch.present), batch)
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Mean cross-entropy of the prediction and of the auxiliary heads; `loss` is their sum."""
-        losses = {"cross_entropy": self.cross_entropy(output.logits, batch.labels).mean()}
+        """Mean loss of the prediction and of the auxiliary heads; `loss` is their weighted sum."""
+        losses = {"cross_entropy": self.case_losses(output.logits, batch).mean()}
         total = losses["cross_entropy"]
         if output.auxiliary:
-            heads = [self.cross_entropy(logits, batch.labels) for logits in output.auxiliary]
+            heads = [self.case_losses(logits, batch) for logits in output.auxiliary]
             present = batch.present.T  # (M, B)
             losses["auxiliary"] = (torch.stack(heads) * present).sum() / present.sum().clamp_min(1)
             total = total + self.config.auxiliary * losses["auxiliary"]
         return {"loss": total, **losses}
 
-    def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Weighted cross-entropy (B,) of logits (B, C) and labels (B,).
+    def case_losses(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Loss (B,) of logits (B, C); of a mixed case, that of both its labels by their shares."""
+        loss = self.label_losses(logits, batch.labels)
+        if batch.partner is None or batch.share is None:
+            return loss
+        return batch.share * loss + (1 - batch.share) * self.label_losses(logits, batch.partner)
+
+    def label_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Weighted loss (B,) of logits (B, C) and labels (B,).
 
         It is not divided by the sum of the weights: the weight of a case must not depend on the
-        other cases of its batch.
+        other cases of its batch. Logit adjustment (Menon et al., 2021, arXiv:2007.07314, equation
+        10) adds the log frequencies of the classes in training only.
         """
-        return F.cross_entropy(
-            logits,
+        if self.offsets is not None:
+            logits = logits + self.offsets
+        loss = F.cross_entropy(
+            adjusted(logits, labels, self.margins),
             labels,
             weight=self.class_weights,
             label_smoothing=self.config.label_smoothing,
             reduction="none",
         )
+        if self.config.kind == "focal":
+            loss = loss * focal_factor(logits, labels, self.config.focal_gamma)
+        return loss
 
 
 def drop_modalities(batch: Batch, probability: float) -> Batch:
@@ -85,7 +109,6 @@ def draw_modality(present: Tensor, probability: float) -> Tensor:
     return drawn & (selected & (present.sum(dim=1) > 1))[:, None]
 
 
-def balanced_weights(labels: Tensor, classes: int) -> Tensor:
-    """Weights (C,) inverse to the frequency of each class in labels (B,), mean 1 over the cases."""
-    counts = torch.bincount(labels, minlength=classes).clamp_min(1)
-    return len(labels) / (classes * counts)
+def balanced_weights(counts: Tensor) -> Tensor:
+    """Weights (C,) inverse to the cases per class (C,), mean 1 over the cases."""
+    return counts.sum() / (len(counts) * counts)

@@ -13,7 +13,7 @@ from agfnet.models.build import build, build_decoder, without_weights
 from agfnet.training.adversarial import AdversarialTask
 from agfnet.training.pretrained import load_backbones, pretrained_runs
 from agfnet.training.reconstruction import ReconstructionTask
-from agfnet.training.supervised import SupervisedTask, balanced_weights
+from agfnet.training.supervised import SupervisedTask
 
 Task = SupervisedTask | ReconstructionTask | AdversarialTask
 
@@ -23,7 +23,7 @@ def build_task(config: TrainConfig, labels: Sequence[int], classes: int) -> Task
 
     Args:
         config: settings of the training.
-        labels: class of every training case, for balanced class weights.
+        labels: class of every training case, which the loss may balance.
         classes: number C of classes.
     """
     settings, modalities = config.model, config.data.modalities
@@ -33,11 +33,10 @@ def build_task(config: TrainConfig, labels: Sequence[int], classes: int) -> Task
     )
     if runs:
         load_backbones(model.backbones, settings.backbone, modalities)
-    balanced = config.loss.class_weights == "balanced"
     supervised = SupervisedTask(
         model=model,
         config=config.loss,
-        class_weights=balanced_weights(torch.tensor(labels), classes) if balanced else None,
+        counts=torch.bincount(torch.tensor(labels), minlength=classes).clamp_min(1),
         modality_dropout=config.optim.modality_dropout,
     )
     if isinstance(model, AMFAM):

@@ -26,6 +26,7 @@ from agfnet.config import OptimConfig
 from agfnet.errors import RunError
 from agfnet.files import replacing, write_text
 from agfnet.training.checkpoints import BEST, FOLDER, LAST, find_checkpoint
+from agfnet.training.mixing import mix
 from agfnet.training.optim import build_optimizer, build_schedule
 from agfnet.training.tasks import Task
 from agfnet.types import Batch
@@ -58,6 +59,7 @@ class TrainingModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of one batch."""
         progress = self.global_step / max(1, int(self.trainer.estimated_stepping_batches))
+        batch = mix(batch, mixup=self.config.mixup, cutmix=self.config.cutmix)
         losses = self.task(batch, progress)
         self.log_dict(
             {f"train_{name}": value.detach() for name, value in losses.items()},
