@@ -13,7 +13,8 @@ from agfnet.cli import main
 from agfnet.data.table import read_cases
 from agfnet.study import init
 from agfnet.study.plan import read_study
-from agfnet.study.timing import Estimate, estimate, run_seconds
+from agfnet.study.timing import Estimate, estimate
+from agfnet.training.timing import run_seconds
 
 PARTS = ["train"] * 8 + ["val"] * 4 + ["test"] * 4
 

@@ -49,8 +49,10 @@ from agfnet.config.training import (
     CalibrationConfig,
     LossConfig,
     OptimConfig,
+    Preset,
     ReconstructionConfig,
     SetScore,
+    TrainCommand,
     TrainConfig,
 )
 
@@ -84,6 +86,7 @@ __all__ = [
     "OptimConfig",
     "PhantomConfig",
     "PredictConfig",
+    "Preset",
     "Range",
     "RangeConfig",
     "ReconstructionConfig",
@@ -97,6 +100,7 @@ __all__ = [
     "SplitConfig",
     "StudyConfig",
     "StudyFile",
+    "TrainCommand",
     "TrainConfig",
     "default_modalities",
     "default_modality",

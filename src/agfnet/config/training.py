@@ -11,6 +11,7 @@ from agfnet.config.ranges import Fraction, Range, Seed, Settings
 from agfnet.errors import ConfigError
 
 SetScore = Literal["lac", "aps", "raps"]
+Preset = Literal["auto", "fast", "best", "none"]
 Count = Annotated[int, Range(1, 1_000_000)]
 Weight = Annotated[float, Range(0, 1000)]
 Rate = Annotated[float, Range(0.001, 0.5)]
@@ -193,3 +194,21 @@ class TrainConfig(Settings):
                 "data.feature_variants: the feature maps of a backbone that learns change in every"
                 " step; set model.backbone.frozen: true, or leave it out"
             )
+
+
+@dataclass(frozen=True)
+class TrainCommand(TrainConfig):
+    """Train one network and evaluate it on the test split.
+
+    What is not set is chosen from the data, the machine and the time: see --dry-run.
+    """
+
+    preset: Preset = "auto"
+    """How the settings that you leave out are chosen. `auto`: to suit the table and this machine.
+    `fast`: a first result within minutes, with frozen backbones. `best`: larger images and more
+    steps. `none`: the defaults that this help shows."""
+    time_limit: Annotated[float, Range(0.1, 1e6)] | None = None
+    """Minutes that training may take; `auto`, `fast` and `best` choose accordingly. On a CPU 60, 15
+    and 240 if unset."""
+    dry_run: bool = False
+    """Show the settings that would be chosen, and why, and train nothing."""

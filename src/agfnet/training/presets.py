@@ -1,0 +1,264 @@
+"""Settings of a training that follow from the data, the machine and the time that it may take.
+
+`agfnet train` fills in the settings that the user left out. The rules are those by which an
+experienced user would start; nnU-Net (Isensee et al., 2021, doi 10.1038/s41592-020-01008-z) is the
+model for configuring from a fingerprint of the data.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from typing import Any
+
+import torch
+
+from agfnet.config import DataConfig, ModalityConfig, Preset, TrainConfig, format_duration
+from agfnet.data.spelling import names_ultrasound
+from agfnet.data.table import find_modalities
+from agfnet.models.pretrained import PACKAGES, find_weights
+from agfnet.training.cases import TrainingCases, read_table, select_cases
+from agfnet.training.timing import run_seconds
+
+STEPS = {"fast": 600, "auto": 1500, "best": 3000}  # of the optimiser in a training
+EPOCHS = (8, 100)  # bounds
+SIZES = {"fast": (96,), "auto": (160, 128, 96), "best": (224, 160, 128, 96)}  # tried in this order
+GPU_SIZE = 224
+LIMITS = {"fast": 15, "auto": 60, "best": 240}  # minutes on a CPU without --time-limit
+GPU_BACKBONES = ("resnet50", "resnet34", "resnet18")
+IMBALANCED = 3.0  # most frequent by least frequent class
+FROZEN_VARIANTS = 8
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting that was left out, its value, and why."""
+
+    setting: str
+    """Dotted name, as in `optim.lr`."""
+    value: Any
+    reason: str
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What is known of the data and the machine before a training."""
+
+    modalities: tuple[str, ...]
+    lesions: int
+    """Training lesions."""
+    counts: dict[str, int]
+    """Training lesions by class."""
+    missing: bool
+    """Some training lesions lack an image of a modality."""
+    gpu: bool
+    cores: int
+
+    @property
+    def imbalance(self) -> float:
+        """Cases of the most frequent class by those of the least frequent one."""
+        return max(self.counts.values()) / min(self.counts.values())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All settings of a training, and those that were chosen."""
+
+    config: TrainConfig
+    choices: tuple[Choice, ...]
+    seconds: float | None = None
+    """Estimated training time; None if it was not measured."""
+
+
+def make_plan(
+    config: TrainConfig,
+    given: Collection[str],
+    *,
+    preset: Preset = "auto",
+    time_limit: float | None = None,
+) -> Plan:
+    """Choose the settings that were not given.
+
+    Args:
+        config: the settings, with the plain defaults of those that were not given.
+        given: dotted names of the settings that were given, which are kept.
+        preset: `auto`, `fast`, `best`, or `none`, which chooses nothing.
+        time_limit: minutes that the training may take. 60 on a CPU for `auto`, 15 for `fast`, and
+            240 for `best` if None; no limit on a GPU.
+
+    Raises:
+        DataError: the table has problems.
+    """
+    if preset == "none":
+        return Plan(config, ())
+    choices = [*choose_modalities(config.data)] if not is_given("data.modalities", given) else []
+    config = apply(config, choices)
+    cases = select_cases(read_table(config.data), config)
+    data = fingerprint(config, cases)
+    choices += [c for c in network(data, preset) if not is_given(c.setting, given)]
+    config = apply(config, choices)
+    limit = time_limit or (None if data.gpu else LIMITS[preset])
+    plans = (
+        [choice for choice in candidate if not is_given(choice.setting, given)]
+        for candidate in candidates(data, config, preset)
+    )
+    return first_that_fits(config, choices, plans, None if limit is None else 60 * limit)
+
+
+def is_given(setting: str, given: Collection[str]) -> bool:
+    """Return whether a setting, its group, or a part of it was given."""
+    return any(
+        f"{name}.".startswith(f"{setting}.") or setting.startswith(f"{name}.") for name in given
+    )
+
+
+def fingerprint(config: TrainConfig, cases: TrainingCases) -> Fingerprint:
+    """Describe the training cases and the machine."""
+    return Fingerprint(
+        modalities=tuple(config.data.modalities),
+        lesions=len(cases.train),
+        counts=dict(Counter(case.label for case in cases.train)),
+        missing=any(
+            not case.images[name] for case in cases.train for name in config.data.modalities
+        ),
+        gpu=torch.cuda.is_available(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+    )
+
+
+def choose_modalities(data: DataConfig) -> Iterator[Choice]:
+    """Choose the image columns of the table, unless they are those of the default."""
+    found = find_modalities(data.cases)
+    if found and set(found) != set(data.modalities):
+        modalities = {
+            name: ModalityConfig(modality_type="ultrasound", resize="pad")
+            if names_ultrasound(name)
+            else ModalityConfig(modality_type="photo", resize="crop")
+            for name in found
+        }
+        yield Choice("data.modalities", modalities, "the image columns of the table")
+
+
+def network(data: Fingerprint, preset: Preset) -> Iterator[Choice]:
+    """Choose the network and what does not depend on time."""
+    name = next(iter(PACKAGES))
+    reason = "small enough for a CPU; its pretrained weights are installed"
+    if data.gpu:
+        local = [model for model in GPU_BACKBONES if find_weights(model) is not None]
+        reason = "pretrained weights are installed"
+        if local:
+            name, reason = local[0], "pretrained weights are in AGFNET_WEIGHTS_DIR"
+    yield Choice("model.backbone.name", name, reason)
+    yield Choice("model.backbone.weights", "timm", "pretrained weights need far fewer lesions")
+    if data.lesions < 1000:
+        yield Choice("model.dropout", 0.2, f"{data.lesions} training lesions are few")
+    batch = 32 if data.lesions >= 300 else 16 if data.lesions >= 60 else 8
+    yield Choice("optim.batch_size", batch, f"{data.lesions} training lesions")
+    if len(data.modalities) > 1:
+        share, why = (0.2, "some lesions lack a modality") if data.missing else (0.1, "robustness")
+        yield Choice("optim.modality_dropout", share, why)
+    if data.imbalance > IMBALANCED:
+        yield Choice(
+            "loss.logit_adjustment",
+            1.0,
+            f"the largest class has {data.imbalance:.0f} times the lesions of the smallest",
+        )
+
+
+def candidates(data: Fingerprint, config: TrainConfig, preset: Preset) -> Iterator[list[Choice]]:
+    """Yield the rest of the settings, the most expensive first."""
+    batch = config.optim.batch_size
+    steps = STEPS[preset]
+    epochs = min(max(round(steps * batch / data.lesions), EPOCHS[0]), EPOCHS[1])
+    decay = round(1 - 1 / max(10.0, 0.03 * epochs * data.lesions / batch), 4)
+    average = Choice("optim.ema", decay, "the mean of the last weights is calmer than the last")
+    planned = f"about {round(epochs * data.lesions / batch, -2)} steps"
+    if preset != "fast":
+        for size in (GPU_SIZE,) if data.gpu else SIZES[preset]:
+            yield [
+                Choice("data.size", size, "as large as the time permits"),
+                Choice("optim.epochs", epochs, planned),
+                Choice("optim.lr", 1e-3, "for fine-tuning"),
+                Choice("optim.backbone_lr", 0.3, "pretrained weights change less"),
+                average,
+            ]
+    yield [
+        Choice("model.backbone.frozen", True, "whole networks take too long here"),
+        Choice("data.feature_variants", FROZEN_VARIANTS, "the maps of frozen backbones are kept"),
+        Choice("data.size", 128, "for a CPU"),
+        Choice("optim.epochs", epochs, planned),
+        Choice("optim.lr", 1e-3, "for frozen backbones"),
+        average,
+    ]
+
+
+def first_that_fits(
+    config: TrainConfig,
+    choices: list[Choice],
+    candidates: Iterator[list[Choice]],
+    limit: float | None,
+) -> Plan:
+    """Return the plan of the first candidate within the limit in seconds, or of the last one.
+
+    The time is measured once, at the first size, and extrapolated by the number of pixels.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    per_pixel: float | None = None
+    chosen, seconds = config, None
+    rest: list[Choice] = []
+    for rest in candidates:
+        chosen = apply(config, rest)
+        if limit is None or chosen.model.backbone.frozen:
+            seconds = None
+            break
+        work = chosen.optim.epochs * chosen.data.size**2
+        if per_pixel is None:
+            probe = replace(chosen, data=replace(chosen.data, size=96))
+            per_pixel = run_seconds(probe, device) / (chosen.optim.epochs * 96**2)
+        seconds = per_pixel * work
+        if seconds <= limit:
+            why = f"about {format_duration(seconds)}, within {format_duration(limit)}"
+            rest = [replace(c, reason=why) if c.setting == "data.size" else c for c in rest]
+            break
+    return Plan(chosen, (*choices, *rest), seconds)
+
+
+def apply(config: TrainConfig, choices: Collection[Choice]) -> TrainConfig:
+    """Return the settings with the chosen ones."""
+    for choice in choices:
+        group, _, name = choice.setting.rpartition(".")
+        config = set_value(config, [*filter(None, group.split(".")), name], choice.value)
+    return config
+
+
+def set_value(settings: Any, path: list[str], value: Any) -> Any:
+    """Return settings with one of them replaced."""
+    if len(path) > 1:
+        value = set_value(getattr(settings, path[0]), path[1:], value)
+    return replace(settings, **{path[0]: value})
+
+
+def as_record(plan: Plan) -> list[dict[str, Any]]:
+    """Return the choices as `plan.json` holds them."""
+    return [
+        {"setting": c.setting, "value": plain(c.value), "reason": c.reason} for c in plan.choices
+    ]
+
+
+def plain(value: Any) -> Any:
+    """Return a value of a setting in plain types."""
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def names_of(settings: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of all settings."""
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if is_dataclass(value):
+            yield from names_of(value, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name

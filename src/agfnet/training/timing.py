@@ -1,0 +1,66 @@
+"""Estimate of the time of a training, from a few steps on this machine."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import torch
+
+from agfnet.config import TrainConfig
+from agfnet.data.dataset import collate
+from agfnet.models.build import image_statistics
+from agfnet.training.cases import build_datasets, read_table, select_cases
+from agfnet.training.optim import build_optimizer
+from agfnet.training.tasks import Task, build_task
+from agfnet.types import Batch
+
+STEPS = 2  # timed, after one that is not
+
+
+def run_seconds(config: TrainConfig, device: torch.device) -> float:
+    """Estimate the seconds of one training: reading, training steps and validation."""
+    backbone = replace(config.model.backbone, weights=None, frozen=False)
+    config = replace(config, model=replace(config.model, backbone=backbone))
+    table = read_table(config.data)
+    cases = select_cases(table, config)
+    mean, std = image_statistics(config.model)
+    dataset, *_ = build_datasets(cases, config, table.path, mean, std)
+    size = min(config.optim.batch_size, len(dataset))
+    reading = []
+    for _ in range(2):  # from the files, and from the image cache
+        start = time.perf_counter()
+        batch = collate([dataset[index] for index in range(size)])
+        reading.append((time.perf_counter() - start) / size)
+    labels = [cases.classes.index(case.label) for case in cases.train]
+    task = build_task(config, labels, len(cases.classes)).to(device)
+    step, forward = step_seconds(task, config, batch.to(device))
+    trained, validated = len(cases.train), len(cases.val)
+    epoch = trained * (reading[1] + step / size) + validated * (reading[1] + forward / size)
+    return (trained + validated) * reading[0] + config.optim.epochs * epoch
+
+
+def step_seconds(task: Task, config: TrainConfig, batch: Batch) -> tuple[float, float]:
+    """Return the seconds of a training step and of a forward pass of one batch."""
+    optimizer = build_optimizer(task, config.optim)
+    device = batch.labels.device
+
+    def train() -> None:
+        optimizer.zero_grad()
+        task(batch, 0.5)["loss"].backward()
+        optimizer.step()
+
+    def validate() -> None:
+        with torch.no_grad():
+            task.model(batch.images, batch.present)
+
+    seconds = []
+    for action in (train, validate):
+        action()
+        start = time.perf_counter()
+        for _ in range(STEPS):
+            action()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append((time.perf_counter() - start) / STEPS)
+    return seconds[0], seconds[1]
