@@ -28,7 +28,7 @@ __all__ = [
     "train",
 ]
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 NOTICE = "Research use only, not a medical device."
 

@@ -237,3 +237,16 @@ def test_unknown_backbone_is_named_with_near_ones() -> None:
 def test_too_many_scales_are_refused() -> None:
     with pytest.raises(ConfigError, match="feature maps"):
         network(scales=9)
+
+
+def test_agfnet_averages_the_heads_of_what_is_present() -> None:
+    model = network().eval()
+    present = torch.tensor([[True, True], [True, False]])
+    fused: list[torch.Tensor] = []
+    handle = model.head.register_forward_hook(lambda *call: fused.append(call[2]))  # type: ignore[union-attr, operator]
+    with torch.no_grad():
+        output = model(pictures((64, 64), (64, 64), batch=2), present)
+    handle.remove()
+    photo, scan = output.auxiliary
+    torch.testing.assert_close(output.logits[0], (fused[0][0] + photo[0] + scan[0]) / 3)
+    torch.testing.assert_close(output.logits[1], (fused[0][1] + photo[1]) / 2)

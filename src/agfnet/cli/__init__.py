@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
+from jsonargparse import ArgumentParser
+
 from agfnet.cli.arguments import current_arguments, join_images
 from agfnet.cli.commands import COMMANDS
 from agfnet.cli.parser import build_parser
@@ -45,12 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         brief = bool({"-h", "--help"} & set(arguments))
         parser = build_parser(arguments[:1], full=not brief)
         options = [re.sub("^--help[-_]all$", "--help", argument) for argument in arguments]
-        parsed = parser.parse_args(current_arguments(join_images(options)))
+        words = current_arguments(join_images(options))
+        parsed = parser.parse_args(words)
         debug = parsed[name].debug
         values = vars(parser.instantiate(parsed)[name])
         command = COMMANDS[name]
         settings = {k: v for k, v in values.items() if k not in ("config", "debug")}
-        command.action(command.settings(**settings))
+        extra_arguments = (given_settings(parser, words, name),) if command.takes_given else ()
+        command.action(command.settings(**settings), *extra_arguments)
     except (AgfnetError, ModuleNotFoundError, OSError, KeyboardInterrupt) as error:
         if debug and isinstance(error, Exception):
             raise
@@ -58,6 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"agfnet {name}: {message(error, extra)}", error=True)
         return 2 if isinstance(error, ConfigError) else 1
     return 0
+
+
+def given_settings(parser: ArgumentParser, words: Sequence[str], name: str) -> frozenset[str]:
+    """Return the dotted names of the settings that the arguments or their settings file set."""
+    given = parser.parse_args(list(words), defaults=False)[name]
+    return frozenset(key for key in given.keys(branches=False) if key not in ("config", "debug"))
 
 
 def message(error: BaseException, extra: str = "") -> str:

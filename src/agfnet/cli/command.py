@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 CASES_COLUMNS = """\
 Columns of the cases table: lesion_id, patient_id, label, and a column of image
@@ -18,7 +17,8 @@ class Command:
     """A command: its settings, from which its help is made, and what it does."""
 
     settings: type
-    action: Callable[[Any], None]
+    action: Callable[..., None]
+    """Takes the settings and, with `takes_given`, the names of those that were given."""
     examples: tuple[str, ...]
     """Command lines, each of at most 76 characters; the first is shown after an error."""
     docs: str
@@ -31,5 +31,7 @@ class Command:
     """Value of the command's argument `file` if it may be left out."""
     default_out: str | None = None
     """Value of the command's argument `out` if it may be left out."""
+    takes_given: bool = False
+    """The action treats settings that were given apart from defaults."""
     extra: str = ""
     """Extra that the command needs in any case, as in `train`."""

@@ -133,6 +133,11 @@ class CasesDataset(Dataset[Sample]):
         self._originals = originals
         self.digests: dict[tuple[int, Path], bytes] = {}  # of prepared images
 
+    @property
+    def labels(self) -> Sequence[int]:
+        """Index of the class of each case; -1 where unlabelled."""
+        return self._labels
+
     def __len__(self) -> int:
         return len(self._files)
 
@@ -362,7 +367,7 @@ def loader(
         `batch_sampler.sampler.set_epoch(epoch)`.
     """
     pipe = workers > 0 and not shared_memory_suffices(batch_size * dataset.sample_bytes, workers)
-    labels = [case.label for case in dataset.cases] if balanced else None
+    labels = dataset.labels if balanced else None
     sampler = EpochSampler(count=len(dataset), shuffle=shuffle, seed=seed, labels=labels)
     return _Loader(
         dataset,

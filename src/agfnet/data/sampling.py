@@ -25,7 +25,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
     """
 
     def __init__(
-        self, *, count: int, shuffle: bool, seed: int, labels: Sequence[str] | None = None
+        self, *, count: int, shuffle: bool, seed: int, labels: Sequence[int] | None = None
     ) -> None:
         self._count = count
         self._weights: NDArray[np.float64] | None = None

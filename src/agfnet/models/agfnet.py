@@ -91,16 +91,17 @@ class AGFNet(Network):
         return self.decoder(features, absent)
 
     def forward_head(self, features: Features) -> Output:
-        """The paths of local learning, global learning, and the heads, whose logits are added."""
+        """The paths of local learning, global learning, and the heads, whose logits are averaged.
+
+        The mean is that of the fused head and of the heads of the present modalities.
+        """
         vectors = [path.mean(dim=(2, 3)) for path in self.multi_scale(features)]  # M x (B, d)
         pooled = [feature.mean(dim=(2, 3)) for feature in features.last_maps]  # M x (B, C_m)
         fused, enhanced = self.global_learning(vectors, pooled)
         auxiliary = tuple(head(x) for head, x in zip(self.auxiliary, enhanced, strict=True))
         present = features.present.T[..., None]  # (M, B, 1)
-        return Output(
-            logits=self.head(fused) + (torch.stack(auxiliary) * present).sum(dim=0),
-            auxiliary=auxiliary,
-        )
+        total = self.head(fused) + (torch.stack(auxiliary) * present).sum(dim=0)
+        return Output(logits=total / (1 + present.sum(dim=0)), auxiliary=auxiliary)
 
     def recorded_modules(self) -> list[nn.Module]:
         """Tokenizers, layers of local learning, and all attention modules."""

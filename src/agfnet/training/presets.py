@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, is_dataclass, replace
+from typing import Any, TypeVar
 
 import torch
 
-from agfnet.config import DataConfig, ModalityConfig, Preset, TrainConfig, format_duration
-from agfnet.data.spelling import names_ultrasound
+from agfnet.config import DataConfig, Preset, TrainConfig, format_duration
+from agfnet.config.data import default_modality
 from agfnet.data.table import find_modalities
 from agfnet.models.pretrained import PACKAGES, find_weights
 from agfnet.training.cases import TrainingCases, read_table, select_cases
@@ -25,6 +25,7 @@ from agfnet.training.timing import run_seconds
 STEPS = {"fast": 600, "auto": 1500, "best": 3000}  # of the optimiser in a training
 EPOCHS = (8, 100)  # bounds
 SIZES = {"fast": (96,), "auto": (160, 128, 96), "best": (224, 160, 128, 96)}  # tried in this order
+T = TypeVar("T")
 GPU_SIZE = 224
 LIMITS = {"fast": 15, "auto": 60, "best": 240}  # minutes on a CPU without --time-limit
 GPU_BACKBONES = ("resnet50", "resnet34", "resnet18")
@@ -97,7 +98,12 @@ def make_plan(
     config = apply(config, choices)
     cases = select_cases(read_table(config.data), config)
     data = fingerprint(config, cases)
-    choices += [c for c in network(data, preset) if not is_given(c.setting, given)]
+    named = is_given("model.backbone.name", given)
+    choices += [
+        choice
+        for choice in network(data, config.model.backbone.name if named else None)
+        if not is_given(choice.setting, given)
+    ]
     config = apply(config, choices)
     limit = time_limit or (None if data.gpu else LIMITS[preset])
     plans = (
@@ -132,17 +138,17 @@ def choose_modalities(data: DataConfig) -> Iterator[Choice]:
     """Choose the image columns of the table, unless they are those of the default."""
     found = find_modalities(data.cases)
     if found and set(found) != set(data.modalities):
-        modalities = {
-            name: ModalityConfig(modality_type="ultrasound", resize="pad")
-            if names_ultrasound(name)
-            else ModalityConfig(modality_type="photo", resize="crop")
-            for name in found
-        }
+        modalities = {name: default_modality(name) for name in found}
         yield Choice("data.modalities", modalities, "the image columns of the table")
 
 
-def network(data: Fingerprint, preset: Preset) -> Iterator[Choice]:
-    """Choose the network and what does not depend on time."""
+def network(data: Fingerprint, named: str | None) -> Iterator[Choice]:
+    """Choose the network and what does not depend on time; never what needs a download.
+
+    Args:
+        data: the fingerprint.
+        named: the backbone that the user has named.
+    """
     name = next(iter(PACKAGES))
     reason = "small enough for a CPU; its pretrained weights are installed"
     if data.gpu:
@@ -151,7 +157,11 @@ def network(data: Fingerprint, preset: Preset) -> Iterator[Choice]:
         if local:
             name, reason = local[0], "pretrained weights are in AGFNET_WEIGHTS_DIR"
     yield Choice("model.backbone.name", name, reason)
-    yield Choice("model.backbone.weights", "timm", "pretrained weights need far fewer lesions")
+    if named is None or find_weights(named) is not None:
+        yield Choice("model.backbone.weights", "timm", "pretrained weights need far fewer lesions")
+    else:
+        why = "nothing was set, and timm would be a download; they need many more lesions"
+        yield Choice("model.backbone.weights", "random", why)
     if data.lesions < 1000:
         yield Choice("model.dropout", 0.2, f"{data.lesions} training lesions are few")
     batch = 32 if data.lesions >= 300 else 16 if data.lesions >= 60 else 8
@@ -174,8 +184,8 @@ def candidates(data: Fingerprint, config: TrainConfig, preset: Preset) -> Iterat
     epochs = min(max(round(steps * batch / data.lesions), EPOCHS[0]), EPOCHS[1])
     decay = round(1 - 1 / max(10.0, 0.03 * epochs * data.lesions / batch), 4)
     average = Choice("optim.ema", decay, "the mean of the last weights is calmer than the last")
-    planned = f"about {round(epochs * data.lesions / batch, -2)} steps"
-    if preset != "fast":
+    planned = f"about {round(epochs * data.lesions / batch)} steps"
+    if preset != "fast" or config.model.backbone.weights in (None, "random"):
         for size in (GPU_SIZE,) if data.gpu else SIZES[preset]:
             yield [
                 Choice("data.size", size, "as large as the time permits"),
@@ -184,6 +194,8 @@ def candidates(data: Fingerprint, config: TrainConfig, preset: Preset) -> Iterat
                 Choice("optim.backbone_lr", 0.3, "pretrained weights change less"),
                 average,
             ]
+    if config.model.backbone.weights in (None, "random"):
+        return  # weights that would stay random
     yield [
         Choice("model.backbone.frozen", True, "whole networks take too long here"),
         Choice("data.feature_variants", FROZEN_VARIANTS, "the maps of frozen backbones are kept"),
@@ -228,16 +240,25 @@ def first_that_fits(
 def apply(config: TrainConfig, choices: Collection[Choice]) -> TrainConfig:
     """Return the settings with the chosen ones."""
     for choice in choices:
-        group, _, name = choice.setting.rpartition(".")
-        config = set_value(config, [*filter(None, group.split(".")), name], choice.value)
+        config = with_value(config, choice.setting, choice.value)
     return config
 
 
-def set_value(settings: Any, path: list[str], value: Any) -> Any:
-    """Return settings with one of them replaced."""
-    if len(path) > 1:
-        value = set_value(getattr(settings, path[0]), path[1:], value)
-    return replace(settings, **{path[0]: value})
+def with_value(settings: T, name: str, value: Any) -> T:
+    """Return settings with the one of a dotted name replaced."""
+    first, _, rest = name.partition(".")
+    current = getattr(settings, first)
+    if rest and isinstance(current, dict):  # a part of a mapping, as in `data.modalities.photo`
+        return settings
+    new = with_value(current, rest, value) if rest else value
+    return replace(settings, **{first: new})  # type: ignore[type-var]
+
+
+def value_of(settings: Any, name: str) -> Any:
+    """Return the setting of a dotted name."""
+    for part in name.split("."):
+        settings = settings.get(part) if isinstance(settings, dict) else getattr(settings, part)
+    return settings
 
 
 def as_record(plan: Plan) -> list[dict[str, Any]]:
@@ -252,13 +273,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: plain(part) for name, part in value.items()}
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-
-
-def names_of(settings: Any, prefix: str = "") -> Iterator[str]:
-    """Yield the dotted names of all settings."""
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if is_dataclass(value):
-            yield from names_of(value, f"{prefix}{field.name}.")
-        else:
-            yield prefix + field.name

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from agfnet.cli.command import CASES_COLUMNS, Command
-from agfnet.config import TrainConfig
-from agfnet.terminal import bar, next_steps, say, show_result
+from agfnet.config import TrainCommand, TrainConfig, format_duration
+from agfnet.terminal import bar, next_steps, say, show_result, show_table
+
+if TYPE_CHECKING:
+    from agfnet.training.presets import Plan
 
 
-def train(config: TrainConfig) -> None:
+def train(command: TrainCommand, given: frozenset[str]) -> None:
     with bar("loading"):
         from agfnet.bundle import read_bundle
         from agfnet.calibration.fit import calibration_warnings
+        from agfnet.files import write_json
         from agfnet.study.run import run
+        from agfnet.training.presets import as_record
 
+        plan = plan_of(command, given)
+    config = plan.config
+    if plan.choices:
+        show_plan(plan, command)
+    if command.dry_run:
+        return
     say(f"Training {config.name} on {config.data.cases}")
     with bar("evaluating", at_once=False) as progress:
         folder = run(config, progress=progress)
+    if plan.choices:
+        write_json(folder / "plan.json", as_record(plan))
     bundle = read_bundle(folder)
     for line in calibration_warnings(bundle.calibration, bundle.config.classes):
         say(f"Note: {line}")
@@ -27,11 +44,44 @@ def train(config: TrainConfig) -> None:
     say(next_steps(folder, bundle.config.modalities))
 
 
+def plan_of(command: TrainCommand, given: frozenset[str]) -> Plan:
+    """Return all settings: those that were given, and those of the preset or the resumed run."""
+    from agfnet.config.renamed import run_settings
+    from agfnet.study.settings import build
+    from agfnet.training.presets import Plan, make_plan, value_of, with_value
+    from agfnet.training.run_folder import SETTINGS
+
+    config = TrainConfig(**{f.name: getattr(command, f.name) for f in fields(TrainConfig)})
+    folder = Path(config.runs) / config.name
+    if config.resume and (folder / SETTINGS).is_file():
+        resumed = build(TrainConfig, run_settings(folder), str(folder / SETTINGS))
+        for name in {"data.cases", "runs", "resume", *given} - {"preset", "time_limit", "dry_run"}:
+            resumed = with_value(resumed, name, value_of(config, name))
+        return Plan(resumed, ())
+    return make_plan(config, given, preset=command.preset, time_limit=command.time_limit)
+
+
+def show_plan(plan: Plan, command: TrainCommand) -> None:
+    """Print the settings that were chosen, and why."""
+    from agfnet.training.presets import plain
+
+    def text(value: object) -> str:
+        value = plain(value)
+        return ", ".join(value) if isinstance(value, dict) else str(value).lower()
+
+    rows = [[c.setting, text(c.value), c.reason] for c in plan.choices]
+    title = f"Settings that were left out, chosen by --preset {command.preset}"
+    show_table(["setting", "value", "reason"], rows, title)
+    if plan.seconds is not None:
+        say(f"Estimated training time: {format_duration(plan.seconds)}.")
+
+
 COMMAND = Command(
-    TrainConfig,
+    TrainCommand,
     train,
     examples=(
         "agfnet train --data.cases data.csv --name first",
+        "agfnet train --data.cases data.csv --time-limit 20 --dry-run",
         "agfnet train --data.cases data.csv --optim.epochs 30 --data.size 160",
         "agfnet train --data.cases data.csv --data.modalities '[clinical]'",
         "agfnet train --config settings.yaml --name first --resume",
@@ -40,16 +90,18 @@ COMMAND = Command(
     columns=CASES_COLUMNS,
     main=(
         "data.cases",
+        "preset",
+        "time_limit",
+        "dry_run",
         "data.modalities",
-        "data.fold",
         "data.size",
         "name",
         "model.method",
         "model.backbone.name",
         "optim.epochs",
-        "optim.batch_size",
         "optim.lr",
         "resume",
     ),
+    takes_given=True,
     extra="train",
 )

@@ -1,0 +1,117 @@
+"""Settings that were left out: what is chosen, what is kept, and how time decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agfnet.config import DataConfig, ModelConfig, TrainConfig
+from agfnet.training import presets
+from agfnet.training.presets import Plan, make_plan, value_of, with_value
+
+ROWS = [
+    {
+        "lesion_id": f"L{n}",
+        "label": "common" if n % 8 else "rare",
+        "split": ("train", "train", "val", "test")[n // 8 % 4],
+        "photo": f"{n}.png",
+        "us_scan": f"u{n}.png" if n % 5 else "",
+    }
+    for n in range(128)
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_gpu_and_steady_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU on which an epoch at 96 pixels takes ten seconds."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(presets, "run_seconds", lambda config, _: 10.0 * config.optim.epochs)
+    monkeypatch.delenv("AGFNET_WEIGHTS_DIR", raising=False)
+
+
+@pytest.fixture
+def table(write_table: Callable[..., Path]) -> Path:
+    path = write_table(ROWS, images=False)
+    for row in ROWS:
+        for name in filter(None, (row["photo"], row["us_scan"])):
+            (path.parent / name).write_bytes(name.encode())  # never decoded: the time is set above
+    return path
+
+
+def planned(table: Path, given: dict[str, Any] | None = None, **options: Any) -> Plan:
+    config = TrainConfig(data=DataConfig(cases=str(table)))
+    for name, value in (given or {}).items():
+        config = with_value(config, name, value)
+    return make_plan(config, {"data.cases", *(given or {})}, **options)
+
+
+def test_columns_network_and_imbalance_follow_from_the_table(table: Path) -> None:
+    config = planned(table).config
+    assert {n: m.modality_type for n, m in config.data.modalities.items()} == {
+        "photo": "photo",
+        "us_scan": "ultrasound",
+    }
+    assert config.model.backbone.name == "tf_efficientnet_lite0"
+    assert config.model.backbone.weights == "timm"
+    assert config.loss.logit_adjustment == 1
+    assert config.optim.batch_size == 16
+    assert config.optim.modality_dropout == 0.2  # some lesions lack the scan
+
+
+def test_what_was_given_always_wins(table: Path) -> None:
+    given = {
+        "data.size": 64,
+        "optim.lr": 0.5,
+        "loss.logit_adjustment": 0.0,
+        "model.backbone.name": "resnet18",
+    }
+    plan = planned(table, given)
+    assert {name: value_of(plan.config, name) for name in given} == given
+    assert not set(given) & {choice.setting for choice in plan.choices}
+    # a network that was named: no download unless it was asked for
+    assert plan.config.model.backbone.weights == "random"
+    assert not plan.config.model.backbone.frozen
+    assert (
+        planned(table, {"model.backbone.weights": "timm"}).config.model.backbone.weights == "timm"
+    )
+
+
+def test_a_given_group_is_given_as_a_whole(table: Path) -> None:
+    backbone = replace(ModelConfig().backbone, name="resnet18", options={"stem_width": 8})
+    plan = planned(table, {"model.backbone": backbone})
+    assert plan.config.model.backbone == backbone
+
+
+def test_time_decides_on_size_and_frozen_backbones(table: Path) -> None:
+    epochs = planned(table).config.optim.epochs
+    per_size = {size: 10 * epochs * (size / 96) ** 2 / 60 for size in (160, 128, 96)}
+    for size, minutes in per_size.items():
+        plan = planned(table, time_limit=minutes * 1.01)
+        assert plan.config.data.size == size
+        assert plan.seconds == pytest.approx(60 * minutes)
+        assert not plan.config.model.backbone.frozen
+    short = planned(table, time_limit=per_size[96] * 0.9).config
+    assert short.model.backbone.frozen
+    assert short.data.feature_variants
+
+
+def test_presets_differ_in_effort_and_none_chooses_nothing(table: Path) -> None:
+    fast, auto, best = (planned(table, preset=name).config for name in ("fast", "auto", "best"))
+    assert fast.model.backbone.frozen
+    assert fast.optim.epochs <= auto.optim.epochs <= best.optim.epochs
+    none = planned(table, preset="none")
+    assert none.choices == ()
+    assert none.config == TrainConfig(data=DataConfig(cases=str(table)))
+
+
+def test_each_choice_has_a_reason_and_is_in_effect(table: Path) -> None:
+    plan = planned(table)
+    assert plan.choices
+    for choice in plan.choices:
+        assert choice.reason
+        assert value_of(plan.config, choice.setting) == choice.value
+    assert len({choice.setting for choice in plan.choices}) == len(plan.choices)
