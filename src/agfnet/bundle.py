@@ -25,9 +25,8 @@ from agfnet.errors import BundleError
 from agfnet.files import SUMS, finish_change, staged_files, verify, write_json, write_text
 
 T = TypeVar("T")
-SCHEMA = 6
-"""6: AGFnet averages the logits of its heads, which it added before.
-5: the second design of AGFnet, whose weights do not fit the first (docs/decisions/022).
+SCHEMA = 5
+"""5: the second design of AGFnet, whose weights do not fit the first (docs/decisions/022).
 4: present names of settings (see `agfnet.config.renamed`).
 3: `model.fusion.resolution`, without which a network uses every place of its feature maps.
 2: SHA256SUMS, which schema 1 does not have."""
@@ -336,10 +335,10 @@ def read_config(path: Path) -> BundleConfig:
             f"{path.parent}: written by agfnet {settings.get('agfnet', 'unknown')} with schema"
             f" {schema}, newer than {SCHEMA}; update agfnet"
         )
-    if schema < 6 and settings["model"].get("method", "agfnet") == "agfnet":
+    if schema < 5 and settings["model"].get("method", "agfnet") == "agfnet":
         version = settings.get("agfnet", "0.1")
         raise BundleError(
-            f"{path.parent}: holds AGFnet of an earlier design, which agfnet {version} wrote and"
+            f"{path.parent}: holds AGFnet of the first design, which agfnet {version} wrote and"
             " this version cannot compute; train the network again with the same settings, or"
             f" install agfnet {version} to use it as it is"
         )

@@ -30,6 +30,7 @@ SWITCHES: list[dict[str, Any]] = [
     {"multi_scale": False},
     {"correlation": False},
     {"enhance": False},
+    {"average": True},
     {"reconstruct_missing": True},
     {"shared": True},
 ]
@@ -239,8 +240,9 @@ def test_too_many_scales_are_refused() -> None:
         network(scales=9)
 
 
-def test_agfnet_averages_the_heads_of_what_is_present() -> None:
-    model = network().eval()
+@pytest.mark.parametrize("average", [False, True])
+def test_agfnet_adds_or_averages_the_heads_of_what_is_present(average: bool) -> None:
+    model = network(average=average).eval()
     present = torch.tensor([[True, True], [True, False]])
     fused: list[torch.Tensor] = []
     handle = model.head.register_forward_hook(lambda *call: fused.append(call[2]))  # type: ignore[union-attr, operator]
@@ -248,5 +250,7 @@ def test_agfnet_averages_the_heads_of_what_is_present() -> None:
         output = model(pictures((64, 64), (64, 64), batch=2), present)
     handle.remove()
     photo, scan = output.auxiliary
-    torch.testing.assert_close(output.logits[0], (fused[0][0] + photo[0] + scan[0]) / 3)
-    torch.testing.assert_close(output.logits[1], (fused[0][1] + photo[1]) / 2)
+    sums = fused[0][0] + photo[0] + scan[0], fused[0][1] + photo[1]
+    counts = (3, 2) if average else (1, 1)
+    for logits, total, count in zip(output.logits, sums, counts, strict=True):
+        torch.testing.assert_close(logits, total / count)

@@ -35,6 +35,7 @@ class AGFNet(Network):
         multi_scale: ALL, the path from fine to coarse of each modality, or its coarsest scale.
         global_learning: AGL, which fuses the modalities and enhances the features of each.
         heads: classification heads of the M modalities' last maps and, last, of the fused vector.
+        average: average the logits of the heads instead of adding them.
         decoder: reconstructs the tokens of a missing modality from the others; without it they are
             the learned token of an absent modality, updated by local learning.
     """
@@ -48,11 +49,13 @@ class AGFNet(Network):
         multi_scale: MultiScale | CoarsestScale,
         global_learning: GlobalLearning,
         heads: Sequence[nn.Module],
+        average: bool = False,
         decoder: Decoder | None = None,
     ) -> None:
         super().__init__(backbones=backbones)
         self.tokenizers = nn.ModuleList(tokenizers)
         self.local_learning = local_learning
+        self.average = average
         self.decoder = decoder
         self.multi_scale = multi_scale
         self.global_learning = global_learning
@@ -91,9 +94,10 @@ class AGFNet(Network):
         return self.decoder(features, absent)
 
     def forward_head(self, features: Features) -> Output:
-        """The paths of local learning, global learning, and the heads, whose logits are averaged.
+        """The paths of local learning, global learning, and the heads.
 
-        The mean is that of the fused head and of the heads of the present modalities.
+        The logits of the fused head and of the heads of the present modalities are added, or
+        averaged.
         """
         vectors = [path.mean(dim=(2, 3)) for path in self.multi_scale(features)]  # M x (B, d)
         pooled = [feature.mean(dim=(2, 3)) for feature in features.last_maps]  # M x (B, C_m)
@@ -101,7 +105,9 @@ class AGFNet(Network):
         auxiliary = tuple(head(x) for head, x in zip(self.auxiliary, enhanced, strict=True))
         present = features.present.T[..., None]  # (M, B, 1)
         total = self.head(fused) + (torch.stack(auxiliary) * present).sum(dim=0)
-        return Output(logits=total / (1 + present.sum(dim=0)), auxiliary=auxiliary)
+        if self.average:
+            total = total / (1 + present.sum(dim=0))
+        return Output(logits=total, auxiliary=auxiliary)
 
     def recorded_modules(self) -> list[nn.Module]:
         """Tokenizers, layers of local learning, and all attention modules."""

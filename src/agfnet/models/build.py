@@ -155,6 +155,7 @@ def build_agfnet(config: ModelConfig, modalities: int, classes: int) -> AGFNet:
         heads=[
             Head(dim=width, classes=classes, dropout=config.dropout) for width in (*channels, dim)
         ],
+        average=fusion.average,
         decoder=decoder,
     )
 

@@ -27,6 +27,8 @@ def mix(batch: Batch, *, mixup: float, cutmix: float) -> Batch:
         mixup: probability of MixUp.
         cutmix: probability of CutMix; the two add up to 1 at most.
     """
+    if mixup + cutmix == 0:
+        return batch  # and draw nothing: what follows is as it was without mixing
     draw = float(torch.rand(()))
     if draw >= mixup + cutmix or len(batch.labels) < 2:
         return batch
