@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         values = vars(parser.instantiate(parsed)[name])
         command = COMMANDS[name]
         settings = {k: v for k, v in values.items() if k not in ("config", "debug")}
-        extra_arguments = (given_settings(parser, words, name),) if command.takes_given else ()
+        extra_arguments = (
+            (explicit_settings(parser, words, name),) if command.takes_explicit else ()
+        )
         command.action(command.settings(**settings), *extra_arguments)
     except (AgfnetError, ModuleNotFoundError, OSError, KeyboardInterrupt) as error:
         if debug and isinstance(error, Exception):
@@ -64,10 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def given_settings(parser: ArgumentParser, words: Sequence[str], name: str) -> frozenset[str]:
+def explicit_settings(parser: ArgumentParser, words: Sequence[str], name: str) -> frozenset[str]:
     """Return the dotted names of the settings that the arguments or their settings file set."""
-    given = parser.parse_args(list(words), defaults=False)[name]
-    return frozenset(key for key in given.keys(branches=False) if key not in ("config", "debug"))
+    values = parser.parse_args(list(words), defaults=False)[name]
+    return frozenset(key for key in values.keys(branches=False) if key not in ("config", "debug"))
 
 
 def message(error: BaseException, extra: str = "") -> str:

@@ -18,7 +18,7 @@ class Command:
 
     settings: type
     action: Callable[..., None]
-    """Takes the settings and, with `takes_given`, the names of those that were given."""
+    """Takes the settings and, with `takes_explicit`, the names of those that were set."""
     examples: tuple[str, ...]
     """Command lines, each of at most 76 characters; the first is shown after an error."""
     docs: str
@@ -31,7 +31,7 @@ class Command:
     """Value of the command's argument `file` if it may be left out."""
     default_out: str | None = None
     """Value of the command's argument `out` if it may be left out."""
-    takes_given: bool = False
+    takes_explicit: bool = False
     """The action treats settings that were given apart from defaults."""
     extra: str = ""
     """Extra that the command needs in any case, as in `train`."""

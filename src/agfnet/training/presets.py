@@ -45,7 +45,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What is known of the data and the machine before a training."""
+    """Data and machine of a training, before it starts."""
 
     modalities: tuple[str, ...]
     lesions: int
@@ -65,7 +65,7 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Plan:
-    """All settings of a training, and those that were chosen."""
+    """All settings of a training, and those that were candidate."""
 
     config: TrainConfig
     choices: tuple[Choice, ...]
@@ -75,7 +75,7 @@ class Plan:
 
 def make_plan(
     config: TrainConfig,
-    given: Collection[str],
+    explicit: Collection[str],
     *,
     preset: Preset = "auto",
     time_limit: float | None = None,
@@ -84,7 +84,7 @@ def make_plan(
 
     Args:
         config: the settings, with the plain defaults of those that were not given.
-        given: dotted names of the settings that were given, which are kept.
+        explicit: dotted names of the settings that were given, which are kept.
         preset: `auto`, `fast`, `best`, or `none`, which chooses nothing.
         time_limit: minutes that the training may take. 60 on a CPU for `auto`, 15 for `fast`, and
             240 for `best` if None; no limit on a GPU.
@@ -94,29 +94,31 @@ def make_plan(
     """
     if preset == "none":
         return Plan(config, ())
-    choices = [*choose_modalities(config.data)] if not is_given("data.modalities", given) else []
+    choices = (
+        [*choose_modalities(config.data)] if not is_explicit("data.modalities", explicit) else []
+    )
     config = apply(config, choices)
     cases = select_cases(read_table(config.data), config)
     data = fingerprint(config, cases)
-    named = is_given("model.backbone.name", given)
+    named = is_explicit("model.backbone.name", explicit)
     choices += [
         choice
         for choice in network(data, config.model.backbone.name if named else None)
-        if not is_given(choice.setting, given)
+        if not is_explicit(choice.setting, explicit)
     ]
     config = apply(config, choices)
     limit = time_limit or (None if data.gpu else LIMITS[preset])
     plans = (
-        [choice for choice in candidate if not is_given(choice.setting, given)]
+        [choice for choice in candidate if not is_explicit(choice.setting, explicit)]
         for candidate in candidates(data, config, preset)
     )
     return first_that_fits(config, choices, plans, None if limit is None else 60 * limit)
 
 
-def is_given(setting: str, given: Collection[str]) -> bool:
+def is_explicit(setting: str, explicit: Collection[str]) -> bool:
     """Return whether a setting, its group, or a part of it was given."""
     return any(
-        f"{name}.".startswith(f"{setting}.") or setting.startswith(f"{name}.") for name in given
+        f"{name}.".startswith(f"{setting}.") or setting.startswith(f"{name}.") for name in explicit
     )
 
 
@@ -136,9 +138,9 @@ def fingerprint(config: TrainConfig, cases: TrainingCases) -> Fingerprint:
 
 def choose_modalities(data: DataConfig) -> Iterator[Choice]:
     """Choose the image columns of the table, unless they are those of the default."""
-    found = find_modalities(data.cases)
-    if found and set(found) != set(data.modalities):
-        modalities = {name: default_modality(name) for name in found}
+    columns = find_modalities(data.cases)
+    if columns and set(columns) != set(data.modalities):
+        modalities = {name: default_modality(name) for name in columns}
         yield Choice("data.modalities", modalities, "the image columns of the table")
 
 
@@ -219,23 +221,24 @@ def first_that_fits(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     per_pixel: float | None = None
-    chosen, seconds = config, None
+    seconds: float | None = None
+    candidate = config
     rest: list[Choice] = []
     for rest in candidates:
-        chosen = apply(config, rest)
-        if limit is None or chosen.model.backbone.frozen:
+        candidate = apply(config, rest)
+        if limit is None or candidate.model.backbone.frozen:
             seconds = None
             break
-        work = chosen.optim.epochs * chosen.data.size**2
+        work = candidate.optim.epochs * candidate.data.size**2
         if per_pixel is None:
-            probe = replace(chosen, data=replace(chosen.data, size=96))
-            per_pixel = run_seconds(probe, device) / (chosen.optim.epochs * 96**2)
+            probe = replace(candidate, data=replace(candidate.data, size=96))
+            per_pixel = run_seconds(probe, device) / (candidate.optim.epochs * 96**2)
         seconds = per_pixel * work
         if seconds <= limit:
             why = f"about {format_duration(seconds)}, within {format_duration(limit)}"
             rest = [replace(c, reason=why) if c.setting == "data.size" else c for c in rest]
             break
-    return Plan(chosen, (*choices, *rest), seconds)
+    return Plan(candidate, (*choices, *rest), seconds)
 
 
 def apply(config: TrainConfig, choices: Collection[Choice]) -> TrainConfig:

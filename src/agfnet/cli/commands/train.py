@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from agfnet.training.presets import Plan
 
 
-def train(command: TrainCommand, given: frozenset[str]) -> None:
+def train(command: TrainCommand, explicit: frozenset[str]) -> None:
     with bar("loading"):
         from agfnet.bundle import read_bundle
         from agfnet.calibration.fit import calibration_warnings
@@ -22,7 +22,7 @@ def train(command: TrainCommand, given: frozenset[str]) -> None:
         from agfnet.study.run import run
         from agfnet.training.presets import as_record
 
-        plan = plan_of(command, given)
+        plan = plan_of(command, explicit)
     config = plan.config
     if plan.choices:
         show_plan(plan, command)
@@ -44,7 +44,7 @@ def train(command: TrainCommand, given: frozenset[str]) -> None:
     say(next_steps(folder, bundle.config.modalities))
 
 
-def plan_of(command: TrainCommand, given: frozenset[str]) -> Plan:
+def plan_of(command: TrainCommand, explicit: frozenset[str]) -> Plan:
     """Return all settings: those that were given, and those of the preset or the resumed run."""
     from agfnet.config.renamed import run_settings
     from agfnet.study.settings import build
@@ -55,10 +55,14 @@ def plan_of(command: TrainCommand, given: frozenset[str]) -> Plan:
     folder = Path(config.runs) / config.name
     if config.resume and (folder / SETTINGS).is_file():
         resumed = build(TrainConfig, run_settings(folder), str(folder / SETTINGS))
-        for name in {"data.cases", "runs", "resume", *given} - {"preset", "time_limit", "dry_run"}:
+        for name in {"data.cases", "runs", "resume", *explicit} - {
+            "preset",
+            "time_limit",
+            "dry_run",
+        }:
             resumed = with_value(resumed, name, value_of(config, name))
         return Plan(resumed, ())
-    return make_plan(config, given, preset=command.preset, time_limit=command.time_limit)
+    return make_plan(config, explicit, preset=command.preset, time_limit=command.time_limit)
 
 
 def show_plan(plan: Plan, command: TrainCommand) -> None:
@@ -102,6 +106,6 @@ COMMAND = Command(
         "optim.lr",
         "resume",
     ),
-    takes_given=True,
+    takes_explicit=True,
     extra="train",
 )
