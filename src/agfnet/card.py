@@ -205,22 +205,40 @@ def missing_sentence(dropout: float) -> str:
     )
 
 
-def frequencies_sentence(weights: str | None, calibration: Calibration | None) -> str:
+def frequencies_sentence(settings: Mapping[str, Any], calibration: Calibration | None) -> str:
     """Say which class frequencies the probabilities reflect.
 
     Args:
-        weights: setting `loss.class_weights`; None if unknown.
+        settings: of the training; empty if unknown.
         calibration: of the bundle.
     """
+    balance = balancing(settings)
     if calibration is not None and calibration.scale is not None:
         frequencies = "the class frequencies of the validation split, by vector scaling"
-    elif weights == "balanced":
-        frequencies = "equal class frequencies, not those of the training cases"
-    elif weights == "none":
-        frequencies = "the class frequencies of the training cases"
-    else:
+    elif balance is None:
         frequencies = "the class frequencies and class weights of the training"
+    elif balance:
+        frequencies = "equal class frequencies, not those of the training cases"
+    else:
+        frequencies = "the class frequencies of the training cases"
     return f"The probabilities reflect {frequencies}."
+
+
+def balancing(settings: Mapping[str, Any]) -> list[str] | None:
+    """Return what made rare classes count more in the training; None if that is unknown."""
+    loss = settings.get("loss", {})
+    if "class_weights" not in loss:
+        return None
+    adjustment = loss.get("logit_adjustment", 0)
+    return [
+        *(["balanced class weights"] if loss["class_weights"] == "balanced" else []),
+        *([f"logit adjustment {adjustment:g}"] if adjustment else []),
+        *(
+            ["class-balanced sampling"]
+            if settings.get("optim", {}).get("sampling") == "balanced"
+            else []
+        ),
+    ]
 
 
 def preparation(modality: ModalityConfig, size: int) -> str:
@@ -326,9 +344,8 @@ def limits(
     settings: Mapping[str, Any],
 ) -> Iterator[str]:
     """Yield the known limits of the network."""
-    weights = settings.get("loss", {}).get("class_weights")
     yield (
-        f"- {frequencies_sentence(weights, calibration)} Elsewhere other diagnoses may be more "
+        f"- {frequencies_sentence(settings, calibration)} Elsewhere other diagnoses may be more "
         "common"
     )
     if config.cases is not None:

@@ -14,17 +14,28 @@ from agfnet.evaluation.inputs import read_inputs
 from agfnet.report.description import data_facts, model_facts
 
 
+NONE = {"loss": {"class_weights": "none"}}
+
+
 @pytest.mark.parametrize(
-    ("weights", "calibration", "expected"),
+    ("settings", "calibration", "expected"),
     [
-        ("none", Calibration(), "reflect the class frequencies of the training cases."),
-        ("balanced", Calibration(), "reflect equal class frequencies, not those"),
-        ("balanced", Calibration(scale=(1.0,), bias=(0.0,)), "frequencies of the validation split"),
-        (None, None, "class frequencies and class weights of the training"),
+        (NONE, Calibration(), "reflect the class frequencies of the training cases."),
+        ({"loss": {"class_weights": "balanced"}}, Calibration(), "equal class frequencies, not"),
+        (
+            {"loss": {"class_weights": "none", "logit_adjustment": 1.0}},
+            Calibration(),
+            "equal class frequencies, not",
+        ),
+        (NONE | {"optim": {"sampling": "balanced"}}, None, "equal class frequencies, not"),
+        (NONE, Calibration(scale=(1.0,), bias=(0.0,)), "frequencies of the validation split"),
+        ({}, None, "class frequencies and class weights of the training"),
     ],
 )
-def test_frequencies_follow_from_weights_and_calibration(weights, calibration, expected) -> None:
-    assert expected in frequencies_sentence(weights, calibration)
+def test_frequencies_follow_from_the_training_and_the_calibration(
+    settings, calibration, expected
+) -> None:
+    assert expected in frequencies_sentence(settings, calibration)
 
 
 def test_nothing_is_said_to_be_learned_about_missing_modalities_without_dropout() -> None:
@@ -36,9 +47,7 @@ def test_the_report_and_the_card_use_the_settings_of_the_run(trained: Path) -> N
     inputs = read_inputs(EvaluateConfig(run=str(trained)))
     settings = yaml.safe_load((trained / "config.yaml").read_text())
     missing = missing_sentence(settings["optim"]["modality_dropout"])
-    frequencies = frequencies_sentence(
-        settings["loss"]["class_weights"], inputs.predictor.bundle.calibration
-    )
+    frequencies = frequencies_sentence(settings, inputs.predictor.bundle.calibration)
     assert missing in data_facts(inputs)["missing"]
     assert frequencies in model_facts(inputs)["imbalance"]
     refresh_card(trained)

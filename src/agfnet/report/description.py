@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from agfnet.card import frequencies_sentence, missing_sentence, preparation
+from agfnet.card import balancing, frequencies_sentence, missing_sentence, preparation
 from agfnet.data.table import SPLITS
 from agfnet.evaluation.inputs import EvaluationInputs
 from agfnet.evaluation.run import Evaluation
@@ -65,7 +65,6 @@ def model_facts(inputs: EvaluationInputs) -> dict[str, str]:
     if method == "agfnet":
         method = "AGFnet, our interpretation of Xiao et al., 2025"
     weights = settings["model"]["backbone"]["weights"] or "random weights"
-    weighting = settings["loss"]["class_weights"]
     packages = "".join(f", {name} {version}" for name, version in environment["packages"].items())
     decisions = [
         ", a prediction set" if calibration.sets else "",
@@ -83,8 +82,8 @@ def model_facts(inputs: EvaluationInputs) -> dict[str, str]:
         "ensemble": "None: one network; several frames of a lesion are averaged.",
         "analysis": f"Calibrated on {calibration.cases or 'the'} validation lesions (temperature "
         f"{calibration.temperature:.3g}).",
-        "imbalance": f"Class weights in the loss: {weighting}. "
-        + frequencies_sentence(weighting, calibration),
+        "imbalance": f"For rare classes: {', '.join(balancing(settings) or ['nothing'])}. "
+        + frequencies_sentence(settings, calibration),
         "output": f"Probabilities of the classes{''.join(decisions)}.",
         "code": f"agfnet {environment['agfnet']}, Apache-2.0. The authors must state data "
         "availability, funding, protocol, registration and interests.",
