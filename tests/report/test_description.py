@@ -13,7 +13,6 @@ from agfnet.config import EvaluateConfig
 from agfnet.evaluation.inputs import read_inputs
 from agfnet.report.description import data_facts, model_facts
 
-
 NONE = {"loss": {"class_weights": "none"}}
 
 
