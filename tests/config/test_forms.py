@@ -27,6 +27,18 @@ def test_a_list_of_modalities_takes_the_preparation_of_each_name() -> None:
     }
 
 
+def test_a_mapping_without_a_type_prepares_an_ultrasound_as_one() -> None:
+    words = ["--data.cases", "x", "--data.modalities"]
+    data = parsed("train", *words, "{ultrasound: {}, us2: {resize: crop}, photo: {}}").data
+    assert dict(data.modalities) == {
+        "ultrasound": ModalityConfig(modality_type="ultrasound", resize="pad"),
+        "us2": ModalityConfig(modality_type="ultrasound", resize="crop"),
+        "photo": ModalityConfig(),
+    }
+    data = parsed("train", *words, "{ultrasound: {modality_type: photo}}").data
+    assert data.modalities["ultrasound"].modality_type == "photo"
+
+
 def test_a_list_selects_from_a_settings_file(tmp_path: Any) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text("data: {modalities: {a: {resize: pad}, b: {resize: stretch}}}")

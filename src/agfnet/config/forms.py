@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from agfnet.config.data import ModalityConfig, default_modality
+from agfnet.config.data import ModalityConfig, default_modality, names_ultrasound
 from agfnet.config.renamed import entry_type, group_type
 
 Values = Mapping[str, Any]
@@ -41,11 +41,20 @@ def _accept(value: Any, hint: Any, default: Any) -> Any:
     if is_dataclass(entry) and isinstance(value, list) and all(isinstance(n, str) for n in value):
         known = default if isinstance(default, Mapping) else {}
         return {name: _as_values(known.get(name), entry, name) for name in value}
+    if entry is ModalityConfig and isinstance(value, Mapping):
+        return {name: _of_its_type(part, name) for name, part in value.items()}
     kinds = [get_origin(option) or option for option in _options(hint)]
     scalar = isinstance(value, str | int | float) and not isinstance(value, bool)
     if scalar and (list in kinds or tuple in kinds) and not {str, int, float} & set(kinds):
         return [value]
     return value
+
+
+def _of_its_type(part: Any, name: str) -> Any:
+    """Return settings of a modality; an ultrasound's name decides on a type that they lack."""
+    if isinstance(part, Mapping) and "modality_type" not in part and names_ultrasound(name):
+        return {"modality_type": "ultrasound", "resize": default_modality(name).resize, **part}
+    return part
 
 
 def _as_values(group: Any, entry: Any, name: str) -> Any:
