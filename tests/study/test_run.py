@@ -83,7 +83,9 @@ def test_predictions_and_metrics_follow_the_contract(trained: Path, cohort: Path
     assert [row["lesion_id"] for row in rows] == [case.lesion_id for case in test]
     classes = json.loads((trained / "bundle" / "config.json").read_text())["classes"]
     columns = ["lesion_id", "patient_id", "label", "predicted", *(f"p_{c}" for c in classes)]
-    assert list(rows[0]) == columns
+    groups = [name for name in rows[0] if name.startswith("group_")]
+    assert groups[:1] == ["group_malignant"]
+    assert list(rows[0]) == [*columns, *groups]
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(metrics) >= {*METRICS, "n"}
     assert metrics["n"] == len(test)
