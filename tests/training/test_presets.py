@@ -49,7 +49,7 @@ def planned(table: Path, given: dict[str, Any] | None = None, **options: Any) ->
     return make_plan(config, {"data.cases", *(given or {})}, **options)
 
 
-def test_columns_network_and_imbalance_follow_from_the_table(table: Path) -> None:
+def test_columns_and_network_follow_from_the_table(table: Path) -> None:
     config = planned(table).config
     assert {n: m.modality_type for n, m in config.data.modalities.items()} == {
         "photo": "photo",
@@ -57,7 +57,6 @@ def test_columns_network_and_imbalance_follow_from_the_table(table: Path) -> Non
     }
     assert config.model.backbone.name == "tf_efficientnet_lite0"
     assert config.model.backbone.weights == "timm"
-    assert config.loss.logit_adjustment == 1
     assert config.optim.batch_size == 16
     assert config.optim.modality_dropout == 0.2  # some lesions lack the scan
 
@@ -66,7 +65,7 @@ def test_what_was_given_always_wins(table: Path) -> None:
     given = {
         "data.size": 64,
         "optim.lr": 0.5,
-        "loss.logit_adjustment": 0.0,
+        "optim.ema": None,
         "model.backbone.name": "resnet18",
     }
     plan = planned(table, given)

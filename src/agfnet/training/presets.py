@@ -29,7 +29,6 @@ T = TypeVar("T")
 GPU_SIZE = 224
 LIMITS = {"fast": 15, "auto": 60, "best": 240}  # minutes on a CPU without --time-limit
 GPU_BACKBONES = ("resnet50", "resnet34", "resnet18")
-IMBALANCED = 3.0  # most frequent by least frequent class
 FROZEN_VARIANTS = 8
 
 
@@ -56,11 +55,6 @@ class Fingerprint:
     """Some training lesions lack an image of a modality."""
     gpu: bool
     cores: int
-
-    @property
-    def imbalance(self) -> float:
-        """Cases of the most frequent class by those of the least frequent one."""
-        return max(self.counts.values()) / min(self.counts.values())
 
 
 @dataclass(frozen=True)
@@ -171,12 +165,6 @@ def network(data: Fingerprint, named: str | None) -> Iterator[Choice]:
     if len(data.modalities) > 1:
         share, why = (0.2, "some lesions lack a modality") if data.missing else (0.1, "robustness")
         yield Choice("optim.modality_dropout", share, why)
-    if data.imbalance > IMBALANCED:
-        yield Choice(
-            "loss.logit_adjustment",
-            1.0,
-            f"the largest class has {data.imbalance:.0f} times the lesions of the smallest",
-        )
 
 
 def candidates(data: Fingerprint, config: TrainConfig, preset: Preset) -> Iterator[list[Choice]]:
