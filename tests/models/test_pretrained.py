@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from agfnet.errors import ConfigError
+from agfnet.files import sha256
 from agfnet.models import pretrained
 from agfnet.models.backbone import Backbone
 
@@ -37,7 +38,7 @@ def test_a_changed_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv(pretrained.FOLDER, str(tmp_path))
     with pytest.raises(ConfigError, match="differs from its checksum"):
         Backbone(name="resnet10t", scales=3, weights="timm", options={})
-    right = f"{pretrained.sha256(tmp_path / 'resnet10t.safetensors')}  resnet10t.safetensors\n"
+    right = f"{sha256(tmp_path / 'resnet10t.safetensors')}  resnet10t.safetensors\n"
     (tmp_path / "SHA256SUMS").write_text(right, encoding="utf-8")
     assert pretrained.find_weights("resnet10t") == tmp_path / "resnet10t.safetensors"
 

@@ -204,7 +204,7 @@ class TrainCommand(TrainConfig):
     """
 
     preset: Preset = "auto"
-    """How the settings that you leave out are chosen. `auto`: to suit the table and this machine.
+    """Rule for the settings that you leave out. `auto`: to suit the table and this machine.
     `fast`: a first result within minutes, with frozen backbones. `best`: larger images and more
     steps. `none`: the defaults that this help shows."""
     time_limit: Annotated[float, Range(0.1, 1e6)] | None = None

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import sys
@@ -26,7 +25,7 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 
 from agfnet.errors import ConfigError
-from agfnet.files import SUMS
+from agfnet.files import SUMS, sha256
 
 FOLDER = "AGFNET_WEIGHTS_DIR"
 RANDOM = "random"
@@ -72,12 +71,6 @@ def check_sums(path: Path) -> None:
     expected = {line[1].lstrip("*"): line[0].lower() for line in lines if len(line) == 2}
     if path.name in expected and sha256(path) != expected[path.name]:
         raise ConfigError(f"{path}: differs from its checksum in {sums}; copy the file again")
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def pretrained_arguments(weights: str, *, name: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,6 @@ model for configuring from a fingerprint of the data.
 
 from __future__ import annotations
 
-import os
-from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import Any, TypeVar
@@ -18,7 +16,7 @@ import torch
 from agfnet.config import DataConfig, Preset, TrainConfig, format_duration
 from agfnet.config.data import default_modality
 from agfnet.data.table import find_modalities
-from agfnet.models.pretrained import PACKAGES, find_weights
+from agfnet.models.pretrained import PACKAGES, RANDOM, find_weights
 from agfnet.training.cases import TrainingCases, read_table, select_cases
 from agfnet.training.timing import run_seconds
 
@@ -49,17 +47,14 @@ class Fingerprint:
     modalities: tuple[str, ...]
     lesions: int
     """Training lesions."""
-    counts: dict[str, int]
-    """Training lesions by class."""
     missing: bool
     """Some training lesions lack an image of a modality."""
     gpu: bool
-    cores: int
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All settings of a training, and those that were candidate."""
+    """All settings of a training, and those that were chosen."""
 
     config: TrainConfig
     choices: tuple[Choice, ...]
@@ -121,12 +116,10 @@ def fingerprint(config: TrainConfig, cases: TrainingCases) -> Fingerprint:
     return Fingerprint(
         modalities=tuple(config.data.modalities),
         lesions=len(cases.train),
-        counts=dict(Counter(case.label for case in cases.train)),
         missing=any(
             not case.images[name] for case in cases.train for name in config.data.modalities
         ),
         gpu=torch.cuda.is_available(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
     )
 
 
@@ -157,7 +150,7 @@ def network(data: Fingerprint, named: str | None) -> Iterator[Choice]:
         yield Choice("model.backbone.weights", "timm", "pretrained weights need far fewer lesions")
     else:
         why = "nothing was set, and timm would be a download; they need many more lesions"
-        yield Choice("model.backbone.weights", "random", why)
+        yield Choice("model.backbone.weights", RANDOM, why)
     if data.lesions < 1000:
         yield Choice("model.dropout", 0.2, f"{data.lesions} training lesions are few")
     batch = 32 if data.lesions >= 300 else 16 if data.lesions >= 60 else 8
@@ -175,7 +168,8 @@ def candidates(data: Fingerprint, config: TrainConfig, preset: Preset) -> Iterat
     decay = round(1 - 1 / max(10.0, 0.03 * epochs * data.lesions / batch), 4)
     average = Choice("optim.ema", decay, "the mean of the last weights is calmer than the last")
     planned = f"about {round(epochs * data.lesions / batch)} steps"
-    if preset != "fast" or config.model.backbone.weights in (None, "random"):
+    random_weights = config.model.backbone.weights in (None, RANDOM)
+    if preset != "fast" or random_weights:
         for size in (GPU_SIZE,) if data.gpu else SIZES[preset]:
             yield [
                 Choice("data.size", size, "as large as the time permits"),
@@ -185,8 +179,8 @@ def candidates(data: Fingerprint, config: TrainConfig, preset: Preset) -> Iterat
                 Choice("model.fusion.average", True, "suits backbones that learn"),
                 average,
             ]
-    if config.model.backbone.weights in (None, "random"):
-        return  # weights that would stay random
+    if random_weights:
+        return  # frozen weights that would stay random
     yield [
         Choice("model.backbone.frozen", True, "whole networks take too long here"),
         Choice("data.feature_variants", FROZEN_VARIANTS, "the maps of frozen backbones are kept"),

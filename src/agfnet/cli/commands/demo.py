@@ -19,7 +19,7 @@ COMMAND = Command(
     demo,
     examples=(
         "agfnet demo",
-        "agfnet demo --out /tmp/demo --lesions 300 --epochs 5",
+        "agfnet demo --out demo --lesions 300 --epochs 5",
     ),
     docs="phantom.md",
     extra="train",

@@ -55,11 +55,8 @@ def plan_of(command: TrainCommand, explicit: frozenset[str]) -> Plan:
     folder = Path(config.runs) / config.name
     if config.resume and (folder / SETTINGS).is_file():
         resumed = build(TrainConfig, run_settings(folder), str(folder / SETTINGS))
-        for name in {"data.cases", "runs", "resume", *explicit} - {
-            "preset",
-            "time_limit",
-            "dry_run",
-        }:
+        command_only = {"preset", "time_limit", "dry_run"}
+        for name in {"data.cases", "runs", "resume", *explicit} - command_only:
             resumed = with_value(resumed, name, value_of(config, name))
         return Plan(resumed, ())
     return make_plan(config, explicit, preset=command.preset, time_limit=command.time_limit)
