@@ -19,7 +19,7 @@ from safetensors.numpy import save
 
 from agfnet import __version__
 from agfnet.config import DiagnosisConfig, ModalityConfig, ModelConfig, SetScore
-from agfnet.config.renamed import update
+from agfnet.config.renamed import update, with_former_defaults
 from agfnet.diagnoses import describe_classes, members
 from agfnet.errors import BundleError
 from agfnet.files import SUMS, finish_change, staged_files, verify, write_json, write_text
@@ -327,7 +327,7 @@ def read_config(path: Path) -> BundleConfig:
         schema = int(settings["schema"])
         if schema < 3:
             settings["model"]["fusion"]["resolution"] = 4096
-        settings = update(settings, BundleConfig)
+        settings = with_former_defaults(update(settings, BundleConfig))
     except (ValueError, TypeError, KeyError) as error:
         raise BundleError(f"{path}: damaged: {error or 'no schema'}") from error
     if schema > SCHEMA:

@@ -30,7 +30,7 @@ SWITCHES: list[dict[str, Any]] = [
     {"multi_scale": False},
     {"correlation": False},
     {"enhance": False},
-    {"average": True},
+    {"average": False},
     {"reconstruct_missing": True},
     {"shared": True},
 ]

@@ -114,6 +114,14 @@ def run_settings(run: str | Path) -> dict[str, Any]:
     """Return the content of a run's config.yaml, under present names."""
     values = yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8"))
     settings: dict[str, Any] = update(values, TrainConfig)
+    return with_former_defaults(settings)
+
+
+def with_former_defaults(settings: dict[str, Any]) -> dict[str, Any]:
+    """Fill in, in place, what a run or bundle of before a setting existed has always done."""
+    fusion = settings.get("model", {}).get("fusion")
+    if fusion is not None:
+        fusion.setdefault("average", False)
     return settings
 
 

@@ -35,7 +35,7 @@ class AGFNet(Network):
         multi_scale: ALL, the path from fine to coarse of each modality, or its coarsest scale.
         global_learning: AGL, which fuses the modalities and enhances the features of each.
         heads: classification heads of the M modalities' last maps and, last, of the fused vector.
-        average: average the logits of the heads instead of adding them.
+        average: average the logits of the heads; otherwise add them.
         decoder: reconstructs the tokens of a missing modality from the others; without it they are
             the learned token of an absent modality, updated by local learning.
     """
@@ -49,7 +49,7 @@ class AGFNet(Network):
         multi_scale: MultiScale | CoarsestScale,
         global_learning: GlobalLearning,
         heads: Sequence[nn.Module],
-        average: bool = False,
+        average: bool = True,
         decoder: Decoder | None = None,
     ) -> None:
         super().__init__(backbones=backbones)
@@ -96,8 +96,8 @@ class AGFNet(Network):
     def forward_head(self, features: Features) -> Output:
         """The paths of local learning, global learning, and the heads.
 
-        The logits of the fused head and of the heads of the present modalities are added, or
-        averaged.
+        The logits of the fused head and of the heads of the present modalities are averaged, or
+        added.
         """
         vectors = [path.mean(dim=(2, 3)) for path in self.multi_scale(features)]  # M x (B, d)
         pooled = [feature.mean(dim=(2, 3)) for feature in features.last_maps]  # M x (B, C_m)

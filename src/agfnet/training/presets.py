@@ -176,7 +176,6 @@ def candidates(data: Fingerprint, config: TrainConfig, preset: Preset) -> Iterat
                 Choice("optim.epochs", epochs, planned),
                 Choice("optim.lr", 1e-3, "for fine-tuning"),
                 Choice("optim.backbone_lr", 0.3, "pretrained weights change less"),
-                Choice("model.fusion.average", True, "suits backbones that learn"),
                 average,
             ]
     if random_weights:
