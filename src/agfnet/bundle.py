@@ -182,6 +182,8 @@ class Calibration:
     """Vector scaling instead: multiplies the log-probability of each class."""
     bias: tuple[float, ...] | None = None
     """Vector scaling: added to the log-probability of each class after `scale`."""
+    logit_adjustment: float = 0.0
+    """Strength of the logit adjustment that `bias` holds."""
     sets: PredictionSets | None = None
     """Conformal prediction sets."""
     abstention: Abstention | None = None

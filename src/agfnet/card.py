@@ -213,7 +213,9 @@ def frequencies_sentence(settings: Mapping[str, Any], calibration: Calibration |
         calibration: of the bundle.
     """
     balance = balancing(settings)
-    if calibration is not None and calibration.scale is not None:
+    if calibration is not None and calibration.logit_adjustment:
+        frequencies = "equal class frequencies, not those of the validation split"
+    elif calibration is not None and calibration.scale is not None:
         frequencies = "the class frequencies of the validation split, by vector scaling"
     elif balance is None:
         frequencies = "the class frequencies and class weights of the training"
@@ -290,12 +292,19 @@ def interval(metric: Mapping[str, float | None]) -> str:
     return f"{value:.3f}{ends}"
 
 
+def scaling_words(calibration: Calibration) -> str:
+    """Name how the probabilities are scaled."""
+    if calibration.logit_adjustment:
+        return f"logit adjustment {calibration.logit_adjustment:g} after scaling"
+    return "vector scaling" if calibration.scale else f"temperature {calibration.temperature:.3g}"
+
+
 def doubts(calibration: Calibration | None) -> Iterator[str]:
     """Yield the parameters that were fitted on the validation split."""
     if calibration is None or calibration.cases is None:
         yield "Not calibrated: take probabilities for scores."
         return
-    how = "vector scaling" if calibration.scale else f"temperature {calibration.temperature:.3g}"
+    how = scaling_words(calibration)
     yield f"- Probabilities: {how}, fitted on {calibration.cases} validation cases"
     if (sets := calibration.sets) is not None:
         each = "of every class" if sets.by_class else "over all classes"

@@ -44,6 +44,22 @@ def test_everything_is_fitted_on_the_labelled_cases_only(table):
     assert again.abstention is not None
 
 
+def test_logit_adjustment_answers_as_if_the_classes_were_equally_frequent(table):
+    held = _held(table)
+    weights = np.array([8.0, 4.0, 2.0, 1.0])
+    rare = held.probabilities * weights
+    rare = dataclasses.replace(held, probabilities=rare / rare.sum(axis=1, keepdims=True))
+    plain = fit_calibration(rare, CalibrationConfig(scaling="temperature"))
+    found = fit_calibration(rare, CalibrationConfig(scaling="temperature", logit_adjustment=1))
+    before = apply_calibration(rare, plain).probabilities
+    after = apply_calibration(rare, found).probabilities
+    expected = before / before.mean(axis=0)
+    np.testing.assert_allclose(after, expected / expected.sum(axis=1, keepdims=True))
+    assert found.logit_adjustment == 1
+    scaled = apply_calibration(rare, dataclasses.replace(plain, scale=found.scale, bias=found.bias))
+    assert found.sets == fit_sets(scaled)
+
+
 @pytest.mark.parametrize("scaling", ["temperature", "vector"])
 def test_sets_and_abstention_are_fitted_on_scaled_probabilities(table, scaling):
     held = _held(table)

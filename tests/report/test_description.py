@@ -28,6 +28,11 @@ NONE = {"loss": {"class_weights": "none"}}
         ),
         (NONE | {"optim": {"sampling": "balanced"}}, None, "equal class frequencies, not"),
         (NONE, Calibration(scale=(1.0,), bias=(0.0,)), "frequencies of the validation split"),
+        (
+            NONE,
+            Calibration(scale=(1.0,), bias=(0.0,), logit_adjustment=1.0),
+            "equal class frequencies, not those of the validation split",
+        ),
         ({}, None, "class frequencies and class weights of the training"),
     ],
 )

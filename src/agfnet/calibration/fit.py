@@ -46,6 +46,9 @@ def fit_calibration(
         scale, bias = fit_vector(cases.probabilities, cases.target)
         calibration = replace(calibration, scale=tuple(scale.tolist()), bias=tuple(bias.tolist()))
     scaled = apply_calibration(cases, calibration)
+    if config.logit_adjustment:
+        calibration = with_equal_classes(calibration, scaled, config.logit_adjustment)
+        scaled = apply_calibration(cases, calibration)
     right = scaled.probabilities.argmax(axis=1) == scaled.target
     counts = np.bincount(cases.target, minlength=len(cases.classes))
     return replace(
@@ -67,6 +70,32 @@ def fit_calibration(
         operating_point=fit_operating_point(scaled, sensitivity=config.sensitivity),
         familiarity=fit_thresholds(familiarity or {}, predictions, ood_rate=config.ood_rate),
         ood_threshold=None if familiarity else fit_threshold(predictions, ood_rate=config.ood_rate),
+    )
+
+
+def with_equal_classes(
+    calibration: Calibration, scaled: Predictions, strength: float
+) -> Calibration:
+    """Add logit adjustment to a calibration: as if all classes were equally frequent.
+
+    Menon et al., 2021, arXiv:2007.07314, equation 8. The class frequencies are the means of the
+    calibrated probabilities, which are above 0 also for a class without validation cases.
+
+    Args:
+        calibration: the scaling.
+        scaled: the validation cases, scaled.
+        strength: 1 is the full correction.
+    """
+    scale, bias = calibration.scale, calibration.bias
+    if scale is None or bias is None:
+        scale, bias = (1 / calibration.temperature,) * len(scaled.classes), (0.0,)
+    offsets = -strength * np.log(scaled.probabilities.mean(axis=0))
+    return replace(
+        calibration,
+        temperature=1.0,
+        scale=scale,
+        bias=tuple((np.array(bias) + offsets - offsets.mean()).tolist()),
+        logit_adjustment=strength,
     )
 
 

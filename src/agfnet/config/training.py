@@ -118,6 +118,10 @@ class CalibrationConfig(Settings):
     """`temperature`: one factor for all logits; the predicted class does not change. `vector`: a
     factor and an offset per class, which can change it; for at least a thousand validation cases.
     `none`: no scaling."""
+    logit_adjustment: Annotated[float, Range(0, 3)] = 0.0
+    """Strength of logit adjustment after training, which makes the network answer as if all classes
+    were equally frequent, as `loss.logit_adjustment` does in training: 0 is off, 1 the full
+    correction. For balanced accuracy with imbalanced classes; accuracy falls."""
     sets: SetScore = "aps"
     """Score of the conformal prediction sets. `aps`: larger sets for uncertain lesions. `raps`:
     `aps` without long tails. `lac`: the smallest sets on average, but too small for uncertain

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from agfnet.card import balancing, frequencies_sentence, missing_sentence, preparation
+from agfnet.card import (
+    balancing,
+    frequencies_sentence,
+    missing_sentence,
+    preparation,
+    scaling_words,
+)
 from agfnet.data.table import SPLITS
 from agfnet.evaluation.inputs import EvaluationInputs
 from agfnet.evaluation.run import Evaluation
@@ -80,8 +86,8 @@ def model_facts(inputs: EvaluationInputs) -> dict[str, str]:
         f"{'on' if settings['data']['augment'] else 'off'}. All settings: config.yaml.",
         "model_choice": "The epoch with the lowest validation loss.",
         "ensemble": "None: one network; several frames of a lesion are averaged.",
-        "analysis": f"Calibrated on {calibration.cases or 'the'} validation lesions (temperature "
-        f"{calibration.temperature:.3g}).",
+        "analysis": f"Calibrated on {calibration.cases or 'the'} validation lesions ("
+        f"{scaling_words(calibration)}).",
         "imbalance": f"For rare classes: {', '.join(balancing(settings) or ['nothing'])}. "
         + frequencies_sentence(settings, calibration),
         "output": f"Probabilities of the classes{''.join(decisions)}.",
