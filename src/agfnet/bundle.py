@@ -25,8 +25,9 @@ from agfnet.errors import BundleError
 from agfnet.files import SUMS, finish_change, staged_files, verify, write_json, write_text
 
 T = TypeVar("T")
-SCHEMA = 5
-"""5: the second design of AGFnet, whose weights do not fit the first (docs/decisions/022).
+SCHEMA = 6
+"""6: flips, ensembles.
+5: the second design of AGFnet, whose weights do not fit the first (docs/decisions/022).
 4: present names of settings (see `agfnet.config.renamed`).
 3: `model.fusion.resolution`, without which a network uses every place of its feature maps.
 2: SHA256SUMS, which schema 1 does not have."""
@@ -202,6 +203,8 @@ class Calibration:
     """Number of labelled validation cases."""
     patients: int | None = None
     """Number of their patients."""
+    flips: bool = False
+    """Logits are averaged over flips of the images (see `agfnet.inference.flips`)."""
 
     @property
     def ood_limit(self) -> float | None:
@@ -357,6 +360,7 @@ def describe(bundle: Bundle) -> dict[str, str]:
         **{f"group {group}": ", ".join(classes) for group, classes in config.groups.items()},
         "input": f"{config.size} x {config.size} pixels",
         "temperature": f"{calibration.temperature:.3g}",
+        "flips": "averaged" if calibration.flips else "none",
         "training table": f"SHA-256 {config.data_hash}",
         "written by": f"agfnet {config.agfnet}, schema {config.schema}",
         "files": ", ".join(bundle.files),

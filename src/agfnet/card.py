@@ -306,6 +306,8 @@ def doubts(calibration: Calibration | None) -> Iterator[str]:
         return
     how = scaling_words(calibration)
     yield f"- Probabilities: {how}, fitted on {calibration.cases} validation cases"
+    if calibration.flips:
+        yield "- Averages the logits over flips of the images, which takes several forward passes"
     if (sets := calibration.sets) is not None:
         each = "of every class" if sets.by_class else "over all classes"
         yield (

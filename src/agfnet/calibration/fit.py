@@ -38,7 +38,9 @@ def fit_calibration(
             fitted to the distances of the predictions.
     """
     cases = predictions.labelled()
-    calibration = Calibration(cases=len(cases), patients=len(set(cases.patient_id)))
+    calibration = Calibration(
+        cases=len(cases), patients=len(set(cases.patient_id)), flips=config.flips
+    )
     if config.scaling == "temperature":
         temperature = fit_temperature(cases.probabilities, cases.target)
         calibration = replace(calibration, temperature=temperature)

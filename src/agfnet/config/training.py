@@ -114,6 +114,10 @@ class OptimConfig(Settings):
 class CalibrationConfig(Settings):
     """Calibration on the validation split after training, kept in the bundle."""
 
+    flips: bool = False
+    """Average every prediction over flips of the images: photographs are mirrored both ways,
+    ultrasound images only left to right. A prediction then takes four forward passes, or two
+    without photographs."""
     scaling: Literal["temperature", "vector", "none"] = "temperature"
     """`temperature`: one factor for all logits; the predicted class does not change. `vector`: a
     factor and an offset per class, which can change it; for at least a thousand validation cases.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agfnet.bundle import Calibration, Familiarity, write_calibration
+from agfnet.bundle import Bundle, Calibration, Familiarity, read_bundle, write_calibration
 from agfnet.calibration.fit import apply_calibration, fit_calibration
 from agfnet.calibration.ood import fit_familiarity
 from agfnet.card import refresh_card
@@ -22,7 +22,7 @@ from agfnet.evaluation.inputs import VALIDATION, feature_folder, run_folder, run
 from agfnet.evaluation.run import Progress
 from agfnet.inference.familiarity import image_statistics
 from agfnet.inference.predictions import write_predictions
-from agfnet.inference.predictor import Predictor
+from agfnet.inference.predictor import Predictor, open_backend
 
 MAX_STATISTICS = 1000
 """Training lesions whose images are described."""
@@ -46,22 +46,35 @@ def calibrate_run(
     """
     folder = run_folder(run)
     settings = run_settings(folder)
-    predictor = Predictor.load(folder, features=feature_folder(settings))
+    if config is None:
+        config = CalibrationConfig(**settings.get("calibration", {}))
+    predictor = neutral_predictor(read_bundle(folder), config, feature_folder(settings))
     table = run_table(settings, None, predictor.bundle.config)
     familiarity = training_statistics(predictor, require_split(table, "train"))
-    neutral = Calibration(familiarity=familiarity or None)
+    neutral = replace(predictor.bundle.calibration, familiarity=familiarity or None)
     predictor.bundle = replace(predictor.bundle, calibration=neutral)
     cases, _ = to_classes(require_split(table, "val"), predictor.bundle.config, table.path)
     predictions = predictor.predict(
         cases, progress=progress and (lambda done: progress(done, len(cases)))
     )
-    if config is None:
-        config = CalibrationConfig(**settings.get("calibration", {}))
     calibration = fit_calibration(predictions, config, familiarity)
     write_calibration(predictor.bundle, calibration)
     write_predictions(apply_calibration(predictions, calibration), folder / VALIDATION)
     refresh_card(folder)
     return calibration
+
+
+def neutral_predictor(
+    bundle: Bundle, config: CalibrationConfig, features: Path | None
+) -> Predictor:
+    """Return a predictor of a bundle without its calibration, with the flips of the settings.
+
+    A graph of the bundle has the flips of the calibration with which it was exported.
+    """
+    same = bundle.calibration.flips == config.flips
+    bundle = replace(bundle, calibration=Calibration(flips=config.flips))
+    backend = open_backend(bundle, "auto" if same else "torch", features=features)
+    return Predictor(bundle=bundle, backend=backend)
 
 
 def training_statistics(predictor: Predictor, cases: Sequence[Case]) -> dict[str, Familiarity]:

@@ -7,9 +7,11 @@ Inputs (R rows, one per pass over the network, any number):
 
 Outputs:
     probabilities: (R, C), calibrated; averaged over the rows of a case, which all carry the result;
-    logits: (R, C), of each row by itself;
+    logits: (R, C), of each row by itself, averaged over the flips of the calibration;
     features: (R, d), what the classification head reads, for networks that have one;
     guide_<modality>: (R, h, w), where the network sees evidence, 0 to 1, for AGFnet.
+
+Features and guides are those of the images without flips.
 
 Reading files, cropping and resizing stay outside: resampling with antialiasing has no ONNX
 operator that gives the same pixels.
@@ -30,6 +32,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from agfnet.bundle import Bundle, Calibration
 from agfnet.export.merged import merge
 from agfnet.files import replacing
+from agfnet.inference.flips import Axes, passes_of
 from agfnet.inference.torch_backend import TorchBackend
 from agfnet.models.agfnet import AGFNet
 from agfnet.models.tokenizer import split_scales
@@ -45,6 +48,7 @@ class Deployed(nn.Module):
         mean: per RGB channel, on a 0 to 1 scale.
         std: likewise.
         calibration: what turns mean log-probabilities into probabilities.
+        passes: flipped axes of each modality, for each pass; the first without flips.
     """
 
     gain: Tensor
@@ -59,9 +63,11 @@ class Deployed(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         calibration: Calibration,
+        passes: Sequence[Sequence[Axes]],
     ) -> None:
         super().__init__()
         self.model = model
+        self.passes = passes
         deviation = torch.tensor(std)
         self.register_buffer("gain", 1 / (255 * deviation))
         self.register_buffer("offset", torch.tensor(mean) / deviation)
@@ -71,7 +77,9 @@ class Deployed(nn.Module):
 
     def forward(self, pixels: Sequence[Tensor], present: Tensor, case: Tensor) -> dict[str, Tensor]:
         """See the module's docstring; guides are numbered by modality."""
-        images = [self.normalised(image) for image in pixels]
+        count = len(self.passes)
+        images = [self.normalised(image) for image in self.flipped(pixels)]
+        present = present.repeat(count, 1)  # (K R, M), all rows of a pass together
         outputs: dict[str, Tensor] = {}
         head = getattr(self.model, "head", None)
         watch = head and head.register_forward_pre_hook(
@@ -93,11 +101,23 @@ class Deployed(nn.Module):
             logits = self.model(images, present).logits
         if watch:
             watch.remove()
+        if count > 1:
+            logits = logits.unflatten(0, (count, -1)).mean(dim=0)
+            outputs = {name: value.unflatten(0, (count, -1))[0] for name, value in outputs.items()}
         together = (case[:, None] == case).to(logits.dtype)  # (R, R), rows of one case
         together = together / together.sum(dim=1, keepdim=True)
         mean = (together @ logits.log_softmax(dim=1)).log_softmax(dim=1)
         probabilities = (mean * self.scale + self.bias).softmax(dim=1)
         return {"probabilities": probabilities, "logits": logits, **outputs}
+
+    def flipped(self, pixels: Sequence[Tensor]) -> list[Tensor]:
+        """Pixels (R, H, W, 3) of each modality to those of all K passes (K R, H, W, 3)."""
+        if len(self.passes) == 1:
+            return list(pixels)
+        return [
+            torch.cat([image.flip(axes[m]) for axes in self.passes])
+            for m, image in enumerate(pixels)
+        ]
 
     def normalised(self, image: Tensor) -> Tensor:
         """Pixels (R, H, W, 3) to what the backbones read (R, 3, H, W).
@@ -121,6 +141,7 @@ def deployed(bundle: Bundle) -> Deployed:
         mean=config.mean,
         std=config.std,
         calibration=bundle.calibration,
+        passes=passes_of(bundle),
     ).eval()
 
 

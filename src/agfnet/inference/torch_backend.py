@@ -15,6 +15,7 @@ from agfnet.bundle import Bundle
 from agfnet.data.features import FILE, FeatureCache, identities
 from agfnet.data.preprocess import normalise
 from agfnet.errors import BundleError
+from agfnet.inference.flips import passes_of
 from agfnet.models.build import backbone_digests, build
 
 Array = np.ndarray[Any, Any]
@@ -35,6 +36,7 @@ class TorchBackend:
     def __init__(self, *, bundle: Bundle, features: Path | None = None) -> None:
         config = bundle.config
         self.mean, self.std = config.mean, config.std
+        self.passes = passes_of(bundle)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = build(config.model, modalities=len(config.modalities), classes=len(config.classes))
         try:
@@ -60,10 +62,17 @@ class TorchBackend:
 
     @torch.inference_mode()
     def logits(self, images: Sequence[Array], present: Array) -> Array:
-        """Return logits (B, C) of images (B, H, W, 3) uint8 by modality and present (B, M)."""
-        inputs = [self.input(m, image, present[:, m]) for m, image in enumerate(images)]
-        output = self.model(inputs, torch.from_numpy(present).to(self.device))
-        logits: Array = output.logits.float().cpu().numpy()
+        """Return logits (B, C) of images (B, H, W, 3) uint8 by modality and present (B, M).
+
+        They are the mean over the flips of the bundle.
+        """
+        available = torch.from_numpy(present).to(self.device)
+        total = torch.zeros((), device=self.device)
+        for axes in self.passes:
+            flipped = (np.flip(image, axis) for image, axis in zip(images, axes, strict=True))
+            inputs = [self.input(m, image, present[:, m]) for m, image in enumerate(flipped)]
+            total = total + self.model(inputs, available).logits.float()
+        logits: Array = (total / len(self.passes)).cpu().numpy()
         return logits
 
     def input(self, modality: int, images: Array, present: Array) -> Tensor:
@@ -82,7 +91,7 @@ class TorchBackend:
         )
 
     def attributions(self, images: Sequence[Array], present: Array, classes: Array) -> list[Array]:
-        """|gradient x input| of the logits of classes (B,), summed over channels.
+        """|gradient x input| of the logits of classes (B,), summed over channels; without flips.
 
         Returns:
             Attribution maps (B, H, W) by modality.

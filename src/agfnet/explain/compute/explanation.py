@@ -66,8 +66,11 @@ def explain_batch(
         return calibrated(logits, bundle.calibration)
 
     recorded = explainer.record(images, present)
-    logits = recorded.logits.detach().float().cpu().numpy().astype(np.float64)
-    probabilities = calibrated(logits, bundle.calibration)
+    if bundle.calibration.flips:  # the recorded pass has none
+        probabilities = probabilities_of(images, present)
+    else:
+        logits = recorded.logits.detach().float().cpu().numpy().astype(np.float64)
+        probabilities = calibrated(logits, bundle.calibration)
     answers = probabilities.argmax(axis=1)
     explained = [answers] if classes is None else [np.full(len(cases), c) for c in classes]
     general = [name for name in METHODS if name in methods and not METHODS[name].by_class]
