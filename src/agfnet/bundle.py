@@ -67,6 +67,8 @@ class BundleConfig:
     """Names and group of every class; those of the dictionary in bundles without them."""
     simulated: bool = False
     """The training lesions were simulated (see `agfnet phantom`)."""
+    members: int = 1
+    """Number of networks; with two or more, the bundle holds an ensemble."""
     optional: tuple[str, ...] | None = None
     """Modalities that the network was trained to do without; None if unknown."""
     agfnet: str = __version__
@@ -78,6 +80,12 @@ class BundleConfig:
         settings = {name: self.diagnoses[name] for name in self.classes if name in self.diagnoses}
         described = describe_classes(self.classes, settings, self.labels)
         object.__setattr__(self, "diagnoses", described)
+
+    @property
+    def network(self) -> str:
+        """Name of the network, or what the ensemble consists of."""
+        name: str = self.model.method
+        return name if self.members == 1 else f"ensemble of {self.members} x {name}"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -354,7 +362,7 @@ def describe(bundle: Bundle) -> dict[str, str]:
     """Describe a bundle, for display."""
     config, calibration = bundle.config, bundle.calibration
     return {
-        "network": f"{config.model.method}, backbone {config.model.backbone.name}",
+        "network": f"{config.network}, backbone {config.model.backbone.name}",
         "modalities": ", ".join(config.modalities),
         "classes": ", ".join(config.classes),
         **{f"group {group}": ", ".join(classes) for group, classes in config.groups.items()},

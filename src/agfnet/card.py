@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,8 @@ def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> Non
         evaluations={name: metrics for name, metrics in results.items() if metrics["n"]},
         exported=exported,
         settings=run_settings(run),
+        findings=read_list(Path(run) / "findings.json"),
+        plan=read_list(Path(run) / "plan.json"),
     )
     point = bundle.calibration.operating_point
     tests = {
@@ -68,6 +70,14 @@ def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> Non
         if metrics["n"]
     }
     replace_card(bundle, text, tests)
+
+
+def read_list(path: Path) -> list[dict[str, Any]]:
+    """Read a JSON file with a list of objects; an empty list if there is no file."""
+    content: list[dict[str, Any]] = []
+    if path.is_file():
+        content = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def evaluated(folder: Path, metrics: Mapping[str, Any], point: OperatingPoint | None) -> Evaluated:
@@ -105,6 +115,8 @@ def card(
     evaluations: Evaluations | None = None,
     exported: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
+    findings: Sequence[Mapping[str, Any]] = (),
+    plan: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The card.
 
@@ -114,15 +126,19 @@ def card(
         evaluations: labelled ones, by name.
         exported: content of export.json.
         settings: content of config.yaml; None if unknown.
+        findings: content of findings.json, the warnings about the network.
+        plan: content of plan.json, the settings that were chosen.
     """
     evaluations = evaluations or {}
     front = yaml.safe_dump(front_matter(config, evaluations), sort_keys=False, allow_unicode=True)
     sections = {
+        **({"Warnings": "\n".join(warnings(findings))} if findings else {}),
         "Intended use": INTENDED,
         "Not for": NOT_FOR,
         "How to use": USE,
         "Input": "\n".join(inputs(config, settings or {})),
         "Training data": "\n".join(training(config)),
+        **({"Chosen settings": "\n".join(chosen_settings(plan))} if plan else {}),
         "Evaluation": "\n".join(results(evaluations)),
         "Calibration": "\n".join(doubts(calibration)),
         "Exported graphs": "\n".join(graphs(exported or {})),
@@ -133,7 +149,7 @@ def card(
     return (
         f"---\n{front}---\n\n# {method} on {views}\n\n**{NOTICE}**\n\n"
         f"Diagnoses a skin lesion as one of {len(config.classes)} classes: "
-        f"{', '.join(config.classes)}. Network: {method}, backbone "
+        f"{', '.join(config.classes)}. Network: {config.network}, backbone "
         f"{config.model.backbone.name}. Written by agfnet {config.agfnet}.\n\n{body}\n"
     )
 
@@ -269,6 +285,22 @@ def training(config: BundleConfig) -> Iterator[str]:
         f"Table: SHA-256 `{config.data_hash}`. Where, when and of whom the images were taken, and "
         "how the labels were found, is for those who trained the network to add."
     )
+
+
+def warnings(findings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the warnings about the network."""
+    for finding in findings:
+        yield f"- {finding['message']} {finding['cure']}"
+
+
+def chosen_settings(plan: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the settings that `agfnet train` chose, and why."""
+    yield "The training left these settings out; they were chosen from the data and the machine.\n"
+    yield table(["setting", "value", "reason"])
+    for choice in plan:
+        value = choice["value"]
+        text = ", ".join(value) if isinstance(value, dict) else str(value).lower()
+        yield row(f"`{choice['setting']}`", text, choice["reason"])
 
 
 def results(evaluations: Evaluations) -> Iterator[str]:

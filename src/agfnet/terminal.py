@@ -84,6 +84,12 @@ def show_result(folder: Path) -> None:
     say(f"Report: {folder / 'report.html'}")
 
 
+def show_warnings(warnings: Iterable[object]) -> None:
+    """Print the warnings about a network, each with its cure."""
+    for warning in warnings:
+        say(f"Warning: {warning}")
+
+
 def next_steps(run: Path, modalities: Iterable[str]) -> str:
     """Return commands that a user may want to type after a training."""
     images = " ".join(f"--images.{name} FILE" for name in modalities)

@@ -113,3 +113,4 @@ class Intermediates(NamedTuple):
     maps: tuple[tuple[FeatureMap, ...], ...]  # per modality, finest first
     guides: tuple[tuple[Tensor, ...], ...]  # per modality and scale (B, H_s, W_s); or empty
     local_attention: tuple[AttentionMap, ...]  # queries are tokens
+    members: int = 1  # networks of an ensemble; maps and guides are those of one after the other

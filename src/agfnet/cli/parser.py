@@ -151,7 +151,9 @@ def usage(name: str, command: Command) -> str:
     """Return the usage line of a command."""
     optional = {"file": command.default_file, "out": command.default_out}
     positional = [
-        field.name.upper() if optional.get(field.name) is None else f"[{field.name.upper()}]"
+        f"[{field.name.upper()}]"
+        if optional.get(field.name) is not None
+        else field.name.upper() + (" ..." if field.type == "list[str]" else "")
         for field in fields(command.settings)
         if field.default is field.default_factory is MISSING and not field.type.endswith("Config")
     ]
@@ -192,6 +194,9 @@ def add_settings(parser: ArgumentParser, kind: type, main: Sequence[str] = ()) -
             group.title = "Settings"  # the summary is the description of the command
     for action in parser._actions:
         hint = getattr(action, "_typehint", None)
+        if hint == list[str] and not action.option_strings:  # `agfnet ensemble RUN RUN`
+            action.nargs, action.metavar = "+", action.dest.upper()
+            action._typehint = str  # type: ignore[attr-defined]
         if hint is bool:
             action.nargs, action.const = "?", True  # `--resume` means `--resume true`
         if (allowed := range_of(kind, action.dest)) is not None:

@@ -47,6 +47,7 @@ from agfnet.config.study import RangeConfig, SearchConfig, StudyConfig, StudyFil
 from agfnet.config.training import (
     CalibrateConfig,
     CalibrationConfig,
+    EnsembleConfig,
     LossConfig,
     OptimConfig,
     Preset,
@@ -71,6 +72,7 @@ __all__ = [
     "DemoConfig",
     "DiagnosisConfig",
     "DoctorConfig",
+    "EnsembleConfig",
     "EvaluateConfig",
     "ExplainConfig",
     "ExportConfig",

@@ -165,6 +165,17 @@ class CalibrateConfig(Settings):
 
 
 @dataclass(frozen=True)
+class EnsembleConfig(Settings):
+    """Join runs of several folds or seeds to one bundle, whose predictions are their mean."""
+
+    runs: list[str]
+    """Run folders, two or more, with equal settings but for the fold and the seed."""
+    out: str = "runs/ensemble"
+    """Run folder to write. It is evaluated, exported and served as any other; its calibration has
+    the settings of the first run."""
+
+
+@dataclass(frozen=True)
 class TrainConfig(Settings):
     """Train one network and evaluate it on the test split."""
 

@@ -17,12 +17,22 @@ from agfnet.config import CalibrationConfig
 from agfnet.config.renamed import run_settings
 from agfnet.data.frames import expand
 from agfnet.data.splits import require_split
-from agfnet.data.table import Case
-from agfnet.evaluation.inputs import VALIDATION, feature_folder, run_folder, run_table, to_classes
+from agfnet.data.table import Case, CasesTable
+from agfnet.evaluation.findings import find_problems, write_findings
+from agfnet.evaluation.inputs import VALIDATION, feature_folder, run_folder, to_classes
+from agfnet.evaluation.members import (
+    cases_of,
+    member_settings,
+    member_tables,
+    predict_untrained,
+    training_patients,
+)
+from agfnet.evaluation.observations import observe
 from agfnet.evaluation.run import Progress
 from agfnet.inference.familiarity import image_statistics
 from agfnet.inference.predictions import write_predictions
-from agfnet.inference.predictor import Predictor, open_backend
+from agfnet.inference.predictor import Predictor
+from agfnet.inference.torch_backend import TorchBackend
 
 MAX_STATISTICS = 1000
 """Training lesions whose images are described."""
@@ -36,8 +46,11 @@ def calibrate_run(
 ) -> Calibration:
     """Fit the calibration of a run's bundle on the validation split and store it.
 
-    Also write `RUN/validation.csv`: the calibrated predictions of the validation split, from which
-    `evaluate_run` takes thresholds.
+    For an ensemble, these are the validation cases of all members. A member does not take part in
+    the prediction of a case whose patient it was trained on.
+
+    Also write `RUN/validation.csv`, the calibrated predictions of the validation split, from which
+    `evaluate_run` takes thresholds, and `RUN/findings.json`, the warnings about the network.
 
     Args:
         run: run folder.
@@ -49,17 +62,21 @@ def calibrate_run(
     if config is None:
         config = CalibrationConfig(**settings.get("calibration", {}))
     predictor = neutral_predictor(read_bundle(folder), config, feature_folder(settings))
-    table = run_table(settings, None, predictor.bundle.config)
-    familiarity = training_statistics(predictor, require_split(table, "train"))
+    tables = member_tables(member_settings(folder), predictor.bundle.config)
+    for table in tables:
+        require_split(table, "val")
+    held = cases_of(tables, "val")
+    familiarity = training_statistics(predictor, training_cases(tables, held))
     neutral = replace(predictor.bundle.calibration, familiarity=familiarity or None)
     predictor.bundle = replace(predictor.bundle, calibration=neutral)
-    cases, _ = to_classes(require_split(table, "val"), predictor.bundle.config, table.path)
-    predictions = predictor.predict(
-        cases, progress=progress and (lambda done: progress(done, len(cases)))
-    )
+    cases, _ = to_classes(held, predictor.bundle.config, tables[0].path)
+    predictions = predict_untrained(predictor, cases, training_patients(tables), progress)
     calibration = fit_calibration(predictions, config, familiarity)
-    write_calibration(predictor.bundle, calibration)
-    write_predictions(apply_calibration(predictions, calibration), folder / VALIDATION)
+    predictor.bundle = write_calibration(predictor.bundle, calibration)
+    predictions = apply_calibration(predictions, calibration)
+    write_predictions(predictions, folder / VALIDATION)
+    observations = observe(folder, predictor, cases, predictions, training_patients(tables))
+    write_findings(folder, find_problems(observations))
     refresh_card(folder)
     return calibration
 
@@ -69,12 +86,17 @@ def neutral_predictor(
 ) -> Predictor:
     """Return a predictor of a bundle without its calibration, with the flips of the settings.
 
-    A graph of the bundle has the flips of the calibration with which it was exported.
+    It runs in torch: a graph of the bundle has the flips with which it was exported.
     """
-    same = bundle.calibration.flips == config.flips
     bundle = replace(bundle, calibration=Calibration(flips=config.flips))
-    backend = open_backend(bundle, "auto" if same else "torch", features=features)
-    return Predictor(bundle=bundle, backend=backend)
+    return Predictor(bundle=bundle, backend=TorchBackend(bundle=bundle, features=features))
+
+
+def training_cases(tables: Sequence[CasesTable], held: Sequence[Case]) -> tuple[Case, ...]:
+    """Return the training cases of any of the tables, without those in `held` if some are left."""
+    excluded = {case.lesion_id for case in held}
+    cases = cases_of(tables, "train")
+    return tuple(case for case in cases if case.lesion_id not in excluded) or cases
 
 
 def training_statistics(predictor: Predictor, cases: Sequence[Case]) -> dict[str, Familiarity]:

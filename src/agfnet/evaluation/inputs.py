@@ -17,7 +17,9 @@ from agfnet.data.splits import require_split
 from agfnet.data.table import Case, CasesTable, map_labels, read_cases
 from agfnet.diagnoses import MALIGNANT
 from agfnet.errors import ConfigError, DataError, RunError
+from agfnet.evaluation.findings import Finding, read_findings
 from agfnet.evaluation.malignant import check_group
+from agfnet.evaluation.members import Settings, cases_of, member_settings, member_tables
 from agfnet.explain.compute.sanity_json import read_sanity
 from agfnet.files import finish_change
 from agfnet.inference.predictions import Predictions, read_predictions
@@ -34,6 +36,7 @@ class EvaluationInputs:
     config: EvaluateConfig
     name: str  # of the result
     settings: Mapping[str, Any]  # content of the run's config.yaml
+    members: Sequence[Mapping[str, Any]]  # settings of an ensemble's members, or of the run alone
     environment: Mapping[str, Any]  # content of the run's environment.json
     predictor: Predictor
     table: CasesTable
@@ -43,6 +46,7 @@ class EvaluationInputs:
     validation: Predictions | None  # of the validation split, for operating points
     reference: Mapping[str, Any] | None  # robustness.json of the reference run
     sanity: Mapping[str, Any] | None  # sanity.json of these weights
+    findings: Sequence[Finding]  # warnings about the network
     malignant: tuple[str, ...]  # classes of the group; empty for none
     optimal_accuracy: float | None  # Bayes-optimal accuracy, known for phantom cohorts
 
@@ -73,12 +77,16 @@ def read_inputs(config: EvaluateConfig) -> EvaluationInputs:
     malignant = malignant_classes(config.malignant, bundle.config)
     table = run_table(settings, config.cases, bundle.config)
     part = table.cases if split is None else require_split(table, split)
+    members = member_settings(run)
+    if split == "test" and config.cases is None and len(members) > 1:
+        check_untrained(run, part, members, bundle.config)
     cases, excluded = to_classes(part, bundle.config, table.path)
     validation = run / VALIDATION
     return EvaluationInputs(
         config=config,
         name=name,
         settings=settings,
+        members=members,
         environment=json.loads((run / "environment.json").read_text("utf-8")),
         predictor=predictor,
         table=table,
@@ -88,9 +96,28 @@ def read_inputs(config: EvaluateConfig) -> EvaluationInputs:
         validation=read_predictions(validation) if validation.is_file() else None,
         reference=reference,
         sanity=read_sanity(run, bundle),
+        findings=read_findings(run),
         malignant=malignant,
         optimal_accuracy=optimal_accuracy(table.path, table.modalities, split),
     )
+
+
+def check_untrained(
+    run: Path, cases: Sequence[Case], members: Sequence[Settings], config: BundleConfig
+) -> None:
+    """Check that no member of an ensemble has seen the patient of a test case.
+
+    Raises:
+        RunError: a member has.
+    """
+    tables = member_tables(members, config, check_files=False)
+    seen = {case.patient_id for case in cases_of(tables, "train", "val")}
+    if any(case.patient_id in seen for case in cases):
+        raise RunError(
+            f"{run}: its members were tested on different folds, so that each lesion of their table"
+            " has trained some of them; evaluate the ensemble on other lesions with --cases TABLE,"
+            " and the members one by one on their folds"
+        )
 
 
 def malignant_classes(names: Sequence[str] | None, config: BundleConfig) -> tuple[str, ...]:

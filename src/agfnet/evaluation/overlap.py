@@ -10,7 +10,8 @@ from agfnet.bundle import BundleConfig
 from agfnet.data.readers import named_frame
 from agfnet.data.table import Case
 from agfnet.errors import AgfnetError
-from agfnet.evaluation.inputs import EvaluationInputs, run_table
+from agfnet.evaluation.inputs import EvaluationInputs
+from agfnet.evaluation.members import cases_of, member_tables
 from agfnet.files import sha256
 
 SEEN = ("train", "val")  # the validation split chose the epoch and the calibration
@@ -19,7 +20,8 @@ SEEN = ("train", "val")  # the validation split chose the epoch and the calibrat
 def training_overlap(inputs: EvaluationInputs) -> dict[str, int] | None:
     """Compare the cases with those that the network was trained, validated or calibrated on.
 
-    The test split of the training's table is not examined: its patients are checked on reading.
+    The test split of the training's table is not examined: its patients are checked on reading,
+    for an ensemble those of all members.
 
     Returns:
         `lesions`: number of cases that overlap; of these `images`: cases with an identical image
@@ -28,7 +30,7 @@ def training_overlap(inputs: EvaluationInputs) -> dict[str, int] | None:
     """
     if inputs.config.cases is None and inputs.split == "test":
         return dict.fromkeys(("lesions", "images", "lesion_ids", "patient_ids"), 0)
-    seen = seen_cases(inputs.settings, inputs.predictor.bundle.config)
+    seen = seen_cases(inputs.members, inputs.predictor.bundle.config)
     if seen is None:
         return None
     lesion_ids, patient_ids = ({getattr(c, k) for c in seen} for k in ("lesion_id", "patient_id"))
@@ -46,13 +48,14 @@ def training_overlap(inputs: EvaluationInputs) -> dict[str, int] | None:
     }
 
 
-def seen_cases(settings: Mapping[str, Any], config: BundleConfig) -> list[Case] | None:
-    """The training and validation cases of a run; None if its table cannot be read."""
+def seen_cases(
+    members: Sequence[Mapping[str, Any]], config: BundleConfig
+) -> tuple[Case, ...] | None:
+    """Training and validation cases of runs by their settings; None if a table is unreadable."""
     try:
-        table = run_table(settings, None, config, check_files=False)
+        return cases_of(member_tables(members, config, check_files=False), *SEEN)
     except (AgfnetError, OSError):
         return None
-    return [case for case in table if case.split in SEEN]
 
 
 def identical_images(cases: Sequence[Case], others: Sequence[Case]) -> list[bool]:

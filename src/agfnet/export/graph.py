@@ -35,7 +35,9 @@ from agfnet.files import replacing
 from agfnet.inference.flips import Axes, passes_of
 from agfnet.inference.torch_backend import TorchBackend
 from agfnet.models.agfnet import AGFNet
+from agfnet.models.ensemble import Ensemble
 from agfnet.models.tokenizer import split_scales
+from agfnet.types import Shapes
 
 OPSET = 20
 
@@ -80,27 +82,7 @@ class Deployed(nn.Module):
         count = len(self.passes)
         images = [self.normalised(image) for image in self.flipped(pixels)]
         present = present.repeat(count, 1)  # (K R, M), all rows of a pass together
-        outputs: dict[str, Tensor] = {}
-        head = getattr(self.model, "head", None)
-        watch = head and head.register_forward_pre_hook(
-            lambda _, arguments: outputs.update(features=arguments[0])
-        )
-        if isinstance(self.model, AGFNet):
-            features = self.model.forward_features(images, present)
-            logits = self.model.forward_head(features).logits
-            for m, (guide, shapes) in enumerate(zip(features.guides, features.shapes, strict=True)):
-                maps = split_scales(guide.unsqueeze(-1), shapes)  # S x (R, 1, H_s, W_s)
-                finest = [
-                    part
-                    if shape == shapes[0]
-                    else F.interpolate(part, size=shapes[0], mode="bilinear")
-                    for part, shape in zip(maps, shapes, strict=True)
-                ]
-                outputs[f"guide_{m}"] = torch.cat(finest, dim=1).mean(dim=1)  # (R, H_0, W_0)
-        else:
-            logits = self.model(images, present).logits
-        if watch:
-            watch.remove()
+        logits, outputs = observe(self.model, images, present)
         if count > 1:
             logits = logits.unflatten(0, (count, -1)).mean(dim=0)
             outputs = {name: value.unflatten(0, (count, -1))[0] for name, value in outputs.items()}
@@ -129,6 +111,46 @@ class Deployed(nn.Module):
         return rows.unflatten(2, (width, 3)).permute(0, 3, 1, 2)
 
 
+def observe(
+    model: nn.Module, images: Sequence[Tensor], present: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the logits (R, C) of a network or an ensemble, and what else it has to show.
+
+    The guides of an ensemble are the mean of those of its members; it has no features.
+    """
+    if isinstance(model, Ensemble):
+        parts = [observe(each, images, present) for each in model.networks()]
+        guides = [name for name in parts[0][1] if name.startswith("guide_")]
+        return model.mean([part for part, _ in parts]), {
+            name: torch.stack([shown[name] for _, shown in parts]).mean(dim=0) for name in guides
+        }
+    outputs: dict[str, Tensor] = {}
+    head = getattr(model, "head", None)
+    watch = head and head.register_forward_pre_hook(
+        lambda _, arguments: outputs.update(features=arguments[0])
+    )
+    if isinstance(model, AGFNet):
+        features = model.forward_features(images, present)
+        logits = model.forward_head(features).logits
+        for m, (guide, shapes) in enumerate(zip(features.guides, features.shapes, strict=True)):
+            outputs[f"guide_{m}"] = mean_guide(guide, shapes)
+    else:
+        logits = model(images, present).logits
+    if watch:
+        watch.remove()
+    return logits, outputs
+
+
+def mean_guide(guide: Tensor, shapes: Shapes) -> Tensor:
+    """Return the mean over the scales of a guide (R, N), at the finest one (R, H_0, W_0)."""
+    maps = split_scales(guide.unsqueeze(-1), shapes)  # S x (R, 1, H_s, W_s)
+    finest = [
+        part if shape == shapes[0] else F.interpolate(part, size=shapes[0], mode="bilinear")
+        for part, shape in zip(maps, shapes, strict=True)
+    ]
+    return torch.cat(finest, dim=1).mean(dim=1)
+
+
 def deployed(bundle: Bundle) -> Deployed:
     """A bundle's network in torch, as its graph will be.
 
@@ -143,6 +165,11 @@ def deployed(bundle: Bundle) -> Deployed:
         calibration=bundle.calibration,
         passes=passes_of(bundle),
     ).eval()
+
+
+def members(model: nn.Module) -> list[nn.Module]:
+    """Return the networks of an ensemble; a network by itself."""
+    return [*model.members] if isinstance(model, Ensemble) else [model]
 
 
 @contextmanager
@@ -172,8 +199,9 @@ def export_graph(bundle: Bundle, path: Path, *, standard: bool = False) -> None:
     config = bundle.config
     modalities = list(config.modalities)
     network = deployed(bundle)
-    if isinstance(network.model, AGFNet):
-        merge(network.model, standard=standard)
+    for part in members(network.model):
+        if isinstance(part, AGFNet):
+            merge(part, standard=standard)
     rows = 2  # 1 would be taken for a constant
     pixels = torch.zeros(rows, config.size, config.size, 3, dtype=torch.uint8)
     arguments = (

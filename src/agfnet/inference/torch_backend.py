@@ -16,7 +16,9 @@ from agfnet.data.features import FILE, FeatureCache, identities
 from agfnet.data.preprocess import normalise
 from agfnet.errors import BundleError
 from agfnet.inference.flips import passes_of
-from agfnet.models.build import backbone_digests, build
+from agfnet.models.build import backbone_digests, build, build_ensemble
+from agfnet.models.ensemble import Ensemble
+from agfnet.models.network import Network
 
 Array = np.ndarray[Any, Any]
 
@@ -27,7 +29,8 @@ class TorchBackend:
     Args:
         bundle: the bundle.
         features: folder with kept feature maps of the frozen backbones (`data.feature_variants`).
-            A batch with the maps of all its images of a modality does without that backbone.
+            A batch with the maps of all its images of a modality does without that backbone. An
+            ensemble does not use them.
 
     Raises:
         BundleError: the weights do not fit the settings.
@@ -38,7 +41,12 @@ class TorchBackend:
         self.mean, self.std = config.mean, config.std
         self.passes = passes_of(bundle)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model = build(config.model, modalities=len(config.modalities), classes=len(config.classes))
+        sizes = {"modalities": len(config.modalities), "classes": len(config.classes)}
+        model: Network | Ensemble = (
+            build(config.model, **sizes)
+            if config.members == 1
+            else build_ensemble(config.model, members=config.members, **sizes)
+        )
         try:
             model.load_state_dict(load_file(bundle.weights))
         except Exception as error:
@@ -47,7 +55,7 @@ class TorchBackend:
                 f"{bundle.weights}: does not fit config.json ({reason}); copy the bundle again"
             ) from error
         self.features: FeatureCache | None = None
-        if features is not None and (features / FILE).is_file():
+        if features is not None and (features / FILE).is_file() and isinstance(model, Network):
             digests = backbone_digests(config.model, model.backbones)
             networks = identities(
                 digests,
@@ -74,6 +82,11 @@ class TorchBackend:
             total = total + self.model(inputs, available).logits.float()
         logits: Array = (total / len(self.passes)).cpu().numpy()
         return logits
+
+    def use_members(self, members: Sequence[int]) -> None:
+        """Predict with some members of an ensemble only; a single network stays as it is."""
+        if isinstance(self.model, Ensemble):
+            self.model.active = tuple(members)
 
     def input(self, modality: int, images: Array, present: Array) -> Tensor:
         """Return the kept feature maps (B, D) of images (B, H, W, 3), or the images normalised."""

@@ -25,6 +25,7 @@ from agfnet.models.baselines.metablock import MetaBlocks
 from agfnet.models.baselines.mmtm import MMTM
 from agfnet.models.baselines.tformer import TFormer
 from agfnet.models.decoder import Decoder
+from agfnet.models.ensemble import Ensemble
 from agfnet.models.global_learning import GlobalLearning
 from agfnet.models.heads import Head
 from agfnet.models.local_learning import LocalLayer, LocalLearning
@@ -61,6 +62,12 @@ def build(config: ModelConfig, *, modalities: int, classes: int) -> Network:
     network = METHODS[config.method](config, modalities, classes)
     network.register_load_state_dict_pre_hook(rename_old_keys)
     return network
+
+
+def build_ensemble(config: ModelConfig, *, members: int, modalities: int, classes: int) -> Ensemble:
+    """Build an ensemble of networks with the same settings; the arguments are those of `build`."""
+    networks = [build(config, modalities=modalities, classes=classes) for _ in range(members)]
+    return Ensemble(members=networks, classes=classes)
 
 
 def rename_old_keys(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:

@@ -62,6 +62,7 @@ def evaluation_page(evaluation: Evaluation) -> str:
         facts=facts(evaluation),
         optimal_accuracy=inputs.optimal_accuracy,
         examples=examples,
+        warnings=[str(finding) for finding in inputs.findings],
     )
 
 
@@ -70,7 +71,7 @@ def context(evaluation: Evaluation) -> dict[str, object]:
     inputs = evaluation.inputs
     bundle = inputs.predictor.bundle
     return {
-        "Network": bundle.config.model.method,
+        "Network": bundle.config.network,
         "Backbone": bundle.config.model.backbone.name,
         "Modalities": ", ".join(bundle.config.modalities),
         "Image size": f"{bundle.config.size} px",
@@ -94,6 +95,7 @@ def report_page(
     facts: Mapping[str, str] | None = None,
     optimal_accuracy: float | None = None,
     examples: Sequence[Example] = (),
+    warnings: Sequence[str] = (),
 ) -> str:
     """Return a report as HTML, without scripts and without anything loaded from outside.
 
@@ -106,9 +108,10 @@ def report_page(
         facts: sentences for the reporting checklists (see `agfnet.report.description`).
         optimal_accuracy: Bayes-optimal accuracy where known.
         examples: cases to show.
+        warnings: about the network, shown on top.
     """
     metrics = results["metrics.json"]
-    lead = _lead(predictions, metrics, optimal_accuracy)
+    lead = _lead(predictions, metrics, optimal_accuracy, warnings)
     gallery = cases_section(predictions.classes, examples)
     if len(predictions.labelled()):
         sections = [
@@ -134,12 +137,16 @@ def report_page(
 
 
 def _lead(
-    predictions: Predictions, metrics: Mapping[str, Any], optimal_accuracy: float | None
+    predictions: Predictions,
+    metrics: Mapping[str, Any],
+    optimal_accuracy: float | None,
+    warnings: Sequence[str],
 ) -> list[Block]:
     first, *more = summary(predictions, metrics, optimal_accuracy)
     lead: list[Block] = [Text(first, "lead")]
     if "training_overlap" in metrics:
         lead.append(Text(metrics["training_overlap"]["warning"], label="Warning:"))
+    lead += [Text(text, label="Warning:") for text in warnings]
     lead += [Text(" ".join(texts)) for texts in (more, decisions(metrics)) if texts]
     figures = []
     for name in KEY_METRICS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agfnet.cli.command import Command
 from agfnet.config import CalibrateConfig
-from agfnet.terminal import bar, say
+from agfnet.terminal import bar, say, show_warnings
 
 
 def calibrate(config: CalibrateConfig) -> None:
@@ -12,11 +12,13 @@ def calibrate(config: CalibrateConfig) -> None:
         from agfnet.bundle import read_bundle
         from agfnet.calibration.fit import calibration_warnings
         from agfnet.evaluation.calibrate import calibrate_run
+        from agfnet.evaluation.findings import read_findings
 
         calibration = calibrate_run(config.run, config=config.calibration, progress=progress)
     bundle = read_bundle(config.run)
     for line in calibration_warnings(calibration, bundle.config.classes):
         say(f"Note: {line}")
+    show_warnings(read_findings(config.run))
     say(f"Wrote the calibration of {bundle.folder}.")
     say(f"Next: agfnet evaluate {config.run}")
 

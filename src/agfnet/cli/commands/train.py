@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agfnet.cli.command import CASES_COLUMNS, Command
 from agfnet.config import TrainCommand, TrainConfig, format_duration
-from agfnet.terminal import bar, next_steps, say, show_result, show_table
+from agfnet.terminal import bar, next_steps, say, show_result, show_table, show_warnings
 
 if TYPE_CHECKING:
     from agfnet.training.presets import Plan
@@ -18,6 +18,7 @@ def train(command: TrainCommand, explicit: frozenset[str]) -> None:
     with bar("loading"):
         from agfnet.bundle import read_bundle
         from agfnet.calibration.fit import calibration_warnings
+        from agfnet.evaluation.findings import read_findings
         from agfnet.files import write_json
         from agfnet.study.run import run
         from agfnet.training.presets import as_record
@@ -41,6 +42,7 @@ def train(command: TrainCommand, explicit: frozenset[str]) -> None:
         show_result(result)
     else:
         say(f"Wrote {folder / 'bundle'}. The table has no test split, so nothing was evaluated.")
+    show_warnings(read_findings(folder))
     say(next_steps(folder, bundle.config.modalities))
 
 

@@ -131,8 +131,10 @@ def from_record(
         for part in recorded.maps
     ]
     if method == "gradcam":
-        return [_density(_gradcam(*part[-1]), size) for part in pairs]
-    return [torch.stack([_density(_layercam(*f), size) for f in p]).mean(dim=0) for p in pairs]
+        scales = len(pairs[0]) // recorded.members
+        pairs = [part[scales - 1 :: scales] for part in pairs]  # the last map of each network
+    cam = _gradcam if method == "gradcam" else _layercam
+    return [torch.stack([_density(cam(*f), size) for f in p]).mean(dim=0) for p in pairs]
 
 
 def _layercam(feature: Tensor, gradient: Tensor) -> Tensor:

@@ -140,7 +140,7 @@ def shuffled(backend: TorchBackend, seed: int, *, backbones: bool = True) -> Tor
     changed.model = copy.deepcopy(backend.model)
     with torch.no_grad():
         for name, weight in changed.model.named_parameters():
-            if backbones or not name.startswith("backbones."):
+            if backbones or ".backbones." not in f".{name}":
                 order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
                 weight.copy_(weight.flatten()[order].view_as(weight))
     return changed

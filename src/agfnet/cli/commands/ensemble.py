@@ -1,0 +1,36 @@
+"""Join runs to an ensemble."""
+
+from __future__ import annotations
+
+from agfnet.cli.command import Command
+from agfnet.config import EnsembleConfig
+from agfnet.terminal import bar, next_steps, say, show_warnings
+
+
+def ensemble(config: EnsembleConfig) -> None:
+    with bar("calibrating") as progress:
+        from agfnet.bundle import read_bundle
+        from agfnet.calibration.fit import calibration_warnings
+        from agfnet.evaluation.ensemble import join_runs
+        from agfnet.evaluation.findings import read_findings
+
+        folder = join_runs(config, progress=progress)
+    bundle = read_bundle(folder)
+    for line in calibration_warnings(bundle.calibration, bundle.config.classes):
+        say(f"Note: {line}")
+    show_warnings(read_findings(folder))
+    say(f"Wrote {folder}: {bundle.config.members} networks, calibrated on lesions that they were")
+    say("not trained on. A prediction takes as long as with all of them.")
+    say(next_steps(folder, bundle.config.modalities))
+
+
+COMMAND = Command(
+    EnsembleConfig,
+    ensemble,
+    examples=(
+        "agfnet ensemble runs/fold0 runs/fold1 runs/fold2 --out runs/ensemble",
+        "agfnet ensemble runs/seed0 runs/seed1 --out runs/ensemble",
+    ),
+    docs="evaluation.md",
+    extra="train",
+)

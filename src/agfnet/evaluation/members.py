@@ -1,0 +1,97 @@
+"""Runs that a run folder consists of: its own, or those of the members of an ensemble."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from agfnet.bundle import BundleConfig
+from agfnet.config.renamed import run_settings, update
+from agfnet.config.training import TrainConfig
+from agfnet.data.folds import read_split
+from agfnet.data.table import Case, CasesTable
+from agfnet.inference.predictions import Predictions
+from agfnet.inference.predictor import Diagnosis, Predictor, collect_predictions
+
+ENSEMBLE = "ensemble.json"
+Settings = Mapping[str, Any]
+
+
+def member_settings(folder: Path) -> list[Settings]:
+    """Return the settings of the members of an ensemble; of the run itself if it is none."""
+    path = folder / ENSEMBLE
+    if not path.is_file():
+        return [run_settings(folder)]
+    members = json.loads(path.read_text(encoding="utf-8"))["members"]
+    return [update(member["settings"], TrainConfig) for member in members]
+
+
+def member_tables(
+    members: Sequence[Settings], config: BundleConfig, *, check_files: bool = True
+) -> list[CasesTable]:
+    """Read the tables of runs, each with the split of the run."""
+    return [
+        read_split(
+            settings["data"]["cases"],
+            modalities=tuple(config.modalities),
+            fold=settings["data"].get("fold"),
+            check_files=check_files and number == 0,
+        )
+        for number, settings in enumerate(members)
+    ]
+
+
+def cases_of(tables: Sequence[CasesTable], *splits: str) -> tuple[Case, ...]:
+    """Return the cases that are in one of the splits in any of the tables, once each."""
+    cases = {case.lesion_id: case for table in tables for case in table if case.split in splits}
+    return tuple(cases.values())
+
+
+def untrained_members(case: Case, trained: Sequence[frozenset[str]]) -> tuple[int, ...]:
+    """Return the members that were not trained on a case's patient.
+
+    Args:
+        case: a case.
+        trained: ids of the training patients of each member.
+    """
+    return tuple(i for i, patients in enumerate(trained) if case.patient_id not in patients)
+
+
+def training_patients(tables: Sequence[CasesTable]) -> list[frozenset[str]]:
+    """Return the ids of the training patients of each table."""
+    return [frozenset(c.patient_id for c in table if c.split == "train") for table in tables]
+
+
+def predict_untrained(
+    predictor: Predictor,
+    cases: Sequence[Case],
+    trained: Sequence[frozenset[str]],
+    progress: Callable[[int, int], None] | None = None,
+) -> Predictions:
+    """Predict every case with the members that were not trained on its patient.
+
+    Args:
+        predictor: of a network or an ensemble.
+        cases: validation cases of any of its members.
+        trained: ids of the training patients of each member.
+        progress: called with the number of finished cases and the number of all.
+    """
+    groups: dict[tuple[int, ...], list[Case]] = {}
+    for case in cases:
+        groups.setdefault(untrained_members(case, trained), []).append(case)
+    answers: dict[str, Diagnosis] = {}
+
+    def keep(case: Case, diagnosis: Diagnosis) -> None:
+        answers[case.lesion_id] = replace(diagnosis, frames=diagnosis.frames[:0], images=())
+        if progress is not None:
+            progress(len(answers), len(cases))
+
+    for members, part in groups.items():
+        if len(trained) > 1:
+            predictor.backend.use_members(members)  # type: ignore[attr-defined]  # torch
+        predictor.predict(part, each=keep)
+    ordered = [answers[case.lesion_id] for case in cases]
+    return collect_predictions(cases, ordered, predictor.bundle.config)
