@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from agfnet.cli import build_parser
+from agfnet.cli import build_parser, explicit_settings
 from agfnet.cli.arguments import current_arguments, join_images
-from agfnet.config import ExplainConfig, ModalityConfig, TrainConfig
+from agfnet.config import ExplainConfig, ModalityConfig, TrainCommand, TrainConfig
 from agfnet.config.forms import accept_forms
 
 
@@ -64,6 +64,33 @@ def test_a_list_selects_from_a_settings_file(tmp_path: Any) -> None:
 )
 def test_one_value_for_a_list(kind: type, values: Any, expected: Any) -> None:
     assert accept_forms(values, kind) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--optim.epochs", "3", "--resume"], {"optim.epochs", "resume"}),
+        (["--time-limit=5", "--debug"], {"time_limit"}),
+        (["--data.modalities.us-1.resize", "pad"], {"data.modalities.us-1.resize"}),
+        (
+            ["--data.modalities", "[a]", "--data.labels.x", "[p, q]"],
+            {"data.modalities", "data.labels.x"},
+        ),
+        (["--optim", "{epochs: 3, lr: 1}"], {"optim.epochs", "optim.lr"}),
+    ],
+)
+def test_names_of_given_settings(words: list[str], expected: set[str]) -> None:
+    given = explicit_settings(current_arguments(["train", *words]), TrainCommand)
+    assert given == expected
+
+
+def test_settings_of_a_file_are_given(tmp_path: Any) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("data: {cases: x, modalities: {a: {resize: pad}}}\noptim.lr: 0.1\n")
+    words = current_arguments(["train", "--config", str(file), "--name", "n"])
+    assert explicit_settings(words, TrainCommand) == {
+        *("data.cases", "data.modalities", "optim.lr", "name"),
+    }
 
 
 def test_a_repeated_image_gives_several_files() -> None:

@@ -9,7 +9,8 @@ from agfnet.api.model import Model, load
 from agfnet.api.scores import Comparison
 from agfnet.api.settings import make_settings
 from agfnet.api.tables import table_file
-from agfnet.config import CompareConfig, PhantomConfig, SplitConfig, TrainConfig
+from agfnet.config import CompareConfig, PhantomConfig, Preset, SplitConfig, TrainConfig
+from agfnet.config.forms import given_settings
 
 
 def make_phantom(out: str | Path, **settings: Any) -> Path:
@@ -57,12 +58,22 @@ def split(cases: str | Path, out: str | Path, **settings: Any) -> Path:
     return Path(config.out)
 
 
-def train(cases: Any, *, progress: bool = True, **settings: Any) -> Model:
+def train(
+    cases: Any,
+    *,
+    preset: Preset = "auto",
+    time_limit: float | None = None,
+    progress: bool = True,
+    **settings: Any,
+) -> Model:
     """Train a network, calibrate it, and evaluate it on the test split, if there is one.
 
     Args:
         cases: Cases table with a split (see `agfnet.split`): its path, a pandas DataFrame, or a
             list of mappings. The last two are written to `RUNS/NAME-cases.csv`.
+        preset: Rule for the settings that are left out: `auto`, `fast`, `best`, or `none` for the
+            plain defaults.
+        time_limit: Minutes that training may take.
         progress: Show a progress bar during training.
         **settings: Settings of `agfnet train`: `name="first"`, `optim={"epochs": 3}` or
             `optim__epochs=3`, `data={"modalities": ["clinical"]}`.
@@ -75,21 +86,26 @@ def train(cases: Any, *, progress: bool = True, **settings: Any) -> Model:
 
     Examples:
         >>> model = agfnet.train(
-        ...     cases, runs=folder / "runs", name="tiny", progress=False, data__size=32,
-        ...     model__backbone__name="resnet10t", optim__epochs=1,
+        ...     cases, preset="none", runs=folder / "runs", name="tiny", progress=False,
+        ...     data__size=32, model__backbone__name="resnet10t", optim__epochs=1,
         ... )
         >>> model.path.name
         'tiny'
     """
+    from agfnet.study.preset import plan_training
     from agfnet.study.run import run
+    from agfnet.training.presets import as_record
 
     values = {name.replace("__", "."): value for name, value in settings.items()}
     values = {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
     folder = Path(values.get("runs", TrainConfig.runs))
     file = table_file(cases, folder / f"{values.get('name', TrainConfig.name)}-cases.csv")
     data = values.pop("data", {})
-    config = make_settings(TrainConfig, {"data": {"cases": file, **data}, **values}, "train")
-    return load(run(config, bar=progress))
+    values = {"data": {"cases": file, **data}, **values}
+    config = make_settings(TrainConfig, values, "train")
+    explicit = given_settings({k.replace("__", "."): v for k, v in values.items()}, TrainConfig)
+    plan = plan_training(config, explicit, preset=preset, time_limit=time_limit)
+    return load(run(plan.config, plan=as_record(plan), bar=progress))
 
 
 def compare(a: Model | str | Path, b: Model | str | Path, **settings: Any) -> Comparison:

@@ -133,6 +133,7 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
             self.model_: Model = train(
                 table,
+                preset="none",
                 progress=self.verbose,
                 **{
                     "runs": str(folder),

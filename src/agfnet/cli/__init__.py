@@ -10,12 +10,12 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from jsonargparse import ArgumentParser
-
 from agfnet.cli.arguments import current_arguments, join_images
 from agfnet.cli.commands import COMMANDS
 from agfnet.cli.parser import build_parser
 from agfnet.cli.slips import guess
+from agfnet.config.forms import given_settings
+from agfnet.config.renamed import plain_value
 from agfnet.errors import AgfnetError, ConfigError
 from agfnet.terminal import say
 
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = COMMANDS[name]
         settings = {k: v for k, v in values.items() if k not in ("config", "debug")}
         extra_arguments = (
-            (explicit_settings(parser, words, name),) if command.takes_explicit else ()
+            (explicit_settings(words, command.settings),) if command.takes_explicit else ()
         )
         command.action(command.settings(**settings), *extra_arguments)
     except (AgfnetError, ModuleNotFoundError, OSError, KeyboardInterrupt) as error:
@@ -66,10 +66,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def explicit_settings(parser: ArgumentParser, words: Sequence[str], name: str) -> frozenset[str]:
-    """Return the dotted names of the settings that the arguments or their settings file set."""
-    values = parser.parse_args(list(words), defaults=False)[name]
-    return frozenset(key for key in values.keys(branches=False) if key not in ("config", "debug"))
+def explicit_settings(words: Sequence[str], kind: type) -> frozenset[str]:
+    """Return the dotted names of the settings that the arguments or their settings file set.
+
+    Args:
+        words: Arguments as `current_arguments` returns them.
+        kind: The settings of the command.
+    """
+    names: set[str] = set()
+    for word in words:
+        name, _, text = word.removeprefix("--").partition("=")
+        if word.startswith("--") and name != "debug":
+            value = plain_value(text)
+            content = value if name == "config" else {name: value}
+            names |= given_settings(content, kind) if isinstance(content, dict) else set()
+    return frozenset(names)
 
 
 def message(error: BaseException, extra: str = "") -> str:

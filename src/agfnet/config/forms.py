@@ -35,6 +35,33 @@ def accept_forms(values: Values, kind: Any, before: Values | None = None) -> dic
     return result
 
 
+def given_settings(values: Values, kind: Any, group: str = "") -> set[str]:
+    """Return the dotted names of the settings in a mapping, which may be nested.
+
+    A mapping that is one setting, such as `data.modalities`, counts as a whole, but one entry of
+    it, or a part of an entry, may be given by its dotted name.
+
+    Args:
+        values: Settings by name or dotted name.
+        kind: The dataclass whose fields they are.
+        group: Dotted name of the group, with a dot at its end.
+    """
+    names = set()
+    for dotted, value in values.items():
+        inner, parts = kind, []
+        for part in dotted.split("."):
+            known = part.replace("-", "_") if is_dataclass(inner) else part
+            inner = get_type_hints(inner).get(known) if is_dataclass(inner) else entry_type(inner)
+            inner = group_type(inner)
+            parts.append(known)
+        name = group + ".".join(parts)
+        if is_dataclass(inner) and isinstance(value, Mapping):
+            names |= given_settings(value, inner, f"{name}.")
+        else:
+            names.add(name)
+    return names
+
+
 def _accept(value: Any, hint: Any, default: Any) -> Any:
     """Return one value in the form that its type has."""
     entry = entry_type(group_type(hint))

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from agfnet.config.renamed import run_settings
 from agfnet.data.table import Case
 from agfnet.evaluation.findings import Observations, read_history
@@ -90,6 +88,6 @@ def guide_deviations(predictor: Predictor, cases: Sequence[Case]) -> dict[str, f
     images, present = stack_images([load_images(c.images, {}, config) for c in cases], config)
     guides = Explainer(backend=predictor.backend).record(images, present).guides
     return {
-        name: float(np.max([float(part.flatten(1).std(dim=1).mean()) for part in parts]))
+        name: max(float(part.detach().flatten(1).std(dim=1).mean()) for part in parts)
         for name, parts in zip(config.modalities, guides, strict=True)
     }

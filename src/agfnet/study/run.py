@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from agfnet.config import EvaluateConfig, TrainConfig
 from agfnet.data.folds import read_split
@@ -15,6 +17,7 @@ from agfnet.training.fit import fit
 def run(
     config: TrainConfig,
     *,
+    plan: Sequence[Mapping[str, Any]] = (),
     scoring: EvaluateConfig | None = None,
     bar: bool = True,
     progress: Progress | None = None,
@@ -23,6 +26,7 @@ def run(
 
     Args:
         config: Settings of the training.
+        plan: Settings that were chosen, and why; written to plan.json.
         scoring: Settings of the evaluation of this run; the defaults if None.
         bar: Show Lightning's progress bar during training.
         progress: Called with the progress of calibration and evaluation.
@@ -33,7 +37,7 @@ def run(
     Raises:
         AgfnetError: The settings, the data or the run folder are wrong.
     """
-    folder = fit(config, progress=bar)
+    folder = fit(config, plan=plan, progress=bar)
     calibrate_run(folder, progress=progress)
     data = config.data
     table = read_split(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,18 @@ MIN_MISSING = 0.02
 """Fraction of training cases without a modality from which on a network learns to do without it."""
 
 
-def fit(config: TrainConfig, *, progress: bool = True) -> Path:
+def fit(
+    config: TrainConfig, *, plan: Sequence[Mapping[str, Any]] = (), progress: bool = True
+) -> Path:
     """Train a network; the returned run folder holds the bundle of the best epoch.
 
     With `config.resume`, training continues after the last finished epoch, with the same result as
     without the interruption; a finished run is returned unchanged.
+
+    Args:
+        config: the settings.
+        plan: those among them that were chosen, and why; written to plan.json.
+        progress: show a progress bar.
 
     Raises:
         ConfigError: settings that do not fit together.
@@ -57,7 +64,7 @@ def fit(config: TrainConfig, *, progress: bool = True) -> Path:
     mean, std = image_statistics(config.model)
     originals = isinstance(task, AdversarialTask)
     datasets = build_datasets(cases, config, table.path, mean, std, originals=originals)
-    write_run(folder, config, table)
+    write_run(folder, config, table, plan)
     if config.data.feature_variants:
         prepare_features(config, datasets, task.model.backbones, table.path)
     train, val = build_loaders(datasets, config)

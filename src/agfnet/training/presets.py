@@ -16,6 +16,7 @@ import torch
 from agfnet.config import DataConfig, Preset, TrainConfig, format_duration
 from agfnet.config.data import default_modality
 from agfnet.data.table import find_modalities
+from agfnet.errors import ConfigError
 from agfnet.models.pretrained import PACKAGES, RANDOM, find_weights
 from agfnet.training.cases import TrainingCases, read_table, select_cases
 from agfnet.training.timing import run_seconds
@@ -230,12 +231,21 @@ def apply(config: TrainConfig, choices: Collection[Choice]) -> TrainConfig:
 
 
 def with_value(settings: T, name: str, value: Any) -> T:
-    """Return settings with the one of a dotted name replaced."""
+    """Return settings with the one of a dotted name replaced.
+
+    Raises:
+        ConfigError: the name leads to an entry that a mapping lacks.
+    """
     first, _, rest = name.partition(".")
     current = getattr(settings, first)
+    new = value
     if rest and isinstance(current, dict):  # a part of a mapping, as in `data.modalities.photo`
-        return settings
-    new = with_value(current, rest, value) if rest else value
+        entry, _, part = rest.partition(".")
+        if part and entry not in current:
+            raise ConfigError(f"{name}: there is no {entry}; expected {', '.join(current)}")
+        new = current | {entry: with_value(current[entry], part, value) if part else value}
+    elif rest:
+        new = with_value(current, rest, value)
     return replace(settings, **{first: new})  # type: ignore[type-var]
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,7 @@ from agfnet.data.table import CasesTable, cases_hash
 from agfnet.errors import RunError
 from agfnet.files import write_json, write_text
 
-SETTINGS, ENVIRONMENT = "config.yaml", "environment.json"
+SETTINGS, ENVIRONMENT, PLAN = "config.yaml", "environment.json", "plan.json"
 NEUTRAL = {"data": ("cache", "cache_mb", "feature_cache_mb", "workers")}
 """Settings that do not change the result."""
 
@@ -95,8 +96,15 @@ def describe_table(table: CasesTable) -> dict[str, Any]:
     }
 
 
-def write_run(folder: Path, config: TrainConfig, table: CasesTable) -> None:
-    """Write the settings and the environment of a run."""
+def write_run(
+    folder: Path, config: TrainConfig, table: CasesTable, plan: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Write the settings and the environment of a run, and why settings were chosen if they were.
+
+    The plan comes first: a run with settings is resumed with them, and makes no plan again.
+    """
+    if plan:
+        write_json(folder / PLAN, list(plan))
     write_text(folder / SETTINGS, yaml.safe_dump(record(config), sort_keys=False))
     write_json(folder / ENVIRONMENT, environment(config.seed, table))
 

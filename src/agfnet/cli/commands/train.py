@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agfnet.cli.command import CASES_COLUMNS, Command
@@ -19,11 +18,16 @@ def train(command: TrainCommand, explicit: frozenset[str]) -> None:
         from agfnet.bundle import read_bundle
         from agfnet.calibration.fit import calibration_warnings
         from agfnet.evaluation.findings import read_findings
-        from agfnet.files import write_json
+        from agfnet.study.preset import plan_training
         from agfnet.study.run import run
         from agfnet.training.presets import as_record
 
-        plan = plan_of(command, explicit)
+        plan = plan_training(
+            TrainConfig(**{f.name: getattr(command, f.name) for f in fields(TrainConfig)}),
+            explicit - {"preset", "time_limit", "dry_run"},
+            preset=command.preset,
+            time_limit=command.time_limit,
+        )
     config = plan.config
     if plan.choices:
         show_plan(plan, command)
@@ -31,9 +35,7 @@ def train(command: TrainCommand, explicit: frozenset[str]) -> None:
         return
     say(f"Training {config.name} on {config.data.cases}")
     with bar("evaluating", at_once=False) as progress:
-        folder = run(config, progress=progress)
-    if plan.choices:
-        write_json(folder / "plan.json", as_record(plan))
+        folder = run(config, plan=as_record(plan), progress=progress)
     bundle = read_bundle(folder)
     for line in calibration_warnings(bundle.calibration, bundle.config.classes):
         say(f"Note: {line}")
@@ -44,24 +46,6 @@ def train(command: TrainCommand, explicit: frozenset[str]) -> None:
         say(f"Wrote {folder / 'bundle'}. The table has no test split, so nothing was evaluated.")
     show_warnings(read_findings(folder))
     say(next_steps(folder, bundle.config.modalities))
-
-
-def plan_of(command: TrainCommand, explicit: frozenset[str]) -> Plan:
-    """Return all settings: those that were given, and those of the preset or the resumed run."""
-    from agfnet.config.renamed import run_settings
-    from agfnet.study.settings import build
-    from agfnet.training.presets import Plan, make_plan, value_of, with_value
-    from agfnet.training.run_folder import SETTINGS
-
-    config = TrainConfig(**{f.name: getattr(command, f.name) for f in fields(TrainConfig)})
-    folder = Path(config.runs) / config.name
-    if config.resume and (folder / SETTINGS).is_file():
-        resumed = build(TrainConfig, run_settings(folder), str(folder / SETTINGS))
-        command_only = {"preset", "time_limit", "dry_run"}
-        for name in {"data.cases", "runs", "resume", *explicit} - command_only:
-            resumed = with_value(resumed, name, value_of(config, name))
-        return Plan(resumed, ())
-    return make_plan(config, explicit, preset=command.preset, time_limit=command.time_limit)
 
 
 def show_plan(plan: Plan, command: TrainCommand) -> None:
