@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 
 from agfnet.cli import main
-from agfnet.data.table import read_cases
+from agfnet.config import TrainConfig
 from agfnet.study import init
 from agfnet.study.plan import read_study
 from agfnet.study.timing import Estimate, estimate
+from agfnet.training.presets import make_plan, value_of
 from agfnet.training.timing import run_seconds
 
 PARTS = ["train"] * 8 + ["val"] * 4 + ["test"] * 4
@@ -42,6 +43,7 @@ def own_table(tmp_path, monkeypatch):
 @pytest.fixture
 def untimed(monkeypatch):
     monkeypatch.setattr(init, "estimate", lambda study: Estimate(seconds=7200, how="by a guess"))
+    monkeypatch.setattr("agfnet.training.presets.run_seconds", lambda *_: 60.0)
 
 
 def test_the_file_is_a_valid_study_of_the_table(own_table, untimed, capsys):
@@ -59,25 +61,24 @@ def test_the_file_is_a_valid_study_of_the_table(own_table, untimed, capsys):
         "clinical": "photo",
         "sono image": "ultrasound",
     }
-    assert (config.optim.batch_size, config.optim.epochs) == (8, 60)
-    assert config.loss.class_weights == "none"
+    given = {"data.cases", "data.modalities"}
+    plan = make_plan(TrainConfig(data=config.data), given)  # what `agfnet train` chooses
+    assert plan.choices
+    for choice in plan.choices:
+        assert value_of(config, choice.setting) == choice.value
     text = (study.path).read_text()
     assert "16 lesions of 16 patients" in text
     assert "a 8 (few)" in text
     assert "about 2.0 h" in text
 
 
-def test_folds_missing_images_and_rare_classes_change_the_settings(own_table, untimed):
+def test_folds_and_missing_images_change_the_settings(own_table, untimed):
     folds = [number % 4 for number in range(16)]
     assert main(["study", "other.yaml", "--init", own_table({"fold": folds}, missing=[3])]) == 0
     study = read_study("other.yaml")
     assert study.file.folds == [0, 1, 2, 3]
     assert study.out.name == "other"
     assert study.runs[0].config.optim.modality_dropout == 0.2
-    table = read_cases("own cases.csv", modalities=("clinical", "sono image"))
-    rare = tuple(replace(case, label="b" if case.row == 2 else "a") for case in table)
-    text = init.study_text(replace(table, cases=rare), "x", study.path, "Time")
-    assert "class_weights: balanced" in text
 
 
 def test_what_gives_no_study_is_refused(own_table, untimed, capsys, tmp_path):

@@ -136,6 +136,13 @@ class DataConfig(Settings):
     """Side of the square input image, in pixels."""
     augment: bool = True
     """Augment the training images according to their modality type."""
+    rand_augment: Annotated[int, Range(0, 4)] = 0
+    """Number of random operations of RandAugment on each training image before the other
+    augmentation; 0 is off. Photographs: shear, rotation, brightness, colour, contrast,
+    sharpness. Ultrasound: shift and shear to the sides, brightness, sharpness and automatic
+    contrast; never top to bottom."""
+    rand_augment_magnitude: Annotated[int, Range(1, 15)] = 9
+    """Strength of these operations."""
     cache: str | None = None
     """Folder for prepared images, so that each file is decoded once instead of in every epoch. It
     may be deleted between runs. If unset, `agfnet-cache` in the folder of the table."""

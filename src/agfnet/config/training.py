@@ -169,7 +169,7 @@ class EnsembleConfig(Settings):
     """Join runs of several folds or seeds to one bundle, whose predictions are their mean."""
 
     runs: list[str]
-    """Run folders, two or more, with equal settings but for the fold and the seed."""
+    """Run folders, two or more, with equal settings except for the fold and the seed."""
     out: str = "runs/ensemble"
     """Run folder to write. It is evaluated, exported and served as any other; its calibration has
     the settings of the first run."""
@@ -207,6 +207,11 @@ class TrainConfig(Settings):
             raise ConfigError(
                 "optim.cutmix: kept feature maps (data.feature_variants) cannot be cut; use"
                 " optim.mixup"
+            )
+        if self.data.feature_variants and self.data.rand_augment:
+            raise ConfigError(
+                "data.rand_augment: kept feature maps (data.feature_variants) have the other"
+                " augmentation only; leave one of the two out"
             )
         if self.data.feature_variants and not self.model.backbone.frozen:
             raise ConfigError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from agfnet.data.features import (
 from agfnet.data.frames import choices, expand
 from agfnet.data.preprocess import load, normalise
 from agfnet.data.problems import near
+from agfnet.data.rand_augment import rand_augment as apply_policy
 from agfnet.data.sampling import EpochSampler, EvenBatches
 from agfnet.data.table import Case
 from agfnet.data.transforms import augment as augmented
@@ -79,6 +80,7 @@ class CasesDataset(Dataset[Sample]):
         features: where feature maps are kept. A batch then holds the maps of a modality instead of
             its images if those of all its images are kept.
         originals: return the images as well.
+        rand_augment: number and strength of the operations of RandAugment, which comes first.
 
     Raises:
         DataError: there are no cases, or a case has a label that is not a class.
@@ -100,6 +102,7 @@ class CasesDataset(Dataset[Sample]):
         variants: int = 0,
         features: FeatureCache | None = None,
         originals: bool = False,
+        rand_augment: tuple[int, int] | None = None,
     ) -> None:
         if not cases:
             raise DataError("there are no cases")
@@ -131,6 +134,10 @@ class CasesDataset(Dataset[Sample]):
         self._numbers = range(variants if augment else 0)
         self.features = features
         self._originals = originals
+        self._rand_augment: Callable[..., NDArray[np.uint8]] | None = None
+        if augment and rand_augment is not None:
+            operations, magnitude = rand_augment
+            self._rand_augment = partial(apply_policy, operations=operations, magnitude=magnitude)
         self.digests: dict[tuple[int, Path], bytes] = {}  # of prepared images
 
     @property
@@ -258,6 +265,8 @@ class CasesDataset(Dataset[Sample]):
             rng = variant_generator(self.digest((modality, file)), variant)
         if self._augment and rng is not None:
             kind = self._modalities[modality].modality_type
+            if self._rand_augment is not None:
+                pixels = self._rand_augment(pixels, kind=kind, rng=rng)
             pixels = augmented(pixels, kind=kind, rng=rng)
         return torch.from_numpy(normalise(pixels, mean=self._mean, std=self._std))
 

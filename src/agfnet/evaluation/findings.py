@@ -47,7 +47,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Observations:
-    """What the checks look at; all predictions are of labelled validation cases."""
+    """Results that the checks look at; all predictions are of labelled validation cases."""
 
     config: BundleConfig
     settings: Mapping[str, Any]

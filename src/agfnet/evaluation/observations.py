@@ -1,4 +1,4 @@
-"""What the warnings about a trained network are based on."""
+"""Observations of a trained network, on which its warnings are based."""
 
 from __future__ import annotations
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from agfnet.config import format_duration, names_ultrasound
+from agfnet.config import (
+    DataConfig,
+    TrainConfig,
+    default_modality,
+    format_duration,
+    names_ultrasound,
+)
 from agfnet.data.folds import FOLD
 from agfnet.data.table import CasesTable, find_modalities, read_cases
 from agfnet.errors import ConfigError, DataError
 from agfnet.files import write_text
 from agfnet.study.plan import read_study
 from agfnet.study.timing import Estimate, estimate
+from agfnet.training.presets import Choice, make_plan, plain
 
-STEPS = 3000  # of a training: enough for fine-tuning on a few hundred to a few thousand cases
-EPOCHS = (10, 60)
-IMBALANCED = 3.0  # most frequent by least frequent class, above which the loss is weighted
 FEW_CASES = 20  # of a class: its results say little
 
 TEMPLATE = """\
@@ -38,23 +41,12 @@ title: {title}
 base:
   data:
     cases: {path}
-    size: {size}  # side of the images in pixels
     modalities:
 {modalities}
     # Classes: {labels}
     # labels: [...]  # keep only these classes, or merge some: {{malignant: [melanoma, ...]}}
-  model:
-    backbone:
-      name: resnet18
-      weights: timm  # published weights, a download; or a .safetensors file; random if left out
-  loss: {{class_weights: {weights}}}
-  optim:
-    epochs: {epochs}
-    patience: 10  # epochs without a better validation loss, after which training stops
-    batch_size: {batch}
-    lr: 0.0003
-    backbone_lr: 0.3  # of lr, since the backbone is pretrained
-    modality_dropout: {dropout}
+  # chosen by the preset auto of `agfnet train`, for this table and machine
+{choices}
 methods:  # the first is the reference; tune the settings of the others as well (key search)
 {methods}
 seeds: [0, 1, 2]  # p values need three; five tell more
@@ -81,32 +73,54 @@ def init_study(cases: str, file: str) -> Estimate:
             f"{file}: exists; name another file, as in agfnet study other.yaml --init"
         )
     table = read_cases(cases, modalities=find_modalities(cases))
-    write_text(path, study_text(table, cases, path, "Time: not estimated yet."))
+    choices = choose_settings(table, cases)
+    write_text(path, study_text(table, cases, path, "Time: not estimated yet.", choices))
     try:
         timed = estimate(read_study(path))
     except BaseException:
         path.unlink()
         raise
     note = f"Time: about {format_duration(timed.seconds)}, one run after the other,"
-    write_text(path, study_text(table, cases, path, f"{note}\n# {timed.how}."))
+    write_text(path, study_text(table, cases, path, f"{note}\n# {timed.how}.", choices))
     return timed
 
 
-def study_text(table: CasesTable, cases: str, file: Path, time: str) -> str:
-    """Return the content of the study file.
+def choose_settings(table: CasesTable, cases: str) -> tuple[Choice, ...]:
+    """Choose the settings that all methods share, as `agfnet train` does.
 
     Raises:
         DataError: The table has neither split nor folds.
+    """
+    folds = _folds(table)
+    if not folds and not any(case.split == "train" and case.label for case in table):
+        raise DataError(
+            f"{cases}: has neither a column split nor a column fold; draw folds with `agfnet split "
+            f"{cases} folds.csv --folds 5` (or a split without --folds), and name that table"
+        )
+    modalities = {name: default_modality(name) for name in table.modalities}
+    data = DataConfig(cases=cases, modalities=modalities, fold=folds[0] if folds else None)
+    return make_plan(TrainConfig(data=data), {"data.cases", "data.fold", "data.modalities"}).choices
+
+
+def study_text(
+    table: CasesTable, cases: str, file: Path, time: str, choices: Sequence[Choice]
+) -> str:
+    """Return the content of the study file.
+
+    Args:
+        table: The cases table.
+        cases: Its path.
+        file: The study file.
+        time: A comment on the time of the study.
+        choices: Settings of the base.
+
+    Raises:
+        DataError: No lesion has a label.
     """
     labelled = [case for case in table if case.label]
     counts = Counter(case.label for case in labelled)
     if not counts:
         raise DataError(f"{cases} column label: no lesion has a label; a study needs them")
-    train = _training_cases(table, cases)
-    batch = 32 if train >= 300 else 16 if train >= 100 else 8
-    epochs = min(max(STEPS * batch // train, EPOCHS[0]), EPOCHS[1])
-    missing = any(not case.images[name] for case in table for name in table.modalities)
-    ratio = max(counts.values()) / min(counts.values())
     return TEMPLATE.format(
         table=cases,
         cases=len(table),
@@ -116,30 +130,12 @@ def study_text(table: CasesTable, cases: str, file: Path, time: str) -> str:
         out=json.dumps(f"runs/{file.stem}"),
         title=json.dumps(f"Comparison on {Path(cases).stem}"),
         path=json.dumps(cases),
-        size=224 if torch.cuda.is_available() else 128,
         modalities=_modalities(table),
         labels=", ".join(_count(name, number) for name, number in counts.most_common()),
-        weights="balanced" if ratio > IMBALANCED else "none",
-        epochs=epochs,
-        batch=batch,
-        dropout=0.2 if missing else 0.1,
+        choices=_choices(choices),
         methods=_methods(table),
-        folds=_folds(table),
+        folds=f"folds: {folds}\n" if (folds := _folds(table)) else "",
     )
-
-
-def _training_cases(table: CasesTable, cases: str) -> int:
-    """Return the number of labelled training cases of a run."""
-    folds = {case.attributes.get(FOLD, "") for case in table} - {""}
-    if len(folds) > 1:
-        return max(1, round(len(table) * (1 - 1 / len(folds)) * 7 / 8))
-    train = sum(case.split == "train" and bool(case.label) for case in table)
-    if not train:
-        raise DataError(
-            f"{cases}: has neither a column split nor a column fold; draw folds with `agfnet split "
-            f"{cases} folds.csv --folds 5` (or a split without --folds), and name that table"
-        )
-    return train
 
 
 def _count(name: str, number: int) -> str:
@@ -167,6 +163,10 @@ def _methods(table: CasesTable) -> str:
     return "\n".join(lines)
 
 
-def _folds(table: CasesTable) -> str:
+def _choices(choices: Sequence[Choice]) -> str:
+    return "\n".join(f"  {c.setting}: {json.dumps(plain(c.value))}  # {c.reason}" for c in choices)
+
+
+def _folds(table: CasesTable) -> list[int]:
     folds = sorted({int(cell) for case in table if (cell := case.attributes.get(FOLD, ""))})
-    return f"folds: {folds}\n" if len(folds) > 1 else ""
+    return folds if len(folds) > 1 else []

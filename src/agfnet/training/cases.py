@@ -127,6 +127,9 @@ def build_datasets(
             cache=cache,
             variants=data.feature_variants,
             originals=training and originals,
+            rand_augment=(data.rand_augment, data.rand_augment_magnitude)
+            if data.rand_augment
+            else None,
         )
         for split, training in ((cases.train, True), (cases.val, False), (cases.test, False))
         if split
