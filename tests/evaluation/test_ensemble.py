@@ -15,7 +15,6 @@ import yaml
 from safetensors.numpy import load_file, save_file
 
 from agfnet.bundle import read_bundle
-from agfnet.card import refresh_card
 from agfnet.cli import main
 from agfnet.config import EnsembleConfig, EvaluateConfig, ExplainConfig, ExportConfig
 from agfnet.data.folds import draw_folds, read_split
@@ -123,6 +122,7 @@ def test_a_prediction_is_the_mean_of_the_calibrated_members(
         )
 
 
+@pytest.mark.slow
 def test_the_ensemble_is_a_run_like_any_other(of_seeds: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(of_seeds, tmp_path / "run"))
     bundle = read_bundle(run)
@@ -132,12 +132,11 @@ def test_the_ensemble_is_a_run_like_any_other(of_seeds: Path, tmp_path: Path) ->
     case = next(case for case in cases_of(run, "test") if all(case.images.values()))
     images = {name: str(paths[0]) for name, paths in case.images.items()}
     out = tmp_path / "explanation"
-    explain(ExplainConfig(model=str(run), images=images, out=str(out)))
-    shown = json.loads((out / "explanation.json").read_text())
-    assert len(shown["maps"]) >= 4
+    methods = ["guide", "gradcam", "attention"]
+    explain(ExplainConfig(model=str(run), images=images, out=str(out), methods=methods))
+    assert json.loads((out / "explanation.json").read_text())["probabilities"]
     assert main(["evaluate", str(run), "--resamples=5", "--max-focus-lesions=0"]) == 0
     assert json.loads((run / "evaluation/test/metrics.json").read_text())["n"] > 0
-    refresh_card(run)
 
 
 def test_seeds_are_calibrated_on_their_validation_split(of_seeds: Path, seeds: list[Path]) -> None:
@@ -145,6 +144,7 @@ def test_seeds_are_calibrated_on_their_validation_split(of_seeds: Path, seeds: l
     assert list(held.lesion_id) == [case.lesion_id for case in cases_of(seeds[0], "val")]
 
 
+@pytest.mark.slow
 def test_folds_are_calibrated_on_predictions_of_members_that_did_not_train_on_the_patient(
     of_folds: Path, folds: list[Path]
 ) -> None:
@@ -153,12 +153,12 @@ def test_folds_are_calibrated_on_predictions_of_members_that_did_not_train_on_th
     validated = [{case.lesion_id for case in cases_of(run, "val")} for run in folds]
     assert set(held.lesion_id) == set.union(*validated)
     used = [[i for i in range(FOLDS) if patient not in trained[i]] for patient in held.patient_id]
-    assert {len(members) for members in used} == {1, 2}  # validates one, tests another
+    assert {len(members) for members in used} == {2, 3}  # validates some, tests another
     predictors = [Predictor.load(run, backend="torch") for run in folds]
     temperature = read_bundle(of_folds).calibration.temperature
     by_id = {case.lesion_id: case for case in cases_of(folds[0], "train")}
     by_id |= {c.lesion_id: c for split in ("val", "test") for c in cases_of(folds[0], split)}
-    rows = [*range(4), next(i for i, members in enumerate(used) if len(members) == 2)]
+    rows = [*range(4), next(i for i, members in enumerate(used) if len(members) == 3)]
     for row in rows:
         images = by_id[held.lesion_id[row]].images
         parts = [np.log(next(predictors[i].stream([images])).frames) for i in used[row]]

@@ -39,7 +39,7 @@ def policy(kind: ModalityType, operations: int, magnitude: int) -> v2.RandAugmen
         magnitude: strength of each, 0 to 30.
     """
 
-    class Policy(v2.RandAugment):
+    class Policy(v2.RandAugment):  # type: ignore[misc]  # torchvision has no types
         _AUGMENTATION_SPACE = {  # noqa: RUF012  # torchvision reads it from the class
             name: v2.RandAugment._AUGMENTATION_SPACE[name] for name in OPERATIONS[kind]
         }
