@@ -132,6 +132,11 @@ class DataConfig(Settings):
     train_fraction: Annotated[float, Range(1e-6, 1)] | None = None
     """Train on this fraction of the training patients of each label, for learning curves. With the
     same seed, a smaller fraction is a subset of a larger one. All patients if unset."""
+    attributes: list[str] = field(default_factory=list)
+    """Columns of the table, as in `[site, diameter]`, that the network also learns to predict, in
+    training only; empty cells are allowed. A value is a class, and numbers with many values are
+    divided into quarters. For networks with one classification head; see
+    `loss.attribute_weight`."""
     size: Annotated[int, Range(16, 4096)] = 224
     """Side of the square input image, in pixels."""
     augment: bool = True

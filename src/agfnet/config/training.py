@@ -63,6 +63,8 @@ class LossConfig(Settings):
     probabilities are then not those of the training frequencies."""
     auxiliary: Weight = 0.3
     """Weight of the mean cross-entropy of the heads of the modalities."""
+    attribute_weight: Weight = 0.3
+    """Weight of the mean cross-entropy of the attributes in `data.attributes`."""
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced` weights each class by its inverse frequency in the training cases."""
     label_smoothing: Annotated[float, Range(0, 0.99)] = 0.0

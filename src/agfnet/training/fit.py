@@ -58,9 +58,8 @@ def fit(
     cases = select_cases(table, config)
     diagnoses = describe_classes(cases.classes, config.data.diagnoses, config.data.labels)
     seed_everything(config.seed, verbose=False)
-    task = build_task(
-        config, [cases.classes.index(case.label) for case in cases.train], len(cases.classes)
-    )
+    labels = [cases.classes.index(case.label) for case in cases.train]
+    task = build_task(config, labels, len(cases.classes), cases.train)
     mean, std = image_statistics(config.model)
     originals = isinstance(task, AdversarialTask)
     datasets = build_datasets(cases, config, table.path, mean, std, originals=originals)

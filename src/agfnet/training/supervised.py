@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from agfnet.config import LossConfig
 from agfnet.models.network import Network
+from agfnet.training.attributes import AttributeHeads
 from agfnet.training.losses import adjusted, focal_factor, ldam_margins, log_priors
 from agfnet.types import Batch, Output
 
@@ -22,6 +23,7 @@ class SupervisedTask(nn.Module):
         config: the loss and its weights.
         counts: training cases per class (C,), at least one each.
         modality_dropout: probability that one modality of a case is treated as missing.
+        attributes: heads of attributes that the network also predicts.
     """
 
     class_weights: Tensor | None
@@ -35,11 +37,13 @@ class SupervisedTask(nn.Module):
         config: LossConfig,
         counts: Tensor,
         modality_dropout: float,
+        attributes: AttributeHeads | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.config = config
         self.modality_dropout = modality_dropout
+        self.attributes = attributes
         balanced = config.class_weights == "balanced"
         margins = ldam_margins(counts, config.ldam_margin) if config.kind == "ldam" else None
         offsets = config.logit_adjustment * log_priors(counts) if config.logit_adjustment else None
@@ -56,7 +60,10 @@ class SupervisedTask(nn.Module):
         return self.losses(self.model(batch.images, batch.present), batch)
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Mean loss of the prediction and of the auxiliary heads; `loss` is their weighted sum."""
+        """Mean loss of the prediction and of the auxiliary heads; `loss` is their weighted sum.
+
+        The output must be the last one of the network, from which the attributes are predicted.
+        """
         losses = {"cross_entropy": self.case_losses(output.logits, batch).mean()}
         total = losses["cross_entropy"]
         if output.auxiliary:
@@ -64,6 +71,9 @@ class SupervisedTask(nn.Module):
             present = batch.present.T  # (M, B)
             losses["auxiliary"] = (torch.stack(heads) * present).sum() / present.sum().clamp_min(1)
             total = total + self.config.auxiliary * losses["auxiliary"]
+        if self.attributes is not None:
+            losses["attributes"] = self.attributes.loss(batch)
+            total = total + self.config.attribute_weight * losses["attributes"]
         return {"loss": total, **losses}
 
     def case_losses(self, logits: Tensor, batch: Batch) -> Tensor:

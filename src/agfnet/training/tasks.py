@@ -7,10 +7,14 @@ from collections.abc import Sequence
 import torch
 
 from agfnet.config import TrainConfig
+from agfnet.data.table import Case
+from agfnet.errors import ConfigError
 from agfnet.models.agfnet import AGFNet
 from agfnet.models.baselines.amfam import AMFAM
 from agfnet.models.build import build, build_decoder, without_weights
+from agfnet.models.network import Network
 from agfnet.training.adversarial import AdversarialTask
+from agfnet.training.attributes import AttributeHeads, attribute_targets
 from agfnet.training.pretrained import load_backbones, pretrained_runs
 from agfnet.training.reconstruction import ReconstructionTask
 from agfnet.training.supervised import SupervisedTask
@@ -18,13 +22,19 @@ from agfnet.training.supervised import SupervisedTask
 Task = SupervisedTask | ReconstructionTask | AdversarialTask
 
 
-def build_task(config: TrainConfig, labels: Sequence[int], classes: int) -> Task:
+def build_task(
+    config: TrainConfig, labels: Sequence[int], classes: int, cases: Sequence[Case] = ()
+) -> Task:
     """Build a network and its task.
 
     Args:
         config: settings of the training.
         labels: class of every training case, which the loss may balance.
         classes: number C of classes.
+        cases: the training cases, for the attributes in `data.attributes`.
+
+    Raises:
+        ConfigError: a setting that the network or the table does not permit.
     """
     settings, modalities = config.model, config.data.modalities
     runs = pretrained_runs(settings.backbone)
@@ -38,6 +48,7 @@ def build_task(config: TrainConfig, labels: Sequence[int], classes: int) -> Task
         config=config.loss,
         counts=torch.bincount(torch.tensor(labels), minlength=classes).clamp_min(1),
         modality_dropout=config.optim.modality_dropout,
+        attributes=build_attributes(config, model, cases),
     )
     if isinstance(model, AMFAM):
         return AdversarialTask(supervised=supervised)
@@ -49,3 +60,22 @@ def build_task(config: TrainConfig, labels: Sequence[int], classes: int) -> Task
         cross_modality=config.reconstruction.cross_modality,
     )
     return ReconstructionTask(supervised=supervised, config=config.reconstruction, decoder=decoder)
+
+
+def build_attributes(
+    config: TrainConfig, model: Network, cases: Sequence[Case]
+) -> AttributeHeads | None:
+    """Build the heads of the attributes; None without attributes or cases.
+
+    Raises:
+        ConfigError: the network has no single classification head, or there is no such column.
+    """
+    if not config.data.attributes or not cases:
+        return None
+    head = getattr(model, "head", None)
+    if head is None:
+        raise ConfigError(
+            f"data.attributes: {config.model.method} has no single classification head whose input"
+            " could predict them; leave the setting out, or take another model.method"
+        )
+    return AttributeHeads(head=head, targets=attribute_targets(cases, config.data.attributes))
