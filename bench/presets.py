@@ -77,10 +77,10 @@ def drawn(trial: optuna.Trial, base: TrainConfig, seconds: float) -> TrainConfig
     for name, value in values.items():
         base = with_value(base, name, value)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    one = run_seconds(with_value(base, "optim.epochs", 1), device)
+    epoch = run_seconds(with_value(base, "optim.epochs", 1), device)
     if frozen:
-        one /= 10  # the maps of the backbones are kept
-    return with_value(base, "optim.epochs", min(MAX_EPOCHS, max(1, int(seconds / one))))
+        epoch /= 10  # the maps of the backbones are kept
+    return with_value(base, "optim.epochs", min(MAX_EPOCHS, max(1, int(seconds / epoch))))
 
 
 def cohort_rows(lesions: int, trials: int, minutes: float, preset: str, out: Path) -> Iterator[Row]:
