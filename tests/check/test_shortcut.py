@@ -13,6 +13,7 @@ from agfnet.check.images import Facts
 from agfnet.check.shortcut import associate, check_shortcuts
 from agfnet.check.survey import Use
 from agfnet.config import PhantomConfig
+from agfnet.data.quality import Appearance
 from agfnet.data.table import Case
 from agfnet.phantom.plan import plans
 from agfnet.phantom.presets import resolve
@@ -95,13 +96,9 @@ USUAL = Facts(
     digest=b"",
     size=(64, 64),
     frames=1,
-    low=0,
-    high=255,
-    constant=False,
-    chroma=90,
-    coloured=1.0,
-    dark=0.0,
-    detail=50,
+    appearance=Appearance(
+        low=0, high=255, constant=False, chroma=90, coloured=1.0, dark=0.0, detail=50
+    ),
     white_marks=False,
     coloured_marks=False,
     scaled=False,

@@ -11,7 +11,7 @@ from agfnet.bundle import Abstention, Calibration, PredictionSets
 from agfnet.data.table import Case, read_cases
 from agfnet.errors import DataError
 from agfnet.inference.postprocessing import calibrated, prediction_set
-from agfnet.inference.predictor import Predictor, frame_combinations
+from agfnet.inference.predictor import Predictor, common_hints, frame_combinations
 
 VIEWS = ("clinical", "ultrasound")
 
@@ -139,3 +139,26 @@ def test_what_the_calibration_adds_to_an_answer(
     assert table.ood_score[0] == pytest.approx(answer.ood_score)
     bare = plain.predict(cases[:0])
     assert (len(bare), bare.ood_score) == (0, None)
+
+
+def test_the_quality_of_the_images_of_one_lesion(predictor: Predictor, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    paths = []
+    for number, level in enumerate((20, 20, 140)):
+        path = tmp_path / f"{number}.png"
+        pixels = rng.integers(0, 2 * level, (90, 90, 1)) * np.array([1.0, 0.6, 0.4])
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+        paths.append(path)
+    assert predictor.diagnose({"clinical": paths}).quality == {
+        "clinical": ("dark",)
+    }  # two of three
+    assert predictor.diagnose({"clinical": paths[2:]}).quality == {}
+    (tabled,) = predictor.stream([{"clinical": paths}])
+    assert tabled.quality == {}  # not measured
+
+
+def test_an_unfamiliar_image_is_not_called_of_another_type_as_well() -> None:
+    hints = {("clinical", Path("a")): ("dark", "grey_photo")}
+    assert common_hints(hints, {"clinical": 0.5}) == {"clinical": ("dark", "grey_photo")}
+    assert common_hints(hints, {"clinical": 1.5}) == {"clinical": ("dark",)}
+    assert common_hints(hints, {}) == {"clinical": ("dark", "grey_photo")}

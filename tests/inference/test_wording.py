@@ -127,6 +127,25 @@ def test_an_unfamiliar_image_is_named_once() -> None:
     assert texts == ["Unlike the training images, so that the result is unreliable: Ultrasound."]
 
 
+def test_poor_images_are_said_once_for_each_fault() -> None:
+    poor = replace(
+        diagnosis(0.9, 0.05, 0.05),
+        quality={"clinical": ("dark", "blurred"), "ultrasound": ("dark",)},
+        abstain=False,
+    )
+    assert warning_sentences(BUNDLE.config.names, poor) == [
+        "Clinical photo, Ultrasound: The image is too dark.",
+        "Clinical photo: The image is blurred and shows no detail.",
+    ]
+    swapped = replace(
+        poor, quality={"clinical": ("grey_photo",), "ultrasound": ("colour_ultrasound",)}
+    )
+    assert warning_sentences(BUNDLE.config.names, swapped) == [
+        "The photo and the ultrasound image seem to be swapped."
+    ]
+    assert warning_sentences(BUNDLE.config.names, replace(poor, distances={"clinical": 2.5})) == []
+
+
 @pytest.mark.parametrize("abstain", [True, False, None])
 @pytest.mark.parametrize("distance", [math.nan, 0.5, 1.5, 2.5])
 def test_no_two_sentences_say_the_same(abstain: bool | None, distance: float) -> None:

@@ -15,7 +15,8 @@ import pytest
 from agfnet.cli import main
 from agfnet.config import ServeConfig
 from agfnet.serve.archive import unpack
-from agfnet.serve.batch import Batches
+from agfnet.serve.batch import Batch, Batches
+from agfnet.serve.batch_store import WORK
 from agfnet.serve.limits import Limits
 from agfnet.serve.request_error import RequestError
 
@@ -140,17 +141,18 @@ def test_the_log_names_no_patient(
     files: Files, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Two spellings of a patient are noted in the log by other commands."""
-    archive, table = tmp_path / "x.zip", tmp_path / "table.csv"
-    archive.write_bytes(packed(images(files)))
-    table.write_text(TABLE.replace("L3,P2", "L3,p2"))
+    work = tmp_path / WORK
+    work.mkdir()
+    (work / "1").write_bytes(packed(images(files)))
+    (work / "2").write_text(TABLE.replace("L3,P2", "L3,p2"))
     batches: Any = SimpleNamespace(
         _limits=Limits.of(ServeConfig(bundle="")),
         _bundle=SimpleNamespace(
             config=SimpleNamespace(modalities={"clinical": None, "ultrasound": None})
         ),
     )
-    received: Any = SimpleNamespace(files={"archive": [archive], "cases": [table]})
-    _, cases = Batches._read(batches, tmp_path, received)
+    batch = Batch(folder=tmp_path, id="", uploads={"archive": "1", "cases": "2"})
+    _, cases = Batches._read(batches, batch)
     assert [case.patient_id for case in cases] == ["P1", "P2", "P2"]
     assert not caplog.records
 
@@ -178,6 +180,17 @@ def test_no_more_batches_than_are_kept(live: Live, files: Files) -> None:
     assert reply.headers["Retry-After"]
     for said in kept:
         delete(live, said)
+
+
+def test_batches_that_failed_keep_nobody_out(live: Live, files: Files) -> None:
+    failed = [finished(live, archive=packed({})) for _ in range(3)]
+    assert {said["state"] for said in failed} == {"failed"}
+    assert live.metric("agfnet_batches") == 2
+    said = finished(live, archive=packed(images(files)), cases=TABLE)
+    assert said["state"] == "done"
+    assert live.client.get(f"/v1/batches/{failed[1]['id']}").status_code == 404
+    for each in (said, failed[2]):
+        delete(live, each)
 
 
 def test_a_batch_under_way_can_be_dropped(live: Live, files: Files) -> None:

@@ -184,6 +184,9 @@ def test_hints_on_the_quality(modality: str, pixels: Any, hint: str, live: Live)
     assert hint in said["images"][modality][0]["shown"][0]["hints"]
     assert hint in said["hints"]
     assert said["swapped"] is False
+    answer = live.client.post("/v1/predict", files={modality: ("x", data)}).json()
+    assert {"hint": hint, "modalities": [modality]} in answer["quality"]
+    assert sum(said["hints"][hint] in text for text in answer["doubts"]) == 1
 
 
 def test_exchanged_images_are_noticed(live: Live) -> None:

@@ -146,7 +146,8 @@ def test_nothing_is_left_behind(live: Live, files: Files, tmp_path: Path) -> Non
     live.predict(files["JPEG"])
     live.predict(files["JPEG"][:500])
     (spool,) = (path for path in Path("/dev/shm").glob("agfnet-*") if held_by(path, live))
-    assert [path.name for path in spool.iterdir()] == ["lock"]
+    assert sorted(path.name for path in spool.iterdir()) == ["agfnet_batches", "lock"]
+    assert [path.name for path in (spool / "agfnet_batches").iterdir()] == ["lock"]
     assert spool.stat().st_mode & 0o077 == 0
 
 

@@ -306,6 +306,16 @@ def test_a_picture_of_another_kind_gets_no_diagnosis(
     assert not any(label["en"] in shown for label in labels_of(live))
 
 
+def test_poor_images_are_named_in_the_answer(visit: Open) -> None:
+    page = visit()
+    dark = noise(60, 60, (20, 12, 9))
+    put(page, "clinical", upload("dark.png", encoded(dark, "PNG")))
+    ask(page)
+    assert verdict(page).count("Clinical photo: The image is too dark.") == 1
+    page.click("#language")
+    assert verdict(page).count("图像太暗") == 1
+
+
 def test_warnings_of_the_model_are_in_the_answer(visit: Open, photo: dict[str, Any]) -> None:
     page = visit()
 
@@ -343,7 +353,7 @@ def test_the_first_line_answers_whether_it_is_malignant(visit: Open) -> None:
     assert first == f"恶性 {probability}\N{FULLWIDTH COLON}黑色素瘤 {probability}。"
 
 
-def test_many_lesions(visit: Open, photo: dict[str, Any], scan: dict[str, Any]) -> None:
+def test_many_lesions(visit: Open, live: Live, photo: dict[str, Any], scan: dict[str, Any]) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as target:
         target.writestr("a.jpg", photo["buffer"])
@@ -352,6 +362,8 @@ def test_many_lesions(visit: Open, photo: dict[str, Any], scan: dict[str, Any]) 
     table = b"lesion_id,patient_id,label,clinical,ultrasound\nL1,P1,,a.jpg,b.png\nL2,P2,,,c.png\n"
     page = visit()
     page.locator("#batch summary").first.click()
+    rules = "60 minutes after the end. A restart of the server deletes all batches."
+    assert rules in page.locator("#batch-rules").inner_text()
     page.set_input_files("#batch-archive", upload("images.zip", packed.getvalue()))
     page.click("#batch-start")
     page.locator("#batch-state pre", has_text="cases.csv").wait_for()  # there is no table
@@ -364,6 +376,7 @@ def test_many_lesions(visit: Open, photo: dict[str, Any], scan: dict[str, Any]) 
     assert [row.split(",")[0] for row in rows] == ["lesion_id", "L1"]
     page.get_by_role("button", name="Stop and delete").click()
     page.get_by_text("The batch is deleted from the server.").wait_for()
+    assert live.metric("agfnet_batches") == 0  # not even the one that failed
 
 
 def free_port() -> int:

@@ -94,6 +94,7 @@ class Result:
             "prediction_set": None if members is None else list(members),
             "abstain": self.diagnosis.abstain,
             "out_of_distribution": self.diagnosis.out_of_distribution,
+            "quality": {name: list(hints) for name, hints in self.diagnosis.quality.items()},
             "warnings": list(self.warnings),
             "contributions": None if self.contributions is None else dict(self.contributions),
             "notice": NOTICE,

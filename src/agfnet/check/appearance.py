@@ -12,18 +12,9 @@ from agfnet.check.findings import Findings
 from agfnet.check.images import Facts
 from agfnet.check.survey import Use
 from agfnet.config import ModalityType
+from agfnet.data.quality import BLACK, BLURRED, COLOURED, DARK, FLAT, GREY, WHITE
 from agfnet.data.table import Case
 
-BLACK, WHITE = 32, 240
-"""Nearly all of an image below or above this grey is nearly black or white."""
-FLAT = 12
-"""Fewest greys between the darkest and the brightest percent."""
-BLURRED = 2
-"""Detail up to this is that of an image blurred over 4 of 256 pixels or more."""
-GREY = 8
-"""Chroma below this is that of a grey image, noise of its compression included."""
-COLOURED, DARK = 0.6, 0.1
-"""A photograph is coloured in at least, and black in at most, these fractions of its area."""
 ODD_SIZE, ODD_SHAPE = 4.0, 2.0
 """Factor to the median of the column, or its inverse, from which a side or a ratio is odd."""
 RARE = 0.05
@@ -49,16 +40,16 @@ def check_appearance(
 
 
 def _faults(facts: Facts) -> list[tuple[str, str]]:
-    faults = []
-    if facts.constant:
+    seen, faults = facts.appearance, []
+    if seen.constant:
         faults.append(("constant", "is of one colour; replace it, or empty the cell"))
-    elif facts.high < BLACK:
+    elif seen.high < BLACK:
         faults.append(("black", "is nearly black; replace it, or empty the cell"))
-    elif facts.low >= WHITE:
+    elif seen.low >= WHITE:
         faults.append(("white", "is nearly white; replace it, or empty the cell"))
-    elif facts.high - facts.low < FLAT:
+    elif seen.high - seen.low < FLAT:
         faults.append(("flat", "has hardly any contrast; replace it, or empty the cell"))
-    elif facts.detail <= BLURRED:
+    elif seen.detail <= BLURRED:
         faults.append(("blurred", "shows no detail at all; replace it, or empty the cell"))
     hint = "a network may learn it instead of the lesion: use the image without it"
     if facts.white_marks:
@@ -74,11 +65,17 @@ def _check_modality(
     column: str, modality_type: ModalityType, uses: Sequence[Use], findings: Findings
 ) -> None:
     if modality_type == "photo":
-        suspects = [use for use in uses if use.facts.chroma < GREY and not use.facts.constant]
+        suspects = [
+            use
+            for use in uses
+            if use.facts.appearance.chroma < GREY and not use.facts.appearance.constant
+        ]
         code, fault = "grey_photo", "is grey, among photographs"
     else:
         suspects = [
-            use for use in uses if use.facts.coloured >= COLOURED and use.facts.dark <= DARK
+            use
+            for use in uses
+            if use.facts.appearance.coloured >= COLOURED and use.facts.appearance.dark <= DARK
         ]
         code, fault = "colour_ultrasound", "looks like a colour photograph, among ultrasound"
     if len(suspects) > len(uses) / 2:
@@ -149,6 +146,6 @@ def check_masks(
                 case=case,
                 column=column,
             )
-        if mask.facts.constant:
+        if mask.facts.appearance.constant:
             message = f"{mask.path.name!r} has one value only; draw the lesion, or empty the cell"
             findings.add("mask_blank", message, case=case, column=column)

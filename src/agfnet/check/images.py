@@ -13,19 +13,14 @@ from PIL import Image as Pillow
 
 from agfnet.check.headers import Header, read_header
 from agfnet.check.marks import coloured_marks, white_marks
+from agfnet.data.quality import SMALL, Appearance, chroma_of, measure_appearance
 from agfnet.data.readers import count_frames, named_frame, read_image
 from agfnet.errors import ImageError
 
 THUMB = 32
 """Side of the grey thumbnail that images are compared by."""
-SMALL = 256
-"""Colour, contrast and detail are measured at this size or up to twice of it."""
-COLOURED = 24
-"""Difference of the largest and the smallest channel from which a pixel is coloured."""
 MULTIFRAME = ("DICOM", "TIFF")
 """Formats of which a file may hold several frames."""
-DARK = 16
-"""Grey below which a pixel is black."""
 
 Role = Literal["photo", "ultrasound", "mask"]
 
@@ -41,20 +36,7 @@ class Facts:
     """Width and height, upright."""
     frames: int
     """Frames of the file that the path stands for."""
-    low: int
-    """Grey that 1 % of the pixels lie below."""
-    high: int
-    """Grey that 1 % of the pixels lie above."""
-    constant: bool
-    """All pixels have one grey."""
-    chroma: int
-    """Difference of the largest and the smallest channel that 1 % of the pixels lie above."""
-    coloured: float
-    """Fraction of pixels with a colour."""
-    dark: float
-    """Fraction of black pixels."""
-    detail: int
-    """Second difference between neighbours that one pixel in 200 lies above."""
+    appearance: Appearance
     white_marks: bool
     coloured_marks: bool
     scaled: bool
@@ -90,25 +72,15 @@ def look(path: Path, role: Role) -> tuple[Facts, NDArray[np.uint8]] | Fault | No
     except ImageError as error:
         return Fault("image_damaged" if header.format else "not_image", str(error))
     height, width = image.pixels.shape[:2]
-    picture = Pillow.fromarray(image.pixels)
-    small = picture.reduce(max(1, max(width, height) // SMALL))
-    colours, grey = _fractions(_chroma(np.asarray(small))), np.asarray(small.convert("L"))
-    greys = _fractions(grey)
     scan = role == "ultrasound"
-    chroma = _chroma(image.pixels)
-    whole = picture.convert("L")
+    chroma = chroma_of(image.pixels)
+    whole = Pillow.fromarray(image.pixels).convert("L")
     facts = Facts(
         header=header,
         digest=_digest(file, frame),
         size=header.size or (width, height),
         frames=frames,
-        low=_quantile(greys, 0.01),
-        high=_quantile(greys, 0.99),
-        constant=whole.getextrema()[0] == whole.getextrema()[1],
-        chroma=_quantile(colours, 0.99),
-        coloured=float(colours[COLOURED:].sum()),
-        dark=float(greys[:DARK].sum()),
-        detail=_detail(grey),
+        appearance=measure_appearance(image.pixels),
         white_marks=scan and white_marks(np.asarray(whole), chroma),
         coloured_marks=scan and coloured_marks(chroma),
         scaled=image.spacing is not None,
@@ -121,32 +93,3 @@ def _digest(file: Path, frame: int | None) -> bytes:
         digest = hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=16))
     digest.update(b"" if frame is None else b"#%d" % frame)
     return digest.digest()
-
-
-def _chroma(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the largest minus the smallest channel (H, W) of (H, W, 3)."""
-    red, green, blue = np.moveaxis(pixels, 2, 0)
-    high = np.maximum(np.maximum(red, green), blue)
-    low = np.minimum(np.minimum(red, green), blue)
-    return high - low
-
-
-def _fractions(values: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Fraction of each of 256 values."""
-    return np.asarray(Pillow.fromarray(values).histogram()) / values.size
-
-
-def _quantile(fractions: NDArray[np.float64], level: float) -> int:
-    return int(np.searchsorted(np.cumsum(fractions), level))
-
-
-def _detail(grey: NDArray[np.uint8]) -> int:
-    """Return `Facts.detail` of (H, W): the larger of both directions."""
-    largest = 0
-    for values in (grey.astype(np.int16), grey.T.astype(np.int16)):
-        bend = np.abs(2 * values[1:-1] - values[:-2] - values[2:])
-        if bend.size:
-            largest = max(
-                largest, _quantile(_fractions(np.minimum(bend, 255).astype(np.uint8)), 0.995)
-            )
-    return largest

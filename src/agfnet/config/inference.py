@@ -38,6 +38,10 @@ class PredictConfig(Settings):
     lesion out, lists it in `problems.csv` (or `x_problems.csv`), and exits with code 1."""
     picture: str | None = None
     """File for a figure of the diagnosis of one lesion (PNG, PDF or SVG)."""
+    dicom: str | None = None
+    """File for the answer for one lesion as a DICOM structured report."""
+    dicom_identifiers: bool = False
+    """Copy the identifiers of the patient and the study from the DICOM images to the report."""
     backend: Backend = "auto"
     """Runtime of the network: `torch`, or a graph made by `agfnet export` (`onnx`, `int8`). `auto`
     uses `onnx` if the bundle has it, and torch otherwise."""
@@ -48,6 +52,8 @@ class PredictConfig(Settings):
             raise ConfigError("set either --images.MODALITY FILE for one lesion, or --cases TABLE")
         if self.cases is not None and self.picture is not None:
             raise ConfigError("picture: needs --images.MODALITY, not --cases")
+        if self.cases is not None and self.dicom is not None:
+            raise ConfigError("dicom: needs --images.MODALITY, not --cases")
         if self.shard is not None:
             parse_shard(self.shard, "shard")
             if self.cases is None:
@@ -97,8 +103,9 @@ class ServeConfig(Settings):
     allow_uncalibrated: bool = False
     """Serve a bundle without calibration, whose probabilities are only scores."""
     spool: str | None = None
-    """Folder for uploads during a request. If unset, memory (/dev/shm) if available, or the folder
-    for temporary files."""
+    """Folder for uploads during a request and for batches, which then survive a restart of the
+    server; it should be on an encrypted disk. If unset, memory (/dev/shm) if available, or the
+    folder for temporary files, and a restart deletes the batches."""
     workers: Annotated[int, Range(1, 256)] | None = None
     """Processes that read images and run the network, each for one lesion at a time. If unset, one
     per core, at most four."""
@@ -134,7 +141,29 @@ class ServeConfig(Settings):
     batches: Annotated[int, Range(0, 1000)] = 4
     """Maximum number of batches that are kept at the same time."""
     batch_keep_s: Annotated[float, Range(1, 1e6)] = 3600
-    """Time for which the results of a finished batch are kept in memory, in seconds."""
+    """Time after which the results of a finished batch are deleted, in seconds."""
+    watch: str | None = None
+    """Folder to watch. A folder in it has the images of one lesion, whose names (or those of their
+    folders) begin with the modality, as in `clinical.jpg`. Its answer is written to
+    `agfnet_answer.json` in it; delete this file to have the lesion answered again."""
+    watch_settle_s: Annotated[float, Range(0, 3600)] = 10
+    """Time for which the files of a watched lesion must be unchanged before it is answered, in
+    seconds."""
+    watch_report: Literal["none", "anonymous", "identified"] = "none"
+    """DICOM structured report of each watched lesion, `agfnet_answer.dcm`: none, without
+    identifiers, or with those of the patient and the study, copied from its DICOM images."""
+    receive_port: Annotated[int, Range(0, 65535)] | None = None
+    """Port for DICOM images (C-STORE), which are written to the watched folder, one lesion for each
+    study; 0 takes a free one. Anybody who can reach the port can send images."""
+    receive_title: str = "AGFNET"
+    """DICOM application entity title of the server, at most 16 characters."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.receive_port is not None and self.watch is None:
+            raise ConfigError("receive_port: needs --watch DIR, to which the images are written")
+        if not 1 <= len(self.receive_title.strip()) <= 16 or not self.receive_title.isascii():
+            raise ConfigError("receive_title: expected 1 to 16 ASCII characters")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ import numpy as np
 from agfnet.bundle import WEIGHTS, Bundle, BundleConfig, read_bundle
 from agfnet.config import Backend as BackendName
 from agfnet.data.frames import expand
-from agfnet.data.preprocess import load
+from agfnet.data.preprocess import load, prepare_image, read_for
+from agfnet.data.quality import HINTS, OTHER_TYPE, measure_appearance, quality_hints
 from agfnet.data.table import Case
 from agfnet.errors import DataError, ImageError
 from agfnet.inference.familiarity import FOREIGN, image_statistics, relative_distance
@@ -51,6 +52,9 @@ class Diagnosis:
     out_of_distribution: bool | None = None  # the score is above the threshold
     distances: Mapping[str, float] = field(default_factory=dict)
     """Distance of each modality's least familiar image, relative to its threshold; nan if none."""
+    quality: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Modality to the quality hints of its images (`agfnet.data.quality.HINTS`), where there are
+    any; not measured for tables."""
 
     @property
     def unfamiliar(self) -> tuple[str, ...]:
@@ -64,10 +68,11 @@ class Diagnosis:
 
 
 class Prepared(NamedTuple):
-    """A prepared image, and its distance from the training images if their statistics are known."""
+    """A prepared image, and what is known of it."""
 
     pixels: Array  # (S, S, 3) uint8
-    distance: float | None
+    distance: float | None  # from the training images, if their statistics are known
+    hints: tuple[str, ...] = ()  # on its quality, if that is measured
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,10 @@ class Combination:
         """Return modality and distance of each image whose distance is known."""
         known = ((name, image.result().distance) for name, image in self.decoded.items())
         return [(name, distance) for name, distance in known if distance is not None]
+
+    def hints(self) -> dict[tuple[str, Path], tuple[str, ...]]:
+        """Return the hints on the quality of each image, by modality and path."""
+        return {(name, self.images[name]): i.result().hints for name, i in self.decoded.items()}
 
 
 class Predictor:
@@ -160,7 +169,10 @@ class Predictor:
             raise DataError(f"unknown modality {min(unknown)!r}; this model reads {known}")
         if not any(images.values()):
             raise DataError(f"no image of any of the modalities {known}; give at least one")
-        return next(self.stream([images]))
+        answer = next(self.stream_with_errors([images], quality=True))
+        if isinstance(answer, ImageError):
+            raise answer
+        return answer
 
     def predict(
         self,
@@ -201,7 +213,7 @@ class Predictor:
             yield answer
 
     def stream_with_errors(
-        self, cases: Iterable[Images], *, block: int | None = None
+        self, cases: Iterable[Images], *, block: int | None = None, quality: bool = False
     ) -> Iterator[Diagnosis | ImageError]:
         """Diagnose cases in order; an image that cannot be read gives the error of its case.
 
@@ -212,13 +224,15 @@ class Predictor:
             block: cases per block; blocks share no batch. A network rounds differently in batches
                 of another size: with blocks, the results are the same to the last bit from
                 whichever block the work begins.
+            quality: measure the quality of the images as well.
         """
         images: list[Mapping[str, Path]] = []  # of the current case
         logits: list[Array] = []
         distances: list[tuple[str, float]] = []
+        hints: dict[tuple[str, Path], tuple[str, ...]] = {}
         fault: ImageError | None = None
         with ThreadPoolExecutor(self.threads) as pool:
-            for batch in one_ahead(self.batches(pool, cases, block)):
+            for batch in one_ahead(self.batches(pool, cases, block, quality)):
                 rows = iter(self.logits_of([item for item in batch if item.fault() is None]))
                 for item in batch:
                     fault = fault or item.fault()
@@ -226,12 +240,13 @@ class Predictor:
                     if item.fault() is None:
                         logits.append(next(rows))
                         distances += item.distances()
+                        hints |= item.hints()
                     if item.last:
-                        yield fault or self.diagnosis_of(images, np.stack(logits), distances)
-                        images, logits, distances, fault = [], [], [], None
+                        yield fault or self.diagnosis_of(images, np.stack(logits), distances, hints)
+                        images, logits, distances, hints, fault = [], [], [], {}, None
 
     def batches(
-        self, pool: Executor, cases: Iterable[Images], block: int | None
+        self, pool: Executor, cases: Iterable[Images], block: int | None, quality: bool = False
     ) -> Iterator[list[Combination]]:
         """Yield batches of frame combinations, whose images are being decoded."""
         rest = iter(cases)
@@ -244,7 +259,7 @@ class Predictor:
             while batch:
                 images = dict.fromkeys(image for item in batch for image in item.images.items())
                 decoded = {
-                    image: decoded.get(image) or pool.submit(self.prepare_with_distance, image)
+                    image: decoded.get(image) or pool.submit(self.examine, image, quality)
                     for image in images
                 }
                 for item in batch:
@@ -270,6 +285,7 @@ class Predictor:
         images: Sequence[Mapping[str, Path]],
         logits: Array,
         distances: Iterable[tuple[str, float]] = (),
+        hints: Mapping[tuple[str, Path], Sequence[str]] | None = None,
     ) -> Diagnosis:
         """Return the diagnosis of one case.
 
@@ -277,6 +293,7 @@ class Predictor:
             images: of each of the K frame combinations.
             logits: (K, C).
             distances: modality and distance of every image, where they are known.
+            hints: on the quality of each image, by modality and path.
         """
         farthest = dict.fromkeys(self.bundle.calibration.familiarity or {}, math.nan)
         for name, distance in distances:
@@ -294,6 +311,7 @@ class Predictor:
             frames=calibrated(frames, calibration),
             images=tuple(images),
             distances=farthest,
+            quality=common_hints(hints or {}, farthest),
             **{name: _first(values) for name, values in decisions.items()},
         )
 
@@ -303,10 +321,16 @@ class Predictor:
         config = self.bundle.config
         return load(path, size=config.size, modality=config.modalities[name])
 
-    def prepare_with_distance(self, item: tuple[str, Path]) -> Prepared:
-        """Prepare one frame of one modality, and measure its distance."""
-        pixels = self.prepare(item)
-        return Prepared(pixels, self.distance(item[0], pixels))
+    def examine(self, item: tuple[str, Path], quality: bool = False) -> Prepared:
+        """Prepare one frame of one modality, and measure its distance and its quality."""
+        name, path = item
+        size, modality = self.bundle.config.size, self.bundle.config.modalities[name]
+        image = read_for(path, size=size, modality=modality)
+        pixels = prepare_image(image, name=str(path), size=size, modality=modality)
+        hints: tuple[str, ...] = ()
+        if quality:
+            hints = quality_hints(measure_appearance(image.pixels), modality.modality_type)
+        return Prepared(pixels, self.distance(name, pixels), hints)
 
     def distance(self, modality: str, pixels: Array) -> float | None:
         """Return the distance of a prepared image; None without statistics of its modality."""
@@ -321,6 +345,25 @@ class Predictor:
             {name: item.decoded[name].result().pixels for name in item.images} for item in batch
         ]
         return self.backend.logits(*stack_images(images, self.bundle.config))
+
+
+def common_hints(
+    hints: Mapping[tuple[str, Path], Sequence[str]], distances: Mapping[str, float]
+) -> dict[str, tuple[str, ...]]:
+    """Return the hints that at least half of the images of a modality have, by modality.
+
+    For an image that is unlike the training images, a hint that it is of another type would say the
+    same again.
+    """
+    quality = {}
+    for name in dict.fromkeys(name for name, _ in hints):
+        images = [each for (modality, _), each in hints.items() if modality == name]
+        common = [h for h in HINTS if 2 * sum(h in each for each in images) >= len(images)]
+        if distances.get(name, 0) > 1:
+            common = [hint for hint in common if hint not in OTHER_TYPE]
+        if common:
+            quality[name] = tuple(common)
+    return quality
 
 
 def one_ahead(items: Iterable[T]) -> Iterator[T]:

@@ -12,6 +12,7 @@ import numpy as np
 
 import agfnet
 from agfnet.bundle import Bundle, Rate
+from agfnet.data.quality import SWAPPED, by_hint
 from agfnet.inference.postprocessing import refer
 from agfnet.inference.predictor import Diagnosis
 
@@ -126,6 +127,7 @@ def warning_sentences(classes: tuple[str, ...], diagnosis: Diagnosis) -> list[st
         texts.append(words()["warning.unfamiliar"].format(modalities=names_of))
     elif diagnosis.out_of_distribution:
         texts.append(words()["warning.out_of_distribution"])
+    texts += quality_sentences(diagnosis)
     if diagnosis.abstain:
         texts.append(words()["warning.abstain"])
     if refer(diagnosis.abstain, diagnosis.out_of_distribution) is None:
@@ -134,4 +136,18 @@ def warning_sentences(classes: tuple[str, ...], diagnosis: Diagnosis) -> list[st
         order = np.argsort(-diagnosis.probabilities, kind="stable")
         names = [classes[c] for c in order if diagnosis.prediction_set[c]]
         texts.append(words()["warning.prediction_set"].format(names=", ".join(names)))
+    return texts
+
+
+def quality_sentences(diagnosis: Diagnosis) -> list[str]:
+    """Write the hints on the quality of the images, one sentence for each kind of fault."""
+    texts = []
+    for hint, modalities in by_hint(diagnosis.quality).items():
+        if hint == SWAPPED:
+            texts.append(words()["swap.question"])
+            continue
+        text = words()["warning.quality"].format(
+            modalities=modality_names(modalities), hint=words()[f"hint.{hint}"]
+        )
+        texts.append(text)
     return texts

@@ -203,11 +203,8 @@ def add_batches(app: FastAPI, service: Service) -> None:
     )
     async def table(batch_id: str, table: str) -> Any:
         """Return a table of a finished batch."""
-        tables = batches.get(batch_id).tables
-        if table not in tables:
-            raise RequestError(404, "not_found", "the table does not exist, or not yet")
         return PlainTextResponse(
-            tables[table],
+            batches.table(batch_id, table),
             media_type="text/csv",
             headers={"content-disposition": f'attachment; filename="{table}"'},
         )

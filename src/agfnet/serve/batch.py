@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import logging
 import secrets
+import shutil
+import time
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -18,44 +21,53 @@ from starlette.requests import Request
 from agfnet.bundle import Bundle
 from agfnet.config import ServeConfig
 from agfnet.data.problems import Problems
-from agfnet.data.rows import read_rows
-from agfnet.data.table import JOIN, Case, read_cases
+from agfnet.data.table import Case, read_cases
 from agfnet.errors import AgfnetError
 from agfnet.inference.table import TableFiles, class_names, headers
-from agfnet.serve.archive import MAX_NAME, path_in, unpack
+from agfnet.serve.archive import unpack
+from agfnet.serve.batch_store import WORK, BatchStore
+from agfnet.serve.batch_table import TABLE, find_table, resolve_cells
 from agfnet.serve.file_types import ZIP
 from agfnet.serve.limits import Limits
+from agfnet.serve.monitoring import log
 from agfnet.serve.pool import Pool
 from agfnet.serve.request_error import RequestError
-from agfnet.serve.spool import Spool
-from agfnet.serve.uploads import Received, Rules, receive
+from agfnet.serve.uploads import Rules, receive
 
 T = TypeVar("T")
-TABLE = "cases.csv"
 PROBLEMS = "problems.csv"
+FILES = "files"
+"""Folder of the unpacked archive."""
 RANK = 2
 """Batches wait for single lesions."""
-ENCODINGS = ("gbk", "big5", "shift_jis", "cp1252")
-"""Encodings of names in archives of Windows, which do not state theirs."""
+ENDED = ("done", "failed")
+OTHER_MODEL = "the server was restarted with another model; send the batch again"
 
 
 @dataclass
 class Batch:
-    """One batch. Its tables are in memory; its images are deleted when it is done."""
+    """One batch. Its folder has the upload until it is done, then its tables."""
 
-    id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    folder: Path
+    id: str
     state: str = "reading"
     done: int = 0
     total: int = 0
     problems: int = 0
     error: str | None = None
-    tables: dict[str, str] = field(default_factory=dict)
+    tables: list[str] = field(default_factory=list)
+    ended: float | None = None
+    """Unix time."""
+    uploads: dict[str, str] = field(default_factory=dict)
+    """Names of the uploaded files, by field."""
+    table: str = ""
+    """Path of the table in the unpacked archive."""
     task: asyncio.Task[None] | None = None
 
     def status(self) -> dict[str, Any]:
         """Return the fields of `BatchStatus`."""
-        names = ("id", "state", "done", "total", "problems", "error")
-        return {name: getattr(self, name) for name in names} | {"tables": list(self.tables)}
+        names = ("id", "state", "done", "total", "problems", "error", "tables")
+        return {name: getattr(self, name) for name in names}
 
 
 class Batches:
@@ -66,21 +78,46 @@ class Batches:
         limits: the limits of a request.
         bundle: the model.
         pool: the workers.
-        spool: the folder for the images.
+        store: the folders of the batches.
     """
 
     def __init__(
-        self, *, config: ServeConfig, limits: Limits, bundle: Bundle, pool: Pool, spool: Spool
+        self, *, config: ServeConfig, limits: Limits, bundle: Bundle, pool: Pool, store: BatchStore
     ) -> None:
         self._config = config
         self._limits = limits
         self._bundle = bundle
         self._pool = pool
-        self._spool = spool
+        self._store = store
+        self._model = ""
         self._batches: dict[str, Batch] = {}
 
     def __len__(self) -> int:
         return len(self._batches)
+
+    def resume(self, model: str) -> None:
+        """Take over the batches of an earlier server; call it when the workers are ready.
+
+        Args:
+            model: SHA-256 of the model. A batch that another model has begun fails.
+        """
+        self._model = model
+        for folder, state in self._store.load():
+            try:
+                other = state.pop("model") != model
+                batch = Batch(folder=folder, **state)
+            except (KeyError, TypeError):  # of another version
+                self._store.drop(folder)
+                continue
+            self._batches[batch.id] = batch
+            if batch.state in ENDED:
+                self._forget_later(batch)
+            elif other:
+                self._end(batch, error=OTHER_MODEL)
+            else:
+                batch.task = asyncio.create_task(self._work(batch))
+        if self._batches:
+            log("batches_resumed", batches=len(self._batches))
 
     def get(self, name: str) -> Batch:
         """Return a batch.
@@ -92,81 +129,132 @@ class Batches:
             raise RequestError(404, "not_found", "the batch is not found, or no longer available")
         return self._batches[name]
 
+    def table(self, name: str, table: str) -> str:
+        """Return the text of a table of a finished batch.
+
+        Raises:
+            RequestError: there is no such batch or table.
+        """
+        batch = self.get(name)
+        if table not in batch.tables:
+            raise RequestError(404, "not_found", "the table does not exist, or not yet")
+        return (batch.folder / table).read_text(encoding="utf-8")
+
     async def create(self, request: Request) -> Batch:
         """Receive a batch and start to work on it.
 
         Raises:
             RequestError: too many batches, or an invalid request.
         """
+        self._forget_failed()
         if len(self._batches) >= self._config.batches:
             raise RequestError(429, "busy", "too many batches; delete one, or wait", retry_after=60)
-        batch = Batch()
-        self._batches[batch.id] = batch  # counts while it is being received
-        folder = self._spool.new()
+        name = secrets.token_urlsafe(16)
         try:
-            rules = Rules(
-                types={"archive": (ZIP,), "cases": (None,)},
-                files=2,
-                megabytes=self._limits.batch_mb,
-                seconds=self._config.batch_upload_s,
-            )
-            received = await receive(request, folder, rules)
-            if {len(paths) for paths in received.files.values()} != {1} or received.texts:
-                raise RequestError(422, "invalid", "expected one zip as 'archive', and one 'cases'")
-            if "archive" not in received.files:
-                text = "the zip archive is missing; send it as 'archive'"
-                raise RequestError(422, "invalid", text)
-        except BaseException:
-            self._batches.pop(batch.id, None)
-            self._spool.drop(folder)
+            batch = Batch(folder=self._store.new(name), id=name)
+            self._batches[name] = batch  # counts while it is being received
+            batch.uploads = await self._receive(request, batch.folder / WORK)
+            self._save(batch)
+        except BaseException as error:
+            self._drop(name)
+            if isinstance(error, OSError):
+                text = f"no room for the batch ({error.strerror})"
+                raise RequestError(503, "no_room", text, retry_after=60) from None
             raise
-        batch.task = asyncio.create_task(self._work(batch, folder, received))
+        batch.task = asyncio.create_task(self._work(batch))
         return batch
+
+    async def _receive(self, request: Request, folder: Path) -> dict[str, str]:
+        """Write the files of a request to a folder; return their names by field."""
+        rules = Rules(
+            types={"archive": (ZIP,), "cases": (None,)},
+            files=2,
+            megabytes=self._limits.batch_mb,
+            seconds=self._config.batch_upload_s,
+        )
+        received = await receive(request, folder, rules)
+        if {len(paths) for paths in received.files.values()} != {1} or received.texts:
+            raise RequestError(422, "invalid", "expected one zip as 'archive', and one 'cases'")
+        if "archive" not in received.files:
+            text = "the zip archive is missing; send it as 'archive'"
+            raise RequestError(422, "invalid", text)
+        return {field: paths[0].name for field, paths in received.files.items()}
+
+    def _forget_failed(self) -> None:
+        """Make room: a batch that failed has no tables, and must not keep others out."""
+        failed = [batch.id for batch in self._batches.values() if batch.state == "failed"]
+        if failed and len(self._batches) >= self._config.batches:
+            self._drop(failed[0])
 
     async def delete(self, name: str) -> None:
         """Stop a batch and delete its files and tables."""
         batch = self.get(name)
         del self._batches[name]
-        if batch.task is not None:
-            batch.task.cancel()
-            with suppress(asyncio.CancelledError):
-                await batch.task
+        await cancelled(batch.task)
+        await asyncio.to_thread(self._store.drop, batch.folder)
 
     async def stop(self) -> None:
-        """Delete all batches."""
-        for name in list(self._batches):
-            await self.delete(name)
+        """Stop the work on all batches; the next server resumes it if the store is kept."""
+        for batch in self._batches.values():
+            await cancelled(batch.task)
+        self._store.close()
 
-    async def _work(self, batch: Batch, folder: Path, received: Received) -> None:
+    def _drop(self, name: str) -> None:
+        """Delete a batch that nobody works on."""
+        batch = self._batches.pop(name, None)
+        if batch is not None:
+            self._store.drop(batch.folder)
+
+    def _save(self, batch: Batch) -> None:
+        fields = ("state", "total", "problems", "error", "tables", "ended", "uploads", "table")
+        state = {name: getattr(batch, name) for name in ("id", "done", *fields)}
+        self._store.save(batch.folder, state | {"model": self._model})
+
+    async def _work(self, batch: Batch) -> None:
+        """Work on a batch to its end; a cancelled one stays as it is."""
         try:
-            table, cases = await shielded(asyncio.to_thread(self._read, folder, received))
+            table, cases = await shielded(asyncio.to_thread(self._read, batch))
             batch.total, batch.state = len(cases), "running"
-            batch.tables = await self._answer(batch, table, cases)
-            batch.state = "done"
+            self._save(batch)
+            (batch.folder / WORK / batch.uploads["archive"]).unlink(missing_ok=True)
+            await self._answer(batch, table, cases)
+            await shielded(asyncio.to_thread(self._write_tables, batch))
+            self._end(batch)
         except (AgfnetError, RequestError) as error:
             text = error.message if isinstance(error, RequestError) else str(error)
-            batch.state, batch.error = "failed", text.replace(f"{folder / 'files'}/", "")
+            self._end(batch, error=text.replace(f"{batch.folder / WORK / FILES}/", ""))
         except Exception as error:
-            batch.state, batch.error = "failed", f"the server failed ({type(error).__name__})"
-        finally:
-            await asyncio.to_thread(self._spool.drop, folder)
-        asyncio.get_running_loop().call_later(
-            self._config.batch_keep_s, self._batches.pop, batch.id, None
-        )
+            self._end(batch, error=f"the server failed ({type(error).__name__})")
 
-    def _read(self, folder: Path, received: Received) -> tuple[Path, Sequence[Case]]:
-        """Unpack the archive and check the whole table."""
-        files = folder / "files"
-        files.mkdir()
-        (archive,) = received.files["archive"]
-        unpack(archive, files, self._limits)
-        archive.unlink()
-        if "cases" in received.files:
-            table = files / TABLE
-            received.files["cases"][0].replace(table)
-        else:
-            table = find_table(files)
-        resolve_cells(table)
+    def _end(self, batch: Batch, *, error: str | None = None) -> None:
+        """Record the end of a batch, and delete all but its tables."""
+        batch.state, batch.error, batch.ended = "failed" if error else "done", error, time.time()
+        try:
+            self._save(batch)
+        except OSError as fault:
+            log("fault", level=logging.ERROR, fault=type(fault).__name__)
+        self._store.clean(batch.folder)
+        self._forget_later(batch)
+
+    def _forget_later(self, batch: Batch) -> None:
+        seconds = self._config.batch_keep_s - (time.time() - (batch.ended or 0))
+        asyncio.get_running_loop().call_later(max(0, seconds), self._drop, batch.id)
+
+    def _read(self, batch: Batch) -> tuple[Path, Sequence[Case]]:
+        """Unpack the archive, unless an earlier server has, and check the whole table."""
+        work = batch.folder / WORK
+        files = work / FILES
+        if batch.state == "reading":
+            shutil.rmtree(files, ignore_errors=True)
+            files.mkdir()
+            unpack(work / batch.uploads["archive"], files, self._limits)
+            if "cases" in batch.uploads:
+                shutil.copyfile(work / batch.uploads["cases"], files / TABLE)
+                batch.table = TABLE
+            else:
+                batch.table = str(find_table(files).relative_to(files))
+            resolve_cells(files / batch.table)
+        table = files / batch.table
         problems = Problems(table)  # its notes name patients, and stay out of the log
         modalities = tuple(self._bundle.config.modalities)
         cases = read_cases(table, modalities=modalities, problems=problems).cases
@@ -176,12 +264,13 @@ class Batches:
             raise RequestError(413, "too_many_files", text)
         return table, cases
 
-    async def _answer(self, batch: Batch, table: Path, cases: Sequence[Case]) -> dict[str, str]:
-        """Return the tables of all cases; works on one case per worker at a time."""
+    async def _answer(self, batch: Batch, table: Path, cases: Sequence[Case]) -> None:
+        """Predict the remaining cases, one per worker at a time, and keep their rows in order."""
         names = class_names(self._bundle.config)
-        tables = _Tables(self._bundle)
+        known = self._store.rows(batch.folder)
+        batch.done, batch.problems = len(known), sum(PROBLEMS in rows for rows in known)
         running: deque[tuple[Case, asyncio.Task[Mapping[str, Any]]]] = deque()
-        rest = iter(cases)
+        rest = iter(cases[batch.done :])
         try:
             while True:
                 while len(running) < self._pool.count and (case := next(rest, None)):
@@ -189,17 +278,27 @@ class Batches:
                     ask = self._pool.run(job, rank=RANK, wait_s=None)
                     running.append((case, asyncio.create_task(ask)))
                 if not running:
-                    return tables.texts()
+                    return
                 case, task = running.popleft()
                 try:
-                    tables.add(await task)
+                    rows = await task
                 except RequestError as error:
                     batch.problems += 1
-                    tables.add({PROBLEMS: [[case.lesion_id, case.row, error.message]]})
+                    rows = {PROBLEMS: [[case.lesion_id, case.row, error.message]]}
+                self._store.add_rows(batch.folder, rows)
                 batch.done += 1
         finally:
             for _, task in running:
                 task.cancel()
+
+    def _write_tables(self, batch: Batch) -> None:
+        """Write the tables of all rows."""
+        tables = _Tables(self._bundle)
+        for rows in self._store.rows(batch.folder):
+            tables.add(rows)
+        texts = tables.texts()
+        self._store.add_tables(batch.folder, texts)
+        batch.tables = list(texts)
 
 
 class _Tables:
@@ -228,6 +327,14 @@ class _Tables:
         csv.writer(self._texts[name], lineterminator="\n").writerows(rows)
 
 
+async def cancelled(task: asyncio.Task[None] | None) -> None:
+    """Cancel a task and wait for its end."""
+    if task is not None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 async def shielded(work: Coroutine[Any, Any, T]) -> T:
     """Await work in a thread to its end, even if the caller is cancelled."""
     task = asyncio.create_task(work)
@@ -249,55 +356,3 @@ def job_of(case: Case, names: Mapping[str, str], folder: Path) -> dict[str, Any]
         "files": {name: [str(path) for path in paths] for name, paths in case.images.items()},
         "folder": str(folder),
     }
-
-
-def find_table(folder: Path) -> Path:
-    """Find the table of cases in an unpacked archive.
-
-    Raises:
-        RequestError: it has no table, or several.
-    """
-    tables = sorted(folder.rglob(TABLE))
-    if len(tables) != 1:
-        text = f"the zip archive contains {len(tables)} files {TABLE}"
-        raise RequestError(422, "invalid", f"{text}; expected one, or a file 'cases'")
-    return tables[0]
-
-
-def resolve_cells(table: Path) -> None:
-    """Check that every path of a table stays in its folder, and find files with recoded names.
-
-    An archive may have a name in another Unicode form or encoding than the table. The file is then
-    linked under the name in the table.
-
-    Raises:
-        DataError: the table cannot be read, or a path leads out of the folder.
-    """
-    problems = Problems(table)
-    for row in read_rows(table, problems).rows:
-        for column, cell in row.cells.items():
-            for name in map(str.strip, cell.split(JOIN)):
-                path = PurePosixPath(name)
-                if path.is_absolute() or ".." in path.parts or "\0" in name:
-                    problems.add(
-                        "leads out of the zip archive; use a path relative to the table",
-                        row=row.line,
-                        column=column,
-                    )
-                elif not name.isascii() and len(name) <= MAX_NAME:
-                    _link(table.parent, name)
-    problems.check()
-
-
-def _link(folder: Path, name: str) -> None:
-    """Link a file under a name of the table, if the archive has it under a recoded name."""
-    target = folder / name
-    names = [name]
-    for encoding in ENCODINGS:
-        with suppress(UnicodeError):
-            names.append(name.encode(encoding).decode("cp437"))
-    with suppress(OSError):  # such as a name that is too long: no file then
-        for source in (folder / path_in(other) for other in names):
-            if not target.exists() and source.is_file():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.hardlink_to(source)

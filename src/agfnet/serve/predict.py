@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -10,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from agfnet.data.quality import by_hint
 from agfnet.data.table import Case
 from agfnet.inference.decisions_table import decision_rows
+from agfnet.inference.dicom_report import make_report
 from agfnet.inference.frames_table import frame_rows
 from agfnet.inference.postprocessing import refer
 from agfnet.inference.predictions import prediction_rows
@@ -40,6 +43,7 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
         answer = predictor.diagnose(lesion.images)
     classes, probabilities = config.classes, answer.probabilities
     point = predictor.bundle.calibration.operating_point
+    report = job.get("report", "none")
     order = np.argsort(-probabilities, kind="stable")
     possible = answer.prediction_set
     missing = [name for name, paths in lesion.images.items() if not paths]
@@ -72,6 +76,9 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
         "ood_score": answer.ood_score,
         "unfamiliar": list(answer.unfamiliar),
         "foreign": list(answer.foreign),
+        "quality": [
+            {"hint": hint, "modalities": names} for hint, names in by_hint(answer.quality).items()
+        ],
         "missing": missing,
         "missing_untrained": not set(missing) <= set(optional),
         "frames": [
@@ -79,9 +86,23 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
             for images, row in zip(answer.images, answer.frames, strict=True)
         ],
         "images": {name: list(map(asdict, infos)) for name, infos in lesion.files.items()},
+        **({} if report == "none" else {"report": report_of(report, predictor, answer, files)}),
         "seconds": time.perf_counter() - started,
         "outcome": outcome(answer),
     }
+
+
+def report_of(
+    kind: str, predictor: Predictor, answer: Diagnosis, files: Mapping[str, Sequence[Path]]
+) -> str:
+    """Return a DICOM report of an answer, `anonymous` or `identified`, in base64."""
+    content = make_report(
+        bundle=predictor.bundle,
+        diagnosis=answer,
+        sources=[path for paths in files.values() for path in paths],
+        identifiers=kind == "identified",
+    )
+    return base64.b64encode(content).decode()
 
 
 def outcome(answer: Diagnosis) -> str:

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
-from agfnet.check.appearance import BLACK, BLURRED, COLOURED, DARK, FLAT, GREY, WHITE
-from agfnet.check.images import look
-from agfnet.config import ModalityConfig, ModalityType
+from agfnet.config import ModalityConfig
+from agfnet.data.quality import HINTS, SMALL, measure_appearance, quality_hints
 from agfnet.data.readers import read_image
 from agfnet.inference.predictor import Predictor
 from agfnet.inference.wording import words
@@ -29,11 +28,6 @@ MAX_SIDE = 1024
 """Longest side of an image under a map, pixels."""
 MAX_FRAMES_SHOWN = 48
 """Thumbnails of a file."""
-TOO_DARK = 64
-"""A photograph whose pixels are nearly all below this grey is too dark."""
-
-HINTS = ("constant", "dark", "bright", "flat", "blurred", "grey_photo", "colour_ultrasound")
-"""Their texts are in `agfnet/words`."""
 
 
 def uri(pixels: Array, *, form: str) -> str:
@@ -87,31 +81,10 @@ def thumbnails(path: Path, info: ImageInfo, modality: ModalityConfig) -> list[An
     shown = []
     for number in frames:
         frame = path.with_name(f"{path.name}#{number}") if info.frames > 1 else path
-        image = read_image(frame, side=THUMBNAIL, region=modality.region)
-        shown.append(
-            {
-                "frame": number,
-                "thumbnail": uri(reduced(image.pixels, THUMBNAIL), form="JPEG"),
-                "hints": quality_hints(frame, modality.modality_type) if number == middle else [],
-            }
-        )
+        judged = number == middle
+        side = 2 * SMALL if judged else THUMBNAIL
+        pixels = read_image(frame, side=side, region=modality.region).pixels
+        hints = judged and quality_hints(measure_appearance(pixels), modality.modality_type)
+        thumbnail = uri(reduced(pixels, THUMBNAIL), form="JPEG")
+        shown.append({"frame": number, "thumbnail": thumbnail, "hints": hints or []})
     return shown
-
-
-def quality_hints(path: Path, kind: ModalityType) -> list[str]:
-    """Return hints on the quality of an image, by the thresholds of `agfnet check`."""
-    inspected = look(path, "photo")  # without the search for annotations in ultrasound
-    if not isinstance(inspected, tuple):
-        return []
-    seen, photo = inspected[0], kind == "photo"
-    tests = {
-        "constant": seen.constant,
-        "dark": seen.high < (TOO_DARK if photo else BLACK),
-        "bright": seen.low >= WHITE,
-        "flat": seen.high - seen.low < FLAT,
-        "blurred": seen.detail <= BLURRED,
-        "grey_photo": photo and seen.chroma < GREY,
-        "colour_ultrasound": not photo and seen.coloured >= COLOURED and seen.dark <= DARK,
-    }
-    hints = [name for name in HINTS if tests[name]]
-    return hints[:1] if seen.constant else hints

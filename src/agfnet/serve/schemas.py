@@ -91,6 +91,13 @@ class Frame(BaseModel):
     probabilities: Probabilities
 
 
+class QualityHint(BaseModel):
+    """A fault of images, and the modalities that have it."""
+
+    hint: str = Field(description="As in a preview, or swapped.")
+    modalities: list[str]
+
+
 class Prediction(Reply):
     """The prediction for one lesion."""
 
@@ -110,6 +117,7 @@ class Prediction(Reply):
     foreign: list[str] = Field(
         description="Modalities with a picture of another kind; the prediction has no meaning."
     )
+    quality: list[QualityHint] = Field(description="Faults of the images, each kind once.")
     missing: list[str] = Field(description="Modalities without an image.")
     missing_untrained: bool = Field(
         description="The network was not trained to do without a missing modality."
@@ -234,6 +242,13 @@ class AbstentionInfo(BaseModel):
     confidence: float
 
 
+class BatchRules(BaseModel):
+    """The life of a batch."""
+
+    survive_restart: bool = Field(description="Batches survive a restart of the server.")
+    keep_s: float = Field(description="Time until the results are deleted, in seconds.")
+
+
 class ModelInfo(Reply):
     """The inputs and classes of the model."""
 
@@ -258,6 +273,7 @@ class ModelInfo(Reply):
     unfamiliar: bool
     card: str
     limits: Limits
+    batches: BatchRules
 
 
 class State(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -16,20 +17,23 @@ from starlette.requests import Request
 from agfnet import NOTICE, __version__
 from agfnet.bundle import Bundle, describe, read_bundle
 from agfnet.config import ServeConfig
-from agfnet.errors import BundleError
+from agfnet.errors import BundleError, ConfigError
 from agfnet.inference.about import LANGUAGES, about, model_warnings, uncalibrated
 from agfnet.inference.predictor import network_file
 from agfnet.inference.table import model_hash
-from agfnet.serve.batch import Batches
+from agfnet.serve.batch import Batches, cancelled
+from agfnet.serve.batch_store import BatchStore
 from agfnet.serve.file_types import IMAGES
 from agfnet.serve.guard import RequestContext
 from agfnet.serve.limits import Limits
 from agfnet.serve.monitoring import Metrics, log
 from agfnet.serve.pool import Pool
+from agfnet.serve.receive import Receiver
 from agfnet.serve.request_error import RequestError
 from agfnet.serve.schemas import Options
 from agfnet.serve.spool import Spool
 from agfnet.serve.uploads import Rules, receive
+from agfnet.serve.watch import Watcher
 
 MAX_WORKERS = 4
 O = TypeVar("O", bound=Options)  # noqa: E741
@@ -72,8 +76,15 @@ class Service:
             limits=self.limits,
             bundle=self.bundle,
             pool=self.pool,
-            spool=self.spool,
+            store=self._batch_store(),
         )
+        modalities = self.bundle.config.modalities
+        self._watcher = self._receiver = None
+        if config.watch is not None:
+            self._watcher = Watcher(config=config, modalities=list(modalities), pool=self.pool)
+        if config.receive_port is not None:
+            self._receiver = Receiver(config=config, modalities=modalities)
+        self._watching: asyncio.Task[None] | None = None
         self.model: dict[str, Any] = {}
         """The fields of `ModelInfo`."""
         self.ready = False
@@ -98,12 +109,22 @@ class Service:
             self.failure = error
             raise
         self.model = self._model(reply["methods"])
+        self.batches.resume(self.model["sha256"])
+        if self._watcher is not None:
+            self._watching = asyncio.create_task(self._watcher.run())
+        if self._receiver is not None:
+            log("receiving", port=self._receiver.port)
         self.ready = True
         log("ready", workers=self.pool.count, in_memory=self.spool.in_memory)
 
     async def stop(self) -> None:
-        """Stop the batches and the workers, and delete all uploads."""
+        """Stop the batches and the workers, and delete all uploads of single lesions."""
         self.ready = False
+        if self._receiver is not None:
+            await asyncio.to_thread(self._receiver.close)
+        if self._watcher is not None:
+            await cancelled(self._watching)
+            self._watcher.close()
         await self.batches.stop()
         await self.pool.stop()
         self.spool.close()
@@ -136,7 +157,23 @@ class Service:
             "unfamiliar": calibration.ood_limit is not None,
             "card": card.read_text(encoding="utf-8") if "card.md" in self.bundle.files else "",
             "limits": asdict(self.limits),
+            "batches": {
+                "survive_restart": self.config.spool is not None,
+                "keep_s": self.config.batch_keep_s,
+            },
         }
+
+    def _batch_store(self) -> BatchStore:
+        """Open the folder of the batches: in the given folder, which stays, or in the private one.
+
+        Raises:
+            ConfigError: the folder cannot be used.
+        """
+        try:
+            return BatchStore(Path(self.config.spool) if self.config.spool else self.spool.folder)
+        except ConfigError:
+            self.spool.close()
+            raise
 
     @asynccontextmanager
     async def request_slot(self) -> AsyncIterator[Path]:

@@ -64,6 +64,8 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     say(sentence(classes, diagnosis))
     for text in warning_sentences(classes, diagnosis):
         say(text)
+    if config.dicom is not None:
+        save_report(config, predictor.bundle, diagnosis, images)
     if diagnosis.foreign:
         say(NOTICE)
         return
@@ -86,6 +88,20 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
             )
         say(f"Wrote {config.picture}")
     say(NOTICE)
+
+
+def save_report(config: PredictConfig, bundle: Any, diagnosis: Any, images: Any) -> None:
+    from agfnet.files import write_bytes
+    from agfnet.inference.dicom_report import make_report
+
+    report = make_report(
+        bundle=bundle,
+        diagnosis=diagnosis,
+        sources=[path for paths in images.values() for path in paths],
+        identifiers=config.dicom_identifiers,
+    )
+    write_bytes(Path(config.dicom or ""), report)
+    say(f"Wrote {config.dicom}")
 
 
 COMMAND = Command(

@@ -95,6 +95,11 @@ export function summary(prediction, model) {
     thresholdLine(prediction, model),
     unfamiliar.length ? t("warning.unfamiliar", { modalities: namesOf(unfamiliar) }) : "",
     prediction.out_of_distribution && !unfamiliar.length ? t("warning.out_of_distribution") : "",
+    ...prediction.quality.map(({ hint, modalities }) =>
+      hint === "swapped"
+        ? t("swap.question")
+        : t("warning.quality", { modalities: namesOf(modalities), hint: t(`hint.${hint}`) }),
+    ),
     prediction.abstain ? ruleLine(model) || t("warning.abstain") : "",
     prediction.refer === null ? t("warning.no_guarantee") : "",
     missing.length

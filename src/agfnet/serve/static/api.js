@@ -14,7 +14,7 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
  * @typedef {{
  *   agfnet: string, network: string, sha256: string, classes: string[], modalities: Modality[],
  *   methods: string[], coverage: number | null, consider: number | null, risk: number | null, card: string,
- *   limits: Record<string, number>, labels: Record<string, Label>,
+ *   limits: Record<string, number>, batches: {survive_restart: boolean, keep_s: number}, labels: Record<string, Label>,
  *   about: Record<string, string[]>, warnings: Record<string, string[]>,
  *   operating_point: OperatingPoint | null, abstention: Abstention | null,
  * }} Model
@@ -31,7 +31,7 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
  *   probabilities: {name: string, probability: number, possible: boolean | null}[],
  *   prediction_set: string[] | null, abstain: boolean | null, out_of_distribution: boolean | null,
  *   missing: string[], missing_untrained: boolean, unfamiliar: string[], foreign: string[],
- *   frames: Pass[],
+ *   frames: Pass[], quality: {hint: string, modalities: string[]}[],
  *   groups: {name: string, probability: number, classes: string[], positive: boolean | null}[],
  * }} Prediction
  * @typedef {{

@@ -10,9 +10,10 @@ const POLL_S = 1;
 
 /** The panel for batches. */
 export class BatchPanel {
-  /** @param {Record<string, number>} limits */
-  constructor(limits) {
+  /** @param {import("./api.js").Model} model */
+  constructor({ limits, batches }) {
     this.limits = limits;
+    this.rules = batches;
     /** @type {BatchStatus | null} */
     this.status = null;
     /** @type {"" | "sending" | "deleted"} */
@@ -24,10 +25,13 @@ export class BatchPanel {
       this.start();
     });
     document.addEventListener("language", () => this.show());
+    this.show();
   }
 
-  /** Send the chosen files, and follow the batch until it ends. */
+  /** Send the chosen files, and follow the batch until it ends; an earlier batch is deleted. */
   async start() {
+    // nobody could reach it any more, and it would occupy the server
+    if (this.status !== null) await this.delete(this.status.id);
     const form = new FormData();
     for (const field of ["archive", "cases"]) {
       const file = byId(`batch-${field}`).files[0];
@@ -101,6 +105,11 @@ export class BatchPanel {
     const { status, phase } = this;
     byId("batch-start").disabled =
       phase === "sending" || ["reading", "running"].includes(status?.state ?? "");
+    const minutes = Math.round(this.rules.keep_s / 60);
+    render(
+      byId("batch-rules"),
+      t(this.rules.survive_restart ? "batch.kept" : "batch.lost", { minutes }),
+    );
     render(
       byId("batch-state"),
       phase && h("p", {}, t(`batch.${phase}`)),

@@ -37,7 +37,7 @@ function open(model) {
   lesion = new Lesion(model);
   const fields = new Fields(lesion);
   new AnswerPanel(lesion);
-  new BatchPanel(model.limits);
+  new BatchPanel(model);
   document.addEventListener("language", () => {
     fields.show();
     about(model);
