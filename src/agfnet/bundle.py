@@ -193,6 +193,8 @@ class Calibration:
     """Vector scaling: added to the log-probability of each class after `scale`."""
     logit_adjustment: float = 0.0
     """Strength of the logit adjustment that `bias` holds."""
+    offsets: tuple[float, ...] | None = None
+    """Its part of `bias`."""
     sets: PredictionSets | None = None
     """Conformal prediction sets."""
     abstention: Abstention | None = None

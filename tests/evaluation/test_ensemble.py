@@ -14,14 +14,14 @@ import pytest
 import yaml
 from safetensors.numpy import load_file, save_file
 
-from agfnet.bundle import read_bundle
+from agfnet.bundle import Calibration, read_bundle
 from agfnet.cli import main
 from agfnet.config import EnsembleConfig, EvaluateConfig, ExplainConfig, ExportConfig
 from agfnet.data.folds import draw_folds, read_split
 from agfnet.data.table import read_cases, write_cases
 from agfnet.errors import ConfigError, RunError
 from agfnet.evaluation.calibrate import calibrate_run
-from agfnet.evaluation.ensemble import join_runs
+from agfnet.evaluation.ensemble import join_runs, scaling_of
 from agfnet.evaluation.inputs import read_inputs
 from agfnet.evaluation.overlap import training_overlap
 from agfnet.explain.run import explain
@@ -204,6 +204,13 @@ def test_runs_that_do_not_fit_are_refused(
     with pytest.raises(RunError, match=message or "other modalities"):
         join_runs(EnsembleConfig(runs=[str(seeds[0]), str(other)], out=str(out)))
     assert not out.exists()
+
+
+def test_logit_adjustment_of_the_members_is_not_added_twice() -> None:
+    plain = Calibration(scale=(0.5, 0.5), bias=(0.25, 0.0))
+    adjusted = replace(plain, bias=(1.25, -1.0), offsets=(1.0, -1.0), logit_adjustment=1.0)
+    for found, expected in zip(scaling_of(adjusted, 2), scaling_of(plain, 2), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_one_run_and_an_existing_folder_are_refused(seeds: list[Path], tmp_path: Path) -> None:

@@ -92,12 +92,14 @@ def with_equal_classes(
     if scale is None or bias is None:
         scale, bias = (1 / calibration.temperature,) * len(scaled.classes), (0.0,)
     offsets = -strength * np.log(scaled.probabilities.mean(axis=0))
+    offsets -= offsets.mean()
     return replace(
         calibration,
         temperature=1.0,
         scale=scale,
-        bias=tuple((np.array(bias) + offsets - offsets.mean()).tolist()),
+        bias=tuple((np.array(bias) + offsets).tolist()),
         logit_adjustment=strength,
+        offsets=tuple(offsets.tolist()),
     )
 
 

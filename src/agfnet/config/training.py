@@ -203,6 +203,11 @@ class TrainConfig(Settings):
                 "model.backbone.frozen: random weights would stay random; set pretrained weights"
                 " with model.backbone.weights"
             )
+        if self.loss.logit_adjustment and self.calibration.logit_adjustment:
+            raise ConfigError(
+                "loss.logit_adjustment, calibration.logit_adjustment: adjusted twice, the rare"
+                " classes would be overestimated; set one of them"
+            )
         if self.optim.mixup + self.optim.cutmix > 1:
             raise ConfigError("optim.mixup, optim.cutmix: the probabilities add up to more than 1")
         if self.optim.cutmix and self.data.feature_variants:

@@ -182,7 +182,11 @@ def ensemble_weights(members: Sequence[Member]) -> dict[str, Array]:
 
 
 def scaling_of(calibration: Calibration, classes: int) -> tuple[Array, Array]:
-    """Return the factors and offsets (C,) of the log-probabilities of a network."""
+    """Return the factors and offsets (C,) of the log-probabilities of a network.
+
+    Logit adjustment is left out: the calibration of the ensemble adds its own.
+    """
     if calibration.scale is not None and calibration.bias is not None:
-        return np.array(calibration.scale), np.array(calibration.bias)
+        adjustment = np.array(calibration.offsets or np.zeros(classes))
+        return np.array(calibration.scale), np.array(calibration.bias) - adjustment
     return np.full(classes, 1 / calibration.temperature), np.zeros(classes)
