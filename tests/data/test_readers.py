@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from agfnet.data import readers
-from agfnet.data.readers import count_frames, decode_image, named_frame, read_image
+from agfnet.data.paths import named_frame
+from agfnet.data.readers import count_frames, decode_image, read_image
 from agfnet.errors import ImageError
 
 

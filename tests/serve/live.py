@@ -132,6 +132,17 @@ def noise(height: int, width: int, colour: Sequence[int], seed: int = 0) -> np.n
     return np.clip(np.array(colour) + rough, 0, 255).astype(np.uint8)
 
 
+def arm(height: int = 300, width: int = 400, centre: tuple[int, int] = (70, 60)) -> Any:
+    """Skin with a dark lesion of radius 20 off the middle."""
+    rows, columns = np.mgrid[:height, :width]
+    pixels = np.full((height, width, 3), (205, 160, 135), dtype=np.float64)
+    pixels += np.random.default_rng(0).normal(0, 3, (height, width, 1))
+    pixels += (columns[..., None] / width - 0.5) * 30  # uneven light
+    inside = (rows - centre[1]) ** 2 + (columns - centre[0]) ** 2 < 20**2
+    pixels[inside] = pixels[inside] * 0.5
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
 class Live:
     """A server as a user starts it."""
 

@@ -20,7 +20,7 @@ from agfnet.config import default_modalities
 from agfnet.inference.wording import WORDS
 from agfnet.serve.preview import HINTS
 
-from .live import LIMITS, MODALITIES, NAME, Live, encoded, make_bundle, noise
+from .live import LIMITS, MODALITIES, NAME, Live, arm, encoded, make_bundle, noise
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe_playwright = pytest.importorskip(
@@ -135,7 +135,7 @@ def test_from_two_dropped_files_to_a_saved_report(
     page.locator("#lesion").wait_for()
     drop(page, "body", photo, scan)  # each into the next empty field
     for modality in MODALITIES:
-        page.locator(f"[data-modality={modality}] .file > img").wait_for()
+        page.locator(f"[data-modality={modality}] .file img").wait_for()
     ask(page)
 
     files = {"clinical": ("x", photo["buffer"]), "ultrasound": ("x", scan["buffer"])}
@@ -151,7 +151,7 @@ def test_from_two_dropped_files_to_a_saved_report(
     assert page.locator(".bars.signed li").count() == 2
     assert not any(NAME in body for body in sent)
 
-    slider = page.locator("input[type=range]")
+    slider = page.locator("[data-key=opacity]")
     slider.fill("20")
     assert page.locator(".layer").first.evaluate("(e) => getComputedStyle(e).opacity") == "0.2"
     page.select_option("[data-key=select-method]", "guide")
@@ -467,14 +467,14 @@ def test_the_path_can_be_walked_by_keyboard(visit: Open, photo: dict[str, Any]) 
     put(page, "clinical", photo)
     page.evaluate("document.activeElement.blur()")
     seen = []
-    for _ in range(9):
+    for _ in range(12):
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.innerText"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
         if seen[-1] == "Analyse":
             break
     order = ["Skip to the result", "中文", "Dark", "Choose files", "Remove", "Choose files"]
-    assert seen == [*order, "Analyse"]
+    assert [text for text in seen if text and "Frame" not in text] == [*order, "Analyse"]
     page.keyboard.press("Enter")
     page.locator(".verdict").wait_for()
 
@@ -506,3 +506,66 @@ def test_chinese_has_full_width_punctuation() -> None:
     wrong = [key for key, text in texts.items() if re.search(r"[一-鿿][,;:?!()]", text)]
     assert wrong == []
     assert not [key for key, text in texts.items() if "病变" in text or "管理者" in text]
+
+
+def test_the_frame_is_proposed_moved_and_reported(visit: Open) -> None:
+    page = visit()
+    put(page, "clinical", upload("arm.jpg", encoded(arm(), "JPEG")))
+    assert "was moved to it" in page.locator(".file .warning").inner_text()
+    box = page.locator(".frame-box")
+    before = box.bounding_box()
+    box.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.className") == "frame-box"
+    assert page.locator(".frame-box").bounding_box()["x"] > before["x"]
+    assert page.locator(".file .warning").count() == 0  # the user has chosen
+    page.keyboard.press("-")
+    wide = page.locator(".frame-box").bounding_box()
+    assert wide["width"] > before["width"]
+    page.mouse.move(wide["x"] + wide["width"] / 2, wide["y"] + wide["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(wide["x"] + wide["width"], wide["y"] + wide["height"], steps=3)
+    page.mouse.up()
+    dragged = page.locator(".frame-box").bounding_box()
+    assert abs(dragged["x"] - wide["x"] - wide["width"] / 2) < 3
+    assert "cut the lesion" in page.locator(".file .warning").inner_text()
+    page.locator("[type=range][data-key^=size]").fill("100")
+    page.get_by_role("button", name="Undo the crop").wait_for()
+    page.get_by_role("button", name="Frame the lesion").click()
+    page.locator(".file .warning").wait_for(state="detached")
+    with page.expect_response("**/v1/predict") as reply:
+        ask(page)
+    crop = reply.value.json()["images"]["clinical"][0]["crop"]
+    used = f"{crop['height']} pixels at x {crop['x']}, y {crop['y']}"
+    with page.expect_download() as download:
+        page.click("#save-report")
+    assert used in Path(download.value.path()).read_text(encoding="utf-8")
+    page.get_by_role("button", name="Undo the crop").click()
+    assert page.locator(".verdict").count() == 0
+    with page.expect_response("**/v1/predict") as reply:
+        ask(page)
+    assert reply.value.json()["images"]["clinical"][0]["crop"] is None
+
+
+def test_two_fingers_zoom_the_frame(visit: Open) -> None:
+    page = visit(has_touch=True, width=390)
+    put(page, "clinical", upload("arm.jpg", encoded(arm(), "JPEG")))
+    before = page.locator(".frame-box").bounding_box()
+    page.evaluate(
+        """() => {
+            const stage = document.querySelector(".crop");
+            const { left, top } = stage.getBoundingClientRect();
+            const at = (type, id, x, y) => stage.dispatchEvent(new PointerEvent(type, {
+                pointerId: id, clientX: left + x, clientY: top + y, bubbles: true,
+            }));
+            stage.setPointerCapture = () => {}; // no real pointers to capture
+            document.querySelector(".frame-box").dispatchEvent(new PointerEvent("pointerdown", {
+                pointerId: 1, clientX: left + 40, clientY: top + 40, bubbles: true }));
+            at("pointerdown", 2, 80, 40);
+            at("pointermove", 2, 120, 40);
+            at("pointerup", 2, 120, 40);
+            at("pointerup", 1, 40, 40);
+        }"""
+    )
+    after = page.locator(".frame-box").bounding_box()
+    assert abs(after["width"] / before["width"] - 0.5) < 0.1

@@ -31,6 +31,7 @@ FINDINGS: dict[str, FindingType] = {
     "image_placeholder": FindingType("note", "Words for a missing image"),
     "invisible": FindingType("warning", "Invisible characters in ids or labels"),
     "path_repeated": FindingType("error", "Paths twice in one cell"),
+    "box": FindingType("error", "Boxes that are not written as a box, or end beyond the image"),
     "split_unknown": FindingType("error", "Values that are not a split"),
     "split_empty": FindingType("warning", "Lesions without a split among others that have one"),
     "patient_splits": FindingType("error", "One patient in several splits"),

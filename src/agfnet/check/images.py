@@ -13,8 +13,9 @@ from PIL import Image as Pillow
 
 from agfnet.check.headers import Header, read_header
 from agfnet.check.marks import coloured_marks, white_marks
+from agfnet.data.paths import named_frame
 from agfnet.data.quality import SMALL, Appearance, chroma_of, measure_appearance
-from agfnet.data.readers import count_frames, named_frame, read_image
+from agfnet.data.readers import count_frames, read_image
 from agfnet.errors import ImageError
 
 THUMB = 32

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agfnet.config import ModalityConfig
-from agfnet.data.readers import named_frame
+from agfnet.data.paths import named_frame
 from agfnet.data.store import Entry, Store, Wording
 
 FOLDER = "agfnet-cache"
 
 PIXEL_CODE = (
     *("decoding", "dicom", "dicom_display", "dicom_jpeg", "file_types", "geometry"),
-    *("preprocess", "readers", "tiff", "ultrasound"),
+    *("paths", "preprocess", "readers", "tiff", "ultrasound"),
 )
 """Modules of `agfnet.data` that decide the pixels of a prepared image."""
 _LIBRARIES = ("numpy", "pillow", "scipy", "pydicom", "pylibjpeg-openjpeg", "pyjpegls")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agfnet.data.readers import named_frame
+from agfnet.data.paths import named_frame
 
 SPLITS = ("train", "val", "test")
 JOIN = "|"
@@ -26,7 +26,8 @@ class Case:
     label: str
     """Empty when unlabelled."""
     images: dict[str, tuple[Path, ...]]
-    """Absolute paths per modality; an empty tuple where the modality is missing."""
+    """Absolute paths per modality, with their boxes (see `agfnet.data.paths`); an empty tuple where
+    the modality is missing."""
     masks: dict[str, tuple[Path, ...]]
     """Absolute paths of lesion masks; only modalities that have some."""
     split: str
@@ -55,6 +56,11 @@ class CasesTable:
 def mask_column(modality: str) -> str:
     """Return the name of the column with the masks of a modality."""
     return f"{modality}_mask"
+
+
+def box_column(modality: str) -> str:
+    """Return the name of the column with the boxes of the images of a modality."""
+    return f"{modality}_box"
 
 
 def relative_to(folder: Path) -> Callable[[Path], str]:

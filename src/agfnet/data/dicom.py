@@ -76,6 +76,17 @@ def count_dicom_frames(file: BinaryIO) -> int:
     return count
 
 
+def dicom_size(file: BinaryIO) -> tuple[int, int]:
+    """Return the width and height of the frames, from the header alone.
+
+    Raises:
+        ImageError: without a name of the file; it is damaged or has no image.
+    """
+    header = _read_header(file)
+    _check_header(file, header)
+    return int(header.Columns), int(header.Rows)
+
+
 def read_dicom(
     file: BinaryIO, *, frame: int = 0, region: bool = True
 ) -> tuple[NDArray[np.uint8], Spacing | None]:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agfnet.config import Frames
-from agfnet.data.readers import count_frames, named_frame
+from agfnet.data.paths import named_frame, with_frame
+from agfnet.data.readers import count_frames
 from agfnet.errors import DataError, ImageError
 
 
@@ -29,7 +30,7 @@ def _frames(file: Path) -> tuple[Path, ...]:
     count = count_frames(file)
     if count == 1:
         return (file,)
-    frames = tuple(file.with_name(f"{file.name}#{number}") for number in range(count))
+    frames = tuple(with_frame(file, number) for number in range(count))
     for frame in frames:
         if named_frame(frame)[1] is None:  # a file has this very name, and would be read instead
             raise ImageError(f"{frame}: is named like a frame of {file.name}; rename this file")

@@ -13,11 +13,9 @@ from PIL import Image as Pillow
 from agfnet.config import ModalityConfig, Resize
 from agfnet.data.dicom import Spacing
 from agfnet.data.geometry import Geometry
-from agfnet.data.readers import Image, StrPath, read_image
+from agfnet.data.paths import MIN_SIDE, StrPath
+from agfnet.data.readers import Image, read_image
 from agfnet.errors import ImageError
-
-MIN_SIDE = 8
-"""Fewest rows and columns of an image: less is a line, such as a script that cuts images leaves."""
 
 
 def prepare(pixels: NDArray[np.uint8], *, size: int, resize: Resize) -> NDArray[np.uint8]:
@@ -40,6 +38,11 @@ def prepare(pixels: NDArray[np.uint8], *, size: int, resize: Resize) -> NDArray[
     if size < 1:
         raise ValueError(f"size is {size}, expected at least 1")
     return _lay(pixels, _squared(pixels.shape, size, resize))
+
+
+def seen_part(shape: tuple[int, int], resize: Resize) -> tuple[float, float, float, float]:
+    """Return the part of an image of (H, W) that `prepare` keeps: left, top, right, bottom."""
+    return _squared(shape, 1, resize).box
 
 
 class _Fit(NamedTuple):
@@ -167,6 +170,8 @@ def prepare_image(
 ) -> NDArray[np.uint8]:
     """Apply the steps that the configuration of a modality asks for, in the order of its fields.
 
+    A box that was chosen for an image takes the place of the search for the field of view.
+
     Args:
         image: as it was read.
         name: the name of the image in error messages.
@@ -188,7 +193,7 @@ def prepare_image(
             f"{name}: is {width} x {height} pixels, too small; expected at least {MIN_SIDE} pixels "
             "in width and in height"
         )
-    if modality.crop_field_of_view:
+    if modality.crop_field_of_view and not image.boxed:
         from agfnet.data.ultrasound import crop_field_of_view
 
         pixels = crop_field_of_view(pixels)
@@ -230,7 +235,7 @@ def locate(image: Image, *, name: str, size: int, modality: ModalityConfig) -> G
     pixels = image.pixels
     height, width = pixels.shape[:2]
     first_row = first_column = 0
-    if modality.crop_field_of_view:
+    if modality.crop_field_of_view and not image.boxed:
         rows, columns = _sources(crop_field_of_view, pixels)
         first_row = int(rows[rows >= 0].min())
         first_column = int(columns[columns >= 0].min())

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import numpy as np
@@ -18,8 +17,16 @@ from PIL import ImageChops, UnidentifiedImageError
 
 from agfnet.data import tiff
 from agfnet.data.decoding import decoder_errors, to_8_bit, white_level
-from agfnet.data.dicom import Spacing, count_dicom_frames, is_dicom, no_such_frame, read_dicom
+from agfnet.data.dicom import (
+    Spacing,
+    count_dicom_frames,
+    dicom_size,
+    is_dicom,
+    no_such_frame,
+    read_dicom,
+)
 from agfnet.data.file_types import unsupported_file_type
+from agfnet.data.paths import BOX_MARK, Box, StrPath, check_box, named_frame, split_box
 from agfnet.errors import ImageError
 
 # below Pillow's own refusal (179 megapixels), so that one limit holds whatever Pillow is set to
@@ -44,7 +51,6 @@ _TURNS = {
 }
 
 
-StrPath = str | os.PathLike[str]
 T = TypeVar("T")
 
 
@@ -56,6 +62,8 @@ class Image:
     """(H, W, 3), RGB."""
     spacing: Spacing | None = None
     """Pixel spacing between rows and between columns in millimetres, if the file states it."""
+    boxed: bool = False
+    """The pixels are the box that the path names."""
 
 
 def read_image(
@@ -64,19 +72,38 @@ def read_image(
     """Read an image file: see `decode_image`.
 
     A path may name one frame of its file, as `scan.dcm#3` does; it then has this frame only, and
-    its number is 0.
+    its number is 0. It may also name a box (see `agfnet.data.paths`), of which alone the image then
+    consists; `region` has no effect on it.
 
     Raises:
         ImageError: the file is missing or a folder, or `decode_image` refuses its content.
     """
+    _, box = split_box(path)
 
     def decode(file: BinaryIO, name: str, named: int | None) -> Image:
         if named is not None and frame:
             raise ImageError(f"{path}: {no_such_frame(frame, 1)}")
         number = frame if named is None else named
-        return decode_image(file, name=name, side=side, frame=number, region=region)
+        return decode_image(file, name=name, side=side, frame=number, region=region, box=box)
 
     return _open(path, decode)
+
+
+def upright_size(path: StrPath) -> tuple[int, int]:
+    """Return the width and height of an upright image, from its header alone, without any box.
+
+    Raises:
+        ImageError: the file is missing or a folder, or its header cannot be read.
+    """
+
+    def size(file: BinaryIO, name: str, named: int | None) -> tuple[int, int]:
+        with _named(name):
+            if is_dicom(_head(file)):
+                return dicom_size(file)
+            image = _open_picture(file, named or 0)
+            return _upright(image.size, _turn(image))
+
+    return _open(path, size)
 
 
 def count_frames(path: StrPath) -> int:
@@ -102,24 +129,15 @@ def count_frames(path: StrPath) -> int:
     return _open(path, count)
 
 
-def named_frame(path: StrPath) -> tuple[Path, int | None]:
-    """Split a path such as `scan.dcm#3` into the file and the number of the frame, from 0.
-
-    A file whose own name ends like that takes precedence.
-    """
-    path = path if isinstance(path, Path) else Path(path)
-    name, _, number = path.name.rpartition("#")
-    if name and number.isascii() and number.isdigit() and not path.exists():
-        return path.with_name(name), int(number)
-    return path, None
-
-
 def _open(path: StrPath, use: Callable[[BinaryIO, str, int | None], T]) -> T:
     """Open the file of a path and call `use` with it, its name and the frame that it names."""
     try:
         path, named = named_frame(path)
         file = path.open("rb")
     except FileNotFoundError:
+        if BOX_MARK in str(path):
+            text = "or the box is not written as in photo.jpg#xywh=40,60,800,800"
+            raise ImageError(f"{path}: no such file, {text}") from None
         raise ImageError(f"{path}: no such file; expected an image file") from None
     except IsADirectoryError:
         raise ImageError(f"{path}: is a folder; expected an image file") from None
@@ -130,7 +148,13 @@ def _open(path: StrPath, use: Callable[[BinaryIO, str, int | None], T]) -> T:
 
 
 def decode_image(
-    file: BinaryIO, *, name: str, side: int | None = None, frame: int = 0, region: bool = True
+    file: BinaryIO,
+    *,
+    name: str,
+    side: int | None = None,
+    frame: int = 0,
+    region: bool = True,
+    box: Box | None = None,
 ) -> Image:
     """Decode JPEG, PNG, TIFF, WebP, BMP, GIF or DICOM, as 8-bit RGB, upright by its EXIF.
 
@@ -148,15 +172,29 @@ def decode_image(
             reduced from there if they have more than 4 megapixels. DICOM stays whole.
         frame: number of the frame, from 0, below `count_frames`.
         region: crop DICOM to the region of the ultrasound image that it states.
+        box: the part of the upright image to return, instead of such a region.
 
     Raises:
         ImageError: the file is empty, truncated, damaged, too large, of an unsupported type, or
-            has no such frame.
+            has no such frame; or the box ends beyond the image.
     """
     with _named(name):
-        if is_dicom(_head(file)):
-            return Image(*read_dicom(file, frame=frame, region=region))
-        return Image(_decode(file, side, frame))
+        if not is_dicom(_head(file)):
+            return Image(_decode(file, side, frame, box), boxed=box is not None)
+        pixels, spacing = read_dicom(file, frame=frame, region=region and box is None)
+        if box is not None:
+            x, y, width, height = _checked(box, (pixels.shape[1], pixels.shape[0]))
+            pixels = np.ascontiguousarray(pixels[y : y + height, x : x + width])
+        return Image(pixels, spacing, boxed=box is not None)
+
+
+def _checked(box: Box, size: tuple[int, int]) -> Box:
+    """Return a box that lies within an image of a width and height."""
+    try:
+        check_box(box, size)
+    except ValueError as error:
+        raise ImageError(str(error)) from None
+    return box
 
 
 def _count(file: BinaryIO, name: str) -> int:
@@ -244,23 +282,55 @@ def _jpeg_frame(file: BinaryIO) -> tuple[int, int]:
     return 0, 0
 
 
-def _decode(file: BinaryIO, side: int | None, frame: int) -> NDArray[np.uint8]:
+def _decode(file: BinaryIO, side: int | None, frame: int, box: Box | None) -> NDArray[np.uint8]:
     image = _open_picture(file, frame)
+    stored = image.size
+    if box is not None and image.format == "JPEG":
+        _checked(box, _upright(stored, _turn(image)))  # before the pixels are decoded
     # a lossless JPEG cannot be decoded at reduced size
     if side is not None and image.format == "JPEG" and _jpeg_frame(file)[1] != 3:
-        image.draft(None, (side, side))
+        # the part that is used keeps at least `side` pixels
+        scale = side / min(box[2:] if box else stored)
+        draft = (round(stored[0] * scale), round(stored[1] * scale))
+        image.draft(None, draft if box else (side, side))
     raw_mode = _raw_mode(image)
     _load(image)
-    try:
-        # only now: a PNG may keep EXIF behind its pixels
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged metadata does not make the pixels unreadable
-        turn = None
+    turn = _turn(image)  # only now: a PNG may keep EXIF behind its pixels
     rgb = _to_rgb(image, partial(_low_bytes, file, frame, raw_mode) if ";16" in raw_mode else None)
+    if box is not None:
+        rgb = rgb if turn is None else rgb.transpose(turn)
+        rgb = _cut(rgb, _checked(box, _upright(stored, turn)), _upright(stored, turn))
+        turn = None
     if side is not None and rgb.width * rgb.height > LARGE:
         # what is left is still three times too large, as much as a good resampling needs
         rgb = rgb.reduce(max(1, min(rgb.size) // (3 * side)))
     return np.asarray(rgb if turn is None else rgb.transpose(turn))
+
+
+def _turn(image: Pillow.Image) -> Pillow.Transpose | None:
+    """Return how to turn an image so that it is upright."""
+    try:
+        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged metadata does not make the pixels unreadable
+        return None
+
+
+def _upright(size: tuple[int, int], turn: Pillow.Transpose | None) -> tuple[int, int]:
+    """Return the width and height of an image after it was turned."""
+    swapped = (
+        *(Pillow.Transpose.TRANSPOSE, Pillow.Transpose.TRANSVERSE),
+        *(Pillow.Transpose.ROTATE_90, Pillow.Transpose.ROTATE_270),
+    )
+    return size[::-1] if turn in swapped else size
+
+
+def _cut(image: Pillow.Image, box: Box, size: tuple[int, int]) -> Pillow.Image:
+    """Return a box of an image that may have been decoded at a fraction of its size."""
+    x, y, width, height = box
+    across, down = image.width / size[0], image.height / size[1]
+    x0, y0 = round(x * across), round(y * down)
+    x1, y1 = round((x + width) * across), round((y + height) * down)
+    return image.crop((x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)))
 
 
 def _raw_mode(image: Pillow.Image) -> str:

@@ -16,10 +16,20 @@ from itertools import islice
 from pathlib import Path
 
 from agfnet.config import default_modalities
-from agfnet.data.case import COLUMNS, JOIN, SPLITS, Case, CasesTable, cases_hash, mask_column
+from agfnet.data.boxes import add_boxes
+from agfnet.data.case import (
+    COLUMNS,
+    JOIN,
+    SPLITS,
+    Case,
+    CasesTable,
+    box_column,
+    cases_hash,
+    mask_column,
+)
 from agfnet.data.labels import map_labels
+from agfnet.data.paths import named_frame
 from agfnet.data.problems import Problems, StrPath
-from agfnet.data.readers import named_frame
 from agfnet.data.rows import Row, read_rows
 from agfnet.data.spelling import is_placeholder, label_key, patient_key
 from agfnet.data.write_table import check_modalities, write_cases
@@ -30,6 +40,7 @@ __all__ = [
     "SPLITS",
     "Case",
     "CasesTable",
+    "box_column",
     "cases_hash",
     "find_modalities",
     "iterate_cases",
@@ -49,6 +60,7 @@ def read_cases(
     *,
     modalities: Sequence[str],
     check_files: bool = True,
+    check_boxes: bool = True,
     problems: Problems | None = None,
 ) -> CasesTable:
     """Read a cases table and check it.
@@ -61,6 +73,8 @@ def read_cases(
         modalities: names of the image columns, in the order of the configuration. A case that has
             images only in other columns stays, without images.
         check_files: also check that every image and mask file exists and is not empty.
+        check_boxes: with `check_files`, compare the boxes with the sizes of their images, which
+            opens these images.
         problems: where to add the problems of the rows; they are raised if it is None. Rows with
             too many cells are left out; all others become cases, with or without problems.
 
@@ -72,7 +86,13 @@ def read_cases(
     collected = Problems(path) if problems is None else problems
     with _without_collector():
         cases = tuple(
-            iterate_cases(path, collected, modalities=modalities, check_files=check_files)
+            iterate_cases(
+                path,
+                collected,
+                modalities=modalities,
+                check_files=check_files,
+                check_boxes=check_boxes,
+            )
         )
         cases = _unify_patients(cases, collected)
     if problems is None:
@@ -113,6 +133,7 @@ def iterate_cases(
     *,
     modalities: Sequence[str],
     check_files: bool,
+    check_boxes: bool = True,
     compare: bool = True,
     start: int = 0,
     stop: int | None = None,
@@ -124,6 +145,7 @@ def iterate_cases(
         problems: where to add the problems of the rows; the caller raises them.
         modalities: names of the image columns.
         check_files: also check every image and mask file.
+        check_boxes: see `read_cases`.
         compare: also find contradictions to earlier rows; the ids of all rows are then held.
         start: number of cases to skip at the beginning.
         stop: the case to end before, counted from 0; None reads to the end.
@@ -135,7 +157,12 @@ def iterate_cases(
     path = Path(path).absolute()
     rows = read_rows(path, problems, required=("lesion_id", *modalities))
     reader = _CaseReader(
-        path.parent, modalities, problems, check_files=check_files, compare=compare
+        path.parent,
+        modalities,
+        problems,
+        check_files=check_files,
+        check_boxes=check_files and check_boxes,
+        compare=compare,
     )
     return map(reader.read, islice(rows.rows, start, stop))
 
@@ -213,10 +240,13 @@ class _CaseReader:
         problems: Problems,
         *,
         check_files: bool,
+        check_boxes: bool,
         compare: bool,
     ) -> None:
         self._modalities = tuple(modalities)
-        self._columns = {*COLUMNS, *modalities, *map(mask_column, modalities)}
+        further = (*map(mask_column, modalities), *map(box_column, modalities))
+        self._columns = {*COLUMNS, *modalities, *further}
+        self._check_boxes = check_boxes
         self._problems = problems
         self._paths = _Paths(folder, problems, check_files=check_files)
         self._compare = compare
@@ -233,7 +263,7 @@ class _CaseReader:
         self._check_lesion(lesion, row.line)
         self._check_label(label, row.line)
         self._check_split(split, patient, row.line)
-        images = {name: self._paths.read(row, name) for name in self._modalities}
+        images = {name: self._images(row, name) for name in self._modalities}
         if not any(images.values()) and not self._has_other_image(cells):
             columns = " or ".join(self._modalities)
             self._problems.add(
@@ -246,6 +276,11 @@ class _CaseReader:
         masks = {name: self._paths.read(row, mask_column(name)) for name in masked}
         attributes = {name: cell for name, cell in cells.items() if name not in self._columns}
         return Case(lesion, patient, label, images, masks, split, attributes, row.line)
+
+    def _images(self, row: Row, modality: str) -> tuple[Path, ...]:
+        """Return the paths of the images of a modality, with their boxes."""
+        paths = self._paths.read(row, modality)
+        return add_boxes(paths, row, modality, self._problems, check_files=self._check_boxes)
 
     def _has_other_image(self, cells: Mapping[str, str]) -> bool:
         """Return whether a column that is not used holds an image of the case."""

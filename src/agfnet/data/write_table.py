@@ -7,7 +7,9 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from agfnet.data.case import COLUMNS, JOIN, Case, mask_column, relative_to
+from agfnet.data.boxes import boxes_cell
+from agfnet.data.case import COLUMNS, JOIN, Case, box_column, mask_column, relative_to
+from agfnet.data.paths import split_box
 from agfnet.data.problems import StrPath
 from agfnet.errors import ConfigError, DataError
 from agfnet.files import replacing
@@ -15,7 +17,7 @@ from agfnet.files import replacing
 
 def check_modalities(modalities: Sequence[str]) -> None:
     """Raise ConfigError if modalities are missing, repeated, or named as another column."""
-    columns = [*COLUMNS, *modalities, *map(mask_column, modalities)]
+    columns = [*COLUMNS, *modalities, *map(mask_column, modalities), *map(box_column, modalities)]
     for name in modalities:
         if columns.count(name) > 1:
             raise ConfigError(f"modalities: {name!r} is used twice; give each its own column name")
@@ -28,8 +30,8 @@ def write_cases(
 ) -> None:
     """Write a cases table, whole or not at all; `read_cases` reads the same cases back.
 
-    Image paths are written relative to the folder of `path`. The `split` column and mask columns
-    are written only when a case has one.
+    Image paths are written relative to the folder of `path`. The `split` column, mask columns and
+    box columns are written only when a case has one.
 
     Args:
         cases: a table or any cases.
@@ -47,10 +49,14 @@ def write_cases(
     if not cases:
         raise DataError(f"{path}: there are no cases to write")
     masked = [name for name in modalities if any(case.masks.get(name) for case in cases)]
+    boxes = {name: [boxes_cell(c.images.get(name, ())) for c in cases] for name in modalities}
+    boxed = [name for name in modalities if any(boxes[name])]
     split = ["split"] if any(case.split for case in cases) else []
-    columns = ["lesion_id", "patient_id", "label", *split, *modalities, *map(mask_column, masked)]
+    columns = ["lesion_id", "patient_id", "label", *split, *modalities]
+    columns += [*map(mask_column, masked), *map(box_column, boxed)]
     attributes = dict.fromkeys(name for case in cases for name in case.attributes)
-    if clash := attributes.keys() & {*COLUMNS, *modalities, *map(mask_column, modalities)}:
+    further = (*map(mask_column, modalities), *map(box_column, modalities))
+    if clash := attributes.keys() & {*COLUMNS, *modalities, *further}:
         raise DataError(f"{path}: {min(clash)!r} cannot be an attribute too; rename it")
     relative = relative_to(path.absolute().parent)
 
@@ -59,6 +65,7 @@ def write_cases(
         row += [case.split] if split else []
         row += [_cell(case.images.get(name, ()), path, relative) for name in modalities]
         row += [_cell(case.masks.get(name, ()), path, relative) for name in masked]
+        row += [boxes_cell(case.images.get(name, ())) for name in boxed]
         return row + [case.attributes.get(name, "") for name in attributes]
 
     rows = [[*columns, *attributes], *map(cells, cases)]
@@ -80,7 +87,7 @@ def printable(name: str) -> str:
 
 
 def _cell(paths: Sequence[Path], table: Path, relative: Callable[[Path], str]) -> str:
-    names = [relative(path) for path in paths]
+    names = [relative(split_box(path)[0]) for path in paths]
     for name in names:
         if JOIN in name or name != name.strip():
             fault = f"contains {JOIN!r} or begins or ends with a space"

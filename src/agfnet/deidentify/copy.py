@@ -12,8 +12,8 @@ from pathlib import Path, PurePath
 from agfnet.config import DeidentifyConfig
 from agfnet.data.dicom import is_dicom
 from agfnet.data.folds import FOLD
+from agfnet.data.paths import named_frame, split_box, with_box, with_frame
 from agfnet.data.problems import near
-from agfnet.data.readers import named_frame
 from agfnet.data.table import JOIN, Case, CasesTable, find_modalities, read_cases, write_cases
 from agfnet.deidentify.names import Names, new_key, read_key
 from agfnet.deidentify.photos import strip_photo
@@ -207,8 +207,7 @@ def _dropped(table: CasesTable, keep: Sequence[str]) -> list[str]:
 def _renamed(case: Case, copies: dict[Path, Path], names: Names, keep: Sequence[str]) -> Case:
     def moved(path: Path) -> Path:
         file, frame = named_frame(path)
-        copy = copies[file]
-        return copy if frame is None else copy.with_name(f"{copy.name}#{frame}")
+        return with_box(with_frame(copies[file], frame), split_box(path)[1])
 
     return replace(
         case,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agfnet.bundle import BundleConfig
-from agfnet.data.readers import named_frame
+from agfnet.data.paths import named_frame
 from agfnet.data.table import Case
 from agfnet.errors import AgfnetError
 from agfnet.evaluation.inputs import EvaluationInputs

@@ -257,7 +257,8 @@ class Batches:
         table = files / batch.table
         problems = Problems(table)  # its notes name patients, and stay out of the log
         modalities = tuple(self._bundle.config.modalities)
-        cases = read_cases(table, modalities=modalities, problems=problems).cases
+        # only workers open images
+        cases = read_cases(table, modalities=modalities, problems=problems, check_boxes=False).cases
         problems.check()
         if len(cases) > self._limits.batch_files:
             text = f"more than {self._limits.batch_files} lesions"

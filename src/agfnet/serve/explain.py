@@ -50,7 +50,7 @@ def explain(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
     if not set(job["methods"]) <= set(known):
         raise RequestError(422, "invalid", f"methods: expected some of {', '.join(known)}")
     with error_context(files):
-        lesion = load_uploads(files, job["frames"], limits=limits, modalities=names)
+        lesion = load_uploads(files, job["frames"], job["crops"], limits=limits, modalities=names)
         frames = select_combination(lesion, job["pass"], names)
         views = load_images({name: [path] for name, path in frames.items()}, {}, config)
         pictures = {name: picture(frames[name], config.modalities[name]) for name in views}

@@ -6,11 +6,12 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image as Pillow
 
+from agfnet.data.paths import named_frame, with_box, with_frame
 from agfnet.data.readers import count_frames
 from agfnet.errors import ImageError
 from agfnet.serve.file_types import HEAD, IMAGES, describe_other, type_of
@@ -30,6 +31,7 @@ class ImageInfo:
     width: int
     height: int
     frames: int
+    crop: dict[str, int] | None = None  # x, y, width, height of the part to use
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def error_context(files: Mapping[str, Sequence[Path]]) -> Iterator[None]:
 def load_uploads(
     files: Mapping[str, Sequence[Path]],
     frames: Mapping[str, Sequence[Mapping[str, int]]],
+    crops: Mapping[str, Sequence[Mapping[str, int]]],
     *,
     limits: Limits,
     modalities: Sequence[str],
@@ -78,15 +81,17 @@ def load_uploads(
     Args:
         files: by modality.
         frames: `file` and `frame` of the frames to use, by modality; all for other modalities.
+        crops: `file`, `x`, `y`, `width` and `height` of the parts of files to use, by modality.
         limits: the limits of a request.
         modalities: the modalities of the model.
 
     Raises:
-        RequestError: a limit is exceeded, or a frame does not exist.
+        RequestError: a limit is exceeded, or a frame or the file of a crop does not exist.
         ImageError: a header cannot be read.
     """
-    if unknown := sorted(set(frames) - set(modalities)):
-        raise RequestError(422, "invalid", f"frames: {unknown[0][:40]!r} is not a modality")
+    for name, values in (("frames", frames), ("crops", crops)):
+        if unknown := sorted(set(values) - set(modalities)):
+            raise RequestError(422, "invalid", f"{name}: {unknown[0][:40]!r} is not a modality")
     infos = {
         name: [inspect(path, limits, name, number) for number, path in enumerate(paths)]
         for name, paths in files.items()
@@ -95,10 +100,13 @@ def load_uploads(
     source: dict[Path, tuple[int, int]] = {}
     for name in modalities:
         known = infos.get(name, [])
+        boxes = boxes_of(crops.get(name, ()), name, len(known))
         if name in frames:
             selection = [(item["file"], item.get("frame", 0)) for item in frames[name]]
         else:
             selection = [(i, k) for i, info in enumerate(known) for k in range(info.frames)]
+        if known:
+            infos[name] = [replace(i, crop=as_crop(boxes.get(k))) for k, i in enumerate(known)]
         images[name] = []
         for file, frame in selection:
             if file >= len(known) or frame >= known[file].frames:
@@ -107,7 +115,8 @@ def load_uploads(
                 )
             path = files[name][file]
             if known[file].frames > 1:
-                path = path.with_name(f"{path.name}#{frame}")
+                path = with_frame(path, frame)
+            path = with_box(path, boxes.get(file))
             images[name].append(path)
             source[path] = (file, frame)
     if sum(map(len, images.values())) > limits.frames:
@@ -117,6 +126,30 @@ def load_uploads(
             422, "invalid", f"no image of any of the modalities {', '.join(modalities)}"
         )
     return Lesion(infos, images, source)
+
+
+def boxes_of(
+    crops: Sequence[Mapping[str, int]], modality: str, files: int
+) -> dict[int, tuple[int, int, int, int]]:
+    """Return the box of each file of a modality that has a crop.
+
+    Raises:
+        RequestError: the file does not exist, or has two crops.
+    """
+    boxes: dict[int, tuple[int, int, int, int]] = {}
+    for crop in crops:
+        file = crop["file"]
+        if file >= files:
+            raise RequestError(422, "invalid", f"crops: {modality} has no file {file}")
+        if file in boxes:
+            raise RequestError(422, "invalid", f"crops: {modality}, file {file} has two crops")
+        boxes[file] = (crop["x"], crop["y"], crop["width"], crop["height"])
+    return boxes
+
+
+def as_crop(box: Sequence[int] | None) -> dict[str, int] | None:
+    """Return a box as the API writes it."""
+    return None if box is None else dict(zip(("x", "y", "width", "height"), box, strict=True))
 
 
 def too_many_frames(limits: Limits) -> RequestError:
@@ -137,6 +170,8 @@ def inspect(path: Path, limits: Limits, modality: str, number: int) -> ImageInfo
         RequestError: the type is not supported, or a limit is exceeded.
         ImageError: its header cannot be read.
     """
+    whole = path
+    path, _ = named_frame(path)  # as in a table
     with path.open("rb") as file:
         start = file.read(META)
     kind = type_of(start[:HEAD])
@@ -158,7 +193,7 @@ def inspect(path: Path, limits: Limits, modality: str, number: int) -> ImageInfo
         raise ImageError(f"{path}: is damaged or truncated; copy or export it again") from error
     if width * height > limits.megapixels * 1e6:
         raise too_many_pixels(limits, modality, number)
-    frames = count_frames(path)
+    frames = count_frames(whole)
     if frames > limits.frames:
         raise too_many_frames(limits)
     return ImageInfo(kind, width, height, frames)

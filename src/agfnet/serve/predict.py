@@ -38,7 +38,11 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
     config = predictor.bundle.config
     with error_context(files):
         lesion = load_uploads(
-            files, job["frames"], limits=limits, modalities=list(config.modalities)
+            files,
+            job["frames"],
+            job["crops"],
+            limits=limits,
+            modalities=list(config.modalities),
         )
         answer = predictor.diagnose(lesion.images)
     classes, probabilities = config.classes, answer.probabilities
@@ -134,7 +138,7 @@ def answer_case(job: Mapping[str, Any], predictor: Predictor, limits: Limits) ->
     files, config = files_of(job), predictor.bundle.config
     modalities = list(config.modalities)
     with error_context(files):
-        lesion = load_uploads(files, {}, limits=limits, modalities=modalities)
+        lesion = load_uploads(files, {}, {}, limits=limits, modalities=modalities)
         answer = predictor.diagnose(lesion.images)
     images = {name: tuple(paths) for name, paths in files.items()}
     case = Case(job["lesion_id"], job["patient_id"], job["label"], images, {}, "", {}, 0)

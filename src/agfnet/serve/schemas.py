@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agfnet.data.paths import MIN_SIDE
 from agfnet.serve.limits import Limits
 
 Probabilities = dict[str, float]
@@ -22,12 +23,26 @@ class FrameChoice(Strict):
     frame: int = Field(default=0, ge=0, lt=2**31, description="Counted from 0 within its file.")
 
 
+class Crop(Strict):
+    """The part of one of the files of a modality to use, in pixels of the upright image."""
+
+    file: int = Field(ge=0, lt=2**31, description="Counted from 0 within its field.")
+    x: int = Field(ge=0, lt=2**31, description="Of the left edge.")
+    y: int = Field(ge=0, lt=2**31, description="Of the upper edge.")
+    width: int = Field(ge=MIN_SIDE, lt=2**31)
+    height: int = Field(ge=MIN_SIDE, lt=2**31)
+
+
 class Options(Strict):
     """The field `options` of a preview or a prediction."""
 
     frames: dict[str, list[FrameChoice]] = Field(
         default_factory=dict,
         description="The frames to use, by modality; all frames of a modality that is left out.",
+    )
+    crops: dict[str, list[Crop]] = Field(
+        default_factory=dict,
+        description="The parts of files to use, by modality; files that are left out are not cut.",
     )
 
 
@@ -55,6 +70,15 @@ class Reply(BaseModel):
     notice: str
 
 
+class Rectangle(BaseModel):
+    """A part of an image, in pixels of the upright image."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
 class FileInfo(BaseModel):
     """Type, size and number of frames of a file."""
 
@@ -62,6 +86,7 @@ class FileInfo(BaseModel):
     width: int = Field(description="As stored.")
     height: int
     frames: int
+    crop: Rectangle | None = Field(default=None, description="The part that was used, if not all.")
 
 
 class ClassProbability(BaseModel):
@@ -173,10 +198,22 @@ class Shown(BaseModel):
     hints: list[str]
 
 
+class Framing(BaseModel):
+    """What the network sees of a photograph, and what it could see."""
+
+    width: int = Field(description="Of the upright image.")
+    height: int
+    seen: Rectangle = Field(description="The part that the network sees without a crop.")
+    lesion: Rectangle | None = Field(description="The lesion, if one was found.")
+    crop: Rectangle | None = Field(description="A square around the lesion.")
+    advised: bool = Field(description="`seen` cuts the lesion or shows it small: use the crop.")
+
+
 class PreviewFile(FileInfo):
     """A file and some of its frames."""
 
     shown: list[Shown]
+    framing: Framing | None = Field(description="Of a photograph with one frame.")
 
 
 class Preview(Reply):

@@ -12,8 +12,9 @@ import numpy as np
 from agfnet.bundle import BundleConfig
 from agfnet.data.frames import expand
 from agfnet.data.geometry import Geometry
+from agfnet.data.paths import Box, split_box
 from agfnet.data.preprocess import locate, prepare_image, read_for
-from agfnet.data.readers import Image, read_image
+from agfnet.data.readers import Image, read_image, upright_size
 
 Array = np.ndarray[Any, Any]
 Files = Mapping[str, Sequence[Path]]  # by modality
@@ -48,13 +49,15 @@ def load_images(images: Files, masks: Files, config: BundleConfig) -> dict[str, 
         about: dict[str, Any] = {"name": str(path), "size": config.size, "modality": modality}
         geometry = locate(image, **about)
         outline = read_image(expand(masks[name][:1])[0]) if masks.get(name) else None
-        fits = outline is not None and _fits(outline, image)
+        box = split_box(path)[1]
+        size = (image.pixels.shape[1], image.pixels.shape[0]) if box is None else upright_size(path)
+        fits = outline is not None and _fits(outline, size)
         prepared[name] = PreparedImage(
             path=path,
             frames=len(frames),
             square=prepare_image(image, **about),
             geometry=geometry,
-            mask=geometry.to_square(outline.pixels[..., 0]) / 255 if outline and fits else None,
+            mask=geometry.to_square(_part(outline, box, size)) / 255 if outline and fits else None,
             misfit=outline is not None and not fits,
         )
     return prepared
@@ -72,6 +75,18 @@ def stack_images(
     return images, np.array([[name in case for name in config.modalities] for case in cases])
 
 
-def _fits(mask: Image, image: Image) -> bool:
-    (height, width), (rows, columns) = mask.pixels.shape[:2], image.pixels.shape[:2]
+def _part(mask: Image, box: Box | None, size: tuple[int, int]) -> Array:
+    """Return the mask (H, W) of the box of an image of a width and height, or the whole mask."""
+    pixels = mask.pixels[..., 0]
+    if box is None:
+        return pixels
+    x, y, width, height = box
+    rows, columns = pixels.shape[0] / size[1], pixels.shape[1] / size[0]
+    y0, x0 = round(y * rows), round(x * columns)
+    return pixels[y0 : round((y + height) * rows), x0 : round((x + width) * columns)]
+
+
+def _fits(mask: Image, size: tuple[int, int]) -> bool:
+    """Return whether a mask has the proportions of an image of a width and height."""
+    (height, width), (columns, rows) = mask.pixels.shape[:2], size
     return abs(height * columns - width * rows) <= TOLERANCE * width * rows

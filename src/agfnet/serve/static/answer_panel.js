@@ -158,9 +158,8 @@ export class AnswerPanel {
   explanationParts({ prediction }, explanation) {
     const { model } = this.lesion;
     const choice = this.choice ?? { class: explanation.class, pass: 0, method: model.methods[0] };
-    const count = prediction.frames.length;
     return [
-      ...overlays(explanation, choice, count, model, (selected) => this.explain(selected)),
+      ...overlays(explanation, choice, prediction, model, (selected) => this.explain(selected)),
       ...contributions(explanation),
       ...comparison(explanation),
       frameTable(prediction, explanation.pass, (pass) => this.explain({ ...choice, pass })),

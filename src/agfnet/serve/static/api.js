@@ -19,7 +19,15 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
  *   operating_point: OperatingPoint | null, abstention: Abstention | null,
  * }} Model
  * @typedef {{frame: number, thumbnail: string, hints: string[]}} Shown
- * @typedef {{type: string, width: number, height: number, frames: number, shown: Shown[]}} FileInfo
+ * @typedef {{x: number, y: number, width: number, height: number}} Rectangle
+ * @typedef {{
+ *   width: number, height: number, seen: Rectangle, lesion: Rectangle | null, crop: Rectangle | null,
+ *   advised: boolean,
+ * }} Framing
+ * @typedef {{
+ *   type: string, width: number, height: number, frames: number, shown: Shown[],
+ *   framing: Framing | null,
+ * }} FileInfo
  * @typedef {{images: Record<string, FileInfo[]>, swapped: boolean}} Preview
  * @typedef {Record<string, number>} Probabilities
  * @typedef {{
@@ -32,6 +40,7 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
  *   prediction_set: string[] | null, abstain: boolean | null, out_of_distribution: boolean | null,
  *   missing: string[], missing_untrained: boolean, unfamiliar: string[], foreign: string[],
  *   frames: Pass[], quality: {hint: string, modalities: string[]}[],
+ *   images: Record<string, {width: number, height: number, crop: Rectangle | null}[]>,
  *   groups: {name: string, probability: number, classes: string[], positive: boolean | null}[],
  * }} Prediction
  * @typedef {{

@@ -11,17 +11,18 @@ let opacity = 0.6;
  * The controls, then the maps over the images.
  * @param {Explanation} explanation
  * @param {Choice} choice
- * @param {number} count of passes
+ * @param {import("./api.js").Prediction} prediction
  * @param {import("./api.js").Model} model
  * @param {(choice: Choice) => void} choose
  */
-export function overlays(explanation, choice, count, model, choose) {
+export function overlays(explanation, choice, prediction, model, choose) {
+  const count = prediction.frames.length;
   const map = explanation.maps[choice.method];
   const pictures = h(
     "div",
     { class: "pictures" },
     Object.entries(explanation.images).map(([name, picture]) =>
-      overlay(name, picture, map?.[name], explanation.class),
+      overlay(name, picture, map?.[name], explanation.class, cropText(name, explanation, prediction)),
     ),
   );
   pictures.style.setProperty("--opacity", String(opacity));
@@ -89,12 +90,24 @@ function select(label, group, names, selected, choose) {
 }
 
 /**
+ * The part of an image that was used, in words; empty if it was not cropped.
+ * @param {string} name of the modality
+ * @param {Explanation} explanation
+ * @param {import("./api.js").Prediction} prediction
+ */
+function cropText(name, { frame }, { images }) {
+  const file = images[name]?.[frame.images[name].file];
+  return file?.crop ? t("crop.used", { ...file.crop }) : "";
+}
+
+/**
  * @param {string} name of the modality
  * @param {{width: number, height: number, image: string}} picture
  * @param {{outside: boolean, layer: string} | undefined} layer
  * @param {string} label the class that the map is about
+ * @param {string} part that was used, in words
  */
-function overlay(name, { width, height, image }, layer, label) {
+function overlay(name, { width, height, image }, layer, label, part) {
   const modality = nameOf("modality", name);
   const alt = t("attribution.alt", { modality, name: nameOf("class", label) });
   return h(
@@ -110,6 +123,7 @@ function overlay(name, { width, height, image }, layer, label) {
       "figcaption",
       {},
       modality,
+      part && h("span", { class: "quiet" }, part),
       layer?.outside && h("span", { class: "quiet" }, t("attribution.outside")),
     ),
   );

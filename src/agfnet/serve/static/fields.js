@@ -1,5 +1,6 @@
 /** The fields for images, one per modality: drop, paste, choose, camera; previews and warnings. */
 import { askJson, ServerError } from "./api.js";
+import { cropTool, cropWarnings } from "./crop.js";
 import { announce, byId, h, render } from "./dom.js";
 import { describeError } from "./error.js";
 import { listOf, nameOf, t } from "./locale.js";
@@ -68,7 +69,13 @@ export class Fields {
   /** @param {import("./api.js").Preview} reply */
   setPreviews(reply) {
     for (const [name, files] of Object.entries(reply.images)) {
-      this.lesion.usable(name).forEach((item, k) => (item.info = files[k]));
+      this.lesion.usable(name).forEach((item, k) => {
+        const known = item.info !== null;
+        item.info = files[k];
+        const { framing } = files[k];
+        if (known || !framing?.advised) return;
+        Object.assign(item, { crop: framing.crop, moved: true });
+      });
     }
     this.swapped = reply.swapped;
   }
@@ -189,11 +196,13 @@ export class Fields {
       t("field.remove"),
     );
     const single = info?.frames === 1 && info.shown[0];
+    const framing = info?.framing ?? null;
+    const alt = t("file.number", { number: k + 1 });
     const hints = info?.shown.flatMap((frame) => frame.hints) ?? [];
     return h(
       "li",
       { class: "file" },
-      single && h("img", { src: single.thumbnail, alt: t("file.number", { number: k + 1 }) }),
+      single && !framing && h("img", { src: single.thumbnail, alt }),
       h(
         "div",
         { class: "about" },
@@ -212,7 +221,20 @@ export class Fields {
             describeError(error, this.lesion.model.limits),
           ),
         hints.map((hint) => h("p", { class: "warning" }, t(`hint.${hint}`))),
+        item.moved && h("p", { class: "warning" }, t("crop.moved")),
+        framing &&
+          cropWarnings(framing, item.crop).map((key) => h("p", { class: "warning" }, t(key))),
       ),
+      single &&
+        framing &&
+        cropTool({
+          framing,
+          picture: single.thumbnail,
+          alt,
+          crop: item.crop,
+          key: `${name}-${k}`,
+          choose: (crop) => this.lesion.crop(item, crop),
+        }),
       info && info.frames > 1 && this.frames(name, item, info, k),
     );
   }

@@ -7,8 +7,9 @@ const OVERHEAD = 64 * 1024; // bytes of a request besides its files
 /**
  * @typedef {{
  *   file: File, info: import("./api.js").FileInfo | null, error: ServerError | null,
- *   selected: Set<number> | null,
- * }} Item  `selected` are the frames to use; null means all
+ *   selected: Set<number> | null, crop: import("./api.js").Rectangle | null, moved: boolean,
+ * }} Item  `selected` are the frames to use; null means all. `crop` is the part to use; null leaves it to
+ *   the network. `moved` says that the page proposed the crop.
  */
 
 /** Dispatches `change` when its files or frames change. */
@@ -21,7 +22,7 @@ export class Lesion extends EventTarget {
     this.items = new Map(model.modalities.map(({ name }) => [name, []]));
   }
 
-  /** @param {"files" | "frames"} what */
+  /** @param {"files" | "frames" | "crop"} what */
   changed(what) {
     this.dispatchEvent(new CustomEvent("change", { detail: what }));
   }
@@ -51,7 +52,7 @@ export class Lesion extends EventTarget {
       if (size > megabytes * MEGABYTE - OVERHEAD) code = "too_large";
       else if (this.all.length >= maxFiles) code = "too_many_files";
       const error = code ? new ServerError({ code }) : null;
-      this.items.get(name)?.push({ file, info: null, error, selected: null });
+      this.items.get(name)?.push({ file, info: null, error, selected: null, crop: null, moved: false });
     }
     this.changed("files");
   }
@@ -96,6 +97,16 @@ export class Lesion extends EventTarget {
     this.changed("frames");
   }
 
+  /**
+   * Choose the part of a photograph to use.
+   * @param {Item} item
+   * @param {import("./api.js").Rectangle | null} crop
+   */
+  crop(item, crop) {
+    Object.assign(item, { crop, moved: false });
+    this.changed("crop");
+  }
+
   /** @param {Item} item */
   useAll(item) {
     item.selected = null;
@@ -119,12 +130,14 @@ export class Lesion extends EventTarget {
 
   /**
    * Make the body of a request; names of files are not sent.
-   * @param {Record<string, unknown>} [options] besides the frames
+   * @param {Record<string, unknown>} [options] besides the frames and crops
    */
   form(options = {}) {
     const form = new FormData();
     /** @type {Record<string, {file: number, frame: number}[]>} */
     const frames = {};
+    /** @type {Record<string, Record<string, number>[]>} */
+    const crops = {};
     for (const name of this.items.keys()) {
       const items = this.usable(name);
       for (const item of items) form.append(name, item.file, "image");
@@ -133,8 +146,10 @@ export class Lesion extends EventTarget {
           framesOf(item).map((frame) => ({ file, frame })),
         );
       }
+      const cropped = items.flatMap(({ crop }, file) => (crop ? [{ file, ...crop }] : []));
+      if (cropped.length) crops[name] = cropped;
     }
-    form.append("options", JSON.stringify({ ...options, frames }));
+    form.append("options", JSON.stringify({ ...options, frames, crops }));
     return form;
   }
 }
