@@ -74,6 +74,15 @@ class Result:
         return tuple(name for name in self.probabilities if name in inside)
 
     @property
+    def foreign(self) -> tuple[str, ...]:
+        """Modalities with a picture of another kind than the training images.
+
+        If there are any, the probabilities have no meaning: a notebook, the plot and the web page
+        show no diagnosis.
+        """
+        return self.diagnosis.foreign
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences to read before relying on the answer."""
         return tuple(warning_sentences(self._shown, self.diagnosis))
@@ -95,6 +104,7 @@ class Result:
             "abstain": self.diagnosis.abstain,
             "out_of_distribution": self.diagnosis.out_of_distribution,
             "quality": {name: list(hints) for name, hints in self.diagnosis.quality.items()},
+            "foreign": list(self.foreign),
             "warnings": list(self.warnings),
             "contributions": None if self.contributions is None else dict(self.contributions),
             "notice": NOTICE,
@@ -108,6 +118,8 @@ class Result:
         return figure
 
     def __repr__(self) -> str:
+        if self.foreign:
+            return f"<Result no diagnosis, foreign: {', '.join(self.foreign)}; {NOTICE}>"
         p = percent(self.probabilities[self.label])
         return f"<Result {self.label!r} {p}; {NOTICE}>"
 
@@ -116,16 +128,18 @@ class Result:
         from agfnet.pages.render import render
 
         shown = dict(zip(self.classes, self._shown, strict=True))
+        groups, bars = self.group_probabilities.items(), self.probabilities.items()
+        contributions = self.contributions or {}
+        if self.foreign:
+            groups, bars, contributions = {}.items(), {}.items(), {}
         return render(
             "result.html.jinja",
             heading=sentence(self._shown, self.diagnosis),
             images={name: thumbnail(pixels) for name, pixels in self.images.items()},
-            groups=[(name, percent(p)) for name, p in self.group_probabilities.items()],
-            bars=[(shown[name], p, percent(p)) for name, p in self.probabilities.items()],
+            groups=[(name, percent(p)) for name, p in groups],
+            bars=[(shown[name], p, percent(p)) for name, p in bars],
             warnings=self.warnings,
-            contributions={
-                name: f"{100 * value:+.0f}" for name, value in (self.contributions or {}).items()
-            },
+            contributions={name: f"{100 * value:+.0f}" for name, value in contributions.items()},
         )
 
 
@@ -152,6 +166,7 @@ class Results(list[Result]):
                 "prediction_set": "|".join(result.prediction_set or ()),
                 "abstain": result.diagnosis.abstain,
                 "out_of_distribution": result.diagnosis.out_of_distribution,
+                "foreign": "|".join(result.foreign),
             }
             for result in self
         ]

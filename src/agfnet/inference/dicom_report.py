@@ -13,7 +13,7 @@ import numpy as np
 from agfnet import NOTICE, __version__
 from agfnet.bundle import Bundle
 from agfnet.data.dicom import is_dicom
-from agfnet.data.readers import named_frame
+from agfnet.data.paths import named_frame
 from agfnet.errors import ConfigError
 from agfnet.inference.predictor import Diagnosis
 from agfnet.inference.wording import group_sentences, sentence, warning_sentences

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from agfnet.inference.predictor import Diagnosis
 from agfnet.inference.wording import percent, sentence
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MAX_CLASSES = 8
@@ -65,35 +67,43 @@ def draw_picture(
     families, missing = font_families("".join([*classes, *images, title, note]))
     style: dict[Any, Any] = {"font.family": families, "text.parse_math": False}
     with rc_context(style):
-        return _draw(title, classes, diagnosis.probabilities, images, note), missing
+        shown = None if diagnosis.foreign else diagnosis.probabilities
+        return _draw(title, classes, shown, images, note), missing
 
 
 def _draw(
     title: str,
     classes: tuple[str, ...],
-    probabilities: np.ndarray[Any, Any],
+    probabilities: np.ndarray[Any, Any] | None,  # None: there is no diagnosis
     images: Mapping[str, np.ndarray[Any, Any]],
     note: str,
 ) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3 * len(images) + 4, 3.8), dpi=150, layout="constrained")
-    widths = [*[3] * len(images), 4]
+    widths = [*[3] * len(images), *([4] if probabilities is not None else [])] or [4]
+    figure = Figure(figsize=(sum(widths), 3.8), dpi=150, layout="constrained")
     axes = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
     for axis, (name, pixels) in zip(axes, images.items(), strict=False):
         axis.imshow(pixels)
         axis.set_title(name)
         axis.set_axis_off()
+    if probabilities is not None:
+        _draw_bars(axes[-1], classes, probabilities)
+    title = title if probabilities is not None else fill(title, 20 * len(images) + 20)
+    figure.suptitle(title, fontsize=12, fontweight="bold")
+    figure.supxlabel(f"{note} {NOTICE}".strip(), fontsize=9, color="#555555")
+    return figure
+
+
+def _draw_bars(axis: Axes, classes: tuple[str, ...], probabilities: np.ndarray[Any, Any]) -> None:
+    """Draw the most probable classes."""
     order = np.argsort(probabilities)
     shown = order[-MAX_CLASSES:]
-    bars = axes[-1].barh(
+    bars = axis.barh(
         [classes[c] for c in shown],
         probabilities[shown],
         color=["#0072b2" if c == order[-1] else "#b0b7bd" for c in shown],
     )
-    axes[-1].bar_label(bars, labels=[percent(probabilities[c]) for c in shown], padding=3)
-    axes[-1].set(xlim=(0, 1.15), xticks=[], title="Probability")
-    axes[-1].spines[["top", "right", "bottom"]].set_visible(False)
-    figure.suptitle(title, fontsize=12, fontweight="bold")
-    figure.supxlabel(f"{note} {NOTICE}".strip(), fontsize=9, color="#555555")
-    return figure
+    axis.bar_label(bars, labels=[percent(probabilities[c]) for c in shown], padding=3)
+    axis.set(xlim=(0, 1.15), xticks=[], title="Probability")
+    axis.spines[["top", "right", "bottom"]].set_visible(False)

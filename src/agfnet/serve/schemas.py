@@ -199,7 +199,7 @@ class Shown(BaseModel):
 
 
 class Framing(BaseModel):
-    """What the network sees of a photograph, and what it could see."""
+    """The part of a photograph that the network sees, and a better one."""
 
     width: int = Field(description="Of the upright image.")
     height: int

@@ -104,7 +104,7 @@ export function cropTool({ framing, picture, alt, crop, key, choose }) {
     stage.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     if (event.target === box || pointers.size > 1) return;
-    const area = stage.getBoundingClientRect(); // beside the frame: it comes there
+    const area = stage.getBoundingClientRect(); // outside the frame: it moves there
     set(
       (event.clientX - area.left) * scale() - frame.width / 2,
       (event.clientY - area.top) * scale() - frame.height / 2,
