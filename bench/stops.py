@@ -2,14 +2,17 @@
 
     python bench/stops.py --stops 200 --json bench/results/stops.json
 
-Six commands run on a tiny network, each in a separate process: training (mostly its end: bundle,
-calibration and evaluation), calibration, evaluation, export, prediction of a table, and a study.
-Half of the stops come at a random CPU time, the other half within some milliseconds after a random
-change of a file, since most of the time of a command changes none. The command is then run again.
-It must succeed, and all files must be those of two runs without a stop. Of checkpoints, and of
-files in which those two runs differ, only the names are compared: a resumed training pickles the
-same tensors in another order. A command that ends before its stop does not count, and another stop
-is drawn.
+    python bench/stops.py --stops 100 --commands train --json bench/results/stops_train.json
+
+Six commands run on a tiny network, each in a separate process: training (two epochs of four steps
+with a checkpoint at each, bundle and calibration), calibration, evaluation, export, prediction of a
+table, and a study. Half of the stops come at a random CPU time, the other half within some
+milliseconds after a random change of a file, since most of the time of a command changes none. The
+command is then run again. It must succeed, and all files must be those of two runs without a stop,
+byte by byte; checkpoints by their values, since a resumed training pickles the same tensors in
+another order. Of environment.json, which names the commit, and of files in which those two runs
+differ, only the names are compared. A command that ends before its stop does not count, and another
+stop is drawn.
 """
 
 from __future__ import annotations
@@ -20,24 +23,32 @@ import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 from threading import Timer
 
+import torch
 import yaml
 from common import finish, options, row
 
 from agfnet.cli import main as agfnet
+from agfnet.config import PhantomConfig, TrainConfig
 from agfnet.evaluation.calibrate import calibrate_run
+from agfnet.phantom.cohort import make_cohort
+from agfnet.study.run import run
+from agfnet.study.settings import build
 from agfnet.terminal import say
+from agfnet.training.checkpoints import load_checkpoint
 
-CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link"}
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from interruption import is_change
+
 COHORT = ["phantom", "cohort", "--preset", "missing", "--lesions", "30", "--size", "32"]
 NETWORK = {
     "method": "concatenation",
@@ -58,6 +69,21 @@ STUDY = {
     "scoring": {"max_focus_lesions": 0, "resamples": 20},
     "resamples": 20,
 }
+SMALL = PhantomConfig(
+    out="small",
+    lesions=16,
+    size=32,
+    frames=1,
+    split=(0.6, 0.4, 0.0),
+    entities=["naevus", "melanoma"],
+)  # without a test split, so that nothing is evaluated
+TRAIN = {
+    "data": {"cases": "small/cases.csv", "size": 32},
+    "model": NETWORK,
+    "optim": {"epochs": 2, "batch_size": 3, "lr": 0.001, "precision": "32-true"},
+    "fit": {"checkpoint_minutes": 0},
+    "resume": True,
+}
 RUN = "runs/agfnet"
 SCORING = ("--resamples", "20", "--seed", "1", "--max-focus-lesions", "0")
 TIME, CHANGE = "at a random time", "after a random change"
@@ -70,12 +96,23 @@ class Command:
     run: Callable[[], int]
     share: float  # of all stops; slow commands get fewer
     trained: bool = True  # starts from a finished run
-    start: float = 0.0  # fraction of its time and changes before which it is not stopped
 
 
 def command(*arguments: str) -> Callable[[], int]:
     """Return a call of the program."""
     return lambda: agfnet(arguments)
+
+
+def train() -> int:
+    """Train, or continue."""
+    run(build(TrainConfig, TRAIN, "bench/stops.py"), bar=False)
+    return 0
+
+
+def small_cohort() -> int:
+    """Make the cohort of the training."""
+    make_cohort(SMALL)
+    return 0
 
 
 def calibrate() -> int:
@@ -86,9 +123,7 @@ def calibrate() -> int:
 
 
 COMMANDS = {
-    "train": Command(
-        command("train", "--config", "train.yaml", "--resume"), 0.15, trained=False, start=0.3
-    ),
+    "train": Command(train, 0.15, trained=False),
     "calibrate": Command(calibrate, 0.25),
     "evaluate": Command(command("evaluate", RUN, *SCORING), 0.15),
     "export": Command(command("export", RUN, "--int8", "--max-loss", "1"), 0.05),
@@ -154,9 +189,7 @@ def watch(folder: Path, stop: tuple[int, float] | None) -> None:
 
     def count(event: str, arguments: tuple[object, ...]) -> None:
         nonlocal changes
-        writes = event == "open" and int(str(arguments[2] or 0)) & WRITING
-        path = arguments[0] if event in CHANGES or writes else None
-        if not isinstance(path, str | Path) or not Path(path).absolute().is_relative_to(folder):
+        if not is_change(event, arguments, folder):
             return
         changes += 1
         os.pwrite(counter, f"{changes}".encode(), 0)
@@ -190,7 +223,7 @@ def main() -> None:
     results: dict[tuple[str, str], list[bool]] = defaultdict(list)
     with TemporaryDirectory() as name, suppress(KeyboardInterrupt):
         work = Path(name).resolve()
-        fresh, trained = prepare(work)
+        fresh, trained = prepare(work, arguments.commands)
         befores = {title: trained if COMMANDS[title].trained else fresh for title in COMMANDS}
         references = {
             title: undisturbed(COMMANDS[title], befores[title], work / "stopped")
@@ -214,8 +247,8 @@ def main() -> None:
     finish(rows, arguments, "Commands that SIGKILL ended, and that the same command finished")
 
 
-def prepare(work: Path) -> tuple[Path, Path]:
-    """Make a folder with a cohort and settings, and a copy with a finished run in it.
+def prepare(work: Path, titles: Sequence[str]) -> tuple[Path, Path]:
+    """Make a folder with cohorts and settings, and a copy with a finished run if it is needed.
 
     Each command runs in the same folder, because settings hold absolute paths.
     """
@@ -223,9 +256,12 @@ def prepare(work: Path) -> tuple[Path, Path]:
     folder.mkdir()
     (folder / "train.yaml").write_text(yaml.safe_dump(BASE))
     (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
-    must(Process(command(*COHORT), folder))
+    must(Process(small_cohort, folder))
+    if {*titles} != {"train"}:
+        must(Process(command(*COHORT), folder))
     shutil.copytree(folder, fresh)
-    must(Process(COMMANDS["train"].run, folder))
+    if any(COMMANDS[title].trained for title in titles):
+        must(Process(command("train", "--config", "train.yaml", "--preset", "none"), folder))
     return fresh, folder.rename(work / "trained")
 
 
@@ -261,11 +297,11 @@ def stop(
     while code != -signal.SIGKILL:
         reset(before, folder)
         if when == CHANGE:
-            number = rng.randint(max(1, round(each.start * reference.changes)), reference.changes)
+            number = rng.randint(1, reference.changes)
             process = Process(each.run, folder, (number, rng.uniform(0, 0.01)))
         else:
             process = Process(each.run, folder)
-            process.kill_after(rng.uniform(each.start, 1) * reference.seconds)
+            process.kill_after(rng.uniform(0, 1) * reference.seconds)
         code, _ = process.wait()
 
 
@@ -295,12 +331,27 @@ def reset(before: Path, folder: Path) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return all files below a folder; checkpoints without their content."""
-    return {
-        path.relative_to(folder).as_posix(): b"" if path.suffix == ".ckpt" else path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
+    """Return all files below a folder; of checkpoints, their values."""
+    files = {}
+    for path in filter(Path.is_file, folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.suffix == ".ckpt":
+            files[name] = values(load_checkpoint(path)).encode()
+        else:
+            files[name] = b"" if path.name == "environment.json" else path.read_bytes()
+    return files
+
+
+def values(state: object) -> str:
+    """Return a state as a text in which every bit of a tensor counts."""
+    if isinstance(state, torch.Tensor):
+        raw = state.detach().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+        return f"{state.dtype} {tuple(state.shape)} {sha256(raw).hexdigest()}"
+    if isinstance(state, dict):
+        return repr([(key, values(state[key])) for key in sorted(state, key=str)])
+    if isinstance(state, list | tuple):
+        return repr([values(part) for part in state])
+    return repr(state)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """A process that ends before any chosen change of a file, as by a power cut.
 
+`bench/stops.py` kills real processes, at random changes.
+
     for interrupt in interruptions(folder):
         ...prepare the folder...
         with interrupt:
@@ -11,12 +13,22 @@ The loop ends after the first turn in which the work was not interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "shutil.rmtree"}
+CHANGES = {"rename", "remove", "rmdir", "mkdir", "truncate", "link"}
+CHANGES = {f"os.{name}" for name in CHANGES} | {"shutil.rmtree"}
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+def is_change(event: str, arguments: tuple[object, ...], folder: Path) -> bool:
+    """Return whether an audit event is a change of a file in a folder."""
+    writes = event == "open" and int(str(arguments[2] or 0)) & WRITING
+    path = arguments[0] if event in CHANGES or writes else None
+    return isinstance(path, str | Path) and Path(path).absolute().is_relative_to(folder)
 
 
 class Interruption:
@@ -48,11 +60,7 @@ class Interruption:
 
     def count(self, event: str, arguments: tuple[object, ...]) -> None:
         """Count an event, if it is a change of a file in the folder."""
-        path = arguments[0] if arguments else None
-        writes = event == "open" and isinstance(arguments[1], str) and set("wxa+") & {*arguments[1]}
-        if not (event in CHANGES or writes) or not isinstance(path, str | Path):
-            return
-        if self.folder in (Path(path).absolute(), *Path(path).absolute().parents):
+        if is_change(event, arguments, self.folder):
             self.changes += 1
             if self.happened:
                 raise KeyboardInterrupt
@@ -66,9 +74,9 @@ def _watch(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(_watch)  # cannot be removed, and costs nothing while there is no interruption
 
 
-def interruptions(folder: Path, most: int = 100) -> Iterator[Interruption]:
-    """Yield interruptions before the first change, the second, and so on, until none happens."""
-    for number in range(1, most + 1):
+def interruptions(folder: Path, most: int = 100, step: int = 1) -> Iterator[Interruption]:
+    """Yield interruptions before every `step`-th change, from the first on, until none happens."""
+    for number in range(1, most + 1, step):
         interruption = Interruption(folder, number)
         yield interruption
         if not interruption.happened:

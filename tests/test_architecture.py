@@ -12,7 +12,7 @@ import pytest
 import agfnet
 
 ROOT = Path(agfnet.__file__).parent
-GROUND = {"", "types", "config", "diagnoses", "errors", "files", "parallel"}
+GROUND = {"", "types", "config", "diagnoses", "errors", "files", "locks", "parallel"}
 """Rooms that all may import; "" is agfnet/__init__.py."""
 
 # room -> rooms it may import; what those may import, it may import too

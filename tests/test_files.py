@@ -6,7 +6,14 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from agfnet.files import finish_change, seal, staged_files, verify, write_text
+from agfnet.files import (
+    finish_change,
+    remove_temporary,
+    seal,
+    staged_files,
+    verify,
+    write_text,
+)
 
 from .interruption import interruptions
 
@@ -63,3 +70,12 @@ def test_an_error_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
     assert content(tmp_path) == {"a": "old"}
     change(tmp_path)
     assert content(tmp_path) == {"a": "old", "changed": "new", "added": "new"}
+
+
+def test_what_a_killed_process_has_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    for name in (".history.csv.17", "checkpoints/.last.ckpt.99", "history.csv", ".lock", "a.1"):
+        (tmp_path / name).touch()
+    remove_temporary(tmp_path)
+    kept = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    assert kept == [".lock", "a.1", "history.csv"]

@@ -1,11 +1,12 @@
 """Errors with a cause and a solution that the user can act on; shown without a traceback.
 
 AgfnetError
-├── ConfigError      settings (exit code 2; all others 1)
+├── ConfigError      settings (exit code 2; others 1)
 ├── DataError        tables and images
 │   └── ImageError   one image file
 ├── BundleError      a bundle
 └── RunError         a run folder
+    └── StoppedError a training that a signal ended, to be continued (exit code 75)
 """
 
 from __future__ import annotations
@@ -33,3 +34,7 @@ class BundleError(AgfnetError):
 
 class RunError(AgfnetError):
     """A run folder is missing, in use, or was made with other settings."""
+
+
+class StoppedError(RunError):
+    """A scheduler's signal stopped a training, which continues with `--resume`."""

@@ -100,6 +100,7 @@ class Environment(TypedDict):
     seed: int
     data_sha256: str
     table: dict[str, Any]
+    cases: NotRequired[str]  # path of the table, relative to the run folder
 
 
 class Explanation(TypedDict):

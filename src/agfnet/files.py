@@ -20,6 +20,7 @@ from agfnet.errors import BundleError
 
 SUMS = "SHA256SUMS"
 SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_-][A-Za-z0-9._-]*)")
+TEMPORARY = re.compile(r"\..+\.\d+")  # as `replacing` names them
 STAGING, CHANGE = ".staging", ".change"
 """Folders of a change, before and after it is committed."""
 
@@ -29,11 +30,19 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; its file replaces `path` on success."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)  # of a killed process with the same id; it may be a link
     try:
         yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_temporary(folder: Path) -> None:
+    """Remove the temporary files that a killed process has left in a folder and its folders."""
+    for path in folder.rglob(".*"):
+        if TEMPORARY.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

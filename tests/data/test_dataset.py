@@ -237,7 +237,7 @@ def test_workers_need_no_shared_memory(cases: list[Case], monkeypatch: pytest.Mo
     assert piped.collate_fn is module._collate_without_shared_memory
     assert same(list(piped), expected)
     assert loader(make(cases), batch_size=4, shuffle=True, workers=0, seed=5).collate_fn is (
-        module._collate_unless_fault
+        module._collate_readable
     )
 
 
@@ -254,6 +254,45 @@ def test_a_bad_image_is_named_without_a_traceback(cases: list[Case], workers: in
     bad.write_bytes(b"no image")
     with pytest.raises(ImageError, match=rf"\A{bad}: is not an image[^\n]*\Z"):
         batches(make(cases), workers=workers)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_cases_with_unreadable_images_are_left_out_up_to_a_limit(
+    cases: list[Case], workers: int, caplog: pytest.LogCaptureFixture
+):
+    bad = [cases[i].images["clinical"][0] for i in (3, 5)]
+    bad[0].write_bytes(b"no image")
+    reading = loader(
+        make(cases), batch_size=4, shuffle=False, workers=workers, seed=5, max_unreadable=1
+    )
+    assert sorted(torch.cat([b.index for b in reading]).tolist()) == [0, 1, 2, 4, 5, 6, 7, 8]
+    assert f"{bad[0]}: is not an image" in caplog.text
+    assert len(caplog.records) == 1
+    saved = reading.state_dict()
+    bad[1].write_bytes(b"no image")
+    again = loader(
+        make(cases), batch_size=4, shuffle=False, workers=workers, seed=5, max_unreadable=1
+    )
+    again.load_state_dict(saved | {"epoch": 1})
+    with pytest.raises(ImageError) as caught:
+        list(again)
+    lines = str(caught.value).splitlines()
+    assert [line.split(": ")[0] for line in lines[:2]] == [str(path) for path in bad]
+    assert "more than 1 unreadable images (fit.max_unreadable)" in lines[2]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_an_epoch_begins_after_any_batch(cases: list[Case], workers: int):
+    """Whatever the number of workers was before and is now."""
+    expected = batches(make(cases, augment=True))
+    for position in range(len(expected) + 1):
+        reading = loader(
+            make(cases, augment=True), batch_size=4, shuffle=True, workers=workers, seed=5
+        )
+        reading.load_state_dict({"epoch": 0, "batches": position, "unreadable": []})
+        assert same(list(reading), expected[position:])
+        reading.batch_sampler.sampler.set_epoch(1)
+        assert len(list(reading)) == len(expected)
 
 
 # cache

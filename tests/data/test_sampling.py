@@ -47,6 +47,20 @@ def test_batches_are_even_and_whole(count: int, batch_size: int):
     assert min(sizes) > 1 or batch_size == 1 or count == 1
 
 
+@given(count=st.integers(1, 200), batch_size=st.integers(1, 40), parts=st.integers(1, 8))
+def test_parts_of_a_batch_are_its_cases(count: int, batch_size: int, parts: int):
+    sampler = EpochSampler(count=count, shuffle=True, seed=0)
+    whole = list(EvenBatches(sampler=sampler, batch_size=batch_size))
+    divided = EvenBatches(sampler=sampler, batch_size=batch_size, parts=parts)
+    found = list(divided)
+    assert len(divided) == len(found) == len(whole) * divided.parts
+    assert min(map(len, found)) > 0
+    for number, batch in enumerate(whole):
+        first = number * divided.parts
+        assert [pair for part in found[first : first + divided.parts] for pair in part] == batch
+    assert divided.parts == min(parts, min(map(len, whole)))
+
+
 @pytest.mark.parametrize(
     ("count", "batch_size", "sizes"),
     [(10, 5, [5, 5]), (11, 5, [3, 4, 4]), (3, 2, [3]), (5, 2, [2, 3]), (1, 8, [1]), (2, 1, [1, 1])],

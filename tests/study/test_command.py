@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,8 @@ import pytest
 from agfnet.cli import main
 from agfnet.config import StudyConfig
 from agfnet.errors import ConfigError, RunError
-from agfnet.study.locks import locked
+from agfnet.locks import locked
+from agfnet.study.executors import local
 from agfnet.study.runner import run_study
 
 OWN = {"cohort": None, "base": {"data.cases": "cases.csv"}}
@@ -120,24 +120,12 @@ def test_a_run_with_other_settings_is_an_error(study_file, quick):
 def test_two_studies_on_one_folder_are_refused(study_file, quick, tmp_path):
     path = str(study_file(**OWN))
     with (
-        locked(tmp_path / "study" / "locks", ["agfnet-seed1"]),
-        pytest.raises(RunError, match=f"another study is at work here .process {os.getpid()} on"),
+        locked([tmp_path / "study" / "locks" / "agfnet-seed1.lock"], cure=""),
+        pytest.raises(RunError, match=f"process {os.getpid()} on .* is at work here .*, delete "),
     ):
         run_study(StudyConfig(file=path))
     assert quick == []
     run_study(StudyConfig(file=path))
-
-
-def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
-    code = (
-        "import os, signal, sys; from pathlib import Path; from agfnet.study.locks import locked\n"
-        "with locked(Path(sys.argv[1]), ['x']): os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
-    assert done.returncode == -9
-    assert (tmp_path / "x.lock").exists()
-    with locked(tmp_path, ["x"]):
-        pass
 
 
 @pytest.mark.slow
@@ -186,3 +174,17 @@ def test_settings_that_contradict_each_other(study_file):
         StudyConfig(file="x", gpus=1)
     with pytest.raises(ConfigError, match="needs --executor ray"):
         StudyConfig(file="x", address="auto")
+
+
+def test_a_signal_stops_the_whole_study(study_file, monkeypatch, capsys):
+    """And the exit code tells the scheduler to start it again."""
+    begun = []
+
+    def signalled(run):
+        begun.append(run)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(local, "attempt", signalled)
+    assert main(["study", str(study_file(**OWN, seeds=[0, 1]))]) == 75
+    assert len(begun) == 1
+    assert "stopped; run the same command again" in capsys.readouterr().err

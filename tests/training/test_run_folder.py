@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from agfnet.config import DataConfig, ModalityConfig, TrainConfig
+from agfnet.config.renamed import run_settings
 from agfnet.data.table import CasesTable, read_cases
 from agfnet.errors import RunError
-from agfnet.training.run_folder import changed_settings, check_run, git_version, record, write_run
+from agfnet.training.environment import git_version
+from agfnet.training.run_folder import changed_settings, check_run, record, write_run
 
 ROWS = [
     {
@@ -120,6 +122,26 @@ def test_other_settings_are_named(started: tuple[Path, Path]) -> None:
         check_run(folder, config, read(table))
 
 
+def test_the_number_of_parts_of_a_batch_is_chosen_once(started: tuple[Path, Path]) -> None:
+    folder, table = started
+    config = settings(table, resume=True)
+    check_run(folder, replace(config, optim=replace(config.optim, accumulate=0)), read(table))
+    with pytest.raises(RunError, match=r"\(optim\.accumulate\)"):
+        check_run(folder, replace(config, optim=replace(config.optim, accumulate=2)), read(table))
+
+
+def test_a_run_that_was_copied_finds_its_table(started: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, table = started
+    assert run_settings(folder)["data"]["cases"] == str(table)
+    copy = tmp_path / "elsewhere"
+    copy.mkdir()
+    folder.rename(copy / "run")
+    new = table.rename(copy / "cases.csv")
+    assert run_settings(copy / "run")["data"]["cases"] == str(new)
+    new.unlink()
+    assert run_settings(copy / "run")["data"]["cases"] == str(table)  # for the error
+
+
 def test_a_study_notices_another_table(tmp_path: Path) -> None:
     before = record(settings(tmp_path / "a.csv"))
     assert changed_settings(before, settings(tmp_path / "b.csv")) == ["data.cases"]
@@ -140,3 +162,18 @@ def test_a_machine_without_git_has_no_version(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(subprocess, "run", missing)
     assert git_version() is None
+
+
+def test_a_continued_run_keeps_its_environment(
+    started: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, table = started
+    write_run(folder, settings(table, resume=True), read(table))
+    assert caplog.text == ""
+    file = folder / "environment.json"
+    record = json.loads(file.read_text())
+    record["packages"]["torch"] = "1.0"
+    file.write_text(json.dumps(record))
+    write_run(folder, settings(table, resume=True), read(table))
+    assert json.loads(file.read_text()) == record
+    assert "was started with torch 1.0 (now " in caplog.text

@@ -2,91 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch import nn
 
 from agfnet.config import OptimConfig
 from agfnet.errors import RunError
 from agfnet.training import trainer
-from agfnet.training.checkpoints import find_checkpoint, load_best, load_checkpoint
-from agfnet.training.trainer import TrainingModule, precision, run_trainer
-from agfnet.types import Batch, Output
+from agfnet.training.checkpoints import load_checkpoint
+from agfnet.training.trainer import precision
 
-CONFIG = OptimConfig(epochs=4, lr=0.1, precision="32-true")
-STEPS = 3
-
-
-def loader(count: int) -> DataLoader[Batch]:
-    batches = [
-        Batch(
-            images=(torch.zeros(2, 3, 8, 8),),
-            present=torch.ones(2, 1, dtype=torch.bool),
-            labels=torch.zeros(2, dtype=torch.int64),
-            index=torch.arange(2),
-        )
-    ] * count
-    # without a generator, each epoch would draw from the one that dropout draws from
-    return DataLoader(batches, batch_size=None, generator=torch.Generator())  # type: ignore
-
-
-class Ramp(nn.Module):
-    """A network whose validation loss is least where its weight is `best`."""
-
-    def __init__(self, best: float) -> None:
-        super().__init__()
-        self.best = best
-        self.weight = nn.Parameter(torch.zeros(()))
-
-    def forward(self, images: Any, present: Tensor) -> Output:
-        score = -((self.weight - self.best) ** 2)
-        return Output(torch.stack([score, torch.zeros(())]).expand(len(present), 2))
-
-
-class RampTask(nn.Module):
-    """Increase the weight in every step, with noise as from dropout."""
-
-    def __init__(
-        self, *, best: float = 1.0, stop_after: int | None = None, scale: float = 1
-    ) -> None:
-        super().__init__()
-        self.model = Ramp(best)
-        self.stop_after, self.scale = stop_after, scale
-        self.course: list[float] = []  # weights before each step
-
-    def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        if len(self.course) == self.stop_after:
-            raise KeyboardInterrupt
-        self.course.append(self.model.weight.item())
-        return {"loss": -self.scale * self.model.weight * (0.5 + torch.rand(()))}
-
-
-def train(folder: Path, task: RampTask, config: OptimConfig = CONFIG, seed: int = 0) -> None:
-    run_trainer(
-        folder=folder,
-        task=task,  # type: ignore[arg-type]
-        train=loader(STEPS),
-        val=loader(1),
-        config=config,
-        seed=seed,
-        progress=False,
-    )
-
-
-def weight(folder: Path, name: str) -> float:
-    checkpoint = load_checkpoint(folder / "checkpoints" / name)
-    return float(checkpoint["state_dict"]["task.model.weight"])
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "history.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+from .ramp import CONFIG, STEPS, RampTask, rows, train, weight
 
 
 def test_the_checkpoint_of_the_lowest_validation_loss_is_kept(tmp_path: Path) -> None:
@@ -119,19 +48,6 @@ def test_a_resumed_run_repeats_only_what_is_lost(tmp_path: Path, damage: str) ->
     assert weight(folder, "last.ckpt") == weight(tmp_path / "whole", "last.ckpt")
     history = (tmp_path / "whole" / "history.csv").read_text()
     assert (folder / "history.csv").read_text() == history
-
-
-def test_damaged_checkpoints_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    folder = tmp_path / "checkpoints"
-    folder.mkdir()
-    assert find_checkpoint(tmp_path) is None
-    for name in ("last.ckpt", "best.ckpt"):
-        (folder / name).write_bytes(b"")
-    assert find_checkpoint(tmp_path) is None
-    assert "last.ckpt: the checkpoint is damaged" in caplog.text
-    assert "best.ckpt: the checkpoint is damaged" in caplog.text
-    with pytest.raises(RunError, match=r"best\.ckpt: .* damaged .*; delete .* and train again"):
-        load_best(tmp_path, RampTask())  # type: ignore[arg-type]
 
 
 def test_the_moving_average_of_the_weights_is_kept(tmp_path: Path) -> None:
@@ -168,19 +84,18 @@ def test_gradients_are_clipped(
         assert norms == pytest.approx([expected] * STEPS, rel=1e-3)
 
 
-def test_dropout_depends_on_seed_and_epoch(tmp_path: Path) -> None:
-    def draws(seed: int) -> list[float]:
-        module = TrainingModule(task=RampTask(), config=CONFIG, seed=seed)  # type: ignore[arg-type]
-        values = []
-        for epoch in (0, 1):
-            module.__dict__["_trainer"] = type("T", (), {"current_epoch": epoch})()
-            module.on_train_epoch_start()
-            values.append(float(torch.rand(())))
+def test_dropout_depends_on_seed_epoch_and_step(tmp_path: Path) -> None:
+    def draws(name: str, seed: int) -> list[float]:
+        """Return a draw in each of the six steps of two epochs."""
+        task = RampTask()
+        values: list[float] = []
+        task.register_forward_pre_hook(lambda *_: values.append(float(torch.rand(()))))
+        train(tmp_path / name, task, replace(CONFIG, epochs=2), seed=seed)
         return values
 
-    first = draws(0)
-    assert first == draws(0)
-    assert len({*first, *draws(1)}) == 4
+    first = draws("first", 0)
+    assert first == draws("again", 0)
+    assert len({*first, *draws("other", 1)}) == 12
 
 
 def test_early_stopping(tmp_path: Path) -> None:

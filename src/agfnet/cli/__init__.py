@@ -1,6 +1,7 @@
 """The command line: parser, arguments, and one file per command.
 
-Exit codes: 0 done, 1 the data or the model has problems (listed), 2 wrong use.
+Exit codes: 0 done, 1 the data or the model has problems (listed), 2 wrong use, 75 stopped by a
+signal of a scheduler, which may start the same command again.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from agfnet.cli.arguments import current_arguments, join_images
+from agfnet.cli.arguments import current_arguments, join_images, table_of_reproduced
 from agfnet.cli.commands import COMMANDS
 from agfnet.cli.parser import build_parser
 from agfnet.cli.slips import guess
 from agfnet.config.forms import given_settings
 from agfnet.config.renamed import plain_value
-from agfnet.errors import AgfnetError, ConfigError
+from agfnet.errors import AgfnetError, ConfigError, StoppedError
 from agfnet.terminal import say
 
 __all__ = ["COMMANDS", "build_parser", "main"]
 
+CODES: dict[type[AgfnetError], int] = {ConfigError: 2, StoppedError: 75}
+"""Exit codes of errors; 1 for others. 75 is EX_TEMPFAIL of sysexits.h."""
 EXTRAS = {
     **dict.fromkeys(["torch", "torchvision", "timm", "lightning"], "train"),
     "matplotlib": "report",
@@ -47,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         brief = bool({"-h", "--help"} & set(arguments))
         parser = build_parser(arguments[:1], full=not brief)
         options = [re.sub("^--help[-_]all$", "--help", argument) for argument in arguments]
-        words = current_arguments(join_images(options))
+        words = current_arguments(table_of_reproduced(join_images(options)))
         parsed = parser.parse_args(words)
         debug = parsed[name].debug
         values = vars(parser.instantiate(parsed)[name])
@@ -62,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         extra = COMMANDS[name].extra if name in COMMANDS else ""
         say(f"agfnet {name}: {message(error, extra)}", error=True)
-        return 2 if isinstance(error, ConfigError) else 1
+        return next((code for kind, code in CODES.items() if isinstance(error, kind)), 1)
     return 0
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from agfnet.cli.commands import COMMANDS
 from agfnet.config.forms import accept_forms
-from agfnet.config.renamed import plain_value, update, update_arguments
+from agfnet.config.renamed import plain_value, run_settings, update, update_arguments
 from agfnet.config.settings_file import read_yaml
+from agfnet.errors import RunError
 from agfnet.terminal import warn
 
 
@@ -39,6 +40,25 @@ def current_arguments(arguments: Sequence[str]) -> list[str]:
                 argument = f"--{name}={json.dumps(accepted, default=str)}"
         result.append(argument)
     return result
+
+
+def table_of_reproduced(arguments: Sequence[str]) -> list[str]:
+    """Add the table of the run in `train --reproduce RUN`, unless another path is given.
+
+    Raises:
+        RunError: it is not a run folder.
+    """
+    option = re.compile(r"--(reproduce|data[._]cases)(?:=(.*))?", re.DOTALL)
+    values = {}
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if match := option.fullmatch(argument):
+            values[match[1]] = following if match[2] is None else match[2]
+    if arguments[:1] != ["train"] or values.keys() != {"reproduce"}:
+        return list(arguments)
+    run = Path(values["reproduce"])
+    if not (run / "config.yaml").is_file():
+        raise RunError(f"{run}: not a run folder (no config.yaml); expected runs/NAME")
+    return [*arguments, f"--data.cases={run_settings(run)['data']['cases']}"]
 
 
 def join_images(arguments: Sequence[str]) -> list[str]:

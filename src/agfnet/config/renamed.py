@@ -111,9 +111,19 @@ def update(values: Any, kind: Any, *, warn: Warn | None = None, where: str = "")
 
 
 def run_settings(run: str | Path) -> dict[str, Any]:
-    """Return the content of a run's config.yaml, under present names."""
-    values = yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8"))
+    """Return the content of a run's config.yaml, under present names.
+
+    If its table is no longer at its absolute path, but at the path relative to the run folder that
+    `environment.json` has, as after copying both, this is the path of the table.
+    """
+    folder = Path(run)
+    values = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     settings: dict[str, Any] = update(values, TrainConfig)
+    environment = folder / "environment.json"
+    if not Path(settings["data"]["cases"]).is_file() and environment.is_file():
+        relative = json.loads(environment.read_text(encoding="utf-8")).get("cases")
+        if relative and (folder / relative).is_file():
+            settings["data"]["cases"] = str((folder / relative).resolve())
     return with_former_defaults(settings)
 
 

@@ -79,6 +79,10 @@ class OptimConfig(Settings):
     """Number of epochs."""
     batch_size: Count = 32
     """Cases per step."""
+    accumulate: Annotated[int, Range(0, 1024)] = 1
+    """Gradient accumulation: number of parts in which each batch is computed, one after the other,
+    which takes less memory. The step is that of the whole batch, but for batch normalisation. 0
+    chooses the smallest number with which a batch fits into memory."""
     lr: Annotated[float, Range(1e-9, 10)] = 3e-4
     """Peak learning rate."""
     backbone_lr: Fraction = 1.0
@@ -110,6 +114,21 @@ class OptimConfig(Settings):
     pretrained weights whose early stages should change little."""
     modality_dropout: Fraction = 0.0
     """Probability that one modality of a training case is treated as missing (with two or more)."""
+
+
+@dataclass(frozen=True)
+class FitConfig(Settings):
+    """Course of a training; its result does not depend on it, if all images can be read."""
+
+    checkpoint_minutes: Annotated[float, Range(0, 1e6)] = 10.0
+    """Minutes after which a checkpoint is written within an epoch; another one is written at the
+    end of every epoch. 0 writes one at every step."""
+    checkpoint_steps: Count | None = None
+    """Steps after which a checkpoint is written within an epoch, in addition. Off if unset."""
+    max_unreadable: Fraction = 0.001
+    """Largest fraction of the training cases that are left out because an image of them cannot be
+    read. Each is named in a warning and in `unreadable.json` of the run folder. If there are more,
+    training stops and lists them."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +180,8 @@ class CalibrateConfig(Settings):
 
     run: str
     """Run folder."""
+    cases: str | None = None
+    """Table of the run, with its split, if it is no longer where it was."""
     calibration: CalibrationConfig | None = None
     """Calibration to fit, as in `--calibration.coverage 0.9`. The settings of the run if none is
     set here; if one is set, the others have their defaults. `--calibration.help` lists them."""
@@ -186,6 +207,7 @@ class TrainConfig(Settings):
     reconstruction: ReconstructionConfig = field(default_factory=ReconstructionConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     name: str = "agfnet"
     """Name of the run."""
@@ -194,7 +216,10 @@ class TrainConfig(Settings):
     seed: Seed = 0
     """Random seed."""
     resume: bool = False
-    """Continue the run of this name after its last finished epoch."""
+    """Continue the run of this name from its last checkpoint."""
+    break_lock: bool = False
+    """Take over a run folder that another process has locked, for one on a machine that no longer
+    exists. The lock of a process that has ended on this machine needs no such setting."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -243,3 +268,6 @@ class TrainCommand(TrainConfig):
     and 240 if unset."""
     dry_run: bool = False
     """Show the settings that would be chosen, and why, and train nothing."""
+    reproduce: str | None = None
+    """Train the run of this folder again, with its settings and its table, and compare the weights.
+    Versions that differ are listed. The new run is named after it unless `name` is set."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -46,6 +47,13 @@ class Sample:
     label: int  # index into the classes; -1 where unlabelled
     index: int  # position of the case in its dataset
     originals: tuple[Tensor, ...] = ()  # the images, where `images` may hold feature maps
+
+
+class _Read(NamedTuple):
+    """Samples of a batch, and the faults of images that cannot be read."""
+
+    samples: list[Sample]
+    faults: tuple[str, ...]
 
 
 class _Draw(NamedTuple):
@@ -190,12 +198,23 @@ class CasesDataset(Dataset[Sample]):
         """
         return self._samples([index if isinstance(index, tuple) else (self._epoch, index)])[0]
 
-    def __getitems__(self, pairs: Sequence[tuple[int, int]]) -> list[Sample] | ImageError:
-        """Return the samples of a batch, or the fault of one of its images, for a loader."""
+    def __getitems__(self, pairs: Sequence[tuple[int, int]]) -> _Read:
+        """Return the samples of a batch whose images can be read, for a loader."""
         try:
-            return self._samples(pairs)
-        except ImageError as error:
-            return error
+            return _Read(self._samples(pairs), ())
+        except ImageError:
+            return self._readable(pairs)
+
+    def _readable(self, pairs: Sequence[tuple[int, int]]) -> _Read:
+        faults, readable = [], []
+        for pair in pairs:
+            try:
+                self._samples([pair])
+            except ImageError as error:
+                faults.append(str(error))
+            else:
+                readable.append(pair)
+        return _Read(self._samples(readable) if readable else [], tuple(faults))
 
     def _samples(self, pairs: Sequence[tuple[int, int]]) -> list[Sample]:
         draws = [
@@ -317,26 +336,65 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 class _Loader(DataLoader[Sample]):
-    """Raises the fault of an image here; a worker would put its traceback into the text."""
+    """Batches, from any position of an epoch, without the cases whose images cannot be read.
+
+    It raises the fault of an image here; a worker would put its traceback into the text.
+    """
+
+    batch_sampler: EvenBatches
+    max_unreadable = 0
+    _position = _start = (0, 0)  # epoch, and number of its batches before the position
+    unreadable: tuple[str, ...] = ()
+    """Faults of the images that could not be read so far."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the epoch, the number of its batches so far, and the faults, for a checkpoint."""
+        epoch, batches = self._position
+        return {"epoch": epoch, "batches": batches, "unreadable": list(self.unreadable)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Begin the epoch of a checkpoint after its last batch; other epochs begin as always."""
+        self._start = state_dict["epoch"], state_dict["batches"]
+        self.unreadable = tuple(state_dict["unreadable"])
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        for batch in super().__iter__():
-            if isinstance(batch, bytes):
-                batch = pickle.loads(batch)  # of a worker of this process
-            if isinstance(batch, ImageError):
-                # a new error: a frame that holds the error that it raises is freed by the collector
-                # only, and torch then waits five seconds for each worker to end
-                raise ImageError(str(batch))
-            yield batch
+        epoch = self.batch_sampler.sampler.epoch
+        start = self._start[1] if self._start[0] == epoch else 0
+        self.batch_sampler.start = start
+        for number, (content, faults) in enumerate(super().__iter__(), start=start + 1):
+            self._count(faults, none_left=content is None)
+            self._position = epoch, number
+            # bytes are of a worker of this process
+            yield pickle.loads(content) if isinstance(content, bytes) else content
+
+    def _count(self, faults: Sequence[str], *, none_left: bool) -> None:
+        """Count the images that cannot be read.
+
+        Raises:
+            ImageError: there are too many, or no case of a batch is left.
+        """
+        for fault in faults:
+            if fault not in self.unreadable:
+                self.unreadable += (fault,)
+                if self.max_unreadable:
+                    logging.getLogger(__name__).warning("%s; its case is left out", fault)
+        if len(self.unreadable) > self.max_unreadable or none_left:
+            # a new error: a frame that holds the error that it raises is freed by the collector
+            # only, and torch then waits five seconds for each worker to end
+            cure = (
+                f"more than {self.max_unreadable} unreadable images (fit.max_unreadable): repair"
+                " them, and continue with --resume",
+            ) * bool(self.max_unreadable)
+            raise ImageError("\n".join(self.unreadable + cure))
 
 
-def _collate_unless_fault(samples: Sequence[Sample] | ImageError) -> Batch | ImageError:
-    return samples if isinstance(samples, ImageError) else collate(samples)
+def _collate_readable(read: _Read) -> tuple[Batch | None, tuple[str, ...]]:
+    return collate(read.samples) if read.samples else None, read.faults
 
 
-def _collate_without_shared_memory(samples: Sequence[Sample] | ImageError) -> bytes | ImageError:
-    batch = _collate_unless_fault(samples)
-    return batch if isinstance(batch, ImageError) else pickle.dumps(batch)
+def _collate_without_shared_memory(read: _Read) -> tuple[bytes | None, tuple[str, ...]]:
+    batch, faults = _collate_readable(read)
+    return None if batch is None else pickle.dumps(batch), faults
 
 
 def shared_memory_suffices(batch_bytes: int, workers: int) -> bool:
@@ -360,6 +418,8 @@ def loader(
     workers: int,
     seed: int,
     balanced: bool = False,
+    parts: int = 1,
+    max_unreadable: int = 0,
 ) -> DataLoader[Sample]:
     """Batches of a dataset.
 
@@ -370,20 +430,25 @@ def loader(
         workers: processes that prepare images; 0 prepares them in this one.
         seed: of the order.
         balanced: draw each class equally often, with replacement.
+        parts: parts of a batch, for gradient accumulation; see `EvenBatches`.
+        max_unreadable: number of images that may be unreadable, whose cases are left out.
 
     Returns:
         A loader of `Batch`. Without Lightning, a training loop calls
         `batch_sampler.sampler.set_epoch(epoch)`.
     """
     pipe = workers > 0 and not shared_memory_suffices(batch_size * dataset.sample_bytes, workers)
+    collated: Any = _collate_without_shared_memory if pipe else _collate_readable
     labels = dataset.labels if balanced else None
     sampler = EpochSampler(count=len(dataset), shuffle=shuffle, seed=seed, labels=labels)
-    return _Loader(
+    result = _Loader(
         dataset,
-        batch_sampler=EvenBatches(sampler=sampler, batch_size=batch_size),
+        batch_sampler=EvenBatches(sampler=sampler, batch_size=batch_size, parts=parts),
         num_workers=workers,
-        collate_fn=_collate_without_shared_memory if pipe else _collate_unless_fault,
+        collate_fn=collated,
         persistent_workers=workers > 0,
         # or else each iteration would draw from the generator that the network draws from
         generator=torch.Generator().manual_seed(seed),
     )
+    result.max_unreadable = max_unreadable
+    return result

@@ -40,6 +40,11 @@ class EpochSampler(Sampler[tuple[int, int]]):
         """Set the epoch, which decides the order of the next iteration and the dataset's draws."""
         self._epoch = epoch
 
+    @property
+    def epoch(self) -> int:
+        """The epoch that was set."""
+        return self._epoch
+
     def __len__(self) -> int:
         return self._count
 
@@ -58,14 +63,23 @@ class EvenBatches(Sampler[list[tuple[int, int]]]):
 
     A last batch of one case, on which batch normalisation cannot train, only occurs with a batch
     size of 1 or a single case; with batches of two, an odd case joins another batch.
+
+    Args:
+        sampler: the cases.
+        batch_size: largest number of cases in a batch.
+        parts: for gradient accumulation, number of parts into which each batch is divided; these
+            are the batches that the loader sees. There is a case in each.
     """
 
-    def __init__(self, *, sampler: EpochSampler, batch_size: int) -> None:
+    def __init__(self, *, sampler: EpochSampler, batch_size: int, parts: int = 1) -> None:
         self.sampler = sampler  # the name under which Lightning looks for set_epoch
+        self.start = 0  # batches of the next iteration that are skipped
         count = len(sampler)
         self._batches = -(-count // batch_size)
         if batch_size > 1 and 1 < count < 2 * self._batches:
             self._batches -= 1
+        self.parts = max(1, min(parts, count // max(1, self._batches)))
+        self._batches *= self.parts
 
     def __len__(self) -> int:
         return self._batches
@@ -73,5 +87,5 @@ class EvenBatches(Sampler[list[tuple[int, int]]]):
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         pairs = list(self.sampler)
         bounds = [len(pairs) * i // self._batches for i in range(self._batches + 1)]
-        for start, stop in itertools.pairwise(bounds):
+        for start, stop in itertools.pairwise(bounds[self.start :]):
             yield pairs[start:stop]

@@ -42,6 +42,7 @@ def calibrate_run(
     run: str | Path,
     *,
     config: CalibrationConfig | None = None,
+    cases: str | None = None,
     progress: Progress | None = None,
 ) -> Calibration:
     """Fit the calibration of a run's bundle on the validation split and store it.
@@ -55,6 +56,7 @@ def calibrate_run(
     Args:
         run: run folder.
         config: what to fit; the run's settings if None.
+        cases: path of the run's table; the one that the run has recorded if None.
         progress: called with the number of finished cases and the number of all.
     """
     folder = run_folder(run)
@@ -62,20 +64,24 @@ def calibrate_run(
     if config is None:
         config = CalibrationConfig(**settings.get("calibration", {}))
     predictor = neutral_predictor(read_bundle(folder), config, feature_folder(settings))
-    tables = member_tables(member_settings(folder), predictor.bundle.config)
+    members = member_settings(folder)
+    if cases is not None:
+        for member in members:
+            member["data"]["cases"] = cases
+    tables = member_tables(members, predictor.bundle.config)
     for table in tables:
         require_split(table, "val")
     held = cases_of(tables, "val")
     familiarity = training_statistics(predictor, training_cases(tables, held))
     neutral = replace(predictor.bundle.calibration, familiarity=familiarity or None)
     predictor.bundle = replace(predictor.bundle, calibration=neutral)
-    cases, _ = to_classes(held, predictor.bundle.config, tables[0].path)
-    predictions = predict_untrained(predictor, cases, training_patients(tables), progress)
+    scored, _ = to_classes(held, predictor.bundle.config, tables[0].path)
+    predictions = predict_untrained(predictor, scored, training_patients(tables), progress)
     calibration = fit_calibration(predictions, config, familiarity)
     predictor.bundle = write_calibration(predictor.bundle, calibration)
     predictions = apply_calibration(predictions, calibration)
     write_predictions(predictions, folder / VALIDATION)
-    observations = observe(folder, predictor, cases, predictions, training_patients(tables))
+    observations = observe(folder, predictor, scored, predictions, training_patients(tables))
     write_findings(folder, find_problems(observations))
     refresh_card(folder)
     return calibration

@@ -181,11 +181,18 @@ def run_table(
         cases: path of the table; None for that of the training.
         config: of the network.
         check_files: also check that every image file exists.
+
+    Raises:
+        DataError: the table is not there, or has problems.
     """
     modalities = tuple(config.modalities)
     if cases is not None:
         return read_cases(cases, modalities=modalities, check_files=check_files)
     data = settings["data"]
+    if not Path(data["cases"]).is_file():
+        raise DataError(
+            f"{data['cases']}: the table of this run is no longer there; name it with --cases"
+        )
     return read_split(
         data["cases"], modalities=modalities, fold=data.get("fold"), check_files=check_files
     )

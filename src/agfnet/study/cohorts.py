@@ -13,9 +13,9 @@ from agfnet.config import PhantomConfig, StudyFile
 from agfnet.config.renamed import update
 from agfnet.errors import ConfigError, RunError
 from agfnet.files import write_text
+from agfnet.locks import locked
 from agfnet.phantom.cohort import make_cohort
 from agfnet.phantom.presets import resolve
-from agfnet.study.locks import locked
 from agfnet.study.settings import as_values, build, overlay, refuse_names, slug
 from agfnet.terminal import bar
 from agfnet.training.run_folder import differences
@@ -77,7 +77,8 @@ def make_cohorts(cohorts: Sequence[PhantomConfig]) -> None:
         settings = {**as_values(cohort), "split": list(cohort.split)}
         del settings["workers"]  # the number of workers does not change the files
         file = folder.with_name(f"{folder.name}.yaml")
-        with locked(folder.parent, [folder.name], wait=-1):  # another shard may be rendering it
+        lock = folder.with_name(f"{folder.name}.lock")
+        with locked([lock], wait=-1, cure=f"delete {lock}"):  # another shard may be rendering it
             if (folder / "cases.csv").is_file():
                 before = yaml.safe_load(file.read_text(encoding="utf-8"))
                 before = update(before, PhantomConfig)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from agfnet.config import Preset, TrainConfig
 from agfnet.config.renamed import run_settings
+from agfnet.errors import ConfigError
 from agfnet.study.settings import build
 from agfnet.training.presets import Plan, make_plan, value_of, with_value
-from agfnet.training.run_folder import SETTINGS
+from agfnet.training.run_folder import SETTINGS, changed_settings
 
 ALWAYS = ("data.cases", "runs", "resume")
 
@@ -20,6 +21,7 @@ def plan_training(
     *,
     preset: Preset = "auto",
     time_limit: float | None = None,
+    reproduce: str | None = None,
 ) -> Plan:
     """Return the settings of a training with the reasons for those that were chosen.
 
@@ -31,11 +33,14 @@ def plan_training(
         explicit: dotted names of the given settings.
         preset: rule for the others.
         time_limit: minutes that the training may take.
+        reproduce: run folder whose settings are taken; None for a new training.
 
     Raises:
         DataError: the table has problems.
         ConfigError: a setting has no place in the resumed run.
     """
+    if reproduce is not None:
+        return Plan(reproduced(Path(reproduce), config, explicit), ())
     folder = Path(config.runs) / config.name
     if not (config.resume and (folder / SETTINGS).is_file()):
         return make_plan(config, explicit, preset=preset, time_limit=time_limit)
@@ -44,3 +49,26 @@ def plan_training(
     for name in {*ALWAYS, *whole}:
         resumed = with_value(resumed, name, value_of(config, name))
     return Plan(resumed, ())
+
+
+def reproduced(run: Path, config: TrainConfig, explicit: Collection[str]) -> TrainConfig:
+    """Return the settings of a run that is trained again, under another name.
+
+    Args:
+        run: the run folder.
+        config: the given settings, with plain defaults for the others.
+        explicit: dotted names of the given settings.
+
+    Raises:
+        ConfigError: A setting is given that changes the result.
+    """
+    before = run_settings(run)
+    settings = build(TrainConfig, before, str(run / SETTINGS))
+    settings = with_value(settings, "name", f"{settings.name}-reproduced")
+    for name in {*ALWAYS, *explicit}:
+        settings = with_value(settings, name, value_of(config, name))
+    before["data"]["cases"] = settings.data.cases  # compared by its content
+    changed = [name for name in changed_settings(before, settings) if name != "name"]
+    if changed:
+        raise ConfigError(f"reproduce: takes the settings of {run}; leave out {', '.join(changed)}")
+    return settings

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from agfnet import NOTICE
 from agfnet.config import StudyConfig, format_duration, parse_duration, parse_shard
-from agfnet.errors import ConfigError, RunError
+from agfnet.errors import ConfigError, RunError, StoppedError
+from agfnet.locks import locked
 from agfnet.study.cohorts import make_cohorts
 from agfnet.study.executors import execute
 from agfnet.study.executors.job import ERROR_LOG, state
-from agfnet.study.locks import locked
 from agfnet.study.paper import write_paper
 from agfnet.study.plan import Study, read_study
 from agfnet.study.report import write_study
@@ -22,6 +22,7 @@ from agfnet.study.search import best_trials, run_search
 from agfnet.study.search_report import BEST, describe_settings, write_search
 from agfnet.study.tables import format_number, metric_title
 from agfnet.terminal import bar, say, show_table
+from agfnet.training.stopping import stopping_on_signals
 
 LOCKS = "locks"
 
@@ -33,14 +34,16 @@ def run_study(config: StudyConfig) -> None:
         ConfigError: The file or the settings are wrong.
         RunError: Runs failed (the tables are written nevertheless), a folder holds a run with
             other settings, another study is at work in the folder, or this one was stopped.
+        StoppedError: A signal of a scheduler has stopped it.
     """
     whole = read_study(config.file)
     study = select_shard(whole, config.shard)
     if config.dry_run:
         show_runs(study)
         return
+    locks = [study.out / LOCKS / f"{run.name}.lock" for run in study.runs]
     try:
-        with locked(study.out / LOCKS, [run.name for run in study.runs]):
+        with stopping_on_signals(), locked(locks, cure=f"delete {study.out / LOCKS}"):
             make_cohorts(study.cohorts)
             if study.file.search is not None:
                 if config.time_limit is not None:
@@ -61,8 +64,9 @@ def run_study(config: StudyConfig) -> None:
                     "not have finished within the time limit. Run the same command again to "
                     "continue."
                 )
-    except KeyboardInterrupt as stop:
-        raise RunError("stopped; run the same command again to continue") from stop
+    except (KeyboardInterrupt, StoppedError) as stop:
+        kind = StoppedError if isinstance(stop, StoppedError) else RunError
+        raise kind("stopped; run the same command again to continue") from stop
     if failed:
         lines = [f"  {name}: {error}" for name, error in failed.items()]
         raise RunError(

@@ -152,6 +152,8 @@ def build_loaders(
             workers=config.data.workers,
             seed=config.seed,
             balanced=training and config.optim.sampling == "balanced",
+            parts=config.optim.accumulate if training else 1,
+            max_unreadable=int(config.fit.max_unreadable * len(dataset)) if training else 0,
         )
         for dataset, training in zip(datasets[:2], (True, False), strict=True)
     )

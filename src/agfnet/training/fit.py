@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,20 @@ from torch.utils.data import DataLoader
 from agfnet.bundle import Bundle, BundleConfig, write_bundle
 from agfnet.card import card
 from agfnet.config import TrainConfig
-from agfnet.data.table import Case, cases_hash
+from agfnet.config.renamed import run_settings
+from agfnet.data.dataset import CasesDataset
+from agfnet.data.table import Case, CasesTable, cases_hash
 from agfnet.diagnoses import describe_classes
-from agfnet.files import SUMS, finish_change
+from agfnet.errors import RunError
+from agfnet.files import CHANGE, SUMS, finish_change
 from agfnet.models.build import image_statistics, without_weights
 from agfnet.training.adversarial import AdversarialTask
 from agfnet.training.cases import build_datasets, build_loaders, read_table, select_cases
 from agfnet.training.checkpoints import load_best
 from agfnet.training.features import prepare_features
-from agfnet.training.run_folder import check_run, write_run
+from agfnet.training.memory import accumulation, advice, is_out_of_memory
+from agfnet.training.run_folder import LOCK, SETTINGS, check_run, locked_run, write_run
+from agfnet.training.stopping import StopRequest, stopping_on_signals
 from agfnet.training.tasks import Task, build_task
 from agfnet.training.trainer import run_trainer
 from agfnet.training.tuning import tune
@@ -35,7 +42,7 @@ def fit(
 ) -> Path:
     """Train a network; the returned run folder holds the bundle of the best epoch.
 
-    With `config.resume`, training continues after the last finished epoch, with the same result as
+    With `config.resume`, training continues after the last checkpoint, with the same result as
     without the interruption; a finished run is returned unchanged.
 
     Args:
@@ -47,14 +54,32 @@ def fit(
         ConfigError: settings that do not fit together.
         DataError: the table or its images have problems.
         RunError: the folder holds a run already, or one with other settings or another table, or
-            training was stopped.
+            training was stopped, or a loss was not finite.
+        StoppedError: a signal of a scheduler has stopped it.
     """
     folder = Path(config.runs) / config.name
     table = read_table(config.data)
     check_run(folder, config, table)
+    left = any((folder / name).exists() for name in (LOCK, f"bundle/{CHANGE}"))  # by a killed one
+    if left or not (folder / "bundle" / SUMS).is_file():
+        with stopping_on_signals() as request, locked_run(folder, force=config.break_lock):
+            train_run(folder, config, table, plan, progress=progress, request=request)
+    return folder
+
+
+def train_run(
+    folder: Path,
+    config: TrainConfig,
+    table: CasesTable,
+    plan: Sequence[Mapping[str, Any]],
+    *,
+    progress: bool,
+    request: StopRequest,
+) -> None:
+    """Train in a locked run folder, and write the bundle, unless it is there."""
     finish_change(folder / "bundle")
     if (folder / "bundle" / SUMS).is_file():
-        return folder
+        return
     cases = select_cases(table, config)
     diagnoses = describe_classes(cases.classes, config.data.diagnoses, config.data.labels)
     seed_everything(config.seed, verbose=False)
@@ -63,19 +88,32 @@ def fit(
     mean, std = image_statistics(config.model)
     originals = isinstance(task, AdversarialTask)
     datasets = build_datasets(cases, config, table.path, mean, std, originals=originals)
-    write_run(folder, config, table, plan)
     if config.data.feature_variants:
         prepare_features(config, datasets, task.model.backbones, table.path)
+    config = choose_accumulation(folder, config, task, datasets[0])
+    write_run(folder, config, table, plan)
     train, val = build_loaders(datasets, config)
-    run_trainer(
-        folder=folder,
-        task=task,
-        train=train,
-        val=val,
-        config=config.optim,
-        seed=config.seed,
-        progress=progress,
-    )
+    out_of_memory = False
+    try:
+        run_trainer(
+            folder=folder,
+            task=task,
+            train=train,
+            val=val,
+            config=config.optim,
+            fit=config.fit,
+            seed=config.seed,
+            progress=progress,
+            request=request,
+            lesion_ids=[case.lesion_id for case in cases.train],
+        )
+    except (RuntimeError, MemoryError) as error:
+        out_of_memory = is_out_of_memory(error)
+        if not out_of_memory:
+            raise
+    if out_of_memory:  # outside of the block, in which the error would hold the memory
+        size = math.ceil(config.optim.batch_size / config.optim.accumulate)
+        raise RunError(f"{folder}: {advice(task, datasets[0], size)}")
     bundle = BundleConfig(
         classes=cases.classes,
         labels=config.data.labels,
@@ -91,7 +129,22 @@ def fit(
         optional=optional_modalities(cases.train, config),
     )
     write_best(folder, task, val, bundle)
-    return folder
+
+
+def choose_accumulation(
+    folder: Path, config: TrainConfig, task: Task, dataset: CasesDataset
+) -> TrainConfig:
+    """Return settings with the number of parts of a batch, if it is to be chosen.
+
+    A run that is continued keeps the number with which it was started.
+    """
+    if config.optim.accumulate:
+        return config
+    if (folder / SETTINGS).is_file():
+        parts = run_settings(folder)["optim"].get("accumulate", 1)
+    else:
+        parts = accumulation(task, dataset, config.optim.batch_size)
+    return replace(config, optim=replace(config.optim, accumulate=parts))
 
 
 def optional_modalities(train: Sequence[Case], config: TrainConfig) -> tuple[str, ...]:

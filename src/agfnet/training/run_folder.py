@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
-import platform
-import subprocess
-from collections.abc import Mapping, Sequence
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
-from agfnet import __version__
 from agfnet.config import DataConfig, TrainConfig
 from agfnet.config.renamed import run_settings
-from agfnet.data.case import JOIN, relative_to
 from agfnet.data.table import CasesTable, cases_hash
 from agfnet.errors import RunError
-from agfnet.files import write_json, write_text
+from agfnet.files import remove_temporary, write_json, write_text
+from agfnet.locks import locked
+from agfnet.training.environment import (
+    ENVIRONMENT,
+    describe_table,
+    differing_versions,
+    environment,
+    read_environment,
+)
 
-SETTINGS, ENVIRONMENT, PLAN = "config.yaml", "environment.json", "plan.json"
+SETTINGS, PLAN = "config.yaml", "plan.json"
+LOCK = ".lock"
+"""File of a run folder while a process trains there."""
 NEUTRAL = {"data": ("cache", "cache_mb", "feature_cache_mb", "workers")}
 """Settings that do not change the result."""
+
+
+@contextmanager
+def locked_run(folder: Path, *, force: bool) -> Iterator[None]:
+    """Hold the lock of a run folder, and remove what a killed process has left in it.
+
+    Args:
+        folder: the run folder, which may be new.
+        force: take over the lock of another process.
+
+    Raises:
+        RunError: another process holds the lock.
+    """
+    cure = "take the run over with --break-lock"
+    try:
+        with locked([folder / LOCK], force=force, cure=cure):
+            remove_temporary(folder)
+            yield
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # an empty one: nothing was started
 
 
 def check_run(folder: Path, config: TrainConfig, table: CasesTable) -> None:
@@ -37,14 +65,13 @@ def check_run(folder: Path, config: TrainConfig, table: CasesTable) -> None:
         RunError: the folder holds a run and `config.resume` is False, or its run was started with
             other settings or with another table.
     """
-    if not folder.exists() or not any(folder.iterdir()):
+    if not folder.exists() or all(path.name == LOCK for path in folder.iterdir()):
         return
     if not config.resume:
         raise RunError(
             f"{folder}: a run of this name exists; give another --name, continue it with --resume,"
             " or delete the folder"
         )
-    environment = folder / ENVIRONMENT
     if (folder / SETTINGS).is_file():
         before = run_settings(folder)
         before["data"]["cases"] = str(Path(config.data.cases).absolute())  # compared by its content
@@ -53,8 +80,8 @@ def check_run(folder: Path, config: TrainConfig, table: CasesTable) -> None:
                 f"{folder}: was started with other settings ({', '.join(changed)});"
                 " resume with the same ones, or give another --name"
             )
-    if environment.is_file():
-        check_table(folder, json.loads(environment.read_text(encoding="utf-8")), table)
+    if (folder / ENVIRONMENT).is_file():
+        check_table(folder, read_environment(folder), table)
 
 
 def check_table(folder: Path, environment: dict[str, Any], table: CasesTable) -> None:
@@ -78,41 +105,37 @@ def check_table(folder: Path, environment: dict[str, Any], table: CasesTable) ->
     )
 
 
-def describe_table(table: CasesTable) -> dict[str, Any]:
-    """Return the number of lesions and a digest of each column that training depends on."""
-    columns = {
-        name: [getattr(case, name) for case in table]
-        for name in ("lesion_id", "patient_id", "label", "split")
-    }
-    relative = relative_to(table.path.parent)
-    for name in table.modalities:
-        columns[name] = [JOIN.join(map(relative, case.images[name])) for case in table]
-    return {
-        "lesions": len(table.cases),
-        "columns": {
-            name: hashlib.sha256("\0".join(cells).encode()).hexdigest()[:16]
-            for name, cells in columns.items()
-        },
-    }
-
-
 def write_run(
     folder: Path, config: TrainConfig, table: CasesTable, plan: Sequence[Mapping[str, Any]] = ()
 ) -> None:
     """Write the settings and the environment of a run, and why settings were chosen if they were.
 
-    The plan comes first: a run with settings is resumed with them, and makes no plan again.
+    A run that is continued keeps its environment, with a warning if the present one differs. The
+    plan comes first: a run with settings is resumed with them, and makes no plan again.
     """
     if plan:
         write_json(folder / PLAN, list(plan))
     write_text(folder / SETTINGS, yaml.safe_dump(record(config), sort_keys=False))
-    write_json(folder / ENVIRONMENT, environment(config.seed, table))
+    content = environment(config.seed, table)
+    if (folder / ENVIRONMENT).is_file():
+        changes = differing_versions(read_environment(folder), content)
+        if changes:
+            logging.getLogger(__name__).warning(
+                "%s was started with %s; the result may differ in the last digits",
+                folder,
+                ", ".join(f"{name} {old} (now {new})" for name, old, new in changes),
+            )
+        return
+    with contextlib.suppress(ValueError):  # no relative path leads to another drive
+        content["cases"] = Path(os.path.relpath(table.path, folder)).as_posix()
+    write_json(folder / ENVIRONMENT, content)
 
 
 def record(config: TrainConfig) -> dict[str, Any]:
     """Return the settings as `config.yaml` holds them; the path of the table is absolute."""
     data = replace(config.data, cases=str(Path(config.data.cases).absolute()))
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(replace(config, data=data, resume=False))))
+    config = replace(config, data=data, resume=False, break_lock=False)
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(config)))
     return plain
 
 
@@ -127,6 +150,9 @@ def changed_settings(before: dict[str, Any], config: TrainConfig) -> list[str]:
         for name in names:
             before[group].pop(name, None)
             after[group].pop(name)
+    before["fit"] = after["fit"]
+    if not after["optim"]["accumulate"]:  # was chosen at the start
+        after["optim"]["accumulate"] = before["optim"]["accumulate"]
     before["runs"] = after["runs"]  # the folder may be named by another path
     return differences(before, after)
 
@@ -142,35 +168,3 @@ def differences(before: object, after: object, name: str = "") -> list[str]:
             )
         ]
     return [] if before == after else [name]
-
-
-def environment(seed: int, table: CasesTable) -> dict[str, Any]:
-    """Return what is needed to repeat the run: versions, device, seed and data."""
-    packages = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow", "scipy")
-    return {
-        "agfnet": __version__,
-        "git": git_version(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "threads": torch.get_num_threads(),
-        "packages": {name: version(name) for name in packages},
-        "seed": seed,
-        "data_sha256": cases_hash(table),
-        "table": describe_table(table),
-    }
-
-
-def git_version() -> str | None:
-    """Return the commit of the source code; None without git or outside a repository."""
-    try:
-        git = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        return None
-    return git.stdout.strip() or None

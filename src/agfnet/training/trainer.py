@@ -1,12 +1,10 @@
-"""Training with Lightning: steps, history, checkpoints, and resuming."""
+"""Training with Lightning: steps, and continuing from a checkpoint."""
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
-import shutil
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +14,24 @@ from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
     EMAWeightAveraging,
-    ModelCheckpoint,
     RichProgressBar,
 )
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from agfnet.config import OptimConfig
+from agfnet.config import FitConfig, OptimConfig
 from agfnet.errors import RunError
-from agfnet.files import replacing, write_text
-from agfnet.training.checkpoints import BEST, FOLDER, LAST, find_checkpoint
+from agfnet.files import write_json
+from agfnet.training.callbacks import Checkpoints, FiniteLoss, History
+from agfnet.training.checkpoints import CheckpointFiles, find_checkpoint
 from agfnet.training.mixing import mix
 from agfnet.training.optim import build_optimizer, build_schedule
+from agfnet.training.stopping import StopRequest
 from agfnet.training.tasks import Task
 from agfnet.types import Batch
+
+UNREADABLE = "unreadable.json"
+"""File of a run folder for images that could not be read in training."""
 
 
 class TrainingModule(pl.LightningModule):
@@ -41,6 +43,8 @@ class TrainingModule(pl.LightningModule):
         self.config = config
         self.seed = seed
         self.outputs: list[tuple[Tensor, Tensor]] = []  # logits and labels of validation
+        self.sums: dict[str, Tensor] = {}  # of the losses of the cases of this epoch so far
+        self.gradient_norm: Tensor | None = None
 
     def configure_optimizers(self) -> Any:
         """Return AdamW with a schedule that changes the learning rate at every step."""
@@ -52,23 +56,42 @@ class TrainingModule(pl.LightningModule):
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
-    def on_train_epoch_start(self) -> None:
-        """Make dropout and masking depend on seed and epoch only, so that a resume repeats them."""
-        torch.manual_seed(hash((self.seed, self.current_epoch)))
-
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Return the loss of one batch."""
+        """Return the loss of one batch.
+
+        Dropout, masking and mixing depend on seed, epoch and step alone, so that a training that is
+        continued repeats them.
+        """
+        torch.manual_seed(hash((self.seed, self.current_epoch, batch_index)))
         progress = self.global_step / max(1, int(self.trainer.estimated_stepping_batches))
         batch = mix(batch, mixup=self.config.mixup, cutmix=self.config.cutmix)
         losses = self.task(batch, progress)
-        self.log_dict(
-            {f"train_{name}": value.detach() for name, value in losses.items()},
-            on_step=False,
-            on_epoch=True,
-            batch_size=len(batch.labels),
-        )
+        if batch_index == 0:
+            self.sums = {}
+        count = len(batch.labels)
+        for name, value in (losses | {"cases": torch.ones(())}).items():
+            self.sums[name] = self.sums.get(name, 0) + count * value.detach()
         self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False)
         return losses["loss"]
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the gradient norm, and keep it for `FiniteLoss`."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        assert gradient_clip_val is not None
+        self.gradient_norm = nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the sums of the losses of the epoch so far."""
+        checkpoint["sums"] = self.sums
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the sums of the losses of the epoch so far."""
+        self.sums = checkpoint.get("sums", {})
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Collect the logits of the validation split."""
@@ -76,42 +99,16 @@ class TrainingModule(pl.LightningModule):
         self.outputs.append((output.logits.float(), batch.labels))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the negative log-likelihood and balanced accuracy of the validation split."""
+        """Log the losses of training, and loss and balanced accuracy of the validation split."""
+        for name, total in self.sums.items():
+            if name != "cases":
+                self.log(f"train_{name}", total / self.sums["cases"])
         logits, labels = (torch.cat(parts) for parts in zip(*self.outputs, strict=True))
         self.outputs.clear()
         correct = (logits.argmax(dim=1) == labels).double()
         recalls = torch.stack([correct[labels == c].mean() for c in labels.unique()])
         self.log("val_nll", nn.functional.cross_entropy(logits, labels), prog_bar=True)
         self.log("val_balanced_accuracy", recalls.mean().float())
-
-
-class History(Callback):
-    """Write `history.csv`, one row per finished epoch; checkpoints hold the rows so far."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows: list[dict[str, float]] = []
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the rows so far, for the checkpoint."""
-        return {"rows": self.rows}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the rows from the checkpoint."""
-        self.rows = state_dict["rows"]
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Add a row."""
-        measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        measured.pop("loss", None)
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        self.rows.append({"epoch": trainer.current_epoch, "lr": rate, **measured})
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_text(self.path, text.getvalue())
 
 
 def run_trainer(
@@ -121,15 +118,20 @@ def run_trainer(
     train: DataLoader[Any],
     val: DataLoader[Any],
     config: OptimConfig,
+    fit: FitConfig,
     seed: int,
     progress: bool,
+    request: StopRequest,
+    lesion_ids: Sequence[str] = (),
 ) -> None:
     """Train to the last epoch, from the newest checkpoint if the run has one.
 
     Raises:
-        RunError: training was stopped.
+        RunError: training was stopped, or a loss is not finite.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    callbacks = build_callbacks(folder, config, progress=progress)
+    callbacks += [FiniteLoss(folder, lesion_ids), Checkpoints(folder, fit, request)]
     with warnings.catch_warnings():
         # advice about worker counts and logging intervals, and the checkpoint folder of a resume
         warnings.filterwarnings("ignore", module="lightning")
@@ -137,7 +139,9 @@ def run_trainer(
             max_epochs=config.epochs,
             precision=precision(config.precision),
             gradient_clip_val=config.gradient_clip_norm,
-            callbacks=build_callbacks(folder, config, progress=progress),
+            accumulate_grad_batches=getattr(train.batch_sampler, "parts", 1),
+            callbacks=callbacks,
+            plugins=[CheckpointFiles()],
             logger=False,
             num_sanity_val_steps=0,
             enable_progress_bar=progress,
@@ -146,6 +150,7 @@ def run_trainer(
         )
         module = TrainingModule(task=task, config=config, seed=seed)
         checkpoint = find_checkpoint(folder)
+        request.deferred = True
         try:
             trainer.fit(module, train, val, ckpt_path=checkpoint, weights_only=True)
         except (KeyboardInterrupt, SystemExit) as stop:
@@ -153,28 +158,20 @@ def run_trainer(
                 f"{folder}: stopped in epoch {trainer.current_epoch + 1} of {config.epochs};"
                 " to continue, run the same command with --resume"
             ) from stop
-    last, best = (folder / FOLDER / name for name in (LAST, BEST))
-    if not last.is_file():  # stopped between the two, after the last epoch, which was the best
-        with replacing(last) as path:
-            shutil.copyfile(best, path)
+        finally:
+            request.deferred = False
+    if unreadable := getattr(train, "unreadable", ()):
+        write_json(folder / UNREADABLE, list(unreadable))
+        logging.getLogger(__name__).warning(
+            "%d images could not be read, and their cases were left out; %s lists them",
+            len(unreadable),
+            folder / UNREADABLE,
+        )
 
 
 def build_callbacks(folder: Path, config: OptimConfig, *, progress: bool) -> list[Callback]:
-    """Build the callbacks: history, last and best checkpoint, and the optional ones."""
-    callbacks: list[Callback] = [
-        History(folder / "history.csv"),
-        *(
-            ModelCheckpoint(
-                dirpath=folder / FOLDER,
-                filename=name,
-                monitor=monitor,
-                mode="min",
-                enable_version_counter=False,
-            )
-            # save_last would write the last checkpoint only after epochs that are the best so far
-            for name, monitor in (("best", "val_nll"), ("last", None))
-        ),
-    ]
+    """Build the callbacks: history, and the optional ones."""
+    callbacks: list[Callback] = [History(folder / "history.csv")]
     if config.ema is not None:
         callbacks.append(EMAWeightAveraging(decay=config.ema))
     if config.patience is not None:

@@ -14,7 +14,9 @@ def calibrate(config: CalibrateConfig) -> None:
         from agfnet.evaluation.calibrate import calibrate_run
         from agfnet.evaluation.findings import read_findings
 
-        calibration = calibrate_run(config.run, config=config.calibration, progress=progress)
+        calibration = calibrate_run(
+            config.run, config=config.calibration, cases=config.cases, progress=progress
+        )
     bundle = read_bundle(config.run)
     for line in calibration_warnings(calibration, bundle.config.classes):
         say(f"Note: {line}")

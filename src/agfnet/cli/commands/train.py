@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agfnet.cli.command import CASES_COLUMNS, Command
@@ -24,13 +25,16 @@ def train(command: TrainCommand, explicit: frozenset[str]) -> None:
 
         plan = plan_training(
             TrainConfig(**{f.name: getattr(command, f.name) for f in fields(TrainConfig)}),
-            explicit - {"preset", "time_limit", "dry_run"},
+            explicit - {"preset", "time_limit", "dry_run", "reproduce"},
             preset=command.preset,
             time_limit=command.time_limit,
+            reproduce=command.reproduce,
         )
     config = plan.config
     if plan.choices:
         show_plan(plan, command)
+    if command.reproduce is not None:
+        show_versions(Path(command.reproduce), config)
     if command.dry_run:
         return
     say(f"Training {config.name} on {config.data.cases}")
@@ -45,7 +49,37 @@ def train(command: TrainCommand, explicit: frozenset[str]) -> None:
     else:
         say(f"Wrote {folder / 'bundle'}. The table has no test split, so nothing was evaluated.")
     show_warnings(read_findings(folder))
+    if command.reproduce is not None:
+        show_difference(Path(command.reproduce), folder)
     say(next_steps(folder, bundle.config.modalities))
+
+
+def show_versions(run: Path, config: TrainConfig) -> None:
+    """Check that the table is that of the run, and print the versions that differ."""
+    from agfnet.training.cases import read_table
+    from agfnet.training.environment import differing_versions, environment, read_environment
+    from agfnet.training.run_folder import check_table
+
+    table = read_table(config.data)
+    record = read_environment(run)
+    check_table(run, record, table)
+    rows = differing_versions(record, environment(config.seed, table))
+    if rows:
+        title = "What differs, so that the result may differ in the last digits or more"
+        show_table(["", "then", "now"], rows, title)
+    else:
+        say("The versions and the device are those of the run.")
+
+
+def show_difference(run: Path, again: Path) -> None:
+    """Print whether the weights of two runs are equal."""
+    from agfnet.training.reproduce import weights_difference
+
+    difference = weights_difference(run, again)
+    if difference:
+        say(f"The weights differ from those of {run} by {difference:.2g} at most.")
+    else:
+        say(f"The weights are those of {run}, to the last bit.")
 
 
 def show_plan(plan: Plan, command: TrainCommand) -> None:
@@ -72,6 +106,7 @@ COMMAND = Command(
         "agfnet train --data.cases data.csv --optim.epochs 30 --data.size 160",
         "agfnet train --data.cases data.csv --data.modalities '[clinical]'",
         "agfnet train --config settings.yaml --name first --resume",
+        "agfnet train --reproduce runs/first",
     ),
     docs="method.md",
     columns=CASES_COLUMNS,
@@ -88,6 +123,7 @@ COMMAND = Command(
         "optim.epochs",
         "optim.lr",
         "resume",
+        "reproduce",
     ),
     takes_explicit=True,
     extra="train",

@@ -17,7 +17,7 @@ from agfnet.config.renamed import run_settings
 from agfnet.data.folds import read_split
 from agfnet.data.splits import require_split
 from agfnet.data.table import read_cases
-from agfnet.errors import RunError
+from agfnet.errors import RunError, StoppedError
 from agfnet.files import write_json, write_text
 from agfnet.report.run import run_evaluation
 from agfnet.study.plan import TEST, Run
@@ -62,10 +62,13 @@ def attempt(run: Run) -> str | None:
 
     Raises:
         KeyboardInterrupt: The run was stopped; nothing is wrong with it.
+        StoppedError: Likewise, by a signal of a scheduler.
     """
     start = time.monotonic()
     try:
         complete(run)
+    except StoppedError:
+        raise
     except Exception as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # how training reports Ctrl-C
             raise KeyboardInterrupt from error

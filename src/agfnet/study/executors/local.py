@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -14,6 +14,7 @@ from threading import Thread
 import torch
 
 from agfnet.config import StudyConfig
+from agfnet.errors import StoppedError
 from agfnet.study.executors.job import attempt, attempt_in_process, failure
 from agfnet.study.plan import Run
 
@@ -36,8 +37,8 @@ def in_processes(runs: Iterable[Run], config: StudyConfig) -> Iterator[tuple[Run
 
     With several GPUs, a run sees one of them only: the one that the fewest other runs use.
 
-    Closing the iterator ends the processes; the next study continues their runs after their last
-    epoch.
+    Closing the iterator ends the processes; the next study continues their runs from their last
+    checkpoint.
     """
     cpus = config.cpus or max(1, (os.cpu_count() or 1) // config.workers)
     waiting = iter(runs)
@@ -94,10 +95,14 @@ def _only_gpu(gpu: str | None) -> Iterator[None]:
 
 
 def _run_in_child(run: Run, cpus: int, folder: str) -> None:
-    """Ignore Ctrl-C, which is for the parent: it then ends this process."""
+    """Ignore Ctrl-C, which is for the parent: it then ends this process.
+
+    The signals of a scheduler reach this process as well, whose run then has a checkpoint.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
-    attempt_in_process(run, cpus, folder)
+    with suppress(StoppedError):
+        attempt_in_process(run, cpus, folder)
 
 
 def _end_with_parent() -> None:
