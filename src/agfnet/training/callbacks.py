@@ -252,6 +252,6 @@ class FiniteLoss(Callback):
         step_name = f"epoch {epoch}" + ("" if step is None else f", step {step}")
         return (
             f"{self.file.parent}: the {name} of {step_name} is {value}; the checkpoints are from"
-            " before it. Train under another --name with a lower --optim.lr or with --optim.precision"
-            " 32-true, and check the images with `agfnet check`"
+            " before it. Train under another --name with a lower --optim.lr or with"
+            " --optim.precision 32-true, and check the images with `agfnet check`"
         )
