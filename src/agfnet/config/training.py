@@ -81,7 +81,7 @@ class OptimConfig(Settings):
     """Cases per step."""
     accumulate: Annotated[int, Range(0, 1024)] = 1
     """Gradient accumulation: number of parts in which each batch is computed, one after the other,
-    which takes less memory. The step is that of the whole batch, but for batch normalisation. 0
+    which takes less memory. The step is that of the whole batch, except for batch normalisation. 0
     chooses the smallest number with which a batch fits into memory."""
     lr: Annotated[float, Range(1e-9, 10)] = 3e-4
     """Peak learning rate."""

@@ -60,8 +60,10 @@ def fit(
     folder = Path(config.runs) / config.name
     table = read_table(config.data)
     check_run(folder, config, table)
-    left = any((folder / name).exists() for name in (LOCK, f"bundle/{CHANGE}"))  # by a killed one
-    if left or not (folder / "bundle" / SUMS).is_file():
+    interrupted = any(
+        (folder / name).exists() for name in (LOCK, f"bundle/{CHANGE}")
+    )  # by a killed one
+    if interrupted or not (folder / "bundle" / SUMS).is_file():
         with stopping_on_signals() as request, locked_run(folder, force=config.break_lock):
             train_run(folder, config, table, plan, progress=progress, request=request)
     return folder
