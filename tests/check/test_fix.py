@@ -44,7 +44,7 @@ def table(tmp_path: Path) -> Path:
 def test_one_odd_spelling_is_one_finding_on_its_row(table: Path) -> None:
     (finding,) = check(table).findings
     assert (finding.name, finding.row) == ("label_spelling", 2)
-    assert "'bcc' (1 lesion) is another spelling of 'BCC' (10 lesions)" in finding.message
+    assert "'bcc' (1 row) is another spelling of 'BCC' (10 rows, first in row 3)" in finding.message
 
 
 def test_fix_writes_a_table_without_the_findings(table: Path, tmp_path: Path) -> None:

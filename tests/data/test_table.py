@@ -217,7 +217,7 @@ def test_unreadable_file(table: Path, monkeypatch: pytest.MonkeyPatch):
         ("L2,P2,mel,,|,", ":3", "no image at all; expected a path under clinical or ultrasound"),
         ("L2,P2,mel,b.png,,training", ":3 column split", "expected train, val, test"),
         ("L2,P1,mel,b.png,,test", ":3 column split", "'P1' is in test here and in train in row 2"),
-        ("L2,P2,Me L,b.png,,", ":3 column label", "another spelling of 'mel' in row 2"),
+        ("L2,P2,Me L,b.png,,", ":3 column label", "is another spelling of 'mel' (1 row, first in"),
         ("L2,P2,mel,b.png|b.png,,", ":3 column clinical", "lists a path twice"),
         ("L2,P2,mel,b.png,,,,x", ":3", "has 8 cells, expected 6"),
         ("lesion_id,patient_id,label,clinical,ultrasound,split", ":3", "repeats the header"),
@@ -229,6 +229,16 @@ def test_rows_with_a_problem(table: Path, row: str, place: str, words: str):
     (line,) = message.splitlines()
     assert line.startswith(f"{table}{place}: ")
     assert words in line
+
+
+def test_a_misspelt_label_is_one_line_at_its_first_row(table: Path):
+    rows = ["bcc", *["BCC"] * 5, "bcc"]
+    lines = [f"L{number},{label},a.png," for number, label in enumerate(rows)]
+    message = fault_of(table, "\n".join(["lesion_id,label,clinical,ultrasound", *lines]))
+    assert message == (
+        f"{table}:2 column label: 'bcc' (2 rows) is another spelling of 'BCC' (5 rows, first in "
+        "row 3); write it that way, as agfnet check CASES --fix FILE does"
+    )
 
 
 def test_image_files_that_are_not_there(write_table: WriteTable, tmp_path: Path):

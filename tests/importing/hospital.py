@@ -68,38 +68,38 @@ def lesion_folders(folder: Path, patients: int = 12) -> tuple[Path, Path]:
     return table(folder / "labels.csv", lines, "utf-8-sig"), folder / "Bilder"
 
 
-def flat_codes(folder: Path) -> tuple[Path, Path]:
+def flat_codes(folder: Path, patients: int = 8) -> tuple[Path, Path]:
     lines = ["lesion_id,dx,sex"]
-    for number in range(8):
+    for number in range(patients):
         photo(folder / "img" / f"L{number:03}_photo.jpg", number)
         scan(folder / "img" / f"L{number:03}_us_1.png", 20 + number)
         lines.append(f"L{number:03},{DIAGNOSES[number % 2]},m")
     return table(folder / "meta.csv", lines), folder / "img"
 
 
-def visits(folder: Path) -> tuple[Path, Path]:
+def visits(folder: Path, patients: int = 8) -> tuple[Path, Path]:
     lines = ["Patienten-ID\tUntersuchungsdatum\tHistologie"]
-    for number in range(8):
+    for number in range(patients):
         for visit in range(1, 2 + number % 2):
-            place = folder / "p" / f"PAT{number:03}" / f"2023-0{visit}-1{number}"
+            place = folder / "p" / f"PAT{number:03}" / f"2023-0{visit}-{number + 1:02}"
             photo(place / "DSC_0001.JPG", 10 * number + visit)
             scan(place / "US" / "a.png", 10 * number + visit)
-            lines.append(f"PAT{number:03}\t1{number}.0{visit}.2023\t{DIAGNOSES[number % 2]}")
+            lines.append(f"PAT{number:03}\t{number + 1:02}.0{visit}.2023\t{DIAGNOSES[number % 2]}")
     return table(folder / "Tabelle.txt", lines, "cp1252"), folder / "p"
 
 
-def modality_trees(folder: Path) -> tuple[Path, Path]:
+def modality_trees(folder: Path, patients: int = 8) -> tuple[Path, Path]:
     lines = ["患者编号,皮损编号,病理诊断"]
-    for number in range(1, 9):
+    for number in range(1, patients + 1):
         photo(folder / "d" / "临床照片" / f"{number:03}" / "1.jpg", number)
         scan(folder / "d" / "超声" / f"{number:03}-1-a.png", number)
         lines.append(f"{number:03},1,{('黑色素瘤', '痣')[number % 2]}")
     return table(folder / "表.csv", lines, "gb18030"), folder / "d"
 
 
-def archive(folder: Path) -> tuple[Path, Path]:
+def archive(folder: Path, patients: int = 4) -> tuple[Path, Path]:
     lines = ["PatientID;StudyDate;Accession;Diagnosis;Photo"]
-    for number in range(8):
+    for number in range(2 * patients):
         tags = {"PatientID": f"H{number // 2:05}", "StudyDate": f"2022110{1 + number % 2}"}
         name = folder / "a" / "DICOM" / "ST000" / f"IM{number:05}"
         dicom(name, number, AccessionNumber=f"A{number:04}", **tags)
@@ -110,18 +110,18 @@ def archive(folder: Path) -> tuple[Path, Path]:
     return table(folder / "list.csv", lines), folder / "a"
 
 
-def centres(folder: Path) -> tuple[Path, Path]:
+def centres(folder: Path, patients: int = 8) -> tuple[Path, Path]:
     lines = ["centro,código do paciente,lesão,diagnóstico"]
     for seed, centre in enumerate(("Graz", "Porto")):
-        for number in range(1, 5):
+        for number in range(1, patients // 2 + 1):
             place = folder / "d" / centre / f"{number:02}"
-            photo(place / "clinica" / "foto1.jpeg", 10 * seed + number)
-            scan(place / "ultrassom" / "1.png", 10 * seed + number)
+            photo(place / "clinica" / "foto1.jpeg", 100 * seed + number)
+            scan(place / "ultrassom" / "1.png", 100 * seed + number)
             lines.append(f"{centre},{number},1,{('melanoma', 'nevo')[number % 2]}")
     return table(folder / "tabela.csv", lines), folder / "d"
 
 
-LAYOUTS: dict[str, tuple[Callable[[Path], tuple[Path, Path]], int, int]] = {
+LAYOUTS: dict[str, tuple[Callable[..., tuple[Path, Path]], int, int]] = {
     "lesion_folders": (lesion_folders, 16, 12),
     "flat_codes": (flat_codes, 8, 8),
     "visits": (visits, 12, 8),
@@ -129,4 +129,6 @@ LAYOUTS: dict[str, tuple[Callable[[Path], tuple[Path, Path]], int, int]] = {
     "archive": (archive, 8, 4),
     "centres": (centres, 8, 8),
 }
-"""Name to a function that writes a tree, and the numbers of its lesions and patients."""
+"""Name to a function that writes a tree, and the numbers of its lesions and patients.
+
+With `patients`, the function writes that many."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from agfnet.errors import ConfigError, DataError
-from agfnet.importing.columns import looks_like_ids, role_of
+from agfnet.importing.column_names import role_of
+from agfnet.importing.labels import looks_like_ids
 from agfnet.importing.match import date_keys, key
 from agfnet.importing.sheets import read_sheets
 from agfnet.importing.table import plan_table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,20 +40,56 @@ def test_a_hospital_tree_with_one_command(
 
 
 @pytest.mark.slow
-def test_hospital_tree_to_a_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spreadsheet, root = lesion_folders(tmp_path, patients=24)
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_hospital_tree_to_a_network(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write = LAYOUTS[name][0]
+    spreadsheet, root = write(tmp_path, patients=24)
     out = tmp_path / "out"
     assert main(["import", "table", str(spreadsheet), str(out), "--root", str(root), "--yes"]) == 0
     printed = capsys.readouterr().out
-    assert "'melanom' (2) is written 'Melanom'" in printed
-    assert "@eaDir" in printed
-    assert main(["check", str(out / "cases.csv")]) == 0
+    if name == "lesion_folders":
+        assert "'melanom' (2) is written 'Melanom'" in printed
+        assert "@eaDir" in printed
+    assert main(["check", str(out / "cases.csv"), "--workers", "0"]) == 0
     assert main(["split", str(out / "cases.csv"), str(out / "data.csv")]) == 0
     arguments = ["--data.size", "32", "--model.backbone.name", "test_convnext"]
     arguments += ["--optim.epochs", "1", "--data.workers", "0", "--name", "first"]
     arguments += ["--model.fusion.scales", "2", "--runs", str(tmp_path / "runs")]
+    arguments += ["--model.method", "concatenation", "--preset", "none"]
     assert main(["train", "--data.cases", str(out / "data.csv"), *arguments]) == 0
     assert (tmp_path / "runs" / "first" / "bundle" / "config.json").is_file()
+
+
+def test_folder_with_labels_has_a_dry_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spreadsheet, root = lesion_folders(tmp_path)
+    out = tmp_path / "out"
+    command = ["import", "folder", str(root), str(out), "--labels", str(spreadsheet)]
+    command += ["--layout", "patient/lesion"]
+    assert main(command) == 0
+    assert "Nothing is imported yet" in capsys.readouterr().out
+    assert not (out / "cases.csv").exists()
+    assert main([*command, "--yes"]) == 0
+    assert len(read_cases(out / "cases.csv", modalities=VIEWS).cases) == 16
+
+
+def test_attributes_without_pydicom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    for number in (1, 2):
+        dicom(tmp_path / "d" / f"{number}7.dcm", number, PatientID=f"H{number}")
+        photo(tmp_path / "d" / f"H{number}.jpg", number)
+    lines = ["patient,diagnosis", "H1,bcc", "H2,nv"]
+    notes = plan(tmp_path, lines).notes
+    (line,) = [note for note in notes if "pydicom" in note]
+    assert line.startswith("the attributes of 2 DICOM files")
+    assert "agfnet[dicom]" in line
+    for path in (tmp_path / "d").glob("*.jpg"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"no file .* fits a row.* because pydicom is missing"):
+        plan(tmp_path, lines)
 
 
 def plan(folder: Path, lines: list[str], **options: object) -> Plan:
@@ -113,7 +150,8 @@ def test_conflicting_labels_of_one_lesion(tmp_path: Path) -> None:
 def test_two_patients_with_one_number_are_never_merged(tmp_path: Path) -> None:
     photo(tmp_path / "d" / "7" / "1.jpg")
     with pytest.raises(
-        DataError, match=r":3: the same ids as in row 2, but other values of 'ward'"
+        DataError,
+        match=r":3 column ward: the same ids as in row 2, but 'B' .* as --columns.lesion_id 'ward'",
     ):
         plan(tmp_path, ["patient,ward,diagnosis", "7,A,bcc", "7,B,bcc"])
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agfnet.check.labels import usual_spellings
-from agfnet.data.spelling import INVISIBLE, is_placeholder
+from agfnet.data.spelling import INVISIBLE, is_placeholder, usual_spellings
 from agfnet.data.table import Case
 
 FIXED = (

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from itertools import combinations
 
 from agfnet.check.findings import Findings, counted
-from agfnet.data.spelling import INVISIBLE, is_placeholder, is_rounded, label_key
+from agfnet.data.spelling import (
+    INVISIBLE,
+    is_placeholder,
+    is_rounded,
+    label_key,
+    usual_spellings,
+)
 from agfnet.data.table import Case
 
 MIN_WORD = 7
@@ -38,8 +44,7 @@ def check_labels(cases: Sequence[Case], findings: Findings, *, patients: int) ->
             both = f"{first!r} ({len(by_label[first])}) and {second!r} ({len(by_label[second])})"
             message = f"{both} look like one label; write it one way"
             findings.add("label_similar", message, column="label")
-    _check_spellings(by_label, findings)
-    # one cause, one finding: other checks take all spellings of a label together
+    # one cause, one finding: the table's reader reports spellings, here they are taken together
     usual = usual_spellings(case.label for case in cases if case.label)
     together: defaultdict[str, list[Case]] = defaultdict(list)
     for label, members in by_label.items():
@@ -52,30 +57,6 @@ def check_labels(cases: Sequence[Case], findings: Findings, *, patients: int) ->
             if not set(INVISIBLE).isdisjoint(text):
                 message = f"{text!a} holds an invisible character; delete it"
                 findings.add("invisible", message, case=case, column=column)
-
-
-def usual_spellings(labels: Iterable[str]) -> dict[str, str]:
-    """Return each label and its most frequent spelling; the first one where they are as many."""
-    usual: dict[str, str] = {}
-    counts = Counter(labels)
-    for label, _ in counts.most_common():
-        usual.setdefault(label_key(label), label)
-    return {label: usual[label_key(label)] for label in counts}
-
-
-def _check_spellings(by_label: Mapping[str, Sequence[Case]], findings: Findings) -> None:
-    """Report each rare spelling of a label once, where it is first."""
-    usual = usual_spellings(case.label for cases in by_label.values() for case in cases)
-    for label, members in by_label.items():
-        if usual[label] != label:
-            findings.add(
-                "label_spelling",
-                f"{label!r} ({counted(len(members), 'lesion')}) is another spelling of "
-                f"{usual[label]!r} ({counted(len(by_label[usual[label]]), 'lesion')}); write it "
-                "that way (--fix FILE)",
-                case=members[0],
-                column="label",
-            )
 
 
 def _check_label(label: str, cases: Sequence[Case], findings: Findings, *, patients: int) -> None:

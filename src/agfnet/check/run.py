@@ -79,9 +79,7 @@ def check_cases(
     problems = Problems(config.cases, maximum=None)
     table = read_cases(config.cases, modalities=tuple(types), problems=problems)
     findings = Findings()
-    # spellings are reported once each, by `check_labels`
-    rows = [each for each in problems.problems if each.finding != "label_spelling"]
-    findings.add_problems([*rows, *problems.notes], table)
+    findings.add_problems([*problems.problems, *problems.notes], table)
     check_labels(table.cases, findings, patients=config.min_patients)
     check_patients(table.cases, findings)
     check_splits(table.cases, findings)

@@ -265,7 +265,8 @@ class ImportConfig(Settings):
     labels: str | None = None
     """For `folder`: spreadsheet with the labels, where no folder is named after them."""
     yes: bool = False
-    """For `table`: write `cases.csv`. Without it, only show what was understood."""
+    """For `table`, and `folder` with labels: write `cases.csv`. Without it, only show what was
+    understood."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

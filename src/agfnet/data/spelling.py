@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 
 INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
@@ -39,6 +41,19 @@ def label_key(label: str) -> str:
     if match := _DECIMAL.fullmatch(text):
         text = match[1]
     return _LEADING_ZEROS.sub("", text)
+
+
+def usual_spellings(labels: Iterable[str]) -> dict[str, str]:
+    """Return each label and its most frequent spelling; the first one where they are as many.
+
+    Args:
+        labels: of all rows, or the number of rows by label.
+    """
+    usual: dict[str, str] = {}
+    counts = Counter(labels)
+    for label, _ in counts.most_common():
+        usual.setdefault(label_key(label), label)
+    return {label: usual[label_key(label)] for label in counts}
 
 
 @lru_cache(maxsize=1 << 14)

@@ -9,7 +9,7 @@ import re
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
@@ -31,7 +31,7 @@ from agfnet.data.labels import map_labels
 from agfnet.data.paths import named_frame
 from agfnet.data.problems import Problems, StrPath
 from agfnet.data.rows import Row, read_rows
-from agfnet.data.spelling import is_placeholder, label_key, patient_key
+from agfnet.data.spelling import is_placeholder, patient_key, usual_spellings
 from agfnet.data.write_table import check_modalities, write_cases
 from agfnet.errors import DataError
 
@@ -164,7 +164,7 @@ def iterate_cases(
         check_boxes=check_files and check_boxes,
         compare=compare,
     )
-    return map(reader.read, islice(rows.rows, start, stop))
+    return reader.read_all(islice(rows.rows, start, stop))
 
 
 def find_modalities(path: StrPath) -> tuple[str, ...]:
@@ -251,8 +251,14 @@ class _CaseReader:
         self._paths = _Paths(folder, problems, check_files=check_files)
         self._compare = compare
         self._lesions: dict[str, int] = {}
-        self._labels: dict[str, tuple[str, int]] = {}
+        self._labels = Counter[str]()
+        self._label_rows: dict[str, int] = {}
         self._patients: dict[str, tuple[str, int]] = {}
+
+    def read_all(self, rows: Iterable[Row]) -> Iterator[Case]:
+        """Yield the cases of rows, and then add the problems of all labels together."""
+        yield from map(self.read, rows)
+        self._check_labels()
 
     def read(self, row: Row) -> Case:
         cells = row.cells
@@ -261,7 +267,8 @@ class _CaseReader:
         split = cells.get("split", "")
         patient = self._patient(cells.get("patient_id", ""), row.line) or lesion
         self._check_lesion(lesion, row.line)
-        self._check_label(label, row.line)
+        self._labels[label] += 1
+        self._label_rows.setdefault(label, row.line)
         self._check_split(split, patient, row.line)
         images = {name: self._images(row, name) for name in self._modalities}
         if not any(images.values()) and not self._has_other_image(cells):
@@ -316,14 +323,22 @@ class _CaseReader:
             return
         self._problems.add(message, row=line, column="lesion_id", finding=finding)
 
-    def _check_label(self, label: str, line: int) -> None:
-        known, first = self._labels.setdefault(label_key(label), (label, line))
-        if known != label:
-            message = (
-                f"{label!r} is another spelling of {known!r} in row {first}; "
-                "write the label one way"
-            )
-            self._problems.add(message, row=line, column="label", finding="label_spelling")
+    def _check_labels(self) -> None:
+        """Report each rare spelling of a label once, where it is first."""
+        for label, usual in usual_spellings(self._labels).items():
+            if label != usual:
+                counts = [
+                    f"{count} row" + "s" * (count != 1)
+                    for count in (self._labels[label], self._labels[usual])
+                ]
+                self._problems.add(
+                    f"{label!r} ({counts[0]}) is another spelling of {usual!r} ({counts[1]}, first "
+                    f"in row {self._label_rows[usual]}); write it that way, as agfnet check CASES "
+                    "--fix FILE does",
+                    row=self._label_rows[label],
+                    column="label",
+                    finding="label_spelling",
+                )
 
     def _check_split(self, split: str, patient: str, line: int) -> None:
         known, first = split, line

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agfnet.data.problems import near
 from agfnet.importing.match import key
+from agfnet.importing.tree import SUFFIXES, reason_unread
 
 
 class Cells:
@@ -17,15 +18,17 @@ class Cells:
 
     Args:
         root: folder of the files.
-        files: relative to it.
+        files: images, relative to it.
+        others: other files, which explain why a name is not found.
     """
 
-    def __init__(self, root: Path, files: Sequence[Path]) -> None:
+    def __init__(self, root: Path, files: Sequence[Path], others: Sequence[Path] = ()) -> None:
         self.root = root
         self._by_name: defaultdict[str, list[Path]] = defaultdict(list)
         self._by_folder: defaultdict[str, list[Path]] = defaultdict(list)
         self._by_number: defaultdict[str, list[Path]] = defaultdict(list)
         self._files = set(files)
+        self._others = {_folded(path.name): path for path in others if path not in self._files}
         for path in files:
             folded = _folded(path.as_posix())
             parts = folded.split("/")
@@ -72,6 +75,8 @@ class Cells:
         if options:
             listed = ", ".join(repr(str(path)) for path in options[:3])
             return f" once: there are {listed}; write the folder too"
+        if other := self._others.get(_folded(Path(_relative(name)).name)):
+            return f": it is one of the {reason_unread(other)}"
         return "; " + near(Path(_relative(name)).name, [path.name for path in self._files])
 
     def _look_up(self, name: str) -> list[Path]:
@@ -84,12 +89,13 @@ class Cells:
             inside = None
         folded = _folded(str(inside) if inside is not None else plain)
         parts = folded.strip("/").split("/")
+        suffix = Path(parts[-1]).suffix
         for start in range(len(parts)):  # a path on another machine: its end is here
             end = "/".join(parts[start:])
             for options in (self._by_name, self._by_folder):
                 if end in options:
                     return options[end]
-                shorter = re.sub(r"\.[a-z]{2,5}$", "", end)
+                shorter = end.removesuffix(suffix) if suffix in SUFFIXES else end
                 if shorter != end and options is self._by_name and shorter in options:
                     return options[shorter]
         # the number that the camera gave: 4000 for IMG_4000.JPG

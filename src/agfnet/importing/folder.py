@@ -23,8 +23,8 @@ from agfnet.data.spelling import label_key
 from agfnet.data.table import Case, mask_column
 from agfnet.data.write_table import printable
 from agfnet.errors import ConfigError, DataError
-from agfnet.importing.columns import looks_like_ids
 from agfnet.importing.common import ImportReport, write_report
+from agfnet.importing.labels import looks_like_ids
 from agfnet.importing.tree import SUFFIXES, Tree, listed, notes, walk
 from agfnet.importing.views import File, Views, read_tags
 

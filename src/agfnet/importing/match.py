@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, product
 
-from agfnet.importing.columns import MATCH_ROLES
+from agfnet.importing.column_names import MATCH_ROLES
 from agfnet.importing.views import TAGS, File
 
 MAX_WIDTH = 5
@@ -25,6 +25,8 @@ MAX_WIDTH = 5
 MAX_POSITIONS = {1: 30, 2: 12, 3: 6, 4: 4, 5: 3}
 """Positions that are tried for each column, by the number of columns."""
 ROUNDS = 8
+EPOCH = datetime.date(1899, 12, 30)
+"""Day 0 of dates in spreadsheets."""
 _TAGS_OF: dict[str, tuple[str, ...]] = {
     "centre": (),
     "patient_id": ("PatientID",),
@@ -56,8 +58,12 @@ def key(text: str) -> str:
 def date_keys(texts: Sequence[str]) -> dict[str, str]:
     """Return the keys of dates such as 2024-05-31, 31.05.2024, 5/31/24 or 20240531, as y-m-d.
 
-    Days and months are exchanged if a second number above 12 occurs. Other texts are left out.
+    Days and months are exchanged if a second number above 12 occurs. If all texts are numbers such
+    as 45000, they are days as spreadsheets count them. Other texts are left out.
     """
+    if texts and all(re.fullmatch(r"[2-6]\d{4}", text) for text in texts if text):
+        days = {text: EPOCH + datetime.timedelta(int(text)) for text in texts if text}
+        return {text: f"{date.year}-{date.month}-{date.day}" for text, date in days.items()}
     parts = {
         text: re.split(r"\D+", re.sub(r"[T ].*", "", text.strip()).strip(".")) for text in texts
     }

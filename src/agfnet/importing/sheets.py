@@ -134,6 +134,8 @@ def _decode(path: Path) -> tuple[str, str]:
             continue
         if encoding == "gb18030" and not _mostly_chinese(text):
             continue
+        if encoding == "gb18030" and _is_big5(content, text):
+            encoding, text = "big5", content.decode("big5")
         if "\0" in text:
             break
         return text, encoding.removesuffix("-sig").upper()
@@ -146,6 +148,21 @@ def _mostly_chinese(text: str) -> bool:
     letters = [c for c in text if not c.isascii()]
     common = sum("\u4e00" <= c <= "\u9fff" or "\u3000" <= c <= "\u303f" for c in letters)
     return common >= 0.6 * len(letters)
+
+
+def _is_big5(content: bytes, simplified: str) -> bool:
+    """Return whether a text has more of the frequent characters as Big5 than as GB 18030."""
+    try:
+        traditional = content.decode("big5")
+    except UnicodeDecodeError:
+        return False
+
+    def frequent(text: str, encoding: str, first: int, last: int) -> float:
+        letters = [c for c in text if "\u4e00" <= c <= "\u9fff"]
+        leads = [c.encode(encoding, "ignore")[:1] for c in letters]
+        return sum(bool(b) and first <= b[0] <= last for b in leads) / max(1, len(letters))
+
+    return frequent(traditional, "big5", 0xA4, 0xC6) > frequent(simplified, "gb2312", 0xB0, 0xD7)
 
 
 def _delimiter(text: str) -> str:

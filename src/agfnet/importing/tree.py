@@ -18,6 +18,8 @@ SUFFIXES = (
     *("", ".dcm", ".dicom", ".ima"),
     *(".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".jpe", ".jfif"),
 )
+ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".iso")
+VIDEOS = (".avi", ".mp4", ".mov", ".wmv", ".mpg", ".mpeg", ".mkv", ".m4v")
 SYSTEM: dict[str, str] = {
     **dict.fromkeys(("thumbs.db", "ehthumbs.db", "picasa.ini"), "thumbnails"),
     **dict.fromkeys(("desktop.ini", "__macosx", "system volume information"), "system files"),
@@ -44,6 +46,7 @@ SYSTEM_PREFIXES: dict[str, str] = {
 class Tree:
     """Paths below the source, relative to it, in natural order."""
 
+    source: Path
     files: list[Path] = field(default_factory=list)
     empty: list[Path] = field(default_factory=list)
     loops: list[Path] = field(default_factory=list)
@@ -67,7 +70,7 @@ def system_type(name: str) -> str:
 
 def walk(source: Path) -> Tree:
     """List a folder. Links are followed, except those to a folder that holds them."""
-    tree = Tree()
+    tree = Tree(source)
 
     def denied(error: OSError) -> None:
         tree.unreadable.append(Path(str(error.filename)).relative_to(source))
@@ -126,6 +129,33 @@ def listed(paths: Sequence[Path], what: str) -> str:
         for name, count in list(counts.items())[:MAX_SHOWN]
     ]
     return f"{len(paths)} {what}: {', '.join(shown)}" + ", …" * (len(counts) > MAX_SHOWN)
+
+
+def reason_unread(path: Path) -> str:
+    """Return why a file is no image by its name, and what to do; empty for an image."""
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES:
+        return ""
+    if suffix in ARCHIVES:
+        return "archives, left out (unpack them below the folder of the images)"
+    if suffix in VIDEOS:
+        return "videos, left out (export their frames as PNG, or save them as DICOM)"
+    return "files that are no images by their names, left out"
+
+
+def sort_out(tree: Tree, without: Path) -> tuple[list[Path], list[str]]:
+    """Return the images of a tree by their names, and a line about each kind of other files.
+
+    Args:
+        tree: of files.
+        without: a file that is neither, below the source or elsewhere.
+    """
+    groups: defaultdict[str, list[Path]] = defaultdict(list)
+    for path in tree.files:
+        if tree.source / path != without:
+            groups[reason_unread(path)].append(path)
+    images = groups.pop("", [])
+    return images, [listed(paths, what) for what, paths in groups.items()]
 
 
 def natural(path: Path) -> list[list[tuple[int, str]]]:

@@ -9,16 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from agfnet.data.problems import Problems
 from agfnet.data.readers import read_image
 from agfnet.errors import ConfigError, ImageError
-from agfnet.importing.columns import plain_name
+from agfnet.importing.column_names import plain_name
 
 _WORDS = {
     "dermoscopic": r"dermo?s[ck]op\w*|dermat[ou]s[ck]op\w*|dermosc\w*|auflicht\w*|derm|"
     r"dsc?opy|皮肤镜\w*",
     "ultrasound": r"ultra ?s\w*|us|uls|sono\w*|hfus|hfu|echo\w*|eco|ecograf\w*|ecografi\w*|b ?mode|"
-    r"b ?bild|ultrason\w*|超声\w*|b超\w*|彩超\w*",
+    r"b ?bild|ultrason\w*|超声\w*|超音波\w*|b超\w*|彩超\w*",
     "clinical": r"clinic\w*|klin\w*|photo\w*|foto\w*|macro\w*|makro\w*|close ?up\w*|"
     r"dslr|camera|kamera|"
     r"dermatolog\w*|overview|ubersicht\w*|surface|临床\w*|照片\w*|大体\w*|外观\w*",
@@ -53,6 +52,8 @@ class File:
     tags: dict[str, str] = field(default_factory=dict)
     """Attributes of a DICOM file; empty for others."""
     dicom: bool = False
+    unread: bool = False
+    """Whether the attributes of a DICOM file are unknown, because pydicom is missing."""
 
 
 class Views:
@@ -121,11 +122,24 @@ def read_tags(root: Path, file: File) -> None:
         return
     try:
         from pydicom import dcmread
-
+    except ModuleNotFoundError:
+        file.unread = True
+        return
+    try:
         tags = dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
         file.tags = {name: str(tags.get(name) or "").strip() for name in TAGS}
-    except Exception:  # damaged, or pydicom is missing: the path may still tell
+    except Exception:  # damaged: the path may still tell
         return
+
+
+def unread_tags(files: Sequence[File]) -> list[str]:
+    """Return a line about DICOM files whose attributes could not be read; or nothing."""
+    count = sum(file.unread for file in files)
+    text = (
+        f"the attributes of {count} DICOM files (PatientID, StudyDate, AccessionNumber) are not "
+        "used, because pydicom is missing; run `pip install 'agfnet[dicom]'`"
+    )
+    return [text] if count else []
 
 
 def pattern(text: str) -> re.Pattern[str]:
@@ -155,10 +169,3 @@ def pattern(text: str) -> re.Pattern[str]:
 def placeholders(match: re.Match[str]) -> dict[str, str]:
     """Return the placeholders of a matching path, by name."""
     return {bytes.fromhex(name[1:]).decode(): text for name, text in match.groupdict().items()}
-
-
-def empty_files(root: Path, files: Sequence[File], problems: Problems) -> None:
-    """Add a problem for each file without content."""
-    for file in files:
-        if not (root / file.path).stat().st_size:
-            problems.add(f"{file.path} is empty; copy it again")

@@ -63,7 +63,6 @@ def _import_table(config: ImportConfig) -> None:
         levels=layout_levels(config.layout),
     )
     out = Path(config.out)
-    write = config.yes or config.dataset == "folder"
     show_table(["what", "column"], [list(row) for row in plan.columns], Path(spreadsheet).name)
     for rule in plan.rules:
         say(f"Files: {rule}")
@@ -73,7 +72,7 @@ def _import_table(config: ImportConfig) -> None:
     ]
     head = ["lesion_id", "patient_id", "label", *plan.modalities]
     show_table(head, rows, f"{len(rows)} of {len(plan.cases)} lesions")
-    if write:
+    if config.yes:
         _show(write_report(plan.cases, out, modalities=plan.modalities, notes=plan.notes))
     else:
         for note in plan.notes:
@@ -82,7 +81,7 @@ def _import_table(config: ImportConfig) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write_text(path, preview(plan, f"Import of {Path(spreadsheet).name}"))
     say(f"Page with thumbnails: {path}")
-    if not write:
+    if not config.yes:
         say(f"Nothing is imported yet. If this is right, add --yes to write {out / 'cases.csv'}")
 
 

@@ -1,0 +1,143 @@
+"""Names of columns in six languages, and what columns of these names hold."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+MATCH_ROLES = ("centre", "patient_id", "lesion_id", "visit", "accession")
+"""Ids that a row and the path or the attributes of a file may have in common."""
+_NUMBER = (
+    r"(?: ?(?:id|ids|nr|no|n|num|number|nummer|numero|code|codigo|kennung|pseudonym|key|index))?"
+)
+_NAMES: list[tuple[str, list[str]]] = [
+    (
+        "identity",
+        [
+            r"(?:patient(?:en)?|pat)? ?(?:sur|last|first|full|family|given|vor|nach|"
+            r"familien)?names?",
+            r"nome(?: (?:do|completo).*)?|nombre(?: (?:del?|completo).*)?|"
+            r"apellidos?|sobrenome|prenom|nom",
+            r"patient(?:en)? ?namen?|name (?:des|der) patient(?:en|in)?|nom du patient",
+            r".*(?:geburt|birth|nascimento|nacimiento|naissance|\bdob\b|geb ?dat).*",
+            r".*(?:e ?mail|telefon|phone|adress|address|direccion|endereco|strasse|street).*",
+            r"姓名|患者姓名|病人姓名|出生日期|生日|电话|手机号?|地址|住址|身份证号?",
+        ],
+    ),
+    (
+        "label",
+        [
+            r".*(?:histo(?!r)|pathol|patol).*(?:diag|bef|result|ergeb|label|class)?.*",
+            r".*病理.*",
+            r".*(?:final|gold|definit|endgult|verified).*diag.*",
+            r"(?:haupt|main)?(?:diagnos[a-z]*|dx|diag|diagnostico|"
+            r"diagnostic)(?: (?:code|name|text))?",
+            r".*诊断.*",
+            r"label|labels|class|klasse|classe|clase|etiqueta|rotulo|etiquette|"
+            r"target|entity|entitat",
+            r"标签|类别|分类|金标准",
+            r"categor\w*|kategorie|dignitat|benign.*malign.*|malign\w*(?: .*)?|"
+            r".*diagnos.*|icd ?(?:10|11)?",
+        ],
+    ),
+    (
+        "lesion_id",
+        [
+            rf"(?:lesion|laesion|lasion|lesao|lesione|lesions|mole|nevus|naevus|herd){_NUMBER}",
+            r"(?:id|nr|no|n|num|number|numero|codigo|code)(?: (?:de|da|do|del|der|of|la))* "
+            r"(?:lesion|lasion|lesao|herd)",
+            r"(?:皮损|病灶|病变|病损|皮疹)(?: ?(?:编号|号|序号|id|no))?",
+            rf"(?:sample|probe|specimen|case|fall|caso|cas){_NUMBER}",
+        ],
+    ),
+    (
+        "patient_id",
+        [
+            rf"(?:patient|patienten|patients|pat|paciente|proband|probanden|subject|sujet|sujeto|"
+            rf"participant|person){_NUMBER}",
+            r"(?:id|nr|no|n|num|number|numero|codigo|code|identifiant|pseudonym)"
+            r"(?: (?:de|da|do|del|des|der|du|of))* ?(?:patient|patienten|paciente|"
+            r"pat|proband|sujet)",
+            r"(?:(?:no|n|nr|num|numero|numer)? ?(?:de |da |do )?)"
+            r"(?:historia|historia clinica|hc|"
+            r"expediente|dossier|akte|aktenzeichen|processo|registro)",
+            r"(?:pid|mrn|ipp|nhc|prontuario|historia clinica|pseudonym|medical record.*|kis ?nr)",
+            r"(?:患者|病人|病患|受试者)(?: ?(?:编号|号|序号|id|标识|no))?"
+            r"|病历号|住院号|门诊号|登记号|病案号",
+        ],
+    ),
+    (
+        "accession",
+        [
+            rf"(?:accession|acc|auftrag|auftrags|order|untersuchung|untersuchungs|exam|study|studie)"
+            rf"{_NUMBER}",
+            r"检查(?:编号|号|序号)|流水号",
+        ],
+    ),
+    (
+        "visit",
+        [
+            r"(?:visit|visite|visita|besuch|termin|timepoint|zeitpunkt|baseline|session)" + _NUMBER,
+            r"(?:datum|date|data|fecha|dat)(?: .*)?|.*(?:datum|date|日期|时间)",
+        ],
+    ),
+    (
+        "centre",
+        [
+            r"(?:centre|center|zentrum|centro|hospital|krankenhaus|klinik|klinikum|"
+            r"standort|hopital|"
+            r"institution|institut|institute|einrichtung|study site|site id|site|sitio)" + _NUMBER,
+            r"中心|医院|机构|分中心|医院名称|中心编号",
+        ],
+    ),
+    ("side", [r"side|laterality|seite|lateralitat|lado|lateralidade?d?|cote|body side|侧别|左右"]),
+    ("split", [r"split|partition|subset"]),
+    ("fold", [r"fold"]),
+    (
+        "modality",
+        [
+            r"modalit\w*|modalidad\w*|image ?type|bild ?typ|bild ?art|type|typ|tipo|"
+            r"view|aufnahmeart"
+            r"|模态|图像类型|检查类型|类型"
+        ],
+    ),
+    (
+        "id",
+        [r"id|nr|no|n|num|number|nummer|numero|code|codigo|编号|序号|lfd ?nr|key|isic id|image id"],
+    ),
+]
+FILE = re.compile(
+    r"\.(jpe?g|jpe|jfif|png|tiff?|webp|bmp|gif|dcm|dicom|ima)(#\d+)?\s*$", re.IGNORECASE
+)
+FILE_COLUMN = re.compile(
+    r"\b(?:files?|filename|datei(?:en|name)?|bild(?:er)?|bilddatei|images?|img|path|pfad|fichiers?|"
+    r"archivos?|arquivos?|imagen(?:es)?|imagem|imagens|fotos?|photos?|scans?)\b|图像|影像|图片|文件|档案|路径|照片"
+)
+
+
+_SIMPLIFIED = str.maketrans(
+    "診斷編號檢醫機構圖檔徑標籤類別變損臨聲鏡觀", "诊断编号检医机构图档径标签类别变损临声镜观"
+)
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a column in lower case, without accents and separators.
+
+    Traditional Chinese characters of usual names become simplified ones.
+    """
+    text = unicodedata.normalize("NFKD", name.replace("ß", "ss")).casefold()
+    text = "".join(c for c in text if not unicodedata.combining(c))
+    text = re.sub(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", " ", text)
+    text = text.translate(_SIMPLIFIED)
+    return " ".join(re.sub(r"[^\w]|_", " ", text).split())
+
+
+def role_of(name: str) -> tuple[str, int]:
+    """Return what a column holds by its name, and the rank of the name: 0 is the most certain."""
+    camel = re.sub(r"(?<=[a-zäöü])(?=[A-Z])", " ", name)
+    for text in dict.fromkeys((plain_name(name), plain_name(camel))):
+        for role, patterns in _NAMES:
+            for rank, pattern in enumerate(patterns):
+                if text and re.fullmatch(pattern, text):
+                    return role, rank
+    return "", 0

@@ -1,0 +1,67 @@
+"""Labels that are codes of another sheet, and labels that are none: ids or names of patients."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from agfnet.importing.header import Table
+from agfnet.importing.sheets import Sheet
+
+_CODES = re.compile(r"[A-Z]\d\d(?:\.\d+)?")
+
+
+def key_of_labels(sheets: Sequence[Sheet], table: Table, column: str) -> dict[str, str]:
+    """Return code to name of the labels, from another sheet that lists them; or nothing."""
+    codes = set(table.values(column))
+    if not codes or any(len(code) > 6 for code in codes):
+        return {}
+    for sheet in sheets:
+        if sheet.name == table.sheet:
+            continue
+        width = max(len(cells) for _, cells in sheet.rows)
+        for first in range(width):
+            for second in range(width):
+                pairs = [
+                    (cells[first], cells[second])
+                    for _, cells in sheet.rows
+                    if max(first, second) < len(cells) and cells[first] and cells[second]
+                ]
+                names = dict(reversed(pairs))
+                if first != second and codes <= names.keys() and len(pairs) <= len(codes) + 30:
+                    texts = {names[code] for code in codes}
+                    if len(texts) == len(codes) and not any(text.isdigit() for text in texts):
+                        return {code: names[code] for code in codes}
+    return {}
+
+
+def looks_like_ids(labels: Sequence[str]) -> str:
+    """Return why the labels of lesions look like names or ids of patients; or empty.
+
+    Args:
+        labels: one for each lesion.
+    """
+    names = sorted(set(labels))
+    if len(names) < 2:
+        return ""
+    words = r"(?i)(?:patient|pat|pt|subject|proband|case|fall|paciente|患者|病人)[ _.-]*\d+.*"
+    person = r"[^\W\d_]{2,}(?:, ?|\^)[^\W\d_]{2,}.*|(?:Mr|Mrs|Ms|Herr|Frau|Mme)[._ ].*"
+    code = r"[^\W\d_]{0,6}[ _.-]?(?:0\d+|\d{3,})(?:[ _-].*)?"
+    for pattern, reason in (
+        (words, "are numbered patients"),
+        (person, "look like names of persons"),
+        (code, "look like ids"),
+    ):
+        matching = [n for n in names if re.fullmatch(pattern, n) and not _CODES.fullmatch(n)]
+        if 2 * len(matching) > len(names):
+            return reason
+    if len(names) > 12 and len(labels) < 2 * len(names) and not any(map(_names_diagnosis, names)):
+        return f"are {len(names)} different ones for {len(labels)} lesions"
+    return ""
+
+
+def _names_diagnosis(label: str) -> bool:
+    words = (
+        r"melan|n(a?e|e)v|bcc|scc|carcin|karzin|kerat|fibrom|angiom|nevo|痣|瘤|癌|cyst|zyst|wart"
+    )
+    return re.search(words, label, re.IGNORECASE) is not None

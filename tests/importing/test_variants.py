@@ -1,0 +1,207 @@
+"""Spreadsheets and trees in odd shapes: each is read right, or one line says why it is not."""
+
+from __future__ import annotations
+
+import datetime
+import unicodedata
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from agfnet.data.table import Case
+from agfnet.errors import DataError
+from agfnet.importing.table import Plan, plan_table
+
+from .hospital import photo, scan, table
+from .workbooks import Cells, xlsx
+
+DIAGNOSES = ("BCC", "NV")
+
+
+def pairs(folder: Path, *names: str) -> None:
+    """Write a photograph and a scan with the beginning of each name."""
+    for number, name in enumerate(names):
+        photo(folder / "d" / f"{name}photo.jpg", number)
+        scan(folder / "d" / f"{name}us.png", number)
+
+
+def patients(folder: Path, count: int = 4) -> list[str]:
+    names = [f"P{number:03}" for number in range(1, count + 1)]
+    pairs(folder, *(f"{name}/" for name in names))
+    return names
+
+
+def plan(folder: Path, content: list[str] | Cells, encoding: str = "utf-8") -> Plan:
+    lines = [line for line in content if isinstance(line, str)]
+    if lines:
+        return plan_table(table(folder / "t.csv", lines, encoding), root=folder / "d")
+    return plan_table(xlsx(folder / "t.xlsx", {"A": content}), root=folder / "d")
+
+
+def complete(result: Plan, count: int) -> tuple[Case, ...]:
+    """Return the cases, which must be as many, with one image of each modality and a label."""
+    assert len(result.cases) == count
+    for case in result.cases:
+        assert [len(paths) for paths in case.images.values()] == [1, 1], case
+        assert case.label
+    return result.cases
+
+
+def test_title_header_and_a_line_of_units(tmp_path: Path) -> None:
+    rows = [[name, DIAGNOSES[n % 2], 40 + n] for n, name in enumerate(patients(tmp_path))]
+    head = [["A study"], ["", "Histology", ""], ["Patient", "Diagnosis", "Age"]]
+    cases = complete(plan(tmp_path, [*head, ["code", "text", "years"], *rows]), 4)
+    assert cases[0].attributes == {"Age": "40"}
+
+
+def test_rows_of_totals_and_comments(tmp_path: Path) -> None:
+    rows = [f'{n},{DIAGNOSES[i % 2]},"a, b\r\nc"' for i, n in enumerate(patients(tmp_path))]
+    lines = ["# exported", "Patient,Diagnosis,Note", "", *rows, ",,,", "Total,4,", "# end"]
+    result = plan(tmp_path, lines)
+    complete(result, 4)
+    assert any("(Total)" in note for note in result.notes)
+
+
+def test_dates_as_days_of_a_spreadsheet(tmp_path: Path) -> None:
+    rows: list[list[str | int]] = []
+    for number in range(3):
+        for visit in (0, 100):
+            day = datetime.date(2023, 3, 15) + datetime.timedelta(number + visit)
+            pairs(tmp_path, f"P{number}/{day}/")
+            rows.append([f"P{number}", 45000 + number + visit, DIAGNOSES[number % 2]])
+    cases = complete(plan(tmp_path, [["Patient", "Date", "Diagnosis"], *rows]), 6)
+    assert cases[0].lesion_id == "P0-2023-03-15"
+    assert cases[0].images["clinical"][0].parent.name == "2023-03-15"
+
+
+def test_ids_without_their_zeros(tmp_path: Path) -> None:
+    pairs(tmp_path, *(f"{number:06}_" for number in range(1, 5)))
+    cases = complete(plan(tmp_path, ["ID,Diagnosis", *(f"{n},BCC" for n in range(1, 5))]), 4)
+    assert cases[2].images["clinical"][0].name == "000003_photo.jpg"
+
+
+def test_decomposed_file_names(tmp_path: Path) -> None:
+    names = ("Müller_", "Özdemir_", "Señor_")
+    pairs(tmp_path, *(unicodedata.normalize("NFD", name) for name in names))
+    rows = [f"{n};BCC;{name}photo.JPG;{name}us.png" for n, name in enumerate(names)]
+    complete(plan(tmp_path, ["Fall;Diagnose;Foto;Ultraschall", *rows]), 3)
+
+
+@pytest.mark.parametrize("separator", ["\n", ";", " | ", ", "])
+def test_several_images_in_a_cell(tmp_path: Path, separator: str) -> None:
+    pairs(tmp_path, "1", "2")
+    rows = [["L1", separator.join(["1photo.jpg", "2photo.jpg"]), "1us.png", "BCC"]]
+    (case,) = plan(tmp_path, [["Lesion", "Photos", "Ultrasound", "Dx"], *rows]).cases
+    assert [path.name for path in case.images["clinical"]] == ["1photo.jpg", "2photo.jpg"]
+
+
+def test_paths_of_another_machine(tmp_path: Path) -> None:
+    pairs(tmp_path, "Fotos/1 ", "Fotos/2 ")
+    rows = [rf"{n};BCC;C:\Dr. M\Fotos\{n} photo.jpg;\\srv\x\Fotos\{n} us.png" for n in (1, 2)]
+    complete(plan(tmp_path, ["Nr;Dx;Bild;US-Bild", *rows], "cp1252"), 2)
+
+
+def test_archives_and_videos_are_explained(tmp_path: Path) -> None:
+    lines = ["Patient,Diagnosis", "P001,BCC", "P002,NV"]
+    (tmp_path / "d").mkdir()
+    with ZipFile(tmp_path / "d" / "images.zip", "w") as file:
+        file.writestr("P001/photo.jpg", "x")
+    with pytest.raises(DataError, match=r"archives, left out \(unpack them .*: images.zip"):
+        plan(tmp_path, lines)
+    patients(tmp_path, 2)
+    (tmp_path / "d" / "P001" / "loop.AVI").write_bytes(b"RIFF")
+    result = plan(tmp_path, lines)
+    complete(result, 2)
+    assert any(note.startswith("1 videos, left out (export their frames") for note in result.notes)
+
+
+def test_a_video_is_never_the_picture_of_that_name(tmp_path: Path) -> None:
+    pairs(tmp_path, "1", "2")
+    (tmp_path / "d" / "1photo.avi").write_bytes(b"RIFF")
+    rows = ["P1,BCC,1photo.jpg,1photo.avi", "P2,NV,2photo.jpg,2us.png"]
+    with pytest.raises(DataError, match=r":2 column Ultrasound: '1photo.avi' .* of the videos"):
+        plan(tmp_path, ["Patient,Diagnosis,Photo,Ultrasound", *rows])
+
+
+def test_lesions_in_columns(tmp_path: Path) -> None:
+    pairs(tmp_path, *(f"P{n}_L{lesion}_" for n in range(3) for lesion in (1, 2)))
+    result = plan(tmp_path, ["Patient,Sex,Lesion1,Lesion2", *(f"P{n},f,BCC,NV" for n in range(3))])
+    cases = complete(result, 6)
+    assert [(case.lesion_id, case.label) for case in cases[:2]] == [("P0-1", "BCC"), ("P0-2", "NV")]
+    assert cases[0].attributes == {"Sex": "f"}
+    assert any("a row has several lesions" in note for note in result.notes)
+
+
+def test_lesions_in_columns_with_their_images(tmp_path: Path) -> None:
+    pairs(tmp_path, *(f"{n}{lesion}" for n in range(3) for lesion in (1, 2)))
+    head = "Patient,Diagnosis 1,Photo 1,US 1,Diagnosis 2,Photo 2,US 2"
+    rows = [f"P{n},BCC,{n}1photo.jpg,{n}1us.png,NV,{n}2photo.jpg,{n}2us.png" for n in range(2)]
+    cases = complete(plan(tmp_path, [head, *rows, "P2,BCC,21photo.jpg,21us.png,,,"]), 5)
+    assert [case.label for case in cases] == ["BCC", "NV", "BCC", "NV", "BCC"]
+    assert cases[1].images["ultrasound"][0].name == "02us.png"
+
+
+def test_two_diagnoses_of_one_lesion_stay_one(tmp_path: Path) -> None:
+    rows = [f"{name},BCC,NV" for name in patients(tmp_path)]
+    cases = complete(plan(tmp_path, ["Patient,Diagnosis 1,Diagnosis 2", *rows]), 4)
+    assert cases[0].attributes == {"Diagnosis 2": "NV"}
+
+
+def test_sides_distinguish_lesions(tmp_path: Path) -> None:
+    sides = {"left": "BCC", "right": "NV"}
+    pairs(tmp_path, *(f"P{n}/{side}/" for n in range(3) for side in sides))
+    rows = [f"P{n},{side},{label}" for n in range(3) for side, label in sides.items()]
+    cases = complete(plan(tmp_path, ["Patient,Side,Diagnosis", *rows]), 6)
+    assert {case.images["clinical"][0].parent.name: case.label for case in cases} == sides
+
+
+def test_a_column_for_each_label(tmp_path: Path) -> None:
+    rows = [
+        f"{name},{n % 2},{int(n == 0)},{int(n == 1)},{int(n > 1)}"
+        for n, name in enumerate(patients(tmp_path))
+    ]
+    cases = complete(plan(tmp_path, ["Patient,Smoker,MEL,NV,BCC", *rows]), 4)
+    assert [case.label for case in cases] == ["MEL", "NV", "BCC", "BCC"]
+    assert cases[1].attributes == {"Smoker": "1"}
+
+
+def test_other_sheets_are_named(tmp_path: Path) -> None:
+    rows = [[name, DIAGNOSES[n % 2]] for n, name in enumerate(patients(tmp_path))]
+    sheets = {"Readme": [["Do not pass on"]], "Histology": [["Patient", "Diagnosis"], *rows]}
+    result = plan_table(xlsx(tmp_path / "t.xlsx", sheets), root=tmp_path / "d")
+    complete(result, 4)
+    assert any("'Histology' is read, and not 'Readme'" in note for note in result.notes)
+
+
+def test_an_empty_image(tmp_path: Path) -> None:
+    rows = [f"{name},BCC" for name in patients(tmp_path)]
+    (tmp_path / "d" / "P002" / "us.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"t\.csv:3 column ultrasound: P002/us\.png is empty"):
+        plan(tmp_path, ["Patient,Diagnosis", *rows])
+
+
+def test_one_conflict_is_one_line(tmp_path: Path) -> None:
+    rows = [f"{name},BCC,arm" for name in patients(tmp_path)]
+    with pytest.raises(DataError) as caught:
+        plan(tmp_path, ["Patient,Diagnosis,Localisation", *rows, "P002,NV,leg"])
+    (line,) = str(caught.value).splitlines()
+    assert ":6 column Diagnosis: the same ids as in row 3, but 'NV' instead of 'BCC'" in line
+    assert line.endswith("as --columns.lesion_id 'Localisation'")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "header", "label"),
+    [
+        ("big5", "病患編號,病理診斷,備註", "基底細胞癌"),
+        ("gb18030", "患者编号,病理诊断,备注", "基底细胞癌"),
+        ("utf-8", "病患編號,病理診斷,備註", "基底細胞癌"),
+    ],
+)
+def test_chinese_encodings(tmp_path: Path, encoding: str, header: str, label: str) -> None:
+    pairs(tmp_path, *(f"{number:03}/" for number in range(1, 5)))
+    rows = [f"{number:03},{label},無" for number in range(1, 5)]
+    if encoding == "gb18030":
+        rows = [row.replace("無", "无") for row in rows]
+    cases = complete(plan(tmp_path, [header, *rows], encoding), 4)
+    assert cases[0].label == label
