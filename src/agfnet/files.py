@@ -19,7 +19,7 @@ from pathlib import Path
 from agfnet.errors import BundleError
 
 SUMS = "SHA256SUMS"
-SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_-][A-Za-z0-9._-]*)")
+SUM = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9_-][A-Za-z0-9._-]*)")
 TEMPORARY = re.compile(r"\..+\.\d+")  # as `replacing` names them
 STAGING, CHANGE = ".staging", ".change"
 """Folders of a change, before and after it is committed."""

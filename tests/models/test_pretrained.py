@@ -9,7 +9,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from agfnet.errors import ConfigError
+from agfnet.errors import BundleError, ConfigError
 from agfnet.files import sha256
 from agfnet.models import pretrained
 from agfnet.models.backbone import Backbone
@@ -38,9 +38,14 @@ def test_a_changed_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv(pretrained.FOLDER, str(tmp_path))
     with pytest.raises(ConfigError, match="differs from its checksum"):
         Backbone(name="resnet10t", scales=3, weights="timm", options={})
-    right = f"{sha256(tmp_path / 'resnet10t.safetensors')}  resnet10t.safetensors\n"
-    (tmp_path / "SHA256SUMS").write_text(right, encoding="utf-8")
-    assert pretrained.find_weights("resnet10t") == tmp_path / "resnet10t.safetensors"
+    digest = sha256(tmp_path / "resnet10t.safetensors")
+    for marker in " *":  # sha256sum, and sha256sum --binary
+        right = f"{digest} {marker}resnet10t.safetensors\n"
+        (tmp_path / "SHA256SUMS").write_text(right, encoding="utf-8")
+        assert pretrained.find_weights("resnet10t") == tmp_path / "resnet10t.safetensors"
+    (tmp_path / "SHA256SUMS").write_text(f"SHA256 = {digest}\n", encoding="utf-8")
+    with pytest.raises(BundleError, match="SHA256SUMS:1"):
+        pretrained.find_weights("resnet10t")
 
 
 def test_packaged_weights_need_no_network(

@@ -25,7 +25,7 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 
 from agfnet.errors import ConfigError
-from agfnet.files import SUMS, sha256
+from agfnet.files import SUMS, read_sums, sha256
 
 FOLDER = "AGFNET_WEIGHTS_DIR"
 RANDOM = "random"
@@ -63,14 +63,15 @@ def check_sums(path: Path) -> None:
 
     Raises:
         ConfigError: the file differs from its checksum.
+        BundleError: a line of `SHA256SUMS` has another format.
     """
-    sums = path.with_name(SUMS)
-    if not sums.is_file():
+    if not path.with_name(SUMS).is_file():
         return
-    lines = (line.split(maxsplit=1) for line in sums.read_text(encoding="utf-8").splitlines())
-    expected = {line[1].lstrip("*"): line[0].lower() for line in lines if len(line) == 2}
-    if path.name in expected and sha256(path) != expected[path.name]:
-        raise ConfigError(f"{path}: differs from its checksum in {sums}; copy the file again")
+    expected = read_sums(path.parent).get(path.name)
+    if expected is not None and sha256(path) != expected:
+        raise ConfigError(
+            f"{path}: differs from its checksum in {path.with_name(SUMS)}; copy the file again"
+        )
 
 
 def pretrained_arguments(weights: str, *, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
