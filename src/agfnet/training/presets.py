@@ -167,7 +167,9 @@ def candidates(data: Fingerprint, config: TrainConfig, preset: Preset) -> Iterat
     steps = STEPS[preset]
     epochs = min(max(round(steps * batch / data.lesions), EPOCHS[0]), EPOCHS[1])
     decay = round(1 - 1 / max(10.0, 0.03 * epochs * data.lesions / batch), 4)
-    average = Choice("optim.ema", decay, "the mean of the last weights is calmer than the last")
+    shared = [Choice("optim.ema", decay, "the mean of the last weights is calmer than the last")]
+    if preset != "fast":
+        shared.append(Choice("calibration.flips", True, "the mean over mirrored images is better"))
     planned = f"about {round(epochs * data.lesions / batch)} steps"
     random_weights = config.model.backbone.weights in (None, RANDOM)
     if preset != "fast" or random_weights:
@@ -177,7 +179,7 @@ def candidates(data: Fingerprint, config: TrainConfig, preset: Preset) -> Iterat
                 Choice("optim.epochs", epochs, planned),
                 Choice("optim.lr", 1e-3, "for fine-tuning"),
                 Choice("optim.backbone_lr", 0.3, "pretrained weights change less"),
-                average,
+                *shared,
             ]
     if random_weights:
         return  # frozen weights that would stay random
@@ -187,7 +189,7 @@ def candidates(data: Fingerprint, config: TrainConfig, preset: Preset) -> Iterat
         Choice("data.size", 128, "for a CPU"),
         Choice("optim.epochs", epochs, planned),
         Choice("optim.lr", 1e-3, "for frozen backbones"),
-        average,
+        *shared,
     ]
 
 
