@@ -60,7 +60,7 @@ def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> Non
         evaluations={name: metrics for name, metrics in results.items() if metrics["n"]},
         exported=exported,
         settings=run_settings(run),
-        findings=read_list(Path(run) / "findings.json"),
+        warnings=read_list(Path(run) / "warnings.json"),
         plan=read_list(Path(run) / "plan.json"),
     )
     point = bundle.calibration.operating_point
@@ -115,7 +115,7 @@ def card(
     evaluations: Evaluations | None = None,
     exported: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
-    findings: Sequence[Mapping[str, Any]] = (),
+    warnings: Sequence[Mapping[str, Any]] = (),
     plan: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The card.
@@ -126,13 +126,13 @@ def card(
         evaluations: labelled ones, by name.
         exported: content of export.json.
         settings: content of config.yaml; None if unknown.
-        findings: content of findings.json, the warnings about the network.
+        warnings: content of warnings.json, the warnings about the network.
         plan: content of plan.json, the settings that were chosen.
     """
     evaluations = evaluations or {}
     front = yaml.safe_dump(front_matter(config, evaluations), sort_keys=False, allow_unicode=True)
     sections = {
-        **({"Warnings": "\n".join(warnings(findings))} if findings else {}),
+        **({"Warnings": "\n".join(warning_lines(warnings))} if warnings else {}),
         "Intended use": INTENDED,
         "Not for": NOT_FOR,
         "How to use": USE,
@@ -287,10 +287,10 @@ def training(config: BundleConfig) -> Iterator[str]:
     )
 
 
-def warnings(findings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def warning_lines(warnings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield the warnings about the network."""
-    for finding in findings:
-        yield f"- {finding['message']} {finding['cure']}"
+    for warning in warnings:
+        yield f"- {warning['message']} {warning['cure']}"
 
 
 def chosen_settings(plan: Sequence[Mapping[str, Any]]) -> Iterator[str]:

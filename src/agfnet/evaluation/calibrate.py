@@ -18,7 +18,6 @@ from agfnet.config.renamed import run_settings
 from agfnet.data.frames import expand
 from agfnet.data.splits import require_split
 from agfnet.data.table import Case, CasesTable
-from agfnet.evaluation.findings import find_problems, write_findings
 from agfnet.evaluation.inputs import VALIDATION, feature_folder, run_folder, to_classes
 from agfnet.evaluation.members import (
     cases_of,
@@ -27,6 +26,7 @@ from agfnet.evaluation.members import (
     predict_untrained,
     training_patients,
 )
+from agfnet.evaluation.network_warnings import find_problems, write_warnings
 from agfnet.evaluation.observations import observe
 from agfnet.evaluation.run import Progress
 from agfnet.inference.familiarity import image_statistics
@@ -51,7 +51,7 @@ def calibrate_run(
     the prediction of a case whose patient it was trained on.
 
     Also write `RUN/validation.csv`, the calibrated predictions of the validation split, from which
-    `evaluate_run` takes thresholds, and `RUN/findings.json`, the warnings about the network.
+    `evaluate_run` takes thresholds, and `RUN/warnings.json`, the warnings about the network.
 
     Args:
         run: run folder.
@@ -82,7 +82,7 @@ def calibrate_run(
     predictions = apply_calibration(predictions, calibration)
     write_predictions(predictions, folder / VALIDATION)
     observations = observe(folder, predictor, scored, predictions, training_patients(tables))
-    write_findings(folder, find_problems(observations))
+    write_warnings(folder, find_problems(observations))
     refresh_card(folder)
     return calibration
 

@@ -17,9 +17,9 @@ from agfnet.data.splits import require_split
 from agfnet.data.table import Case, CasesTable, map_labels, read_cases
 from agfnet.diagnoses import MALIGNANT
 from agfnet.errors import ConfigError, DataError, RunError
-from agfnet.evaluation.findings import Finding, read_findings
 from agfnet.evaluation.malignant import check_group
 from agfnet.evaluation.members import Settings, cases_of, member_settings, member_tables
+from agfnet.evaluation.network_warnings import NetworkWarning, read_warnings
 from agfnet.explain.compute.sanity_json import read_sanity
 from agfnet.files import finish_change
 from agfnet.inference.predictions import Predictions, read_predictions
@@ -46,7 +46,7 @@ class EvaluationInputs:
     validation: Predictions | None  # of the validation split, for operating points
     reference: Mapping[str, Any] | None  # robustness.json of the reference run
     sanity: Mapping[str, Any] | None  # sanity.json of these weights
-    findings: Sequence[Finding]  # warnings about the network
+    warnings: Sequence[NetworkWarning]  # warnings about the network
     malignant: tuple[str, ...]  # classes of the group; empty for none
     optimal_accuracy: float | None  # Bayes-optimal accuracy, known for phantom cohorts
 
@@ -96,7 +96,7 @@ def read_inputs(config: EvaluateConfig) -> EvaluationInputs:
         validation=read_predictions(validation) if validation.is_file() else None,
         reference=reference,
         sanity=read_sanity(run, bundle),
-        findings=read_findings(run),
+        warnings=read_warnings(run),
         malignant=malignant,
         optimal_accuracy=optimal_accuracy(table.path, table.modalities, split),
     )

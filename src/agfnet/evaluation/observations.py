@@ -8,8 +8,8 @@ from pathlib import Path
 
 from agfnet.config.renamed import run_settings
 from agfnet.data.table import Case
-from agfnet.evaluation.findings import Observations, read_history
 from agfnet.evaluation.members import predict_untrained
+from agfnet.evaluation.network_warnings import Observations, read_history
 from agfnet.explain.compute.images import load_images, stack_images
 from agfnet.explain.compute.maps import Explainer
 from agfnet.inference.predictions import Predictions

@@ -62,7 +62,7 @@ def evaluation_page(evaluation: Evaluation) -> str:
         facts=facts(evaluation),
         optimal_accuracy=inputs.optimal_accuracy,
         examples=examples,
-        warnings=[str(finding) for finding in inputs.findings],
+        warnings=[str(warning) for warning in inputs.warnings],
     )
 
 

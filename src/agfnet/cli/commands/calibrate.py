@@ -12,7 +12,7 @@ def calibrate(config: CalibrateConfig) -> None:
         from agfnet.bundle import read_bundle
         from agfnet.calibration.fit import calibration_warnings
         from agfnet.evaluation.calibrate import calibrate_run
-        from agfnet.evaluation.findings import read_findings
+        from agfnet.evaluation.network_warnings import read_warnings
 
         calibration = calibrate_run(
             config.run, config=config.calibration, cases=config.cases, progress=progress
@@ -20,7 +20,7 @@ def calibrate(config: CalibrateConfig) -> None:
     bundle = read_bundle(config.run)
     for line in calibration_warnings(calibration, bundle.config.classes):
         say(f"Note: {line}")
-    show_warnings(read_findings(config.run))
+    show_warnings(read_warnings(config.run))
     say(f"Wrote the calibration of {bundle.folder}.")
     say(f"Next: agfnet evaluate {config.run}")
 

@@ -12,13 +12,13 @@ def ensemble(config: EnsembleConfig) -> None:
         from agfnet.bundle import read_bundle
         from agfnet.calibration.fit import calibration_warnings
         from agfnet.evaluation.ensemble import join_runs
-        from agfnet.evaluation.findings import read_findings
+        from agfnet.evaluation.network_warnings import read_warnings
 
         folder = join_runs(config, progress=progress)
     bundle = read_bundle(folder)
     for line in calibration_warnings(bundle.calibration, bundle.config.classes):
         say(f"Note: {line}")
-    show_warnings(read_findings(folder))
+    show_warnings(read_warnings(folder))
     say(f"Wrote {folder}: {bundle.config.members} networks, calibrated on lesions that they were")
     say("not trained on. A prediction takes as long as with all of them.")
     say(next_steps(folder, bundle.config.modalities))

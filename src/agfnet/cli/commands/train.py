@@ -18,7 +18,7 @@ def train(command: TrainCommand, explicit: frozenset[str]) -> None:
     with bar("loading"):
         from agfnet.bundle import read_bundle
         from agfnet.calibration.fit import calibration_warnings
-        from agfnet.evaluation.findings import read_findings
+        from agfnet.evaluation.network_warnings import read_warnings
         from agfnet.study.preset import plan_training
         from agfnet.study.run import run
         from agfnet.training.presets import as_record
@@ -48,7 +48,7 @@ def train(command: TrainCommand, explicit: frozenset[str]) -> None:
         show_result(result)
     else:
         say(f"Wrote {folder / 'bundle'}. The table has no test split, so nothing was evaluated.")
-    show_warnings(read_findings(folder))
+    show_warnings(read_warnings(folder))
     if command.reproduce is not None:
         show_difference(Path(command.reproduce), folder)
     say(next_steps(folder, bundle.config.modalities))

@@ -16,7 +16,7 @@ from agfnet.files import write_json
 from agfnet.inference.predictions import Predictions
 from agfnet.metrics.discrimination import balanced_accuracy
 
-FINDINGS = "findings.json"
+WARNINGS = "warnings.json"
 MIN_GAIN = 0.1
 """Balanced accuracy, scaled from 0 (guessing) to 1, below which nothing is learned."""
 MIN_CHANGE = 0.01
@@ -34,7 +34,7 @@ MIN_CASES = 5
 
 
 @dataclass(frozen=True)
-class Finding:
+class NetworkWarning:
     """A warning."""
 
     code: str
@@ -66,21 +66,21 @@ class Observations:
     """By modality, the largest standard deviation of a guide within an image, over the scales."""
 
 
-def find_problems(seen: Observations) -> list[Finding]:
+def find_problems(seen: Observations) -> list[NetworkWarning]:
     """Return the warnings about a network, the gravest first."""
     collapsed = list(one_class(seen))
     checks = [small_validation, random_weights, overfitting, dead_guide]
     if not collapsed:  # otherwise they follow from it
         checks = [majority, single_modality, ignored_modality, *checks]
-    return [*collapsed, *(finding for check in checks for finding in check(seen))]
+    return [*collapsed, *(warning for check in checks for warning in check(seen))]
 
 
-def one_class(seen: Observations) -> Iterator[Finding]:
+def one_class(seen: Observations) -> Iterator[NetworkWarning]:
     """Find a network that gives the same answer for all cases."""
     answers = set(seen.predictions.predicted)
     labels = set(seen.predictions.label)
     if len(seen.predictions) >= MIN_CASES and len(answers) == 1 < len(labels):
-        yield Finding(
+        yield NetworkWarning(
             "one_class",
             f"The network answers {min(answers)} for all {len(seen.predictions)} validation"
             " lesions: it has learned nothing.",
@@ -89,7 +89,7 @@ def one_class(seen: Observations) -> Iterator[Finding]:
         )
 
 
-def majority(seen: Observations) -> Iterator[Finding]:
+def majority(seen: Observations) -> Iterator[NetworkWarning]:
     """Find a network that is not better than always naming the most common class."""
     cases = seen.predictions
     if len(cases) < MIN_CASES:
@@ -101,7 +101,7 @@ def majority(seen: Observations) -> Iterator[Finding]:
     gain = (score(cases) - guessing) / max(1 - guessing, 1e-9)
     if right <= common and gain < MIN_GAIN:
         name = cases.classes[int(counts.argmax())]
-        yield Finding(
+        yield NetworkWarning(
             "majority",
             f"The network is right for {right:.0%} of the {len(cases)} validation lesions; always"
             f" answering {name} would be right for {common:.0%}.",
@@ -110,13 +110,13 @@ def majority(seen: Observations) -> Iterator[Finding]:
         )
 
 
-def single_modality(seen: Observations) -> Iterator[Finding]:
+def single_modality(seen: Observations) -> Iterator[NetworkWarning]:
     """Find a network that does not gain from having all modalities."""
     together = score(seen.complete)
     for name, predictions in seen.alone.items():
         if len(predictions) >= MIN_CASES and score(predictions) >= together:
             others = " and ".join(other for other in seen.alone if other != name)
-            yield Finding(
+            yield NetworkWarning(
                 "single_modality",
                 f"With {name} alone, the balanced accuracy on {len(predictions)} validation lesions"
                 f" is {score(predictions):.3f}, and {together:.3f} with {others} as well.",
@@ -125,7 +125,7 @@ def single_modality(seen: Observations) -> Iterator[Finding]:
             )
 
 
-def ignored_modality(seen: Observations) -> Iterator[Finding]:
+def ignored_modality(seen: Observations) -> Iterator[NetworkWarning]:
     """Find modalities whose removal changes nothing."""
     for name, predictions in seen.without.items():
         if not len(predictions):
@@ -133,7 +133,7 @@ def ignored_modality(seen: Observations) -> Iterator[Finding]:
         difference = np.abs(predictions.probabilities - seen.complete.probabilities)
         change = float(difference.sum(axis=1).mean() / 2)
         if change < MIN_CHANGE:
-            yield Finding(
+            yield NetworkWarning(
                 "ignored_modality",
                 f"The network ignores {name}: without it, the probabilities change by"
                 f" {100 * change:.1f} points on average.",
@@ -142,11 +142,11 @@ def ignored_modality(seen: Observations) -> Iterator[Finding]:
             )
 
 
-def small_validation(seen: Observations) -> Iterator[Finding]:
+def small_validation(seen: Observations) -> Iterator[NetworkWarning]:
     """Find a validation split that is too small for a calibration."""
     patients = len(set(seen.predictions.patient_id))
     if patients < MIN_PATIENTS:
-        yield Finding(
+        yield NetworkWarning(
             "small_validation",
             f"The calibration rests on {patients} validation patients, and is hardly more than a"
             f" guess below {MIN_PATIENTS}.",
@@ -155,13 +155,13 @@ def small_validation(seen: Observations) -> Iterator[Finding]:
         )
 
 
-def random_weights(seen: Observations) -> Iterator[Finding]:
+def random_weights(seen: Observations) -> Iterator[NetworkWarning]:
     """Find a small cohort on which backbones have started from random weights."""
     lesions = sum((seen.config.cases or {}).get("train", {}).values())
     backbone = seen.settings.get("model", {}).get("backbone", {})
     random = backbone.get("weights", "unknown") in (None, "random")
     if random and 0 < lesions < MIN_LESIONS:
-        yield Finding(
+        yield NetworkWarning(
             "random_weights",
             f"The backbones started from random weights, for which {lesions} training lesions are"
             " few.",
@@ -169,7 +169,7 @@ def random_weights(seen: Observations) -> Iterator[Finding]:
         )
 
 
-def overfitting(seen: Observations) -> Iterator[Finding]:
+def overfitting(seen: Observations) -> Iterator[NetworkWarning]:
     """Find a validation loss that rises while the training loss falls."""
     rows = [row for row in seen.history if "val_nll" in row and "train_cross_entropy" in row]
     if len(rows) < 5:
@@ -178,7 +178,7 @@ def overfitting(seen: Observations) -> Iterator[Finding]:
     best = int(np.argmin(losses))
     falls = rows[-1]["train_cross_entropy"] < rows[best]["train_cross_entropy"]
     if falls and losses[-1] > MAX_RISE * losses[best]:
-        yield Finding(
+        yield NetworkWarning(
             "overfitting",
             f"The validation loss was lowest in epoch {best + 1} of {len(rows)}"
             f" ({losses[best]:.2f}, kept) and rose to {losses[-1]:.2f}, while the training loss"
@@ -189,11 +189,11 @@ def overfitting(seen: Observations) -> Iterator[Finding]:
         )
 
 
-def dead_guide(seen: Observations) -> Iterator[Finding]:
+def dead_guide(seen: Observations) -> Iterator[NetworkWarning]:
     """Find guides that have the same value everywhere."""
     dead = [name for name, value in seen.guide_deviations.items() if value < MIN_DEVIATION]
     if dead:
-        yield Finding(
+        yield NetworkWarning(
             "dead_guide",
             f"The guide of {' and '.join(dead)} is nearly the same everywhere in an image, so that"
             " it points to nothing.",
@@ -207,17 +207,17 @@ def score(cases: Predictions) -> float:
     return float(balanced_accuracy(cases.probabilities, cases.target)) if len(cases) else 0.0
 
 
-def write_findings(folder: Path, findings: Sequence[Finding]) -> None:
+def write_warnings(folder: Path, warnings: Sequence[NetworkWarning]) -> None:
     """Write the warnings about the network of a run."""
-    write_json(folder / FINDINGS, [asdict(finding) for finding in findings])
+    write_json(folder / WARNINGS, [asdict(warning) for warning in warnings])
 
 
-def read_findings(run: str | Path) -> list[Finding]:
+def read_warnings(run: str | Path) -> list[NetworkWarning]:
     """Read the warnings about the network of a run; none if there is no file."""
-    path = Path(run) / FINDINGS
+    path = Path(run) / WARNINGS
     if not path.is_file():
         return []
-    return [Finding(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    return [NetworkWarning(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def read_history(run: Path) -> list[dict[str, float]]:

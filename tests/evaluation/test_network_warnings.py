@@ -15,13 +15,13 @@ from safetensors.numpy import load_file, save_file
 from agfnet.bundle import BundleConfig, read_bundle
 from agfnet.card import refresh_card
 from agfnet.evaluation.calibrate import calibrate_run
-from agfnet.evaluation.findings import (
-    FINDINGS,
-    Finding,
+from agfnet.evaluation.network_warnings import (
+    WARNINGS,
+    NetworkWarning,
     Observations,
     find_problems,
-    read_findings,
-    write_findings,
+    read_warnings,
+    write_warnings,
 )
 from agfnet.files import seal
 from agfnet.inference.predictions import Predictions
@@ -75,7 +75,7 @@ def sound(**changes: Any) -> Observations:
 
 
 def codes(**changes: Any) -> list[str]:
-    return [finding.code for finding in find_problems(sound(**changes))]
+    return [warning.code for warning in find_problems(sound(**changes))]
 
 
 def test_a_sound_network_has_no_warning() -> None:
@@ -99,7 +99,7 @@ def test_not_better_than_the_majority() -> None:
 def test_not_better_than_one_modality() -> None:
     alone = {"clinical": predictions(0.95, seed=3), "ultrasound": predictions(0.5)}
     found = find_problems(sound(alone=alone))
-    assert [finding.code for finding in found] == ["single_modality"]
+    assert [warning.code for warning in found] == ["single_modality"]
     assert "'[clinical]'" in found[0].cure
 
 
@@ -107,7 +107,7 @@ def test_an_ignored_modality() -> None:
     seen = sound()
     without = {"ultrasound": seen.complete, "clinical": seen.alone["ultrasound"]}
     found = find_problems(replace(seen, without=without))
-    assert [finding.code for finding in found] == ["ignored_modality"]
+    assert [warning.code for warning in found] == ["ignored_modality"]
     assert "ignores ultrasound" in found[0].message
 
 
@@ -146,9 +146,9 @@ def test_every_warning_has_a_message_and_a_cure_of_whole_sentences() -> None:
     )
     found = find_problems(worst)
     assert len(found) >= 5
-    for finding in found:
-        assert finding.message.endswith(".")
-        assert finding.cure.endswith(".")
+    for warning in found:
+        assert warning.message.endswith(".")
+        assert warning.cure.endswith(".")
 
 
 def test_warnings_are_on_top_of_the_report_and_the_card(trained: Path, tmp_path: Path) -> None:
@@ -160,19 +160,19 @@ def test_warnings_are_on_top_of_the_report_and_the_card(trained: Path, tmp_path:
     )
     assert page.index("ignores &lt;b&gt;") < page.index("Limitations")
     run = Path(shutil.copytree(trained, tmp_path / "run"))
-    write_findings(run, [Finding("x", "It is wrong.", "Do it right.")])
-    assert read_findings(run) == [Finding("x", "It is wrong.", "Do it right.")]
+    write_warnings(run, [NetworkWarning("x", "It is wrong.", "Do it right.")])
+    assert read_warnings(run) == [NetworkWarning("x", "It is wrong.", "Do it right.")]
     refresh_card(run)
     card = (run / "bundle" / "card.md").read_text()
     assert card.index("It is wrong. Do it right.") < card.index("## Intended use")
 
 
 def test_a_training_writes_its_warnings(trained: Path) -> None:
-    found = {finding.code: finding for finding in read_findings(trained)}
+    found = {warning.code: warning for warning in read_warnings(trained)}
     # two epochs from random weights on sixty lesions, of which a few validate
     assert {"random_weights", "small_validation"} <= set(found)
     assert found["random_weights"].message in (trained / "bundle" / "card.md").read_text()
-    assert (trained / FINDINGS).is_file()
+    assert (trained / WARNINGS).is_file()
     assert read_bundle(trained).config.members == 1
 
 
@@ -188,5 +188,5 @@ def test_the_guide_of_a_network_whose_guide_layer_is_zero_is_dead(
     )
     seal(run / "bundle")
     calibrate_run(run)
-    assert "dead_guide" in [finding.code for finding in read_findings(run)]
-    assert "dead_guide" not in [finding.code for finding in read_findings(trained)]
+    assert "dead_guide" in [warning.code for warning in read_warnings(run)]
+    assert "dead_guide" not in [warning.code for warning in read_warnings(trained)]
