@@ -34,8 +34,8 @@ from agfnet.phantom.cohort import make_cohort
 
 Array = np.ndarray[Any, Any]
 SEED = 11
-WINDOW = 0.6
-"""Sides of a window relative to the photograph."""
+WINDOW = (0.4, 0.7)
+"""Height and width of a window relative to the photograph."""
 
 
 def main() -> None:
@@ -73,7 +73,7 @@ def window(truth: Array, rng: np.random.Generator) -> tuple[slice, slice]:
     for axis in (0, 1):
         lines = np.flatnonzero(truth.any(axis=1 - axis))
         length = truth.shape[axis]
-        side = max(round(WINDOW * length), min(length, lines[-1] - lines[0] + 3))
+        side = max(round(WINDOW[axis] * length), min(length, lines[-1] - lines[0] + 3))
         lowest = max(0, lines[-1] + 1 - side)
         start = int(rng.integers(lowest, max(lowest, min(lines[0], length - side)) + 1))
         slices.append(slice(start, start + side))
@@ -118,7 +118,7 @@ def real(folder: Path, count: int) -> list[Row]:
     for pixels in photographs(folder, count):
         height, width = pixels.shape[:2]
         whole.append(centre_found(pixels, (width / 2, height / 2)))
-        across, down = round(WINDOW * width), round(WINDOW * height)
+        down, across = round(WINDOW[0] * height), round(WINDOW[1] * width)
         # the middle of the photograph stays in the window, a sixth of its side from the edge
         x = int(rng.integers(width // 2 - across * 5 // 6, width // 2 - across // 6 + 1))
         y = int(rng.integers(height // 2 - down * 5 // 6, height // 2 - down // 6 + 1))

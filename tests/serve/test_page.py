@@ -34,7 +34,7 @@ pytestmark = [
 
 STATIC = Path(agfnet.__file__).parent / "serve" / "static"
 SERVE = Path(__file__).parents[2] / "docs" / "serve.md"
-OUR_OWN = {"offline", "details"}
+OUR_OWN = {"offline", "details", "heic"}
 SECRET = "a-long-secret-token"
 Open = Callable[..., Any]
 
@@ -569,3 +569,39 @@ def test_two_fingers_zoom_the_frame(visit: Open) -> None:
     )
     after = page.locator(".frame-box").bounding_box()
     assert abs(after["width"] / before["width"] - 0.5) < 0.1
+
+
+def test_an_example_can_be_tried(visit: Open) -> None:
+    page = visit()
+    page.get_by_role("button", name="Example 1").click()
+    page.locator("[data-modality=ultrasound] .file img").wait_for()
+    assert page.locator("#examples button").count() == 0
+    ask(page)
+    assert page.locator(".truth").inner_text() == "Simulated lesion; its true diagnosis: melanoma."
+    assert page.locator(".dependence").count() >= 1
+    # one number for one thing: with one frame, the table repeats the result
+    first = page.locator("#comparison tbody tr").first.inner_text()
+    shown = page.locator(".bars li .number").first.inner_text()
+    assert shown in first
+    names = "import('./static/locale.js').then((m) => m.listOf(['黑色素瘤', '基底细胞癌']))"
+    page.click("#language")
+    assert page.evaluate(names) == "黑色素瘤、基底细胞癌"
+    assert page.locator(".truth").inner_text().endswith("黑色素瘤。")
+    page.locator("#clear").click()
+    assert page.locator(".truth").count() == 0
+    assert page.locator("#examples button").count() == 3
+
+
+def test_dropped_files_are_sorted_by_content(
+    visit: Open, photo: dict[str, Any], scan: dict[str, Any]
+) -> None:
+    page = visit()
+    page.locator("#lesion").wait_for()
+    drop(page, "body", scan, photo)  # the scan lies in the field of the photo first
+    page.locator("[data-modality=ultrasound] .name", has_text="scan.png").wait_for()
+    page.locator("[data-modality=clinical] .name", has_text="arm.jpg").wait_for()
+    page.locator("#advice .quiet").wait_for(state="detached")
+    sentences = page.locator(".sorted").all_inner_texts()
+    assert "“scan.png” was placed under Ultrasound, because it looks like one." in sentences
+    assert len(sentences) == 2
+    assert page.locator("#swap").count() == 0

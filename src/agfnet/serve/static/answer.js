@@ -15,6 +15,7 @@ import {
 /** @typedef {import("./api.js").Model} Model */
 
 const MAX_BARS = 8;
+const MIN_BAR = 0.01;
 
 /**
  * The result in one sentence, as the server writes it in English.
@@ -118,6 +119,8 @@ export function summary(prediction, model) {
 export function answerParts(prediction, model) {
   const [first, ...rest] = summary(prediction, model);
   const { probabilities, prediction_set: names } = prediction;
+  const large = probabilities.filter(({ probability }) => probability >= MIN_BAR).length;
+  const shown = Math.min(MAX_BARS, Math.max(2, large));
   const verdict = h(
     "div",
     { class: prediction.refer ? "verdict refer" : "verdict" },
@@ -135,13 +138,13 @@ export function answerParts(prediction, model) {
     names && !prediction.out_of_distribution && possibleDiagnoses(names, model),
     !prediction.abstain && model.abstention && h("p", { class: "quiet" }, ruleLine(model)),
     h("h3", {}, t("bars.title")),
-    bars(probabilities.slice(0, MAX_BARS)),
-    probabilities.length > MAX_BARS &&
+    bars(probabilities.slice(0, shown)),
+    probabilities.length > shown &&
       h(
         "details",
         { "data-key": "more" },
-        h("summary", {}, t("bars.more", { count: probabilities.length - MAX_BARS })),
-        bars(probabilities.slice(MAX_BARS)),
+        h("summary", {}, t("bars.more", { count: probabilities.length - shown })),
+        bars(probabilities.slice(shown)),
       ),
   ].filter((part) => part instanceof HTMLElement);
 }

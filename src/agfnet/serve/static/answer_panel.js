@@ -2,10 +2,10 @@
 import { answerParts, frameTable, summary } from "./answer.js";
 import { askJson, ServerError } from "./api.js";
 import { announce, byId, h, render } from "./dom.js";
-import { comparison, contributions, overlays } from "./attribution.js";
+import { comparison, contributions, dependence, overlays } from "./attribution.js";
 import { describeError, retryButton } from "./error.js";
 import { heading, saveReport } from "./report.js";
-import { t } from "./locale.js";
+import { nameOf, t } from "./locale.js";
 
 /**
  * @typedef {{date: Date, prediction: import("./api.js").Prediction}} Answer
@@ -137,6 +137,9 @@ export class AnswerPanel {
       byId("answer-body"),
       answer && this.heading(answer),
       answer && answerParts(answer.prediction, this.lesion.model),
+      answer &&
+        this.lesion.truth &&
+        h("p", { class: "truth" }, t("examples.truth", { name: nameOf("class", this.lesion.truth) })),
       !answer && !busy && !failure && h("p", { class: "quiet" }, t("answer.empty")),
       busy && h("p", { class: "busy screen" }, t(busy, { seconds })),
       failure &&
@@ -159,9 +162,10 @@ export class AnswerPanel {
     const { model } = this.lesion;
     const choice = this.choice ?? { class: explanation.class, pass: 0, method: model.methods[0] };
     return [
+      ...dependence(explanation, prediction),
       ...overlays(explanation, choice, prediction, model, (selected) => this.explain(selected)),
       ...contributions(explanation),
-      ...comparison(explanation),
+      ...comparison(explanation, prediction.frames.length),
       frameTable(prediction, explanation.pass, (pass) => this.explain({ ...choice, pass })),
     ];
   }

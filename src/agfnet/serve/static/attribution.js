@@ -169,13 +169,12 @@ export function contributions(explanation) {
 }
 
 /**
- * The result with all images, and without each modality.
+ * The answer with all images (`without` is null), and without each modality.
  * @param {Explanation} explanation
  */
-export function comparison(explanation) {
+function answersWithout(explanation) {
   const present = Object.keys(explanation.contributions);
-  if (present.length < 2) return [];
-  const used = [null, ...present].map((without) => {
+  return [null, ...present].map((without) => {
     const kept = present.filter((name) => name !== without);
     const answer = explanation.answers.find(
       ({ modalities }) =>
@@ -183,6 +182,38 @@ export function comparison(explanation) {
     );
     return { without, answer };
   });
+}
+
+/**
+ * How the result depends on each image, in sentences.
+ * @param {Explanation} explanation
+ * @param {import("./api.js").Prediction} prediction
+ */
+export function dependence(explanation, { frames, predicted }) {
+  const [whole, ...others] = answersWithout(explanation);
+  // the numbers are those of one frame: with several, they would differ from the result above
+  if (others.length < 2 || frames.length > 1 || whole.answer?.predicted !== predicted) return [];
+  const changed = others.filter(({ answer }) => answer && answer.predicted !== predicted);
+  const texts = changed.map(({ without, answer }) =>
+    t("comparison.other", {
+      modality: nameOf("modality", without ?? ""),
+      name: nameOf("class", answer?.predicted ?? ""),
+      p: percent(answer?.probabilities[answer.predicted] ?? 0),
+    }),
+  );
+  return (texts.length ? texts : [t("comparison.same")]).map((text) =>
+    h("p", { class: "dependence" }, text),
+  );
+}
+
+/**
+ * The result with all images, and without each modality.
+ * @param {Explanation} explanation
+ * @param {number} count of frame combinations
+ */
+export function comparison(explanation, count) {
+  const used = answersWithout(explanation);
+  if (used.length < 3) return [];
   const cells = (/** @type {Explanation["answers"][0]} */ { predicted, probabilities }) => [
     h("td", {}, withProbability(predicted, probabilities[predicted])),
     h("td", {}, percent(probabilities[explanation.class])),
@@ -190,6 +221,7 @@ export function comparison(explanation) {
   const heads = [t("comparison.used"), t("table.result"), nameOf("class", explanation.class)];
   return [
     h("h3", {}, t("comparison.title")),
+    count > 1 && h("p", { class: "quiet" }, t("comparison.frame", { number: explanation.pass + 1 })),
     h(
       "div",
       { class: "wide" },

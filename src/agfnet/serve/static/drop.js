@@ -31,7 +31,8 @@ export function acceptFiles(current) {
 }
 
 /**
- * Add files to a field; without a field, each file to the next empty field that suits it.
+ * Add files to a field; without a field, each file to the next empty field that suits it,
+ * from where the page may move it once the server has seen its content.
  * @param {import("./lesion.js").Lesion | null} lesion
  * @param {HTMLElement | null} field
  * @param {File[]} files
@@ -48,6 +49,6 @@ function addTo(lesion, field, files) {
     const suits = modalities.filter(({ kind }) => !scan || kind === "ultrasound");
     const [first] = suits.length ? suits : modalities;
     const empty = suits.find(({ name }) => lesion.items.get(name)?.length === 0);
-    lesion.add((empty ?? first).name, [file]);
+    lesion.add((empty ?? first).name, [file], true);
   }
 }

@@ -15,6 +15,7 @@ export function describeError(error, limits) {
   if (!(error instanceof ServerError)) throw error;
   return [
     h("p", {}, t(`error.${error.code}`, limits)),
+    error.code === "unsupported_type" && /\bHEIC\b/.test(error.message) && h("p", {}, t("error.heic")),
     WITH_MESSAGE.includes(error.code) &&
       h(
         "p",

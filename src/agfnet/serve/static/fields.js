@@ -15,6 +15,8 @@ export class Fields {
   constructor(lesion) {
     this.lesion = lesion;
     this.swapped = false;
+    /** @type {{file: string, modality: string}[]} */
+    this.sorted = [];
     this.checking = false;
     /** @type {unknown} */
     this.error = null;
@@ -30,12 +32,13 @@ export class Fields {
   }
 
   /** Request previews; a file that the server refuses is marked, and the others are sent again. */
-  async preview() {
+  async preview(sorted = /** @type {{file: string, modality: string}[]} */ ([])) {
     const { lesion } = this;
     this.call?.abort();
     this.call = new AbortController();
     const { signal } = this.call;
     this.swapped = false;
+    this.sorted = sorted;
     this.error = null;
     this.checking = lesion.all.length > 0;
     this.show();
@@ -49,6 +52,8 @@ export class Fields {
             onWait() {},
           }),
         );
+        const moves = lesion.sortDropped();
+        if (moves.length) return this.preview(moves);
         break;
       } catch (error) {
         if (signal.aborted) return;
@@ -60,7 +65,7 @@ export class Fields {
     this.checking = false;
     this.show();
     announce(
-      [...byId("fields").querySelectorAll(".warning, .error")]
+      [...byId("lesion").querySelectorAll(".sorted, .warning, .error")]
         .map((element) => element.textContent)
         .join(" "),
     );
@@ -95,6 +100,13 @@ export class Fields {
     }
     render(
       byId("advice"),
+      this.sorted.map(({ file, modality }) =>
+        h(
+          "p",
+          { class: "sorted" },
+          t("field.sorted", { file, modality: nameOf("modality", modality) }),
+        ),
+      ),
       this.checking && h("p", { class: "quiet" }, t("field.checking")),
       this.swapped &&
         h(

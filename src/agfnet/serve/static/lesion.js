@@ -7,9 +7,10 @@ const OVERHEAD = 64 * 1024; // bytes of a request besides its files
 /**
  * @typedef {{
  *   file: File, info: import("./api.js").FileInfo | null, error: ServerError | null,
- *   selected: Set<number> | null, crop: import("./api.js").Rectangle | null, moved: boolean,
+ *   selected: Set<number> | null, crop: import("./api.js").Rectangle | null, moved: boolean, dropped: boolean,
  * }} Item  `selected` are the frames to use; null means all. `crop` is the part to use; null leaves it to
- *   the network. `moved` says that the page proposed the crop.
+ *   the network. `moved` says that the page proposed the crop. `dropped` files were dropped on no field:
+ *   the page may sort them by content.
  */
 
 /** Dispatches `change` when its files or frames change. */
@@ -18,6 +19,8 @@ export class Lesion extends EventTarget {
   constructor(model) {
     super();
     this.model = model;
+    /** The true diagnosis of an example; empty for other lesions. */
+    this.truth = "";
     /** @type {Map<string, Item[]>} */
     this.items = new Map(model.modalities.map(({ name }) => [name, []]));
   }
@@ -35,6 +38,23 @@ export class Lesion extends EventTarget {
     return (this.items.get(name) ?? []).filter((item) => item.error === null);
   }
 
+  /** Whether there are no files. */
+  get empty() {
+    return [...this.items.values()].every((items) => items.length === 0);
+  }
+
+  /**
+   * Show an example.
+   * @param {string} truth its diagnosis
+   * @param {{name: string, file: File}[]} files by modality
+   */
+  open(truth, files) {
+    this.clear();
+    this.truth = truth;
+    for (const { name, file } of files) this.put(name, file);
+    this.changed("files");
+  }
+
   /** All files that can be sent. */
   get all() {
     return [...this.items.keys()].flatMap((name) => this.usable(name));
@@ -43,18 +63,29 @@ export class Lesion extends EventTarget {
   /**
    * @param {string} name
    * @param {Iterable<File>} files
+   * @param {boolean} [dropped] on no field
    */
-  add(name, files) {
-    const { request_mb: megabytes, files: maxFiles } = this.model.limits;
-    for (const file of files) {
-      const size = this.all.reduce((sum, item) => sum + item.file.size, file.size);
-      let code = "";
-      if (size > megabytes * MEGABYTE - OVERHEAD) code = "too_large";
-      else if (this.all.length >= maxFiles) code = "too_many_files";
-      const error = code ? new ServerError({ code }) : null;
-      this.items.get(name)?.push({ file, info: null, error, selected: null, crop: null, moved: false });
-    }
+  add(name, files, dropped = false) {
+    this.truth = "";
+    for (const file of files) this.put(name, file, dropped);
     this.changed("files");
+  }
+
+  /**
+   * @param {string} name
+   * @param {File} file
+   * @param {boolean} [dropped]
+   */
+  put(name, file, dropped = false) {
+    const { request_mb: megabytes, files: maxFiles } = this.model.limits;
+    const size = this.all.reduce((sum, item) => sum + item.file.size, file.size);
+    let code = "";
+    if (size > megabytes * MEGABYTE - OVERHEAD) code = "too_large";
+    else if (this.all.length >= maxFiles) code = "too_many_files";
+    const error = code ? new ServerError({ code }) : null;
+    this.items
+      .get(name)
+      ?.push({ file, info: null, error, selected: null, crop: null, moved: false, dropped });
   }
 
   /**
@@ -69,6 +100,34 @@ export class Lesion extends EventTarget {
     this.changed("files");
   }
 
+  /**
+   * Move dropped files whose content does not suit their field to the field that it suits.
+   * @returns {{file: string, modality: string}[]} what was moved
+   */
+  sortDropped() {
+    /** @type {{file: string, modality: string}[]} */
+    const moves = [];
+    const fieldOf = (/** @type {string} */ kind) =>
+      this.model.modalities.filter((modality) => modality.kind === kind).map(({ name }) => name);
+    const moving = [
+      { hint: "grey_photo", from: fieldOf("photo"), to: fieldOf("ultrasound")[0] },
+      { hint: "colour_ultrasound", from: fieldOf("ultrasound"), to: fieldOf("photo")[0] },
+    ].flatMap(({ hint, from, to }) =>
+      to === undefined ? [] : from.flatMap((name) =>
+        this.usable(name)
+          .filter((item) => item.dropped && item.info?.shown.some(({ hints }) => hints.includes(hint)))
+          .map((item) => ({ item, name, to })),
+      ),
+    );
+    for (const { item, name, to } of moving) {
+      this.items.set(name, (this.items.get(name) ?? []).filter((other) => other !== item));
+      Object.assign(item, { info: null, crop: null, moved: false, dropped: false });
+      this.items.get(to)?.push(item);
+      moves.push({ file: item.file.name, modality: to });
+    }
+    return moves;
+  }
+
   /** Exchange the files of the first photograph and the first ultrasound. */
   swap() {
     const [a, b] = ["photo", "ultrasound"].map(
@@ -81,6 +140,7 @@ export class Lesion extends EventTarget {
 
   /** Remove all files. */
   clear() {
+    this.truth = "";
     for (const name of this.items.keys()) this.items.set(name, []);
     this.changed("files");
   }

@@ -4,6 +4,7 @@ import { askJson, onToken, pin } from "./api.js";
 import { BatchPanel } from "./batch.js";
 import { byId, h, render } from "./dom.js";
 import { acceptFiles } from "./drop.js";
+import { offerExamples } from "./examples.js";
 import { Fields } from "./fields.js";
 import { Lesion } from "./lesion.js";
 import { describeError, retryButton } from "./error.js";
@@ -37,6 +38,7 @@ function open(model) {
   lesion = new Lesion(model);
   const fields = new Fields(lesion);
   new AnswerPanel(lesion);
+  offerExamples(lesion);
   new BatchPanel(model);
   document.addEventListener("language", () => {
     fields.show();
