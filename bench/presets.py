@@ -24,13 +24,12 @@ from common import Row, finish, options, row
 from agfnet.config import DataConfig, EvaluateConfig, PhantomConfig, TrainConfig
 from agfnet.evaluation.calibrate import calibrate_run
 from agfnet.evaluation.inputs import VALIDATION
-from agfnet.files import write_json
 from agfnet.inference.predictions import Predictions, read_predictions
 from agfnet.metrics.summary import METRICS
 from agfnet.phantom.cohort import make_cohort
 from agfnet.report.run import run_evaluation
 from agfnet.training.fit import fit
-from agfnet.training.presets import as_record, make_plan, with_value
+from agfnet.training.presets import Plan, as_record, make_plan, with_value
 from agfnet.training.timing import run_seconds
 
 MAX_EPOCHS = 200
@@ -43,9 +42,10 @@ def balanced_accuracy(path: Path) -> float:
     return float(METRICS["balanced_accuracy"](cases.probabilities, cases.target))
 
 
-def trained(config: TrainConfig, *, resume: bool = True) -> Path:
+def trained(config: TrainConfig, plan: Plan | None = None) -> Path:
     """Train and calibrate a run, or return the finished one."""
-    folder = fit(replace(config, resume=resume), progress=False)
+    choices = as_record(plan) if plan else ()
+    folder = fit(replace(config, resume=True), plan=choices, progress=False)
     if not (folder / VALIDATION).is_file():
         calibrate_run(folder)
     return folder
@@ -91,8 +91,7 @@ def cohort_rows(lesions: int, trials: int, minutes: float, preset: str, out: Pat
         make_cohort(PhantomConfig(out=str(folder), lesions=lesions, preset=preset))  # type: ignore[arg-type]
     base = TrainConfig(data=DataConfig(cases=str(table)), runs=str(out / f"runs-{lesions}"))
     plan = make_plan(base, {"data.cases", "runs", "name"}, time_limit=minutes)
-    auto = trained(replace(plan.config, name="auto"))
-    write_json(auto / "plan.json", as_record(plan))
+    auto = trained(replace(plan.config, name="auto"), plan)
     scores: dict[str, float] = {}
 
     def objective(trial: optuna.Trial) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +24,7 @@ from agfnet.errors import ConfigError, RunError
 from agfnet.evaluation.calibrate import calibrate_run
 from agfnet.evaluation.ensemble import join_runs, scaling_of
 from agfnet.evaluation.inputs import read_inputs
+from agfnet.evaluation.members import member_settings
 from agfnet.evaluation.overlap import training_overlap
 from agfnet.explain.run import explain
 from agfnet.export.run import export_run
@@ -174,6 +176,21 @@ def test_folds_leave_nothing_to_test_on(of_folds: Path) -> None:
     overlap = training_overlap(inputs)
     assert overlap is not None
     assert overlap["lesions"] == len(inputs.cases)
+
+
+def test_an_ensemble_finds_a_table_that_moved_with_it(of_folds: Path, tmp_path: Path) -> None:
+    recorded = Path(yaml.safe_load((of_folds / "config.yaml").read_text())["data"]["cases"])
+    there = os.path.relpath(recorded, of_folds)
+    assert json.loads((of_folds / "environment.json").read_text())["cases"] == there
+    run = tmp_path / "a" / "b" / "run"
+    shutil.copytree(of_folds, run)
+    table = (run / there).resolve()
+    table.parent.mkdir(parents=True, exist_ok=True)
+    table.write_bytes(recorded.read_bytes())
+    for path in (run / "config.yaml", run / "ensemble.json"):
+        path.write_text(path.read_text().replace(str(recorded), "/nowhere/folds.csv"))
+    found = {settings["data"]["cases"] for settings in member_settings(run)}
+    assert found == {str(table)}
 
 
 def test_an_ensemble_can_be_calibrated_again(of_folds: Path, tmp_path: Path) -> None:

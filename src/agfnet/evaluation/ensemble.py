@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,7 +133,10 @@ def write_ensemble(folder: Path, out: Path, members: Sequence[Member]) -> None:
     settings = members[0].settings | {"name": out.name, "runs": str(out.parent)}
     folder.mkdir(parents=True)
     write_text(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
-    write_json(folder / "environment.json", members[0].environment)
+    environment = dict(members[0].environment)
+    with suppress(ValueError):  # no relative path leads to another drive
+        environment["cases"] = Path(os.path.relpath(settings["data"]["cases"], out)).as_posix()
+    write_json(folder / "environment.json", environment)
     content = [{"run": str(each.folder), "settings": each.settings} for each in members]
     write_json(folder / ENSEMBLE, {"members": content})
     config = ensemble_config(members)

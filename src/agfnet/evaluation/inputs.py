@@ -12,13 +12,18 @@ from agfnet.bundle import BundleConfig
 from agfnet.config import EvaluateConfig
 from agfnet.config.renamed import run_settings
 from agfnet.data.cache import cache_folder
-from agfnet.data.folds import read_split
 from agfnet.data.splits import require_split
-from agfnet.data.table import Case, CasesTable, map_labels, read_cases
+from agfnet.data.table import Case, CasesTable, map_labels
 from agfnet.diagnoses import MALIGNANT
 from agfnet.errors import ConfigError, DataError, RunError
 from agfnet.evaluation.malignant import check_group
-from agfnet.evaluation.members import Settings, cases_of, member_settings, member_tables
+from agfnet.evaluation.members import (
+    Settings,
+    cases_of,
+    member_settings,
+    member_tables,
+    run_table,
+)
 from agfnet.evaluation.network_warnings import NetworkWarning, read_warnings
 from agfnet.explain.compute.sanity_json import read_sanity
 from agfnet.files import finish_change
@@ -165,37 +170,6 @@ def feature_folder(settings: Mapping[str, Any]) -> Path | None:
     if not (data.get("feature_variants") and data.get("feature_cache_mb")):
         return None
     return cache_folder(data.get("cache"), Path(data["cases"]))
-
-
-def run_table(
-    settings: Mapping[str, Any],
-    cases: str | None,
-    config: BundleConfig,
-    *,
-    check_files: bool = True,
-) -> CasesTable:
-    """Read a table by its path, or the table of a training, split as it was there.
-
-    Args:
-        settings: of the training run.
-        cases: path of the table; None for that of the training.
-        config: of the network.
-        check_files: also check that every image file exists.
-
-    Raises:
-        DataError: the table is not there, or has problems.
-    """
-    modalities = tuple(config.modalities)
-    if cases is not None:
-        return read_cases(cases, modalities=modalities, check_files=check_files)
-    data = settings["data"]
-    if not Path(data["cases"]).is_file():
-        raise DataError(
-            f"{data['cases']}: the table of this run is no longer there; name it with --cases"
-        )
-    return read_split(
-        data["cases"], modalities=modalities, fold=data.get("fold"), check_files=check_files
-    )
 
 
 def to_classes(

@@ -12,7 +12,8 @@ from agfnet.bundle import BundleConfig
 from agfnet.config.renamed import run_settings, update
 from agfnet.config.training import TrainConfig
 from agfnet.data.folds import read_split
-from agfnet.data.table import Case, CasesTable
+from agfnet.data.table import Case, CasesTable, read_cases
+from agfnet.errors import DataError
 from agfnet.inference.predictions import Predictions
 from agfnet.inference.predictor import Diagnosis, Predictor, collect_predictions
 
@@ -22,11 +23,48 @@ Settings = Mapping[str, Any]
 
 def member_settings(folder: Path) -> list[Settings]:
     """Return the settings of the members of an ensemble; of the run itself if it is none."""
+    own = run_settings(folder)
     path = folder / ENSEMBLE
     if not path.is_file():
-        return [run_settings(folder)]
-    members = json.loads(path.read_text(encoding="utf-8"))["members"]
-    return [update(member["settings"], TrainConfig) for member in members]
+        return [own]
+    entries = json.loads(path.read_text(encoding="utf-8"))["members"]
+    members = [update(entry["settings"], TrainConfig) for entry in entries]
+    recorded = members[0]["data"]["cases"]
+    for settings in members:
+        if settings["data"]["cases"] == recorded:  # it may have moved with the ensemble
+            settings["data"]["cases"] = own["data"]["cases"]
+    return members
+
+
+def run_table(
+    settings: Settings,
+    cases: str | None,
+    config: BundleConfig,
+    *,
+    check_files: bool = True,
+) -> CasesTable:
+    """Read a table by its path, or the table of a training, split as it was there.
+
+    Args:
+        settings: of the training run.
+        cases: path of the table; None for that of the training.
+        config: of the network.
+        check_files: also check that every image file exists.
+
+    Raises:
+        DataError: the table is not there, or has problems.
+    """
+    modalities = tuple(config.modalities)
+    if cases is not None:
+        return read_cases(cases, modalities=modalities, check_files=check_files)
+    data = settings["data"]
+    if not Path(data["cases"]).is_file():
+        raise DataError(
+            f"{data['cases']}: the table of this run is no longer there; name it with --cases"
+        )
+    return read_split(
+        data["cases"], modalities=modalities, fold=data.get("fold"), check_files=check_files
+    )
 
 
 def member_tables(
@@ -34,12 +72,7 @@ def member_tables(
 ) -> list[CasesTable]:
     """Read the tables of runs, each with the split of the run."""
     return [
-        read_split(
-            settings["data"]["cases"],
-            modalities=tuple(config.modalities),
-            fold=settings["data"].get("fold"),
-            check_files=check_files and number == 0,
-        )
+        run_table(settings, None, config, check_files=check_files and number == 0)
         for number, settings in enumerate(members)
     ]
 
