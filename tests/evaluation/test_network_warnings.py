@@ -68,7 +68,7 @@ def sound(**changes: Any) -> Observations:
         complete=good,
         alone=partly,
         without={"ultrasound": partly["clinical"], "clinical": partly["ultrasound"]},
-        history=history(2.0, 1.0, 0.8, 0.7, 0.71, 0.75),
+        history=history(2.0, 1.0, 0.8, 0.7, 0.8, 1.0),
         guide_deviations={"clinical": 0.2, "ultrasound": 0.15},
     )
     return replace(seen, **changes)
@@ -112,7 +112,7 @@ def test_an_ignored_modality() -> None:
 
 
 def test_overfitting() -> None:
-    rising = history(2.0, 1.0, 0.8, 0.9, 1.0, 1.1)
+    rising = history(2.0, 1.0, 0.8, 0.9, 1.1, 1.3)
     assert codes(history=rising) == ["overfitting"]
     assert codes(history=[row | {"train_cross_entropy": 1.0} for row in rising]) == []
 
@@ -140,7 +140,7 @@ def test_every_warning_has_a_message_and_a_cure_of_whole_sentences() -> None:
         predictions=predictions(0.4).select(range(20, 60)),
         alone={"clinical": predictions(0.95), "ultrasound": predictions(0.5)},
         without={"ultrasound": sound().complete},
-        history=history(2.0, 1.0, 0.8, 0.9, 1.0, 1.1),
+        history=history(2.0, 1.0, 0.8, 0.9, 1.1, 1.3),
         settings={"model": {"backbone": {"weights": None}}},
         guide_deviations={"clinical": 0.0},
     )

@@ -25,7 +25,7 @@ MIN_PATIENTS = 50
 """Validation patients below which a calibration is hardly more than a guess."""
 MIN_LESIONS = 2000
 """Training lesions below which random weights are a mistake."""
-MAX_RISE = 1.2
+MAX_RISE = 1.5
 """Validation loss at the end, relative to the lowest one, from which on a network overfits."""
 MIN_DEVIATION = 0.02
 """Standard deviation of a guide within an image, below which it is uniform."""
@@ -165,7 +165,7 @@ def random_weights(seen: Observations) -> Iterator[NetworkWarning]:
             "random_weights",
             f"The backbones started from random weights, for which {lesions} training lesions are"
             " few.",
-            "Train with pretrained weights: `--model.backbone.weights timm`, or leave it out.",
+            "Train with pretrained weights: `--model.backbone.weights timm`, as `--preset auto` does.",
         )
 
 
