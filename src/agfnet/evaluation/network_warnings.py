@@ -165,7 +165,7 @@ def random_weights(seen: Observations) -> Iterator[NetworkWarning]:
             "random_weights",
             f"The backbones started from random weights, for which {lesions} training lesions are"
             " few.",
-            "Train with pretrained weights: `--model.backbone.weights timm`, as `--preset auto` does.",
+            "Train with pretrained weights: `--model.backbone.weights timm`.",
         )
 
 
