@@ -23,16 +23,16 @@ Settings = Mapping[str, Any]
 
 def member_settings(folder: Path) -> list[Settings]:
     """Return the settings of the members of an ensemble; of the run itself if it is none."""
-    own = run_settings(folder)
+    resolved = run_settings(folder)
     path = folder / ENSEMBLE
     if not path.is_file():
-        return [own]
+        return [resolved]
     entries = json.loads(path.read_text(encoding="utf-8"))["members"]
     members = [update(entry["settings"], TrainConfig) for entry in entries]
     recorded = members[0]["data"]["cases"]
     for settings in members:
         if settings["data"]["cases"] == recorded:  # it may have moved with the ensemble
-            settings["data"]["cases"] = own["data"]["cases"]
+            settings["data"]["cases"] = resolved["data"]["cases"]
     return members
 
 
