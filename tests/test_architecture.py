@@ -12,7 +12,7 @@ import pytest
 import agfnet
 
 ROOT = Path(agfnet.__file__).parent
-GROUND = {"", "types", "config", "diagnoses", "errors", "files", "locks", "parallel"}
+GROUND = {"", "cluster", "types", "config", "diagnoses", "errors", "files", "locks", "parallel"}
 """Rooms that all may import; "" is agfnet/__init__.py."""
 
 # room -> rooms it may import; what those may import, it may import too
@@ -29,6 +29,7 @@ ARROWS = {
         "file_schemas",
         "hub",
         "importing",
+        "remote",
         "serve",
         "terminal",
     },
@@ -42,6 +43,7 @@ ARROWS = {
     "calibration": {"metrics", "inference"},
     "robustness": {"metrics", "explain.compute"},
     "metrics": set(),
+    "remote": set(),
     "explain.show": {"explain.compute", "pages"},
     "explain.compute": {"inference"},
     "explain": set(),

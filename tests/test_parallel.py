@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from agfnet import parallel
 from agfnet.errors import DataError
 from agfnet.parallel import AHEAD, ordered_map
 
@@ -31,3 +34,32 @@ def test_a_killed_worker_is_reported() -> None:
         pytest.raises(DataError, match=r"killed.*fewer workers"),
     ):
         list(pairs)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, math.inf),
+        ({"cpu.max": "max 100000\n"}, math.inf),
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, math.inf),
+        ({"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
+    ],
+)
+def test_the_quota_of_a_container(tmp_path: Path, files: dict[str, str], expected: float) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert parallel.cpu_quota(tmp_path) == expected
+
+
+def test_cores_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7, 9}, raising=False)
+    monkeypatch.setattr(parallel, "cpu_quota", lambda _: math.inf)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert parallel.usable_cores() == 4
+    assert [parallel.threads_each(n) for n in (1, 3, 9)] == [4, 1, 1]
+    monkeypatch.setattr(parallel, "cpu_quota", lambda _: 1.5)
+    assert parallel.usable_cores() == 2
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert parallel.threads_each(1) == 1

@@ -16,6 +16,7 @@ from typing import Literal
 
 from agfnet import __version__
 from agfnet.errors import AgfnetError
+from agfnet.parallel import usable_cores
 
 Status = Literal["ok", "advice", "problem"]
 PACKAGES = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow", "jsonargparse")
@@ -100,7 +101,7 @@ def _device() -> Check:
         return Check("device", "ok", f"{properties.name}, {memory:.0f} GiB")
     if torch.backends.mps.is_available():
         return Check("device", "ok", "Apple GPU (MPS)")
-    text = f"CPU with {os.cpu_count()} cores, no GPU found"
+    text = f"CPU with {usable_cores()} cores, no GPU found"
     hint = "; a small backbone and frozen weights train in reasonable time"
     if shutil.which("nvidia-smi") is not None:
         hint = "; nvidia-smi exists, so check the driver and that torch is built for CUDA"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -9,6 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TypeVar
 
 from agfnet.errors import DataError
@@ -16,8 +19,40 @@ from agfnet.errors import DataError
 AHEAD = 8
 """Items per worker that are submitted before their results are needed. It bounds the memory."""
 
+CGROUPS = Path("/sys/fs/cgroup")
+"""Where Linux shows the limits of this process, as in a container."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use.
+
+    It is limited by the CPU affinity of the process, and by the CPU quota of a container.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    return max(1, math.ceil(min(cores, cpu_quota(CGROUPS))))
+
+
+def threads_each(processes: int) -> int:
+    """Return the number of threads of each of several processes.
+
+    It is `OMP_NUM_THREADS`, if that is set, and otherwise an equal part of the usable cores.
+    """
+    return int(os.environ.get("OMP_NUM_THREADS") or max(1, usable_cores() // processes))
+
+
+def cpu_quota(folder: Path) -> float:
+    """Return the CPU time per time of a cgroup, of version 2 or 1; infinite without a limit."""
+    for names in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
+        try:
+            quota, period = " ".join((folder / name).read_text() for name in names).split()
+        except (OSError, ValueError):
+            continue
+        return float(quota) / float(period) if float(quota.replace("max", "-1")) > 0 else math.inf
+    return math.inf
 
 
 def ordered_map(

@@ -80,3 +80,18 @@ def test_balanced_draws_each_class_equally_often_and_again_in_the_same_way() -> 
         EpochSampler(count=100, shuffle=True, seed=1, labels=labels), 1
     )
     assert order(sampler, 1) != order(sampler, 2)
+
+
+@given(count=st.integers(8, 200), batch_size=st.integers(8, 40), processes=st.integers(2, 4))
+def test_processes_share_each_batch(count: int, batch_size: int, processes: int) -> None:
+    sampler = EpochSampler(count=count, shuffle=True, seed=0)
+    whole = EvenBatches(sampler=sampler, batch_size=batch_size)
+    parts = [
+        EvenBatches(sampler=sampler, batch_size=batch_size, rank=rank, processes=processes)
+        for rank in range(processes)
+    ]
+    for batch, *shares in zip(whole, *parts, strict=True):
+        assert sorted(batch) == sorted(pair for share in shares for pair in share)
+        sizes = [len(share) for share in shares]
+        assert min(sizes) > 0
+        assert max(sizes) - min(sizes) <= 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from agfnet.check.images import THUMB, Facts, Fault, Role, look
 from agfnet.data.folds import FOLD
 from agfnet.data.table import Case
-from agfnet.parallel import ordered_map
+from agfnet.parallel import ordered_map, usable_cores
 
 BATCH = 32
 """Files that a worker reads at a time."""
@@ -74,7 +73,7 @@ def survey(
         thumbs = np.memmap(file, dtype=np.uint8, shape=(max(1, len(roles)), THUMB, THUMB))
     facts: dict[Path, Facts | Fault] = {}
     jobs = list(roles.items())
-    workers = _cores() if workers is None else workers
+    workers = usable_cores() if workers is None else workers
     batches = (jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH))
     workers = workers if len(jobs) > MIN_FILES else 0
     with closing(ordered_map(_look_at, batches, workers=workers)) as answers:
@@ -89,13 +88,6 @@ def survey(
             if progress is not None:
                 progress(done, len(jobs))
     return Survey(facts, numbers, thumbs)
-
-
-def _cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 Job = tuple[Path, Role]

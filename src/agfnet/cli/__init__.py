@@ -18,6 +18,7 @@ from agfnet.cli.slips import guess
 from agfnet.config.forms import given_settings
 from agfnet.config.renamed import plain_value
 from agfnet.errors import AgfnetError, ConfigError, StoppedError
+from agfnet.remote import local_copies
 from agfnet.terminal import say
 
 __all__ = ["COMMANDS", "build_parser", "main"]
@@ -59,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         extra_arguments = (
             (explicit_settings(words, command.settings),) if command.takes_explicit else ()
         )
-        command.action(command.settings(**settings), *extra_arguments)
+        with local_copies(command.settings(**settings), say) as local:
+            command.action(local, *extra_arguments)
     except (AgfnetError, ModuleNotFoundError, OSError, KeyboardInterrupt) as error:
         if debug and isinstance(error, Exception):
             raise

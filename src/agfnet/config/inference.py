@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from agfnet.config.ranges import Fraction, Range, Settings, parse_shard
+from agfnet.config.ranges import Fraction, Range, Settings, Workers, parse_shard
 from agfnet.errors import ConfigError
 
 Backend = Literal["auto", "torch", "onnx", "int8"]
@@ -45,9 +45,26 @@ class PredictConfig(Settings):
     backend: Backend = "auto"
     """Runtime of the network: `torch`, or a graph made by `agfnet export` (`onnx`, `int8`). `auto`
     uses `onnx` if the bundle has it, and torch otherwise."""
+    executor: Literal["local", "ray"] = "local"
+    """`local`: in this process. `ray`: the rows of a table in workers of a Ray cluster (needs
+    agfnet[cluster]), which must find model and images at the same paths. The tables are the same to
+    the last byte, if a worker has the threads of one process."""
+    workers: Workers = 0
+    """Ray: number of workers, each with a copy of the model; 0 uses all cores of the cluster."""
+    address: str | None = None
+    """Ray: address of the cluster, as in `auto` or `10.0.0.1:6379`. This machine if unset."""
+    cpus: Annotated[int, Range(1, 1024)] | None = None
+    """Ray: CPU cores and threads of a worker; 1 if unset."""
+    gpus: Annotated[float, Range(0, 64)] = 0.0
+    """Ray: GPUs of a worker; 0.5 puts two workers on one GPU."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.executor == "ray" and self.cases is None:
+            raise ConfigError("executor: needs --cases TABLE")
+        for name in ("workers", "address", "cpus", "gpus"):
+            if getattr(self, name) and self.executor != "ray":
+                raise ConfigError(f"{name}: needs --executor ray")
         if (self.images is None) == (self.cases is None):
             raise ConfigError("set either --images.MODALITY FILE for one lesion, or --cases TABLE")
         if self.cases is not None and self.picture is not None:

@@ -129,6 +129,20 @@ class FitConfig(Settings):
     """Largest fraction of the training cases that are left out because an image of them cannot be
     read. Each is named in a warning and in `unreadable.json` of the run folder. If there are more,
     training stops and lists them."""
+    devices: Annotated[int, Range(1, 1024)] = 1
+    """Number of processes on this machine that train together, with a GPU each if there are any.
+    Each takes an equal part of every batch, so that the result differs by rounding and by other
+    random numbers only."""
+    nodes: Annotated[int, Range(1, 10_000)] = 1
+    """Number of machines with `devices` each. Start the command on each of them with torchrun or a
+    scheduler; see the page on scale of the documentation."""
+    sync_batchnorm: bool = True
+    """Batch normalisation over the whole batch, not over the part of each process."""
+
+    @property
+    def processes(self) -> int:
+        """Number of processes that train together."""
+        return self.devices * self.nodes
 
 
 @dataclass(frozen=True)

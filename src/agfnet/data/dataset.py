@@ -420,6 +420,8 @@ def loader(
     balanced: bool = False,
     parts: int = 1,
     max_unreadable: int = 0,
+    rank: int = 0,
+    processes: int = 1,
 ) -> DataLoader[Sample]:
     """Batches of a dataset.
 
@@ -432,6 +434,8 @@ def loader(
         balanced: draw each class equally often, with replacement.
         parts: parts of a batch, for gradient accumulation; see `EvenBatches`.
         max_unreadable: number of images that may be unreadable, whose cases are left out.
+        rank: number of this process, from 0, of those that train together.
+        processes: their number; each takes an equal part of every batch.
 
     Returns:
         A loader of `Batch`. Without Lightning, a training loop calls
@@ -443,7 +447,9 @@ def loader(
     sampler = EpochSampler(count=len(dataset), shuffle=shuffle, seed=seed, labels=labels)
     result = _Loader(
         dataset,
-        batch_sampler=EvenBatches(sampler=sampler, batch_size=batch_size, parts=parts),
+        batch_sampler=EvenBatches(
+            sampler=sampler, batch_size=batch_size, parts=parts, rank=rank, processes=processes
+        ),
         num_workers=workers,
         collate_fn=collated,
         persistent_workers=workers > 0,

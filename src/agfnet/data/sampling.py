@@ -64,14 +64,28 @@ class EvenBatches(Sampler[list[tuple[int, int]]]):
     A last batch of one case, on which batch normalisation cannot train, only occurs with a batch
     size of 1 or a single case; with batches of two, an odd case joins another batch.
 
+    Of several processes, each takes an equal part of what follows.
+
     Args:
         sampler: the cases.
-        batch_size: largest number of cases in a batch.
+        batch_size: largest number of cases in a batch, over all processes.
         parts: for gradient accumulation, number of parts into which each batch is divided; these
             are the batches that the loader sees. There is a case in each.
+        rank: number of this process, from 0.
+        processes: number of processes; there must be two cases for each in every part.
     """
 
-    def __init__(self, *, sampler: EpochSampler, batch_size: int, parts: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        sampler: EpochSampler,
+        batch_size: int,
+        parts: int = 1,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        self._rank = rank
+        self._processes = processes
         self.sampler = sampler  # the name under which Lightning looks for set_epoch
         self.start = 0  # batches of the next iteration that are skipped
         count = len(sampler)
@@ -88,4 +102,4 @@ class EvenBatches(Sampler[list[tuple[int, int]]]):
         pairs = list(self.sampler)
         bounds = [len(pairs) * i // self._batches for i in range(self._batches + 1)]
         for start, stop in itertools.pairwise(bounds[self.start :]):
-            yield pairs[start:stop]
+            yield pairs[start + self._rank : stop : self._processes]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from agfnet.inference.familiarity import FOREIGN, image_statistics, relative_dis
 from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend
 from agfnet.inference.postprocessing import calibrated, decide, energy, log_softmax
 from agfnet.inference.predictions import DECISIONS, Predictions
+from agfnet.parallel import usable_cores
 
 Array = np.ndarray[Any, Any]
 Images = Mapping[str, Sequence[Path]]  # image files per modality
@@ -130,7 +130,7 @@ class Predictor:
         self.bundle = bundle
         self.backend = backend
         self.batch_size = batch_size
-        self.threads = threads or min(8, os.cpu_count() or 1)
+        self.threads = threads or min(8, usable_cores())
 
     @classmethod
     def load(

@@ -226,7 +226,12 @@ def predict_rows(
                 progress(number, len(rows))
             yield case, answer
 
-    answers = checked(stream_answers(predictor, cases))
+    if config.executor == "ray":
+        from agfnet.inference.on_ray import ray_answers
+
+        answers = checked(ray_answers(config, cases, block=BLOCK))
+    else:
+        answers = checked(stream_answers(predictor, cases))
     while block := list(islice(answers, BLOCK)):
         readable = [(case, answer) for case, answer in block if isinstance(answer, Diagnosis)]
         predictions = collect_predictions(

@@ -37,6 +37,7 @@ class Backbone(nn.Module):
 
     Attributes:
         channels: C_s of each map, finest first.
+        synchronised: batch normalisation covers the batches of several processes.
 
     Raises:
         ConfigError: the model is unknown, has too few maps, or does not fit the weights.
@@ -78,6 +79,7 @@ class Backbone(nn.Module):
             raise ConfigError(f"model.fusion.scales: '{name}' has no {scales} feature maps")
         self.channels_last = getattr(net, "output_fmt", Format.NCHW) == Format.NHWC
         self.frozen = frozen
+        self.synchronised = False
         if frozen:
             self.requires_grad_(False).eval()
 
@@ -252,6 +254,8 @@ def run_present(
     if not backbone.training:
         return run(image)
     rows = present.nonzero().squeeze(1)
+    if backbone.synchronised:  # every process takes part in the statistics, with any rows it has
+        return run_rows(run, image, rows)
     if len(rows) == 1:
         with running_statistics_of_single_values(backbone):
             return run_rows(run, image, rows)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from agfnet.errors import BundleError, ConfigError
 from agfnet.inference.about import LANGUAGES, about, model_warnings, uncalibrated
 from agfnet.inference.predictor import network_file
 from agfnet.inference.table import model_hash
+from agfnet.parallel import usable_cores
 from agfnet.serve.batch import Batches, cancelled
 from agfnet.serve.batch_store import BatchStore
 from agfnet.serve.file_types import IMAGES
@@ -62,7 +62,7 @@ class Service:
         self.network = network_file(self.bundle, config.backend)
         self.metrics = Metrics()
         self.spool = Spool(folder=config.spool)
-        cores = len(os.sched_getaffinity(0))
+        cores = usable_cores()
         count = config.workers or min(MAX_WORKERS, cores)
         self.pool = Pool(
             settings=self._settings(),

@@ -12,6 +12,7 @@ from agfnet.evaluation.calibrate import calibrate_run
 from agfnet.evaluation.run import Progress
 from agfnet.report.run import run_evaluation
 from agfnet.training.fit import fit
+from agfnet.training.processes import join
 
 
 def run(
@@ -38,6 +39,14 @@ def run(
         AgfnetError: The settings, the data or the run folder are wrong.
     """
     folder = fit(config, plan=plan, progress=bar)
+    join().on_first(lambda: score(folder, config, scoring, progress))
+    return folder
+
+
+def score(
+    folder: Path, config: TrainConfig, scoring: EvaluateConfig | None, progress: Progress | None
+) -> None:
+    """Calibrate a run, and evaluate it on the test split, if there is one."""
     calibrate_run(folder, progress=progress)
     data = config.data
     table = read_split(

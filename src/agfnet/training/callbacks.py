@@ -46,6 +46,8 @@ class History(Callback):
         measured.pop("loss", None)
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         self.rows.append({"epoch": trainer.current_epoch, "lr": rate, **measured})
+        if not trainer.is_global_zero:
+            return
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=columns, restval="", lineterminator="\n")

@@ -16,7 +16,8 @@ from agfnet.data.dataset import CasesDataset, loader
 from agfnet.data.folds import read_split
 from agfnet.data.splits import keep_fraction, require_split
 from agfnet.data.table import Case, CasesTable, map_labels
-from agfnet.errors import DataError
+from agfnet.errors import ConfigError, DataError
+from agfnet.training.processes import ALONE, World
 
 
 @dataclass(frozen=True)
@@ -141,9 +142,20 @@ def build_datasets(
 
 
 def build_loaders(
-    datasets: Sequence[CasesDataset], config: TrainConfig
+    datasets: Sequence[CasesDataset], config: TrainConfig, world: World = ALONE
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
-    """Build the loaders of training (shuffled) and validation."""
+    """Build the loaders of training (shuffled) and validation, of this process.
+
+    Raises:
+        ConfigError: the processes are too many for the batches or a split.
+    """
+    part = config.optim.batch_size // max(1, config.optim.accumulate)
+    least = min(part, *(len(dataset) for dataset in datasets[:2]))
+    if world.size > 1 and least < 2 * world.size:
+        raise ConfigError(
+            f"fit.devices, fit.nodes: {world.size} processes, but a batch or a split has {least}"
+            " cases, fewer than two for each; train with fewer processes, or raise optim.batch_size"
+        )
     train, val = (
         loader(
             dataset,
@@ -154,6 +166,8 @@ def build_loaders(
             balanced=training and config.optim.sampling == "balanced",
             parts=config.optim.accumulate if training else 1,
             max_unreadable=int(config.fit.max_unreadable * len(dataset)) if training else 0,
+            rank=world.rank,
+            processes=world.size,
         )
         for dataset, training in zip(datasets[:2], (True, False), strict=True)
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 from lightning.pytorch import seed_everything
 from torch.utils.data import DataLoader
 
-from agfnet.bundle import Bundle, BundleConfig, write_bundle
+from agfnet.bundle import BundleConfig, write_bundle
 from agfnet.card import card
 from agfnet.config import TrainConfig
 from agfnet.config.renamed import run_settings
@@ -26,7 +28,9 @@ from agfnet.training.adversarial import AdversarialTask
 from agfnet.training.cases import build_datasets, build_loaders, read_table, select_cases
 from agfnet.training.checkpoints import load_best
 from agfnet.training.features import prepare_features
+from agfnet.training.launch import launch
 from agfnet.training.memory import accumulation, advice, is_out_of_memory
+from agfnet.training.processes import World, join, started_together
 from agfnet.training.run_folder import LOCK, SETTINGS, check_run, locked_run, write_run
 from agfnet.training.stopping import StopRequest, stopping_on_signals
 from agfnet.training.tasks import Task, build_task
@@ -58,15 +62,28 @@ def fit(
         StoppedError: a signal of a scheduler has stopped it.
     """
     folder = Path(config.runs) / config.name
-    table = read_table(config.data)
+    if config.fit.processes > 1 and not started_together():
+        launch(config, plan, progress=progress)
+        return folder
+    world = join()
+    with stopping_on_signals() as request, ExitStack() as held:
+        table = read_table(config.data)
+        if world.on_first(lambda: begin_run(folder, config, table, held)):
+            train_run(folder, config, table, plan, progress=progress, request=request, world=world)
+    return folder
+
+
+def begin_run(folder: Path, config: TrainConfig, table: CasesTable, held: ExitStack) -> bool:
+    """Check and lock a run folder; return False if the run is finished."""
     check_run(folder, config, table)
     interrupted = any(
         (folder / name).exists() for name in (LOCK, f"bundle/{CHANGE}")
     )  # by a killed one
-    if interrupted or not (folder / "bundle" / SUMS).is_file():
-        with stopping_on_signals() as request, locked_run(folder, force=config.break_lock):
-            train_run(folder, config, table, plan, progress=progress, request=request)
-    return folder
+    if not interrupted and (folder / "bundle" / SUMS).is_file():
+        return False
+    held.enter_context(locked_run(folder, force=config.break_lock))
+    finish_change(folder / "bundle")
+    return not (folder / "bundle" / SUMS).is_file()
 
 
 def train_run(
@@ -77,11 +94,9 @@ def train_run(
     *,
     progress: bool,
     request: StopRequest,
+    world: World,
 ) -> None:
-    """Train in a locked run folder, and write the bundle, unless it is there."""
-    finish_change(folder / "bundle")
-    if (folder / "bundle" / SUMS).is_file():
-        return
+    """Train in a locked run folder, and write the bundle; files come from the first process."""
     cases = select_cases(table, config)
     diagnoses = describe_classes(cases.classes, config.data.diagnoses, config.data.labels)
     seed_everything(config.seed, verbose=False)
@@ -91,10 +106,14 @@ def train_run(
     originals = isinstance(task, AdversarialTask)
     datasets = build_datasets(cases, config, table.path, mean, std, originals=originals)
     if config.data.feature_variants:
-        prepare_features(config, datasets, task.model.backbones, table.path)
-    config = choose_accumulation(folder, config, task, datasets[0])
-    write_run(folder, config, table, plan)
-    train, val = build_loaders(datasets, config)
+        prepare = partial(prepare_features, config, datasets, task.model.backbones, table.path)
+        world.on_first(prepare)
+        if not world.first:  # the maps are kept by now
+            prepare()
+    given = config
+    config = world.on_first(lambda: choose_accumulation(folder, given, task, datasets[0]))
+    train, val = build_loaders(datasets, config, world)
+    world.on_first(lambda: write_run(folder, config, table, plan))
     out_of_memory = False
     try:
         run_trainer(
@@ -108,6 +127,7 @@ def train_run(
             progress=progress,
             request=request,
             lesion_ids=[case.lesion_id for case in cases.train],
+            world=world,
         )
     except (RuntimeError, MemoryError) as error:
         out_of_memory = is_out_of_memory(error)
@@ -130,7 +150,8 @@ def train_run(
         simulated=(table.path.parent / "truth.json").is_file(),
         optional=optional_modalities(cases.train, config),
     )
-    write_best(folder, task, val, bundle)
+    _, every_val = build_loaders(datasets, config)
+    world.on_first(lambda: write_best(folder, task, every_val, bundle))
 
 
 def choose_accumulation(
@@ -162,7 +183,7 @@ def optional_modalities(train: Sequence[Case], config: TrainConfig) -> tuple[str
     return tuple(name for name in names if missing[name] >= MIN_MISSING * len(train))
 
 
-def write_best(folder: Path, task: Task, val: DataLoader[Any], config: BundleConfig) -> Bundle:
+def write_best(folder: Path, task: Task, val: DataLoader[Any], config: BundleConfig) -> None:
     """Write the weights of the best checkpoint as a bundle."""
     load_best(folder, task)
     tune(task.model, val)
@@ -170,4 +191,4 @@ def write_best(folder: Path, task: Task, val: DataLoader[Any], config: BundleCon
         name: value.detach().cpu().contiguous().numpy()
         for name, value in task.model.state_dict().items()
     }
-    return write_bundle(folder / "bundle", weights, config, card(config))
+    write_bundle(folder / "bundle", weights, config, card(config))

@@ -48,7 +48,8 @@ class StopRequest:
     def error(self) -> StoppedError:
         """Return the error to raise."""
         return StoppedError(
-            f"stopped by {self.signal}; to continue, run the same command with --resume"
+            f"stopped by {self.signal or 'a signal'}; to continue, run the same command with"
+            " --resume"
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.plugins.environments import TorchElasticEnvironment
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -22,10 +23,12 @@ from torch.utils.data import DataLoader
 from agfnet.config import FitConfig, OptimConfig
 from agfnet.errors import RunError
 from agfnet.files import write_json
+from agfnet.training.batch_norm import synchronise
 from agfnet.training.callbacks import Checkpoints, FiniteLoss, History
 from agfnet.training.checkpoints import CheckpointFiles, find_checkpoint
 from agfnet.training.mixing import mix
 from agfnet.training.optim import build_optimizer, build_schedule
+from agfnet.training.processes import ALONE, World
 from agfnet.training.stopping import StopRequest
 from agfnet.training.tasks import Task
 from agfnet.types import Batch
@@ -37,12 +40,13 @@ UNREADABLE = "unreadable.json"
 class TrainingModule(pl.LightningModule):
     """A task as a Lightning module."""
 
-    def __init__(self, *, task: Task, config: OptimConfig, seed: int) -> None:
+    def __init__(self, *, task: Task, config: OptimConfig, seed: int, world: World = ALONE) -> None:
         super().__init__()
+        self.world = world
         self.task = task
         self.config = config
         self.seed = seed
-        self.outputs: list[tuple[Tensor, Tensor]] = []  # logits and labels of validation
+        self.outputs: list[tuple[Tensor, ...]] = []  # positions, logits and labels of validation
         self.sums: dict[str, Tensor] = {}  # of the losses of the cases of this epoch so far
         self.gradient_norm: Tensor | None = None
 
@@ -59,20 +63,24 @@ class TrainingModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of one batch.
 
-        Dropout, masking and mixing depend on seed, epoch and step alone, so that a training that is
-        continued repeats them.
+        Dropout, masking and mixing depend on seed, epoch, step and process alone, so that a
+        training that is continued repeats them. The mean over processes is that over all cases.
         """
-        torch.manual_seed(hash((self.seed, self.current_epoch, batch_index)))
+        torch.manual_seed(hash((self.seed, self.current_epoch, batch_index, self.world.rank)))
         progress = self.global_step / max(1, int(self.trainer.estimated_stepping_batches))
         batch = mix(batch, mixup=self.config.mixup, cutmix=self.config.cutmix)
         losses = self.task(batch, progress)
         if batch_index == 0:
             self.sums = {}
         count = len(batch.labels)
-        for name, value in (losses | {"cases": torch.ones(())}).items():
-            self.sums[name] = self.sums.get(name, 0) + count * value.detach()
+        sums = torch.stack([count * value.detach().float() for value in losses.values()])
+        sums = self.world.sum(torch.cat([sums, sums.new_tensor([count])]))
+        for name, value in zip((*losses, "cases"), sums, strict=True):
+            self.sums[name] = self.sums.get(name, 0) + value
         self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False)
-        return losses["loss"]
+        if self.world.size == 1:
+            return losses["loss"]
+        return losses["loss"] * (count * self.world.size / sums[-1])
 
     def configure_gradient_clipping(
         self,
@@ -93,18 +101,23 @@ class TrainingModule(pl.LightningModule):
         """Restore the sums of the losses of the epoch so far."""
         self.sums = checkpoint.get("sums", {})
 
+    def on_validation_epoch_start(self) -> None:
+        """Take the running statistics of the first process, so that all have the same network."""
+        self.world.share(self.task.buffers())
+
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Collect the logits of the validation split."""
         output = self.task.model(batch.images, batch.present)
-        self.outputs.append((output.logits.float(), batch.labels))
+        self.outputs.append((batch.index, output.logits.float(), batch.labels))
 
     def on_validation_epoch_end(self) -> None:
         """Log the losses of training, and loss and balanced accuracy of the validation split."""
         for name, total in self.sums.items():
             if name != "cases":
                 self.log(f"train_{name}", total / self.sums["cases"])
-        logits, labels = (torch.cat(parts) for parts in zip(*self.outputs, strict=True))
+        outputs = tuple(torch.cat(parts) for parts in zip(*self.outputs, strict=True))
         self.outputs.clear()
+        logits, labels = self.world.cases(*outputs)
         correct = (logits.argmax(dim=1) == labels).double()
         recalls = torch.stack([correct[labels == c].mean() for c in labels.unique()])
         self.log("val_nll", nn.functional.cross_entropy(logits, labels), prog_bar=True)
@@ -123,6 +136,7 @@ def run_trainer(
     progress: bool,
     request: StopRequest,
     lesion_ids: Sequence[str] = (),
+    world: World = ALONE,
 ) -> None:
     """Train to the last epoch, from the newest checkpoint if the run has one.
 
@@ -130,7 +144,7 @@ def run_trainer(
         RunError: training was stopped, or a loss is not finite.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    callbacks = build_callbacks(folder, config, progress=progress)
+    callbacks = build_callbacks(folder, config, progress=progress and world.first)
     callbacks += [FiniteLoss(folder, lesion_ids), Checkpoints(folder, fit, request)]
     with warnings.catch_warnings():
         # advice about worker counts and logging intervals, and the checkpoint folder of a resume
@@ -141,15 +155,20 @@ def run_trainer(
             gradient_clip_val=config.gradient_clip_norm,
             accumulate_grad_batches=getattr(train.batch_sampler, "parts", 1),
             callbacks=callbacks,
-            plugins=[CheckpointFiles()],
+            plugins=[CheckpointFiles(), *environments(world)],
+            strategy="auto" if world.size == 1 else "ddp",
+            use_distributed_sampler=False,  # `EvenBatches` has the part of this process
             logger=False,
             num_sanity_val_steps=0,
             enable_progress_bar=progress,
             enable_model_summary=False,
-            devices=1,
+            devices=world.local_size,
+            num_nodes=world.nodes,
         )
-        module = TrainingModule(task=task, config=config, seed=seed)
-        checkpoint = find_checkpoint(folder)
+        if world.size > 1 and fit.sync_batchnorm:
+            synchronise(task)
+        module = TrainingModule(task=task, config=config, seed=seed, world=world)
+        checkpoint = world.on_first(lambda: find_checkpoint(folder))
         request.deferred = True
         try:
             trainer.fit(module, train, val, ckpt_path=checkpoint, weights_only=True)
@@ -167,6 +186,11 @@ def run_trainer(
             len(unreadable),
             folder / UNREADABLE,
         )
+
+
+def environments(world: World) -> list[Any]:
+    """Return the plugin by which Lightning finds the other processes, if there are any."""
+    return [] if world.size == 1 else [TorchElasticEnvironment()]
 
 
 def build_callbacks(folder: Path, config: OptimConfig, *, progress: bool) -> list[Callback]:

@@ -22,15 +22,23 @@ def train(command: TrainCommand, explicit: frozenset[str]) -> None:
         from agfnet.study.preset import plan_training
         from agfnet.study.run import run
         from agfnet.training.presets import as_record
+        from agfnet.training.processes import join
 
-        plan = plan_training(
-            TrainConfig(**{f.name: getattr(command, f.name) for f in fields(TrainConfig)}),
-            explicit - {"preset", "time_limit", "dry_run", "reproduce"},
-            preset=command.preset,
-            time_limit=command.time_limit,
-            reproduce=command.reproduce,
+        world = join()
+        plan = world.on_first(
+            lambda: plan_training(
+                TrainConfig(**{f.name: getattr(command, f.name) for f in fields(TrainConfig)}),
+                explicit - {"preset", "time_limit", "dry_run", "reproduce"},
+                preset=command.preset,
+                time_limit=command.time_limit,
+                reproduce=command.reproduce,
+            )
         )
     config = plan.config
+    if not world.first:  # the first process speaks for all
+        if not command.dry_run:
+            run(config)
+        return
     if plan.choices:
         show_plan(plan, command)
     if command.reproduce is not None:

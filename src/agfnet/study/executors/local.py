@@ -15,6 +15,7 @@ import torch
 
 from agfnet.config import StudyConfig
 from agfnet.errors import StoppedError
+from agfnet.parallel import threads_each
 from agfnet.study.executors.job import attempt, attempt_in_process, failure
 from agfnet.study.plan import Run
 
@@ -40,7 +41,7 @@ def in_processes(runs: Iterable[Run], config: StudyConfig) -> Iterator[tuple[Run
     Closing the iterator ends the processes; the next study continues their runs from their last
     checkpoint.
     """
-    cpus = config.cpus or max(1, (os.cpu_count() or 1) // config.workers)
+    cpus = config.cpus or threads_each(config.workers)
     waiting = iter(runs)
     working: dict[int, tuple[SpawnProcess, Run, str | None]] = {}
     gpus = visible_gpus()

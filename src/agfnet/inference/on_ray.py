@@ -1,0 +1,78 @@
+"""Predict the rows of a table in the workers of a Ray cluster, in order."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from agfnet.cluster import ray_cluster
+from agfnet.config import PredictConfig
+from agfnet.data.table import Case
+from agfnet.errors import ImageError, RunError
+from agfnet.inference.predictor import Diagnosis, Predictor
+
+Answer = Diagnosis | ImageError
+
+TASK = 8
+"""Blocks of rows per task."""
+AHEAD = 2
+"""Tasks per worker that are submitted before their answers are needed. It bounds the memory."""
+
+
+class RayWorker:
+    """Holds the model in a worker process.
+
+    Args:
+        folder: working directory, to which paths are relative.
+        config: the model and its runtime.
+    """
+
+    def __init__(self, folder: str, config: PredictConfig) -> None:
+        os.chdir(folder)
+        self.predictor = Predictor.load(config.model, backend=config.backend)
+
+    def answer(self, cases: list[Case], block: int) -> list[Answer]:
+        """Return the answers for cases."""
+        images = (case.images for case in cases)
+        return list(self.predictor.stream_with_errors(images, block=block))
+
+
+def ray_answers(
+    config: PredictConfig, cases: Iterable[Case], *, block: int
+) -> Iterator[tuple[Case, Answer]]:
+    """Yield every case with its diagnosis or error, in order, as this process would.
+
+    Args:
+        config: settings of the command.
+        cases: the cases; they are read only as far as needed.
+        block: number of cases that share no batch with others.
+
+    Raises:
+        RunError: a worker ended, as by lack of memory.
+    """
+    cpus = config.cpus or 1
+    with ray_cluster(config.address, cores=config.workers * cpus or None) as ray:
+        actor = ray.remote(num_cpus=cpus, num_gpus=config.gpus)(RayWorker)
+        count = config.workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus)
+        workers = [actor.remote(str(Path.cwd()), config) for _ in range(count)]
+        remaining = iter(cases)
+        waiting: deque[tuple[list[Case], Any]] = deque()
+        number = 0
+        while True:
+            while len(waiting) < AHEAD * count and (task := list(islice(remaining, TASK * block))):
+                waiting.append((task, workers[number % count].answer.remote(task, block)))
+                number += 1
+            if not waiting:
+                return
+            task, answers = waiting.popleft()
+            try:
+                yield from zip(task, ray.get(answers), strict=True)
+            except ray.exceptions.RayError as error:
+                reason = (str(error).splitlines() or ["its process ended"])[0]
+                raise RunError(
+                    f"a Ray worker failed: {reason}; run the same command to resume"
+                ) from error

@@ -1,0 +1,78 @@
+"""Two processes on this machine train the network that one process trains."""
+
+from __future__ import annotations
+
+import csv
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from agfnet.config import FitConfig, TrainConfig
+from agfnet.training.fit import fit
+
+
+def history(folder: Path) -> list[dict[str, float]]:
+    with (folder / "history.csv").open(newline="") as file:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_network_of_one(settings: TrainConfig, tmp_path: Path) -> None:
+    """With FRL, a moving average and early stopping; batches have an odd number of cases.
+
+    There is no dropout, and FRL masks nothing, since each process draws other random numbers. The
+    focus loss is a mean over the cases of a process that have an attribution.
+    """
+    config = replace(
+        settings,
+        model=replace(settings.model, dropout=0.0),
+        reconstruction=replace(
+            settings.reconstruction,
+            mask_ratio=0.0,
+            modality_mask_prob=0.0,
+            focus_weight=0.0,
+            warmup=0.0,
+        ),
+        optim=replace(settings.optim, epochs=2, batch_size=15, ema=0.5, patience=2, warmup=0.5),
+        runs=str(tmp_path),
+    )
+    one = fit(replace(config, name="one"), progress=False)
+    two = fit(replace(config, name="two", fit=FitConfig(devices=2)), progress=False)
+    assert files(one) == files(two)
+    for a, b in zip(history(one), history(two), strict=True):
+        del a["train_focus"], b["train_focus"]
+        assert a == pytest.approx(b, rel=1e-2, abs=1e-5)
+    weights = [load_file(folder / "bundle" / "model.safetensors") for folder in (one, two)]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_gradients_and_statistics_are_those_of_the_whole_batch() -> None:
+    """Of 7 cases, where one process has no image of a modality."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    script = Path(__file__).with_name("gradients.py")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, script],
+            env=os.environ | common | {"RANK": r, "LOCAL_RANK": r, "MASTER_PORT": str(port)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for r in ("0", "1")
+    ]
+    errors = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
