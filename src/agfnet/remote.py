@@ -64,7 +64,7 @@ def with_copies(settings: T, copies: ExitStack, report: Callable[[str], object],
     for field in fields(settings):
         value = getattr(settings, field.name)
         if is_dataclass(value):
-            changed[field.name] = with_copies(value, copies, report, name=name)  # type: ignore[type-var]
+            changed[field.name] = with_copies(value, copies, report, name=name)
         elif is_remote(value) and field.name in (*TABLES, *INPUTS, *OUTPUTS):
             copy = Copy(value, report)
             if field.name in TABLES:

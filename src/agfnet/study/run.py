@@ -54,4 +54,3 @@ def score(
     )  # training has checked the files
     if any(case.split == "test" for case in table):
         run_evaluation(scoring or EvaluateConfig(run=str(folder)), progress=progress)
-    return folder
