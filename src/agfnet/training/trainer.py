@@ -73,7 +73,7 @@ class TrainingModule(pl.LightningModule):
         if batch_index == 0:
             self.sums = {}
         count = len(batch.labels)
-        sums = torch.stack([count * value.detach().float() for value in losses.values()])
+        sums = torch.stack([count * value.detach() for value in losses.values()])
         sums = self.world.sum(torch.cat([sums, sums.new_tensor([count])]))
         for name, value in zip((*losses, "cases"), sums, strict=True):
             self.sums[name] = self.sums.get(name, 0) + value
