@@ -15,7 +15,6 @@ from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
     EMAWeightAveraging,
-    RichProgressBar,
 )
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -29,6 +28,7 @@ from agfnet.training.checkpoints import CheckpointFiles, find_checkpoint
 from agfnet.training.mixing import mix
 from agfnet.training.optim import build_optimizer, build_schedule
 from agfnet.training.processes import ALONE, World
+from agfnet.training.progress import TrainingProgress
 from agfnet.training.stopping import StopRequest
 from agfnet.training.tasks import Task
 from agfnet.types import Batch
@@ -201,7 +201,7 @@ def build_callbacks(folder: Path, config: OptimConfig, *, progress: bool) -> lis
     if config.patience is not None:
         callbacks.append(EarlyStopping(monitor="val_nll", patience=config.patience))
     if progress:
-        callbacks.append(RichProgressBar())
+        callbacks.append(TrainingProgress())
     return callbacks
 
 
