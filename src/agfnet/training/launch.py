@@ -29,7 +29,7 @@ def launch(config: TrainConfig, plan: Sequence[Mapping[str, Any]], *, progress: 
 
     Raises:
         AgfnetError: the error of one of them.
-        RunError: one of them ended without an error of its own.
+        RunError: one of them was killed.
         StoppedError: a signal of a scheduler has stopped them.
     """
     if config.fit.nodes > 1:

@@ -38,7 +38,7 @@ class World:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes files."""
+        """True for the process that writes files."""
         return self.rank == 0
 
     @property
