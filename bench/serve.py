@@ -2,11 +2,13 @@
 
     python bench/serve.py --json bench/results/serve.json
 
-Weights are random; photographs and scans are JPEG and PNG files. First, rounds of the predictor
-alone, as `agfnet predict --cases` runs it, and of the server at full load (as many requests at a
-time as it accepts). Then single requests for the unloaded time. Then requests arrive at four times
-the sustainable rate, without waiting for responses; those refused with 429 are not repeated. Memory
-is that of the server and its workers together, at the beginning and at the end of the overload.
+Weights are random; photographs and scans are JPEG and PNG files. The bundle has the statistics of
+these images, so that the server and the predictor measure how familiar an image is. First, rounds
+of the predictor alone, as `agfnet predict --cases` runs it, and of the server at full load (as many
+requests at a time as it accepts). The client shares the cores: in these rounds it only writes and
+reads sockets. Then single requests for the unloaded time. Then requests arrive at four times the
+sustainable rate, without waiting for responses; those refused with 429 are not repeated. Memory is
+that of the server and its workers together, at the beginning and at the end of the overload.
 """
 
 from __future__ import annotations
@@ -31,8 +33,12 @@ from common import Row, finish, median_ratio, options, row
 from model import settings
 from PIL import Image
 
+from agfnet.bundle import Bundle, Calibration, write_calibration
+from agfnet.calibration.ood import fit_familiarity
+from agfnet.data.preprocess import load
 from agfnet.export.graph import export_graph
 from agfnet.files import seal
+from agfnet.inference.familiarity import image_statistics
 from agfnet.inference.predictor import Predictor
 from inference import random_bundle
 
@@ -53,9 +59,10 @@ def main() -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         bundle = random_bundle(settings(arguments.backbone), arguments.size, folder / "bundle")
+        cases = pairs(folder)
+        bundle = calibrated(bundle, cases)
         export_graph(bundle, bundle.folder / "model.onnx")
         seal(bundle.folder)
-        cases = pairs(folder)
         predictor = Predictor.load(bundle.folder)
         with running(bundle.folder, arguments.workers) as (url, pid):
             rows = asyncio.run(measure(arguments, url, pid, predictor, cases))
@@ -73,6 +80,20 @@ def pairs(folder: Path) -> list[dict[str, list[Path]]]:
             Image.fromarray(small).resize(side[::-1]).save(path)
         lesions.append({key: [path] for key, path in paths.items()})
     return lesions
+
+
+def calibrated(bundle: Bundle, cases: list[dict[str, list[Path]]]) -> Bundle:
+    """Add the statistics of the images to a bundle, by which unfamiliar images are found."""
+    statistics = {
+        name: np.array(
+            [
+                image_statistics(load(case[name][0], size=bundle.config.size, modality=m))
+                for case in cases
+            ]
+        )
+        for name, m in bundle.config.modalities.items()
+    }
+    return write_calibration(bundle, Calibration(familiarity=fit_familiarity(statistics)))
 
 
 @contextmanager
@@ -113,7 +134,7 @@ async def measure(
     bodies = [encoded(case) for case in cases]
     limits = httpx2.Limits(max_connections=None)
     async with httpx2.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
-        alone, served = await throughput(arguments, client, predictor, cases, bodies)
+        alone, served = await throughput(arguments, client.base_url, predictor, cases, bodies)
         unloaded = [await once(client, body) for body in bodies]
         assert {status for status, _ in unloaded} == {200}
         rate = arguments.times * statistics.median(served)
@@ -141,30 +162,51 @@ async def measure(
 
 async def throughput(
     arguments: argparse.Namespace,
-    client: httpx2.AsyncClient,
+    url: httpx2.URL,
     predictor: Predictor,
     cases: list[dict[str, list[Path]]],
     bodies: list[Body],
 ) -> tuple[list[float], list[float]]:
     """Return lesions per second of the predictor alone and of the server, round by round."""
     alone, served = [], []
+    requests = [raw(body, url) for body in bodies]
     for number in range(arguments.rounds + 1):
         start = time.perf_counter()
         assert sum(1 for _ in predictor.stream(cases)) == len(cases)
         middle = time.perf_counter()
-        rest = iter(bodies)
-
-        async def ask(rest: Iterator[Body] = rest) -> None:
-            for body in rest:
-                status, _ = await once(client, body)
-                assert status == 200
-
-        await asyncio.gather(*(ask() for _ in range(2 * arguments.workers)))
+        rest = iter(requests)
+        await asyncio.gather(*(ask_all(url, rest) for _ in range(2 * arguments.workers)))
         end = time.perf_counter()
         if number:  # the first round is a warm-up
             alone.append(len(cases) / (middle - start))
             served.append(len(cases) / (end - middle))
     return alone, served
+
+
+def raw(body: Body, url: httpx2.URL) -> bytes:
+    """Return a request as it is sent."""
+    content, headers = body
+    lines = [
+        "POST /v1/predict HTTP/1.1",
+        f"host: {url.host}:{url.port}",
+        f"content-type: {headers['content-type']}",
+        f"content-length: {len(content)}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+async def ask_all(url: httpx2.URL, requests: Iterator[bytes]) -> None:
+    """Send requests over one connection, one after the other; all must be answered."""
+    reader, writer = await asyncio.open_connection(url.host, url.port, limit=1 << 20)
+    for request in requests:
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        assert head.startswith("http/1.1 200"), head
+        size = re.search(r"content-length: (\d+)", head)
+        assert size is not None
+        await reader.readexactly(int(size[1]))
+    writer.close()
+    await writer.wait_closed()
 
 
 async def flood(

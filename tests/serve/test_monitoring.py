@@ -51,6 +51,16 @@ def test_log_is_text_on_a_terminal_and_json_elsewhere(
         assert json.loads(second)["library"] == "other"
 
 
+def without_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command `serve` return at once."""
+    spool = SimpleNamespace(close=lambda: None)
+    monkeypatch.setattr(service, "Service", lambda **_: SimpleNamespace(spool=spool, failure=None))
+    monkeypatch.setattr("agfnet.serve.app.create_app", lambda *_: None)
+    monkeypatch.setattr(monitoring, "set_up_log", lambda: None)
+    monkeypatch.setattr(uvicorn.Server, "run", lambda *_, **__: None)
+    monkeypatch.setattr("resource.setrlimit", lambda *_: None)
+
+
 @pytest.mark.parametrize(
     ("host", "token", "warns"),
     [
@@ -72,13 +82,25 @@ def test_open_address_without_a_token_warns(
     file = tmp_path / "token"
     file.write_text(token or "")
     file.chmod(0o600)
-    spool = SimpleNamespace(close=lambda: None)
-    monkeypatch.setattr(service, "Service", lambda **_: SimpleNamespace(spool=spool, failure=None))
-    monkeypatch.setattr("agfnet.serve.app.create_app", lambda *_: None)
-    monkeypatch.setattr(monitoring, "set_up_log", lambda: None)
-    monkeypatch.setattr(uvicorn.Server, "run", lambda *_, **__: None)
-    monkeypatch.setattr("resource.setrlimit", lambda *_: None)
+    without_server(monkeypatch)
     run.serve(
         ServeConfig(bundle="none", host=host, port=0, token_file=str(file) if token else None)
     )
     assert ("no token is needed" in capsys.readouterr().err) == warns
+
+
+@pytest.mark.parametrize(("host", "warns"), [("0.0.0.0", True), ("127.0.0.1", False)])
+def test_open_dicom_port_warns(
+    host: str,
+    warns: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """A token does not protect it."""
+    warn.cache_clear()
+    monkeypatch.setenv("AGFNET_TOKEN", "a-long-secret-token")
+    without_server(monkeypatch)
+    config = ServeConfig(bundle="none", host=host, port=0, watch=str(tmp_path), receive_port=0)
+    run.serve(config)
+    assert ("can send DICOM images" in capsys.readouterr().err) == warns

@@ -78,15 +78,15 @@ def answer_of(folder: Path) -> dict[str, Any]:
 def test_a_lesion_is_answered_once(bundle: Path, files: Files, tmp_path: Path) -> None:
     pool = OwnPool(bundle)
     watched = watcher(tmp_path, pool)
-    images = {"clinical.jpg": files["JPEG"], "ultrasound/1.dcm": files["DICOM"], "notes.txt": b"x"}
-    folder = lesion(tmp_path / "L1", images)
+    content = {"clinical.jpg": files["JPEG"], "ultrasound/1.dcm": files["DICOM"], "notes.txt": b"x"}
+    folder = lesion(tmp_path / "L1", content)
     assert [work(watched), work(watched)] == [1, 0]
     answer = answer_of(folder)
     assert answer["notice"] == NOTICE
     assert answer["files"] == {"clinical": ["clinical.jpg"], "ultrasound": ["ultrasound/1.dcm"]}
-    job = {"files": {"clinical": [folder / "clinical.jpg"]}, "frames": {}}
-    job["files"]["ultrasound"] = [folder / "ultrasound" / "1.dcm"]
-    expected = predict(job, pool.predictor, LIMIT)
+    images = {"clinical": ["clinical.jpg"], "ultrasound": ["ultrasound/1.dcm"]}
+    paths = {name: [folder / image for image in some] for name, some in images.items()}
+    expected = predict({**pool.jobs[0], "files": paths}, pool.predictor, LIMIT)
     assert answer["probabilities"] == expected["probabilities"]
     assert not (folder / REPORT).exists()
     watched.close()
@@ -152,6 +152,18 @@ def test_what_cannot_be_answered_is_said_once(
     answer = answer_of(folder)
     assert message in answer["error"]["message"]
     assert "probabilities" not in answer
+    watched.close()
+
+
+def test_files_without_a_folder_are_reported(
+    bundle: Path, files: Files, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched = watcher(tmp_path, OwnPool(bundle))
+    lesion(tmp_path, {f"{NAME}.jpg": files["JPEG"]})
+    with caplog.at_level("INFO", "agfnet.serve"):
+        assert [work(watched), work(watched)] == [0, 0]
+    assert [record.getMessage() for record in caplog.records] == ["watch_files_without_folder"]
+    assert NAME not in str(caplog.records[0].__dict__)
     watched.close()
 
 

@@ -39,7 +39,10 @@ def serve(config: ServeConfig) -> None:
         host, port = listener.getsockname()[:2]
         service = Service(config=config)
         say(f"Serving {config.bundle} at http://{host}:{port} (Ctrl+C stops). {NOTICE}", error=True)
-        if token is None and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        open_to_others = not ipaddress.ip_address(host.partition("%")[0]).is_loopback
+        if config.receive_port is not None and open_to_others:
+            warn(f"other machines can reach {host}, and any of them can send DICOM images")
+        if token is None and open_to_others:
             warn(
                 f"other machines can reach {host}, and no token is needed: set AGFNET_TOKEN or "
                 "--token-file, or keep the default --host 127.0.0.1"

@@ -20,6 +20,7 @@ from agfnet.serve.file_types import HEAD, IMAGES, type_of
 from agfnet.serve.monitoring import log
 from agfnet.serve.pool import Pool
 from agfnet.serve.request_error import RequestError
+from agfnet.serve.schemas import Options
 
 ANSWER, REPORT = "agfnet_answer.json", "agfnet_answer.dcm"
 POLL_S = 1.0
@@ -49,6 +50,7 @@ class Watcher:
         self._modalities = modalities
         self._pool = pool
         self._seen: dict[Path, tuple[State, float]] = {}
+        self._loose = 0
         if not self.folder.is_dir():
             raise ConfigError(f"watch: {self.folder} is not a folder; create it first")
         try:
@@ -79,8 +81,10 @@ class Watcher:
         """Return the folders without an answer whose files have not changed for a while."""
         now = time.monotonic()
         before, self._seen, ready = self._seen, {}, []
-        for folder in sorted(self.folder.iterdir()):
-            if folder.name.startswith(".") or folder.is_symlink() or not folder.is_dir():
+        entries = [path for path in sorted(self.folder.iterdir()) if path.name[0] != "."]
+        self._warn_of_files(sum(path.is_file() for path in entries))
+        for folder in entries:
+            if folder.is_symlink() or not folder.is_dir():
                 continue
             if (folder / ANSWER).exists():
                 continue
@@ -93,13 +97,20 @@ class Watcher:
                 ready.append(folder)
         return ready
 
+    def _warn_of_files(self, count: int) -> None:
+        """Report files that lie directly in the watched folder: they belong to no lesion."""
+        if count and count != self._loose:
+            log("watch_files_without_folder", level=logging.WARNING, files=count)
+        self._loose = count
+
     async def answer(self, folder: Path) -> None:
         """Answer one lesion; the answer is written last, and as a whole."""
         state, _ = self._seen[folder]
         try:
             files = assign(folder, state, self._modalities)
             paths = {name: [str(path) for path in images] for name, images in files.items()}
-            job = {"kind": "predict", "files": paths, "frames": {}, "report": self._report}
+            options = Options().model_dump(by_alias=True)  # of a request without any
+            job = {"kind": "predict", "files": paths, **options, "report": self._report}
             reply = await self._pool.run(job, rank=RANK, wait_s=None)
         except RequestError as error:
             files, reply = {}, {"error": error.reply()}
