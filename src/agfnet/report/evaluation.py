@@ -62,7 +62,7 @@ def evaluation_page(evaluation: Evaluation) -> str:
         facts=facts(evaluation),
         optimal_accuracy=inputs.optimal_accuracy,
         examples=examples,
-        warnings=[str(warning) for warning in inputs.warnings],
+        warnings=[str(each).replace("`", "") for each in inputs.warnings],
     )
 
 
