@@ -47,9 +47,9 @@ def test_checkpoints_within_an_epoch(tmp_path: Path) -> None:
     assert not (tmp_path / "default" / FOLDER).exists()
 
 
-@pytest.mark.parametrize("step", [2, STEPS])
+@pytest.mark.parametrize("step", [2, STEPS, 2 * STEPS])
 def test_a_signal_stops_at_the_next_checkpoint(tmp_path: Path, step: int) -> None:
-    """At once within an epoch; after its last step, when the epoch has ended."""
+    """At once within an epoch; after its last step, when the epoch or the training has ended."""
     whole = RampTask()
     train(tmp_path / "whole", whole, SHORT)
     request = StopRequest()

@@ -33,6 +33,7 @@ def test_a_run_is_reproduced_with_other_workers_and_checkpoints(
     config = replace(
         settings,
         data=replace(settings.data, cases=str(table), size=32, cache_mb=0),
+        model=replace(settings.model, method="concatenation"),
         optim=optim,
         fit=FitConfig(checkpoint_minutes=0),
         runs=str(tmp_path / "a" / "runs"),

@@ -13,6 +13,7 @@ from agfnet.evaluation.run import Progress
 from agfnet.report.run import run_evaluation
 from agfnet.training.fit import fit
 from agfnet.training.processes import join
+from agfnet.training.stopping import stopping_on_signals
 
 
 def run(
@@ -37,9 +38,11 @@ def run(
 
     Raises:
         AgfnetError: The settings, the data or the run folder are wrong.
+        StoppedError: A signal of a scheduler has stopped the run, which can be continued.
     """
-    folder = fit(config, plan=plan, progress=bar)
-    join().on_first(lambda: score(folder, config, scoring, progress))
+    with stopping_on_signals():
+        folder = fit(config, plan=plan, progress=bar)
+        join().on_first(lambda: score(folder, config, scoring, progress))
     return folder
 
 

@@ -8,6 +8,7 @@ steps that are lost with it, with the same result.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -45,11 +46,17 @@ class CheckpointFiles(TorchCheckpointIO):
             checkpoint: the state of the training.
             path: path of the last checkpoint.
             storage_options: True if it is also the best one.
+
+        Raises:
+            OSError: it cannot be written, as on a full disk; the ones before it are intact.
         """
         last = Path(path)
         with replacing(last) as written:
-            with written.open("wb") as file:
-                torch.save(checkpoint, file)
+            try:
+                with written.open("wb") as file:
+                    torch.save(checkpoint, file)
+            except RuntimeError as error:  # of the writer of torch, for an error of the file
+                raise OSError(errno.EIO, f"cannot be written ({error})", str(last)) from error
             seal(written)
             if storage_options:  # first, since a run continues after the last one
                 with replacing(last.with_name(BEST)) as best:

@@ -179,6 +179,8 @@ def run_trainer(
             ) from stop
         finally:
             request.deferred = False
+    if request.signal is not None:  # in the last epoch: what follows takes time as well
+        raise request.error()
     if unreadable := getattr(train, "unreadable", ()):
         write_json(folder / UNREADABLE, list(unreadable))
         logging.getLogger(__name__).warning(
