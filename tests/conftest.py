@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,6 +54,20 @@ def settings(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainCon
 def trained(settings: TrainConfig) -> Path:
     """Run folder of a finished run."""
     return run(settings, bar=False)
+
+
+@pytest.fixture(scope="session")
+def fits_schema() -> Callable[[str, Any], None]:
+    """Raises if the content of a file does not fit its JSON Schema."""
+
+    def fits(file: str, content: Any) -> None:
+        from jsonschema import Draft202012Validator
+
+        from agfnet.file_schemas import json_schema
+
+        Draft202012Validator(json_schema(file)).validate(json.loads(json.dumps(content)))
+
+    return fits
 
 
 MODALITIES = ("clinical", "ultrasound")

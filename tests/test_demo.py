@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +14,12 @@ from agfnet.errors import ConfigError
 
 @pytest.mark.slow
 def test_demo_leaves_table_report_and_picture(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fits_schema: Callable[[str, Any], None]
 ) -> None:
     config = DemoConfig(out=str(tmp_path / "demo"), lesions=70, epochs=1)
     run_demo(config)
     rows = json.loads((tmp_path / "demo" / "summary.json").read_text())
+    fits_schema("summary.json", rows)
     assert [row["method"] for row in rows] == [
         "photo only",
         "ultrasound only",

@@ -36,9 +36,10 @@ def test_schemas_are_schemas_and_printed(file: str, capsys: pytest.CaptureFixtur
 
 
 def test_files_of_a_run(trained: Path) -> None:
-    for file in ("bundle/config.json", "bundle/calibration.json", "environment.json"):
+    files = ("bundle/config.json", "bundle/calibration.json", "bundle/evaluations.json")
+    for file in (*files, "environment.json"):
         validate(file, read(trained / file))
-    for file in ("metrics.json", "classes.json"):
+    for file in ("metrics.json", "classes.json", "subgroups.json", "focus.json"):
         validate(file, read(trained / "evaluation" / "test" / file))
 
 

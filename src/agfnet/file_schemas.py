@@ -7,7 +7,7 @@ from typing import Any, Literal, NotRequired
 from pydantic import ConfigDict, TypeAdapter
 from typing_extensions import TypedDict
 
-from agfnet.bundle import BundleConfig, Calibration
+from agfnet.bundle import BundleConfig, Calibration, Evaluated
 
 
 class Closed(TypedDict):
@@ -99,8 +99,8 @@ class Environment(TypedDict):
     packages: dict[str, str]
     seed: int
     data_sha256: str
-    table: dict[str, Any]
     cases: NotRequired[str]  # path of the table, relative to the run folder
+    table: dict[str, Any]
 
 
 class Explanation(TypedDict):
@@ -130,6 +130,8 @@ class Answer(Closed):
     prediction_set: list[str] | None
     abstain: bool | None
     out_of_distribution: bool | None
+    quality: dict[str, Any]
+    foreign: list[str]
     warnings: list[str]
     contributions: dict[str, float] | None
     notice: str
@@ -149,17 +151,208 @@ class StudyTable(TypedDict):
     rows: list[dict[str, Any]]
 
 
+class GraphDifference(Closed):
+    """Maximum differences between torch and the fp32 graph."""
+
+    rows: int
+    probabilities: float
+    logits: float
+
+
+class Quantised(Closed):
+    """Measurements of the int8 graph on the validation split."""
+
+    cases: int
+    balanced_accuracy: float
+    balanced_accuracy_fp32: float
+    ece: float
+    ece_fp32: float
+    agreement: float
+    probabilities: float
+
+
+class Export(Closed):
+    """export.json: the exported graphs of a bundle, compared with torch."""
+
+    fp32: GraphDifference
+    int8: NotRequired[Quantised]
+
+
+class OperatingPoint(TypedDict, extra_items=Interval):  # type: ignore[call-arg]
+    """Rates at the threshold that reaches a sensitivity on the validation split."""
+
+    target_sensitivity: float
+    threshold: float | None
+
+
+class DecisionCurve(Closed):
+    """Net benefit of the network, with its 95 % interval, and of treating all, by threshold."""
+
+    threshold: list[float]
+    model: list[float | None]
+    low: list[float | None]
+    high: list[float | None]
+    treat_all: list[float | None]
+
+
+class Malignant(TypedDict, extra_items=Interval):  # type: ignore[call-arg]
+    """malignant.json: a group of classes against the others."""
+
+    classes: list[str]
+    n: int
+    positives: int
+    operating_points: list[OperatingPoint]
+    decision_curve: DecisionCurve
+
+
+class Group(TypedDict, extra_items=Interval):  # type: ignore[call-arg]
+    """Metrics of the lesions with one value of a column, or within its quartile."""
+
+    group: str
+    n: int
+    patients: int
+    few: bool
+
+
+class Worst(Interval):
+    """The group with the worst value of a metric, and the value over all lesions."""
+
+    group: str
+    overall: float | None
+
+
+class Column(TypedDict):
+    """The groups of a column."""
+
+    kind: Literal["category", "quartile"]
+    groups: list[Group]
+    worst: dict[str, Worst | None]
+
+
+class Subgroups(TypedDict):
+    """subgroups.json: metrics in the groups of the further columns of the table."""
+
+    n: int
+    overall: dict[str, Interval]
+    columns: dict[str, Column]
+    skipped: dict[str, str]
+
+
+class Condition(TypedDict, extra_items=Interval):  # type: ignore[call-arg]
+    """Metrics under a corruption of one modality."""
+
+    modality: str
+    corruption: str
+    severity: int
+
+
+class Robustness(TypedDict):
+    """robustness.json: metrics under corrupted images, and their means."""
+
+    n: int
+    lesions: str
+    clean: dict[str, Interval]
+    means: dict[str, Interval]
+    conditions: list[Condition]
+
+
+class FocusOfModality(TypedDict, extra_items=Interval):  # type: ignore[call-arg]
+    """Attribution maps of a modality against lesion masks."""
+
+    n: int
+
+
+class Focus(TypedDict):
+    """focus.json: attribution maps against lesion masks."""
+
+    method: str
+    n: int
+    modalities: dict[str, FocusOfModality]
+    left_out: list[str]
+
+
+class Sanity(Closed):
+    """sanity.json: sanity checks of attribution methods (`explain --sanity`)."""
+
+    weights: str
+    cases: int
+    seed: int
+    checks: dict[str, str]
+    limits: dict[str, float]
+    methods: dict[str, dict[str, Any]]
+
+
+class Choice(Closed):
+    """plan.json: a setting that `agfnet train` chose, and why."""
+
+    setting: str
+    value: Any
+    reason: str
+
+
+class Trial(Closed):
+    """A trial of settings; `value` is null unless it is complete."""
+
+    method: str
+    state: Literal["complete", "pruned", "failed"]
+    value: float | None
+    parameters: dict[str, Any]
+    error: str
+
+
+class Search(Closed):
+    """search.json: the trials of a search of settings."""
+
+    note: str
+    metric: str
+    trials: list[Trial]
+
+
+class DemoRow(Closed):
+    """summary.json: a network of the demo on the test lesions."""
+
+    method: str
+    accuracy: float
+    limit: float
+    macro_auc: float
+    ece: float
+    seconds: float
+
+
+class Truth(TypedDict):
+    """truth.json: how a phantom cohort was made, and the Bayes-optimal accuracy on it."""
+
+    note: str
+    preset: str
+    seed: int
+    size: int
+    classes: list[str]
+    limits: dict[str, Any]
+    limits_by_split: dict[str, dict[str, Any]]
+
+
 FILES: dict[str, Any] = {
     "answer.json": Answer,
-    "bundle/config.json": BundleConfig,
     "bundle/calibration.json": Calibration,
+    "bundle/config.json": BundleConfig,
+    "bundle/evaluations.json": dict[str, Evaluated],
+    "bundle/export.json": Export,
     "classes.json": dict[str, ClassMetrics],
     "compare.json": Comparison,
     "environment.json": Environment,
     "explanation.json": Explanation,
     "findings.json": Findings,
+    "focus.json": Focus,
+    "malignant.json": Malignant,
     "metrics.json": Metrics,
+    "plan.json": list[Choice],
+    "robustness.json": Robustness,
+    "sanity.json": Sanity,
+    "search.json": Search,
     "study.json": StudyTable,
+    "subgroups.json": Subgroups,
+    "summary.json": list[DemoRow],
+    "truth.json": Truth,
 }
 """File to the type of its content."""
 

@@ -7,7 +7,9 @@ import io
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -183,13 +185,15 @@ def test_evaluate_names_an_unknown_label(
 
 @pytest.mark.slow
 def test_evaluate_tries_poor_images_and_compare_pairs_two_runs(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    fits_schema: Callable[[str, Any], None],
+) -> None:  # fmt: skip
     small = ["--resamples", "20", "--split", "val", "--name", "tried"]
     assert main(["evaluate", str(trained), *small, "--robustness", "--max-focus-lesions", "0"]) == 0
     folder = trained / "evaluation" / "tried"
     tried = json.loads((folder / "robustness.json").read_text())
     assert len(tried["conditions"]) > 70
+    fits_schema("robustness.json", tried)
     assert "Robustness to image corruption" in (folder / "report.html").read_text(encoding="utf-8")
     against = ["--robustness", "--reference"]
     assert main(["evaluate", str(trained), "--split", "val", *against, str(tmp_path)]) == 1
@@ -199,6 +203,7 @@ def test_evaluate_tries_poor_images_and_compare_pairs_two_runs(
     assert not (folder / "robustness.json").exists()  # that was another evaluation
     focus = json.loads((folder / "focus.json").read_text())
     assert set(focus["modalities"]) == set(VIEWS)
+    fits_schema("focus.json", focus)
 
     out = tmp_path / "compared"
     compare = ["compare", str(trained), str(trained), "--out", str(out), "--resamples", "20"]

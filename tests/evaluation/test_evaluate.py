@@ -148,7 +148,7 @@ def test_the_classes_are_those_of_the_confusion_matrix(table):
         assert entry["ece"]["low"] <= entry["ece"]["value"] <= entry["ece"]["high"]
 
 
-def test_every_file_is_made_of_what_there_is(table, tmp_path):
+def test_every_file_is_made_of_what_there_is(table, tmp_path, fits_schema):
     cases = table(60)
     assert list(result_files(cases, resamples=5)) == ["metrics.json", "classes.json"]
     files = result_files(
@@ -161,6 +161,7 @@ def test_every_file_is_made_of_what_there_is(table, tmp_path):
     assert tuple(files) == FILES
     for name, content in files.items():
         write_json(tmp_path / name, content)
+        fits_schema(name, json.loads((tmp_path / name).read_text()))
     curve = files["malignant.json"]["decision_curve"]
     assert {len(values) for values in curve.values()} == {99}
     assert len(files["malignant.json"]["operating_points"]) == 2

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,8 +33,9 @@ def explain(model: Path, images: dict[str, str], out: Path, *more: str) -> int:
 
 @pytest.mark.slow
 def test_one_pair(
-    trained: Path, pair: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    trained: Path, pair: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    fits_schema: Callable[[str, Any], None],
+) -> None:  # fmt: skip
     hide = ["--hide.clinical", "[0.2, 0.2, 0.8, 0.8]"]
     assert explain(trained, pair, tmp_path, *hide) == 0
     said = capsys.readouterr().out
@@ -40,6 +43,7 @@ def test_one_pair(
     assert "--sanity" in said
     found = json.loads((tmp_path / "explanation.json").read_text())
     assert found["notice"] == NOTICE
+    fits_schema("explanation.json", found)
     assert sum(found["probabilities"].values()) == pytest.approx(1)
     assert {row["method"] for row in found["maps"]} == {
         *("guide", "layercam", "gradcam", "gradient"),
@@ -114,7 +118,7 @@ def test_a_table_with_missing_views_and_evil_names(
 @pytest.mark.slow
 def test_sanity_is_kept_and_marks_what_fails(
     trained: Path, cohort: Path, pair: dict[str, str], tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], fits_schema: Callable[[str, Any], None],
 ) -> None:  # fmt: skip
     chosen = ["--methods", "[guide, layercam]"]
     table = ["--cases", str(cohort), "--most", "4", "--out", str(tmp_path / "table")]
@@ -122,6 +126,7 @@ def test_sanity_is_kept_and_marks_what_fails(
         assert main(["explain", str(trained), *table, *chosen, "--sanity"]) == 0
         kept = json.loads((trained / "sanity.json").read_text())
         assert kept == json.loads((tmp_path / "table" / "sanity.json").read_text())
+        fits_schema("sanity.json", kept)
         assert kept["cases"] == 4
         assert set(kept["methods"]) == {"guide", "layercam"}
         kept["methods"]["guide"]["failed"] = ["weights"]

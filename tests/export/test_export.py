@@ -7,6 +7,7 @@ import logging
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,12 @@ def bundle(exported: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_what_was_measured_is_in_the_bundle(exported: Path) -> None:
+def test_what_was_measured_is_in_the_bundle(
+    exported: Path, fits_schema: Callable[[str, Any], None]
+) -> None:
     assert logging.getLogger().level < logging.ERROR  # the quantiser's silence ends with it
     report = json.loads((exported / "bundle" / "export.json").read_text())
+    fits_schema("bundle/export.json", report)
     assert report["fp32"]["probabilities"] <= TOLERANCE
     assert report["fp32"]["rows"] > 20
     assert 0 <= report["int8"]["agreement"] <= 1

@@ -71,8 +71,9 @@ def test_images_and_masks_fit(cohort):
                     assert values.tolist() == [0, 255]
 
 
-def test_truth_is_complete(cohort):
+def test_truth_is_complete(cohort, fits_schema):
     truth = json.loads((cohort.parent / "truth.json").read_text())
+    fits_schema("truth.json", truth)
     assert set(truth["limits"]) == {*VIEWS, "additive"}
     assert set(truth["limits_by_split"]) == {"train", "val", "test"}
     assert [row["class"] for row in truth["table"]] == truth["classes"]

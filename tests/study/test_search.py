@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,9 @@ def trials(folder: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.slow
-def test_a_search_ends_with_trials_best_settings_and_history(study_file, quick, tmp_path):
+def test_a_search_ends_with_trials_best_settings_and_history(
+    study_file, quick, tmp_path, fits_schema
+):
     methods = ["AGFnet", "concatenation"]
     path = study_file(**BASE | {"methods": methods, "search": SEARCH})
     run_study(StudyConfig(file=str(path)))
@@ -39,6 +42,7 @@ def test_a_search_ends_with_trials_best_settings_and_history(study_file, quick, 
     assert [row["method"] for row in rows] == [name for name in methods for _ in range(4)]
     assert all(row["state"] == "complete" for row in rows)
     assert all(int(row["optim.batch_size"]) in range(4, 33) for row in rows)
+    fits_schema("search.json", json.loads((tmp_path / "study/tables/search.json").read_text()))
     best = yaml.safe_load((tmp_path / "study" / "best.yaml").read_text())
     lowest = min(rows[:4], key=lambda row: float(row["value"]))
     assert best["AGFnet"]["optim.lr"] == float(lowest["optim.lr"])

@@ -11,7 +11,7 @@ import pytest
 
 from agfnet.config import DataConfig, ModelConfig, TrainConfig
 from agfnet.training import presets
-from agfnet.training.presets import Plan, make_plan, value_of, with_value
+from agfnet.training.presets import Plan, as_record, make_plan, value_of, with_value
 
 ROWS = [
     {
@@ -61,7 +61,7 @@ def test_columns_and_network_follow_from_the_table(table: Path) -> None:
     assert config.optim.modality_dropout == 0.2  # some lesions lack the scan
 
 
-def test_what_was_given_always_wins(table: Path) -> None:
+def test_what_was_given_always_wins(table: Path, fits_schema: Callable[[str, Any], None]) -> None:
     given = {
         "data.size": 64,
         "optim.lr": 0.5,
@@ -71,6 +71,7 @@ def test_what_was_given_always_wins(table: Path) -> None:
     plan = planned(table, given)
     assert {name: value_of(plan.config, name) for name in given} == given
     assert not set(given) & {choice.setting for choice in plan.choices}
+    fits_schema("plan.json", as_record(plan))
     # a network that was named: no download unless it was asked for
     assert plan.config.model.backbone.weights == "random"
     assert not plan.config.model.backbone.frozen

@@ -35,7 +35,10 @@ def check_appearance(
     if any(use.facts.scaled for use in dicom):
         for use in dicom:
             if not use.facts.scaled:
-                message = f"{use.path.name!r} does not state its millimetres per pixel; others do"
+                message = (
+                    f"{use.path.name!r} does not state its millimetres per pixel; others do: "
+                    "export it again with its scale"
+                )
                 findings.add("spacing", message, case=use.case, column=column)
 
 
@@ -124,7 +127,7 @@ def _check_frames(column: str, uses: Sequence[Use], findings: Findings) -> None:
     for row, several in sizes.items():
         if len(several) > 1:
             listed = ", ".join(f"{width}x{height}" for width, height in sorted(several))
-            message = f"its images have different sizes: {listed}"
+            message = f"its images have different sizes: {listed}; use frames of one export"
             findings.add("frame_sizes", message, case=cases[row], column=column)
 
 

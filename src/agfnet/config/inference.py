@@ -36,6 +36,8 @@ class PredictConfig(Settings):
     on_error: Literal["stop", "skip"] = "stop"
     """What to do with an image that cannot be read. `stop` ends the command. `skip` leaves the
     lesion out, lists it in `problems.csv` (or `x_problems.csv`), and exits with code 1."""
+    parquet: bool = False
+    """Copy the tables of predictions to Parquet files next to them as well (extra `parquet`)."""
     picture: str | None = None
     """File for a figure of the diagnosis of one lesion (PNG, PDF or SVG)."""
     dicom: str | None = None
@@ -71,6 +73,8 @@ class PredictConfig(Settings):
             raise ConfigError("picture: needs --images.MODALITY, not --cases")
         if self.cases is not None and self.dicom is not None:
             raise ConfigError("dicom: needs --images.MODALITY, not --cases")
+        if self.parquet and self.cases is None:
+            raise ConfigError("parquet: needs --cases TABLE")
         if self.shard is not None:
             parse_shard(self.shard, "shard")
             if self.cases is None:
@@ -185,13 +189,16 @@ class ServeConfig(Settings):
 
 @dataclass(frozen=True)
 class BundleActionConfig(Settings):
-    """Show or verify a bundle, or exchange it with a model hub."""
+    """Show or verify a bundle, write it for MONAI, or exchange it with a model hub."""
 
-    action: Literal["show", "verify", "push", "pull"]
-    """`show` its content, `verify` every file against its SHA-256, `push` it to a repository of a
-    model hub, or `pull` it from one. Only `push` and `pull` use the network."""
+    action: Literal["show", "verify", "monai", "push", "pull"]
+    """`show` its content, `verify` every file against its SHA-256, write its files in the layout of
+    a `monai` bundle, `push` it to a repository of a model hub, or `pull` it from one. Only `push`
+    and `pull` use the network."""
     folder: str
     """Bundle, or run folder that contains one; for `pull`, the folder to write."""
+    out: str | None = None
+    """For `monai`: folder to write; it must not exist."""
     repo: str | None = None
     """Repository on the hub, `owner/name`."""
     private: bool = True

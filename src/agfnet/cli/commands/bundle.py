@@ -1,4 +1,4 @@
-"""Inspect, verify, push or pull a bundle."""
+"""Inspect, verify, push or pull a bundle, or write it in another layout."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ def bundle(config: BundleActionConfig) -> None:
 
     if config.action in ("push", "pull") and config.repo is None:
         raise ConfigError(f"repo: {config.action} needs --repo owner/name")
+    if (config.action == "monai") != (config.out is not None):
+        raise ConfigError("out: monai needs --out FOLDER; no other action takes it")
     if config.action == "push":
         from agfnet.hub import push
 
@@ -24,7 +26,11 @@ def bundle(config: BundleActionConfig) -> None:
 
         pull(str(config.repo), config.folder)
     read = read_bundle(config.folder)
-    if config.action == "show":
+    if config.action == "monai":
+        from agfnet.export.monai import write_monai
+
+        say(f"Wrote {write_monai(read, str(config.out))}. {NOTICE}")
+    elif config.action == "show":
         show_table(["bundle", str(read.folder)], [list(row) for row in describe(read).items()])
         say(NOTICE)
     else:
@@ -37,6 +43,7 @@ COMMAND = Command(
     examples=(
         "agfnet bundle show runs/first",
         "agfnet bundle verify runs/first",
+        "agfnet bundle monai runs/first --out skin_lesion",
         "agfnet bundle pull model --repo owner/name",
     ),
     docs="export.md",

@@ -25,13 +25,20 @@ def predict(config: PredictConfig) -> None:
 
 def predict_table(config: PredictConfig, predictor: Any) -> None:
     from agfnet.inference import table
+    from agfnet.inference.parquet import check_parquet, write_parquet
 
+    if config.parquet:
+        check_parquet()
     with bar("predicting") as progress:
         answered = table.predict_table(config, predictor, progress=progress)
     files, answers = answered.files, answered.lesions - answered.skipped
     if answered.resumed:
         say(f"Went on after {answered.resumed} lesions that were dealt with before.")
     say(f"Wrote {files.predictions}: {answers} lesions, and {files.frames}: their frames. {NOTICE}")
+    if config.parquet:
+        tables = (files.predictions, files.frames, files.decisions)
+        copies = [write_parquet(path) for path in tables if path.is_file()]
+        say(f"Wrote {', '.join(path.name for path in copies)} next to them.")
     if answered.skipped:
         raise DataError(
             f"{files.problems}: names {answered.skipped} lesions that were left out, with their"
