@@ -41,7 +41,7 @@ WINDOW = (0.4, 0.7)
 def main() -> None:
     """Run the benchmark."""
     parser = options(__doc__)
-    parser.add_argument("--lesions", type=int, default=200)
+    parser.add_argument("--lesions", type=int, default=100)
     parser.add_argument("--milk10k", type=Path, help="folder of MILK10k instead of the phantom")
     arguments = parser.parse_args()
     if arguments.milk10k:

@@ -8,7 +8,7 @@ import { nameOf, percent, t, withProbability } from "./locale.js";
 let opacity = 0.6;
 
 /**
- * The controls, then the maps over the images.
+ * The maps over the images, then the controls.
  * @param {Explanation} explanation
  * @param {Choice} choice
  * @param {import("./api.js").Prediction} prediction
@@ -41,6 +41,15 @@ export function overlays(explanation, choice, prediction, model, choose) {
     h("h3", {}, t("attribution.title", { name: nameOf("class", explanation.class) })),
     count > 1 &&
       h("p", { class: "quiet" }, t("attribution.frame", { number: explanation.pass + 1, count })),
+    map ? pictures : h("p", {}, t("attribution.none")),
+    h(
+      "p",
+      { class: "quiet scale" },
+      t("attribution.low"),
+      h("span", { class: "ramp", "aria-hidden": "true" }),
+      t("attribution.high"),
+    ),
+    h("p", { class: "quiet" }, t("attribution.caution")),
     h(
       "div",
       { class: "controls screen" },
@@ -53,15 +62,6 @@ export function overlays(explanation, choice, prediction, model, choose) {
         ),
       h("label", {}, t("attribution.opacity"), slider),
     ),
-    map ? pictures : h("p", {}, t("attribution.none")),
-    h(
-      "p",
-      { class: "quiet scale" },
-      t("attribution.low"),
-      h("span", { class: "ramp", "aria-hidden": "true" }),
-      t("attribution.high"),
-    ),
-    h("p", { class: "quiet" }, t("attribution.caution")),
   ];
 }
 
