@@ -206,6 +206,7 @@ def plant_marks(plant: Planter) -> None:
 def plant_masks(plant: Planter) -> None:
     row = plant.take("mask_count")
     row["clinical_mask"] += "|" + row["ultrasound_mask"].split("|")[0]
+    plant.take("box")["clinical_box"] = "0,0,40"
     row = plant.take("mask_size")
     opened(row, "clinical_mask").resize((32, 32)).save(path := plant.folder / "small.png")
     row["clinical_mask"] = str(path)
