@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from torch import Tensor
 
-from agfnet.config import FitConfig
+from agfnet.config import FitConfig, ModalityConfig
+from agfnet.data.dataset import CasesDataset
+from agfnet.data.dataset import loader as case_loader
+from agfnet.data.table import Case
 from agfnet.errors import RunError, StoppedError
 from agfnet.training.checkpoints import FOLDER, load_checkpoint
 from agfnet.training.stopping import StopRequest
+from agfnet.training.trainer import run_trainer
+from agfnet.types import Batch
 
-from .ramp import CONFIG, STEPS, RampTask, rows, train, weight
+from .ramp import CONFIG, STEPS, RampTask, loader, rows, train, weight
 
 SHORT = replace(CONFIG, epochs=2)
 EVERY_STEP = FitConfig(checkpoint_minutes=0)
@@ -92,3 +99,52 @@ def test_a_loss_that_is_not_a_number_stops_training(tmp_path: Path, step: int) -
     for name in ("last.ckpt", "best.ckpt", "previous.ckpt"):
         assert weight(tmp_path, name) < 1  # a number
     assert load_checkpoint(tmp_path / FOLDER / "last.ckpt")["global_step"] == step - 1
+
+
+class Recorder(RampTask):
+    """Also keep the cases of each batch."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.cases: list[list[int]] = []
+
+    def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        losses = super().forward(batch, progress)
+        self.cases.append(batch.index.tolist())
+        return losses
+
+
+@pytest.mark.parametrize("stop", [2, 5])
+def test_a_run_continues_with_the_cases_that_remain(tmp_path: Path, stop: int) -> None:
+    """Of the epoch in which it was stopped, in its order."""
+    case = Case("L", "P", "a", {"clinical": ()}, {}, "train", {}, 1)
+    dataset = CasesDataset(
+        cases=[case] * 10,
+        classes=("a", "b"),
+        modalities={"clinical": ModalityConfig()},
+        size=8,
+        mean=(0.5, 0.5, 0.5),
+        std=(1, 1, 1),
+        augment=False,
+    )
+
+    def train_on_cases(folder: Path, task: Recorder) -> None:
+        run_trainer(
+            folder=folder,
+            task=task,  # type: ignore[arg-type]
+            train=case_loader(dataset, batch_size=4, shuffle=True, workers=0, seed=0),
+            val=loader(1),
+            config=SHORT,
+            fit=EVERY_STEP,
+            seed=0,
+            progress=False,
+            request=StopRequest(),
+        )
+
+    whole, begun, resumed = Recorder(), Recorder(stop_after=stop), Recorder()
+    train_on_cases(tmp_path / "whole", whole)
+    with pytest.raises(RunError):
+        train_on_cases(tmp_path / "stopped", begun)
+    train_on_cases(tmp_path / "stopped", resumed)
+    assert len({tuple(cases) for cases in whole.cases}) == 2 * 3
+    assert begun.cases + resumed.cases == whole.cases

@@ -65,9 +65,13 @@ class Checkpoints(Checkpoint):
         folder: the run folder.
         config: how often.
         request: the signal that has arrived, if any.
+        loader: of the training cases; one with a state continues within an epoch.
     """
 
-    def __init__(self, folder: Path, config: FitConfig, request: StopRequest) -> None:
+    def __init__(
+        self, folder: Path, config: FitConfig, request: StopRequest, loader: Any = None
+    ) -> None:
+        self.loader = loader
         self.path = folder / FOLDER / LAST
         self.config = config
         self.request = request
@@ -93,6 +97,10 @@ class Checkpoints(Checkpoint):
         before = progress(checkpoint)
         self.best, self.best_epoch = before["best"], before["best_epoch"]
         self.finished = trainer.should_stop = before["finished"]
+        # Lightning restores loaders only when it sets them up, which the number of steps that the
+        # schedule needs has made it do already
+        for state in checkpoint["loops"]["fit_loop"]["state_dict"].get("combined_loader", []):
+            self.loader.load_state_dict(state)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Handle signals here, not in Lightning."""

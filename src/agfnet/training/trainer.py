@@ -145,7 +145,7 @@ def run_trainer(
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     callbacks = build_callbacks(folder, config, progress=progress and world.first)
-    callbacks += [FiniteLoss(folder, lesion_ids), Checkpoints(folder, fit, request)]
+    callbacks += [FiniteLoss(folder, lesion_ids), Checkpoints(folder, fit, request, train)]
     with warnings.catch_warnings():
         # advice about worker counts and logging intervals, and the checkpoint folder of a resume
         warnings.filterwarnings("ignore", module="lightning")
