@@ -28,7 +28,6 @@ from agfnet.training.adversarial import AdversarialTask
 from agfnet.training.cases import build_datasets, build_loaders, read_table, select_cases
 from agfnet.training.checkpoints import load_best
 from agfnet.training.features import prepare_features
-from agfnet.training.launch import launch
 from agfnet.training.memory import accumulation, advice, is_out_of_memory
 from agfnet.training.processes import World, join, started_together
 from agfnet.training.run_folder import LOCK, SETTINGS, check_run, locked_run, write_run
@@ -63,6 +62,8 @@ def fit(
     """
     folder = Path(config.runs) / config.name
     if config.fit.processes > 1 and not started_together():
+        from agfnet.training.launch import launch  # which some builds of torch do not have
+
         launch(config, plan, progress=progress)
         return folder
     world = join()
