@@ -11,8 +11,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 
 def main() -> None:
     """Open an example in English on a desktop, and in Chinese on a phone in the dark."""
@@ -53,7 +51,6 @@ def take(browser: Any, url: str, path: Path, **settings: Any) -> None:
     page.locator("#answer").scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     page.screenshot(path=path, full_page=not settings.get("is_mobile", False))
-    Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)
     context.close()
 
 
