@@ -10,9 +10,9 @@ table, and a study. Half of the stops come at a random CPU time, the other half 
 milliseconds after a random change of a file, since most of the time of a command changes none. The
 command is then run again. It must succeed, and all files must be those of two runs without a stop,
 byte by byte; checkpoints by their values, since a resumed training pickles the same tensors in
-another order. Of environment.json, which names the commit, and of files in which those two runs
-differ, only the names are compared. A command that ends before its stop does not count, and another
-stop is drawn.
+another order. Of environment.json, which names the commit, of the image cache, whose pages depend
+on its transactions, and of files in which those two runs differ, only the names are compared. A
+command that ends before its stop does not count, and another stop is drawn.
 """
 
 from __future__ import annotations
@@ -338,7 +338,8 @@ def contents(folder: Path) -> dict[str, bytes]:
         if path.suffix == ".ckpt":
             files[name] = values(load_checkpoint(path)).encode()
         else:
-            files[name] = b"" if path.name == "environment.json" else path.read_bytes()
+            skipped = path.name == "environment.json" or path.suffix == ".sqlite"
+            files[name] = b"" if skipped else path.read_bytes()
     return files
 
 
