@@ -96,7 +96,7 @@ def draw_network(axes: Axes) -> None:
     note(axes, (9.4, 6.93), "mean of the last map of the backbone", **SMALL)
     box(axes, (17.0, FUSED_Y), (1.2, 0.7), "head", facecolor=FUSED)
     arrow(axes, (13.65, FUSED_Y), (16.4, FUSED_Y))
-    box(axes, (18.75, FUSED_Y), (1.3, 0.8), "sum of the\nlogits", facecolor=FUSED, linewidth=1.8)
+    box(axes, (18.75, FUSED_Y), (1.3, 0.8), "mean of the\nlogits", facecolor=FUSED, linewidth=1.8)
     arrow(axes, (17.6, FUSED_Y), (18.1, FUSED_Y))
     for y, side in ((PHOTO_Y, 1), (SCAN_Y, -1)):
         arrow(axes, (17.6, y), (18.6, FUSED_Y + side * 0.4))

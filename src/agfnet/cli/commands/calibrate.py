@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agfnet.cli.command import Command
+from agfnet.cli.command import CASES_COLUMNS, Command
 from agfnet.config import CalibrateConfig
 from agfnet.terminal import bar, say, show_warnings
 
@@ -33,5 +33,6 @@ COMMAND = Command(
         "agfnet calibrate runs/first --calibration.coverage 0.9",
     ),
     docs="evaluation.md",
+    columns=CASES_COLUMNS,
     extra="train",
 )

@@ -129,7 +129,6 @@ COMMAND = Command(
         "model.method",
         "model.backbone.name",
         "optim.epochs",
-        "optim.lr",
         "resume",
         "reproduce",
     ),
