@@ -33,7 +33,9 @@ def test_demo_leaves_table_report_and_picture(
     assert rows[2]["limit"] > max(rows[0]["limit"], rows[1]["limit"])
     assert (tmp_path / "demo" / "diagnosis.png").stat().st_size > 10_000
     assert (tmp_path / "demo" / "agfnet" / "evaluation" / "test" / "report.html").is_file()
-    assert "Research use only, not a medical device." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Research use only, not a medical device." in said
+    assert "No diagnosis" not in said  # the new lesion is drawn like the others
 
 
 def test_demo_never_removes_what_is_not_its_own(tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ PHOTO = {"clinical": ModalityConfig(modality_type="photo")}
 ULTRASOUND = {"ultrasound": ModalityConfig(modality_type="ultrasound")}
 MARKER = ".agfnet-demo"
 SPLIT = (0.36, 0.09, 0.55)
-NEW_LESION_SIZE = 224
+DRAWN_SIZE = 224
+"""Side of the images, at least; the networks see them smaller. All lesions are drawn alike, because the
+new one, which is large for the eyes of the reader, would otherwise be of another kind."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def run_demo(config: DemoConfig) -> None:
             PhantomConfig(
                 out=str(folder / "cohort"),
                 lesions=config.lesions,
-                size=config.size,
+                size=max(config.size, DRAWN_SIZE),
                 seed=config.seed,
                 workers=2,
                 split=SPLIT,
@@ -176,7 +178,7 @@ def show_summary(rows: list[Row]) -> None:
 
 def diagnose(folder: Path, config: DemoConfig) -> None:
     """Render a lesion that no network has seen, diagnose it, and save a picture of the answer."""
-    size = max(config.size, NEW_LESION_SIZE)  # for the eyes of the reader
+    size = max(config.size, DRAWN_SIZE)
     new = make_cohort(
         PhantomConfig(out=str(folder / "new"), lesions=1, size=size, seed=config.seed + 1)
     )

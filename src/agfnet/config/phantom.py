@@ -20,7 +20,7 @@ class DemoConfig(Settings):
     lesions: Lesions = 1500
     """Number of lesions; more than half of them are for testing, to reduce the role of chance."""
     size: Annotated[int, Range(32, 1024)] = 64
-    """Side of the images, in pixels."""
+    """Side of the images that the networks see, in pixels."""
     epochs: Annotated[int, Range(1, 1_000_000)] = 20
     """Training epochs of each network."""
     seed: Seed = 0
