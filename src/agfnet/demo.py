@@ -45,8 +45,8 @@ ULTRASOUND = {"ultrasound": ModalityConfig(modality_type="ultrasound")}
 MARKER = ".agfnet-demo"
 SPLIT = (0.36, 0.09, 0.55)
 DRAWN_SIZE = 224
-"""Side of the images, at least; the networks see them smaller. All lesions are drawn alike, because the
-new one, which is large for the eyes of the reader, would otherwise be of another kind."""
+"""Side of the images, at least; the networks see them smaller. All lesions are drawn alike, because
+the new one, which is large for the eyes of the reader, would otherwise be of another kind."""
 
 
 @dataclass(frozen=True)
