@@ -88,6 +88,6 @@ def guide_deviations(predictor: Predictor, cases: Sequence[Case]) -> dict[str, f
     images, present = stack_images([load_images(c.images, {}, config) for c in cases], config)
     guides = Explainer(backend=predictor.backend).record(images, present).guides
     return {
-        name: max(float(part.detach().flatten(1).std(dim=1).mean()) for part in parts)
+        name: max(float(part.detach().flatten(1).std(dim=1, correction=0).mean()) for part in parts)
         for name, parts in zip(config.modalities, guides, strict=True)
     }
