@@ -101,5 +101,9 @@ def test_the_table_of_the_training_may_be_gone(trained: Path, table, tmp_path: P
     text = settings.read_text()
     settings.write_text(text.replace("cases.csv", "gone.csv"))
     assert settings.read_text() != text
+    environment = run / "environment.json"
+    record = json.loads(environment.read_text())
+    assert record.pop("cases").endswith("cases.csv")  # relative to the run
+    environment.write_text(json.dumps(record))
     config = EvaluateConfig(run=str(run), cases=str(table("train", rename=False)))
     assert training_overlap(read_inputs(config)) is None

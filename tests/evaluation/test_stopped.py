@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,10 +13,11 @@ import pytest
 
 from agfnet.bundle import read_bundle
 from agfnet.config import EvaluateConfig
+from agfnet.data.case import Case
 from agfnet.evaluation.calibrate import calibrate_run
 from agfnet.evaluation.run import evaluate_run
 from agfnet.evaluation.write import write_evaluation
-from agfnet.inference.predictor import Predictor
+from agfnet.inference.predictor import Diagnosis, Predictor
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "shutil.rmtree"}
@@ -118,13 +119,17 @@ def test_an_evaluation_is_finished_by_the_same_command(trained: Path, tmp_path: 
 def test_a_calibration_is_finished_by_the_same_command(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predictions = []
+    answers: dict[str, list[tuple[Case, Diagnosis]]] = {}
     predict = Predictor.predict
 
-    def once(self: Predictor, *cases: object, **options: object):
-        if not predictions:
-            predictions.append(predict(self, *cases, **options))
-        return predictions[0]
+    def once(self: Predictor, cases: Sequence[Case], each: Callable[[Case, Diagnosis], None]):
+        key = repr([(case.lesion_id, case.images) for case in cases])
+        if key not in answers:
+            found: list[tuple[Case, Diagnosis]] = []
+            predict(self, cases, each=lambda *answer: found.append(answer))
+            answers[key] = found
+        for answer in answers[key]:
+            each(*answer)
 
     monkeypatch.setattr(Predictor, "predict", once)
     run = Path(shutil.copytree(trained, tmp_path / "run"))

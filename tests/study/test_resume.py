@@ -119,7 +119,7 @@ def test_a_study_that_stops_at_any_change_of_a_file_is_finished(study_file, quic
 
     run_study(config)
     expected = results()
-    for interrupt in interruptions(out):
+    for interrupt in interruptions(out, most=300, step=3):
         shutil.rmtree(out)
         with interrupt, contextlib.suppress(RunError):  # the message of a stopped study
             run_study(config)
