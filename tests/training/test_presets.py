@@ -61,6 +61,21 @@ def test_columns_and_network_follow_from_the_table(table: Path) -> None:
     assert config.optim.modality_dropout == 0.2  # some lesions lack the scan
 
 
+def test_a_column_without_any_image_is_named(write_table: Callable[..., Path]) -> None:
+    rows = [
+        {n: v for n, v in row.items() if n not in ("photo", "us_scan")}
+        | {"clinical": row["photo"], "ultrasound": ""}
+        for row in ROWS
+    ]
+    table = write_table(rows, images=False)
+    for row in ROWS:
+        (table.parent / str(row["photo"])).write_bytes(str(row["photo"]).encode())
+    plan = planned(table)
+    assert list(plan.config.data.modalities) == ["clinical"]
+    (reason,) = (c.reason for c in plan.choices if c.setting == "data.modalities")
+    assert reason == "the image columns of the table, which has no image of ultrasound"
+
+
 def test_what_was_given_always_wins(table: Path, fits_schema: Callable[[str, Any], None]) -> None:
     given = {
         "data.size": 64,

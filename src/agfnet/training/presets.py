@@ -129,7 +129,11 @@ def choose_modalities(data: DataConfig) -> Iterator[Choice]:
     columns = find_modalities(data.cases)
     if columns and set(columns) != set(data.modalities):
         modalities = {name: default_modality(name) for name in columns}
-        yield Choice("data.modalities", modalities, "the image columns of the table")
+        absent = [name for name in data.modalities if name not in columns]
+        reason = "the image columns of the table"
+        if absent:
+            reason += f", which has no image of {', '.join(absent)}"
+        yield Choice("data.modalities", modalities, reason)
 
 
 def network(data: Fingerprint, named: str | None) -> Iterator[Choice]:
