@@ -8,8 +8,10 @@ import json
 import shutil
 import subprocess
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pydicom
@@ -248,6 +250,22 @@ def test_dicom_that_cannot_be_stored_is_refused(
     assert link.send_c_store(image).Status == 0xA700  # more than request_mb
     link.release()
     assert [path.name for path in tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("uids", [("..", "1.2"), (".", "1.2"), ("1.2", ".."), ("1..2", "1.2")])
+def test_an_id_that_is_no_uid_is_refused(
+    uids: tuple[str, str], receiver: Receiver, tmp_path: Path
+) -> None:
+    """As a name of a folder, dots alone would lead out of the watched one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns of the value
+        header = pydicom.Dataset()
+        header.StudyInstanceUID, header.SOPInstanceUID = uids
+        header.Modality = "US"
+    event = SimpleNamespace(dataset=header, encoded_dataset=lambda: b"content")
+    assert receiver.store(event) == 0xC000
+    assert [*tmp_path.iterdir()] == []
+    assert not (tmp_path.parent / "ultrasound").exists()
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from agfnet.files import write_bytes
 
 SUCCESS, NO_ROOM, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xC000
 """Status of a C-STORE (PS3.4, table B.2-1)."""
-UID = re.compile(r"[0-9.]{1,64}")
+UID = re.compile(r"(?=.{1,64}$)[0-9]+(\.[0-9]+)*")  # `..` would leave the folder
 ULTRASOUND = ("US", "IVUS")
 """Values of `Modality` of ultrasound; others are photographs."""
 STORAGE = (
