@@ -43,7 +43,8 @@ from agfnet.config import (
     default_modalities,
 )
 from agfnet.data.cache import ImageCache, identity
-from agfnet.data.dataset import CasesDataset, loader
+from agfnet.data.dataset import CasesDataset
+from agfnet.data.loader import loader
 from agfnet.data.table import Case, read_cases
 from agfnet.phantom import make_cohort
 from agfnet.training.optim import build_optimizer

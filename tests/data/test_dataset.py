@@ -12,9 +12,11 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from agfnet.config import Frames, ModalityConfig
-from agfnet.data import dataset as module
+from agfnet.data import dataset as dataset_module
+from agfnet.data import loader as module
 from agfnet.data.cache import ImageCache
-from agfnet.data.dataset import CasesDataset, collate, loader
+from agfnet.data.dataset import CasesDataset
+from agfnet.data.loader import collate, loader
 from agfnet.data.preprocess import load, normalise
 from agfnet.data.table import Case
 from agfnet.errors import DataError, ImageError
@@ -307,7 +309,7 @@ def test_cached_images_are_not_read_again(
         read.append(path)
         return load(path, **options)
 
-    monkeypatch.setattr(module, "load", counted)
+    monkeypatch.setattr(dataset_module, "load", counted)
     for _ in range(2):
         dataset = make(cases, training=True, cache=cache)
         for epoch in range(40):
@@ -329,7 +331,7 @@ def test_what_workers_keep_all_processes_find(
     def never(*_: Any, **__: Any) -> np.ndarray:
         raise AssertionError("read again")
 
-    monkeypatch.setattr(module, "load", never)
+    monkeypatch.setattr(dataset_module, "load", never)
     dataset = make(cases, cache=cache)
     for found in (dataset, pickle.loads(pickle.dumps(dataset))):  # pickled: a spawned worker
         assert same(batches(found), expected)

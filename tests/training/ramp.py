@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from agfnet.config import FitConfig, OptimConfig
+from agfnet.config import FitConfig, ModalityConfig, OptimConfig
+from agfnet.data.dataset import CasesDataset
+from agfnet.data.table import Case
 from agfnet.training.checkpoints import load_checkpoint
 from agfnet.training.stopping import StopRequest
 from agfnet.training.trainer import run_trainer
@@ -20,6 +22,20 @@ from agfnet.types import Batch, Output
 
 CONFIG = OptimConfig(epochs=4, lr=0.1, precision="32-true")
 STEPS = 3
+
+
+def imageless(count: int) -> CasesDataset:
+    """Return a dataset of cases without images."""
+    case = Case("L", "P", "a", {"clinical": ()}, {}, "train", {}, 1)
+    return CasesDataset(
+        cases=[case] * count,
+        classes=("a", "b"),
+        modalities={"clinical": ModalityConfig()},
+        size=8,
+        mean=(0.5, 0.5, 0.5),
+        std=(1, 1, 1),
+        augment=False,
+    )
 
 
 def loader(count: int) -> DataLoader[Batch]:

@@ -10,17 +10,15 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from agfnet.config import FitConfig, ModalityConfig
-from agfnet.data.dataset import CasesDataset
-from agfnet.data.dataset import loader as case_loader
-from agfnet.data.table import Case
+from agfnet.config import FitConfig
+from agfnet.data.loader import loader as case_loader
 from agfnet.errors import RunError, StoppedError
 from agfnet.training.checkpoints import FOLDER, load_checkpoint
 from agfnet.training.stopping import StopRequest
 from agfnet.training.trainer import run_trainer
 from agfnet.types import Batch
 
-from .ramp import CONFIG, STEPS, RampTask, loader, rows, train, weight
+from .ramp import CONFIG, STEPS, RampTask, imageless, loader, rows, train, weight
 
 SHORT = replace(CONFIG, epochs=2)
 EVERY_STEP = FitConfig(checkpoint_minutes=0)
@@ -117,16 +115,7 @@ class Recorder(RampTask):
 @pytest.mark.parametrize("stop", [2, 5])
 def test_a_run_continues_with_the_cases_that_remain(tmp_path: Path, stop: int) -> None:
     """Of the epoch in which it was stopped, in its order."""
-    case = Case("L", "P", "a", {"clinical": ()}, {}, "train", {}, 1)
-    dataset = CasesDataset(
-        cases=[case] * 10,
-        classes=("a", "b"),
-        modalities={"clinical": ModalityConfig()},
-        size=8,
-        mean=(0.5, 0.5, 0.5),
-        std=(1, 1, 1),
-        augment=False,
-    )
+    dataset = imageless(10)
 
     def train_on_cases(folder: Path, task: Recorder) -> None:
         run_trainer(

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from agfnet.config import ModalityConfig
 from agfnet.data.dataset import CasesDataset
-from agfnet.data.table import Case
 from agfnet.training.memory import accumulation, advice, is_out_of_memory, largest_batch
 from agfnet.types import Batch
+
+from .ramp import imageless
 
 
 class SmallMemory(nn.Module):
@@ -32,16 +32,7 @@ class SmallMemory(nn.Module):
 @pytest.fixture
 def dataset() -> CasesDataset:
     """Thirty cases without images."""
-    case = Case("L", "P", "a", {"clinical": ()}, {}, "train", {}, 1)
-    return CasesDataset(
-        cases=[case] * 30,
-        classes=("a", "b"),
-        modalities={"clinical": ModalityConfig()},
-        size=8,
-        mean=(0.5, 0.5, 0.5),
-        std=(1, 1, 1),
-        augment=False,
-    )
+    return imageless(30)
 
 
 @pytest.mark.parametrize(

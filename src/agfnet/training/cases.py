@@ -12,8 +12,9 @@ from torch.utils.data import DataLoader
 
 from agfnet.config import DataConfig, TrainConfig
 from agfnet.data.cache import ImageCache, cache_folder
-from agfnet.data.dataset import CasesDataset, loader
+from agfnet.data.dataset import CasesDataset
 from agfnet.data.folds import read_split
+from agfnet.data.loader import loader
 from agfnet.data.splits import keep_fraction, require_split
 from agfnet.data.table import Case, CasesTable, map_labels
 from agfnet.errors import ConfigError, DataError

@@ -8,7 +8,8 @@ import math
 import torch
 from torch import nn
 
-from agfnet.data.dataset import CasesDataset, collate
+from agfnet.data.dataset import CasesDataset
+from agfnet.data.loader import collate
 
 PHRASES = ("out of memory", "not enough memory", "can't allocate memory")
 """Parts of the messages of PyTorch on GPUs, on Windows and on Linux."""

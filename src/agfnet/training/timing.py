@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from agfnet.config import TrainConfig
-from agfnet.data.dataset import collate
+from agfnet.data.loader import collate
 from agfnet.models.build import image_statistics
 from agfnet.training.cases import build_datasets, read_table, select_cases
 from agfnet.training.optim import build_optimizer
