@@ -216,6 +216,12 @@ class Calibration:
     flips: bool = False
     """Logits are averaged over flips of the images (see `agfnet.inference.flips`)."""
 
+    def scaling(self, classes: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return the factors and offsets (C,) of the log-probabilities of `classes` classes."""
+        if self.scale is None or self.bias is None:
+            return (1 / self.temperature,) * classes, (0.0,) * classes
+        return self.scale, self.bias
+
     @property
     def ood_limit(self) -> float | None:
         """Out-of-distribution score above which a case gets a warning."""

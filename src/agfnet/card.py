@@ -298,9 +298,12 @@ def chosen_settings(plan: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "The training left these settings out; they were chosen from the data and the machine.\n"
     yield table(["setting", "value", "reason"])
     for choice in plan:
-        value = choice["value"]
-        text = ", ".join(value) if isinstance(value, dict) else str(value).lower()
-        yield row(f"`{choice['setting']}`", text, choice["reason"])
+        yield row(f"`{choice['setting']}`", setting_text(choice["value"]), choice["reason"])
+
+
+def setting_text(value: object) -> str:
+    """Return a chosen value in words; of a mapping, such as that of the modalities, the names."""
+    return ", ".join(value) if isinstance(value, dict) else str(value).lower()
 
 
 def results(evaluations: Evaluations) -> Iterator[str]:

@@ -20,7 +20,7 @@ AHEAD = 8
 """Items per worker that are submitted before their results are needed. It bounds the memory."""
 
 CGROUPS = Path("/sys/fs/cgroup")
-"""Where Linux shows the limits of this process, as in a container."""
+"""Folder in which Linux shows the limits of this process, as in a container."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

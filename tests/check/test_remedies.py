@@ -1,4 +1,4 @@
-"""What a finding names as its remedy is done to a planted cohort, and clears the finding."""
+"""The remedy that a finding names is applied to a planted cohort, and clears the finding."""
 
 from __future__ import annotations
 

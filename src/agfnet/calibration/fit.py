@@ -88,9 +88,7 @@ def with_equal_classes(
         scaled: the validation cases, scaled.
         strength: 1 is the full correction.
     """
-    scale, bias = calibration.scale, calibration.bias
-    if scale is None or bias is None:
-        scale, bias = (1 / calibration.temperature,) * len(scaled.classes), (0.0,)
+    scale, bias = calibration.scaling(len(scaled.classes))
     offsets = -strength * np.log(scaled.probabilities.mean(axis=0))
     offsets -= offsets.mean()
     return replace(

@@ -7,6 +7,7 @@ in the JSON of a bundle. `update` replaces them wherever such settings are read.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
@@ -125,6 +126,19 @@ def run_settings(run: str | Path) -> dict[str, Any]:
         if relative and (folder / relative).is_file():
             settings["data"]["cases"] = str((folder / relative).resolve())
     return with_former_defaults(settings)
+
+
+def relative_table(cases: str | Path, run: Path) -> dict[str, str]:
+    """Return what `environment.json` has so that `run_settings` finds the table of a moved run.
+
+    Args:
+        cases: path of the table.
+        run: run folder.
+    """
+    try:
+        return {"cases": Path(os.path.relpath(cases, run)).as_posix()}
+    except ValueError:  # no relative path leads to another drive
+        return {}
 
 
 def with_former_defaults(settings: dict[str, Any]) -> dict[str, Any]:

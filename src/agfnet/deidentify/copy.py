@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
@@ -19,6 +17,7 @@ from agfnet.deidentify.names import Names, new_key, read_key
 from agfnet.deidentify.photos import strip_photo
 from agfnet.deidentify.tags import deidentify_dicom
 from agfnet.errors import ConfigError, DataError, ImageError
+from agfnet.files import replacing_folder
 
 Progress = Callable[[int, int], None]  # files done, files in all
 SYSTEM = ("thumbs.db", "desktop.ini")
@@ -56,7 +55,7 @@ def deidentify(config: DeidentifyConfig, *, progress: Progress | None = None) ->
     if not config.key_file:
         _check_new(key_file)
     names = Names(key)
-    with _folder_as_a_whole(out) as folder:
+    with replacing_folder(out) as folder:
         if source.is_dir():
             stems = {path: _tree_name(path.relative_to(source), names) for path in _files(source)}
             _, burned_in = _copy(stems, folder, names, progress)
@@ -93,19 +92,6 @@ def _check_paths(source: Path, out: Path, mapping: Path) -> None:
 def _check_new(path: Path) -> None:
     if path.exists():
         raise DataError(f"{path}: exists already; choose another name or delete it first")
-
-
-@contextmanager
-def _folder_as_a_whole(out: Path) -> Iterator[Path]:
-    """Make a folder next to `out` that takes its name on success and is removed otherwise."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    temporary.mkdir()
-    try:
-        yield temporary
-        temporary.rename(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write_secret(path: Path, text: str) -> None:

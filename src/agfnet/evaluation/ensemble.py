@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,7 @@ from agfnet.bundle import (
 )
 from agfnet.card import card
 from agfnet.config import EnsembleConfig
-from agfnet.config.renamed import run_settings
+from agfnet.config.renamed import relative_table, run_settings
 from agfnet.errors import ConfigError, RunError
 from agfnet.evaluation.calibrate import calibrate_run
 from agfnet.evaluation.inputs import run_folder, to_classes
@@ -133,10 +131,8 @@ def write_ensemble(folder: Path, out: Path, members: Sequence[Member]) -> None:
     settings = members[0].settings | {"name": out.name, "runs": str(out.parent)}
     folder.mkdir(parents=True)
     write_text(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
-    environment = dict(members[0].environment)
-    with suppress(ValueError):  # no relative path leads to another drive
-        environment["cases"] = Path(os.path.relpath(settings["data"]["cases"], out)).as_posix()
-    write_json(folder / "environment.json", environment)
+    table = relative_table(settings["data"]["cases"], out)
+    write_json(folder / "environment.json", members[0].environment | table)
     content = [{"run": str(each.folder), "settings": each.settings} for each in members]
     write_json(folder / ENSEMBLE, {"members": content})
     config = ensemble_config(members)
@@ -191,7 +187,5 @@ def scaling_of(calibration: Calibration, classes: int) -> tuple[Array, Array]:
 
     Logit adjustment is left out: the calibration of the ensemble adds its own.
     """
-    if calibration.scale is not None and calibration.bias is not None:
-        adjustment = np.array(calibration.offsets or np.zeros(classes))
-        return np.array(calibration.scale), np.array(calibration.bias) - adjustment
-    return np.full(classes, 1 / calibration.temperature), np.zeros(classes)
+    scale, bias = calibration.scaling(classes)
+    return np.array(scale), np.array(bias) - np.array(calibration.offsets or np.zeros(classes))

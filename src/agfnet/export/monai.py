@@ -15,7 +15,7 @@ import numpy as np
 from agfnet import NOTICE, __version__
 from agfnet.bundle import WEIGHTS, Bundle, BundleConfig
 from agfnet.errors import BundleError
-from agfnet.files import write_json
+from agfnet.files import replacing_folder, write_json
 
 MONAI_VERSION = "0.9.0"
 """The first version with this layout; later ones are expected to read it."""
@@ -37,9 +37,7 @@ def write_monai(bundle: Bundle, out: str | os.PathLike[str]) -> Path:
     folder = Path(out)
     if folder.exists():
         raise BundleError(f"{folder}: exists; choose another folder, or remove it")
-    new = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(new, ignore_errors=True)
-    try:
+    with replacing_folder(folder) as new:
         for part in ("configs/agfnet", "models", "docs"):
             (new / part).mkdir(parents=True)
         write_json(new / "configs" / "metadata.json", metadata(bundle.config))
@@ -50,9 +48,6 @@ def write_monai(bundle: Bundle, out: str | os.PathLike[str]) -> Path:
             shutil.copyfile(bundle.folder / "model.onnx", new / "models" / "model.onnx")
         if "card.md" in bundle.files:
             shutil.copyfile(bundle.folder / "card.md", new / "docs" / "README.md")
-        new.replace(folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
     return folder
 
 

@@ -53,7 +53,7 @@ class File:
     """Attributes of a DICOM file; empty for others."""
     dicom: bool = False
     unread: bool = False
-    """Whether the attributes of a DICOM file are unknown, because pydicom is missing."""
+    """True if the attributes of a DICOM file are unknown, because pydicom is missing."""
 
 
 class Views:

@@ -23,7 +23,7 @@ from agfnet.parallel import threads_each
 T = TypeVar("T")
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 WAIT = timedelta(days=1)
-"""How long a process waits for the others; what started them ends all when one of them fails."""
+"""Longest time that a process waits for the others; what started them ends all if one fails."""
 
 
 @dataclass(frozen=True)

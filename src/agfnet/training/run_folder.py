@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -15,7 +14,7 @@ from typing import Any
 import yaml
 
 from agfnet.config import DataConfig, TrainConfig
-from agfnet.config.renamed import run_settings
+from agfnet.config.renamed import relative_table, run_settings
 from agfnet.data.table import CasesTable, cases_hash
 from agfnet.errors import RunError
 from agfnet.files import remove_temporary, write_json, write_text
@@ -126,9 +125,7 @@ def write_run(
                 ", ".join(f"{name} {old} (now {new})" for name, old, new in changes),
             )
         return
-    with contextlib.suppress(ValueError):  # no relative path leads to another drive
-        content["cases"] = Path(os.path.relpath(table.path, folder)).as_posix()
-    write_json(folder / ENVIRONMENT, content)
+    write_json(folder / ENVIRONMENT, content | relative_table(table.path, folder))
 
 
 def record(config: TrainConfig) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from types import FrameType
 from agfnet.errors import StoppedError
 
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
-"""What SLURM and others send some time before they kill a job."""
+"""Signals that SLURM and other schedulers send some time before they kill a job."""
 
 
 class StopRequest:

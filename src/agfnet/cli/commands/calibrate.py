@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agfnet.cli.command import CASES_COLUMNS, Command
+from agfnet.cli.notes import show_notes
 from agfnet.config import CalibrateConfig
 from agfnet.terminal import bar, say, show_warnings
 
@@ -10,16 +11,12 @@ from agfnet.terminal import bar, say, show_warnings
 def calibrate(config: CalibrateConfig) -> None:
     with bar("calibrating") as progress:
         from agfnet.bundle import read_bundle
-        from agfnet.calibration.fit import calibration_warnings
         from agfnet.evaluation.calibrate import calibrate_run
         from agfnet.evaluation.network_warnings import read_warnings
 
-        calibration = calibrate_run(
-            config.run, config=config.calibration, cases=config.cases, progress=progress
-        )
+        calibrate_run(config.run, config=config.calibration, cases=config.cases, progress=progress)
     bundle = read_bundle(config.run)
-    for line in calibration_warnings(calibration, bundle.config.classes):
-        say(f"Note: {line}")
+    show_notes(bundle)
     show_warnings(read_warnings(config.run))
     say(f"Wrote the calibration of {bundle.folder}.")
     say(f"Next: agfnet evaluate {config.run}")

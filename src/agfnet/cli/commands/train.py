@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agfnet.cli.command import CASES_COLUMNS, Command
+from agfnet.cli.notes import show_notes
 from agfnet.config import TrainCommand, TrainConfig, format_duration
 from agfnet.terminal import bar, next_steps, say, show_result, show_table, show_warnings
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 def train(command: TrainCommand, explicit: frozenset[str]) -> None:
     with bar("loading"):
         from agfnet.bundle import read_bundle
-        from agfnet.calibration.fit import calibration_warnings
         from agfnet.evaluation.network_warnings import read_warnings
         from agfnet.study.preset import plan_training
         from agfnet.study.run import run
@@ -49,8 +49,7 @@ def train(command: TrainCommand, explicit: frozenset[str]) -> None:
     with bar("evaluating", at_once=False) as progress:
         folder = run(config, plan=as_record(plan), progress=progress)
     bundle = read_bundle(folder)
-    for line in calibration_warnings(bundle.calibration, bundle.config.classes):
-        say(f"Note: {line}")
+    show_notes(bundle)
     result = folder / "evaluation" / "test"
     if result.is_dir():
         show_result(result)
@@ -92,13 +91,10 @@ def show_difference(run: Path, again: Path) -> None:
 
 def show_plan(plan: Plan, command: TrainCommand) -> None:
     """Print the settings that were chosen, and why."""
+    from agfnet.card import setting_text
     from agfnet.training.presets import plain
 
-    def text(value: object) -> str:
-        value = plain(value)
-        return ", ".join(value) if isinstance(value, dict) else str(value).lower()
-
-    rows = [[c.setting, text(c.value), c.reason] for c in plan.choices]
+    rows = [[c.setting, setting_text(plain(c.value)), c.reason] for c in plan.choices]
     title = f"Settings that were left out, chosen by --preset {command.preset}"
     show_table(["setting", "value", "reason"], rows, title)
     if plan.seconds is not None:
