@@ -20,7 +20,7 @@ from agfnet.data.store import Entry, Store, Wording
 FOLDER = "agfnet-cache"
 
 PIXEL_CODE = (
-    *("decoding", "dicom", "dicom_display", "dicom_jpeg", "file_types", "geometry"),
+    *("colours", "decoding", "dicom", "dicom_display", "dicom_jpeg", "file_types", "geometry"),
     *("paths", "preprocess", "readers", "tiff", "ultrasound"),
 )
 """Modules of `agfnet.data` that decide the pixels of a prepared image."""

@@ -13,10 +13,11 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import ImageChops, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from agfnet.data import tiff
-from agfnet.data.decoding import decoder_errors, to_8_bit, white_level
+from agfnet.data.colours import to_rgb
+from agfnet.data.decoding import decoder_errors
 from agfnet.data.dicom import (
     Spacing,
     count_dicom_frames,
@@ -37,7 +38,6 @@ LARGE = 4_000_000
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 
 _TOO_LARGE = f"has more than {MAX_PIXELS // 1_000_000} megapixels; save a smaller copy"
-_NEGATIVE = "has negative values (signed samples); save it with unsigned 8 or 16 bits per channel"
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -296,7 +296,7 @@ def _decode(file: BinaryIO, side: int | None, frame: int, box: Box | None) -> ND
     raw_mode = _raw_mode(image)
     _load(image)
     turn = _turn(image)  # only now: a PNG may keep EXIF behind its pixels
-    rgb = _to_rgb(image, partial(_low_bytes, file, frame, raw_mode) if ";16" in raw_mode else None)
+    rgb = to_rgb(image, partial(_low_bytes, file, frame, raw_mode) if ";16" in raw_mode else None)
     if box is not None:
         rgb = rgb if turn is None else rgb.transpose(turn)
         rgb = _cut(rgb, _checked(box, _upright(stored, turn)), _upright(stored, turn))
@@ -358,75 +358,3 @@ def _low_bytes(file: BinaryIO, frame: int, raw_mode: str) -> Pillow.Image | None
     ]
     _load(image)
     return image
-
-
-def _to_rgb(
-    image: Pillow.Image, decode_low_bytes: Callable[[], Pillow.Image | None] | None
-) -> Pillow.Image:
-    """Return loaded pixels as RGB.
-
-    Args:
-        image: loaded.
-        decode_low_bytes: how to decode the low bytes of colours of 16 bits, of which Pillow keeps
-            the high bytes; None for up to 8 bits.
-    """
-    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
-    signed = tags.get(tiff.SAMPLE_FORMAT, (1,))[0] == tiff.SIGNED
-    if image.mode.startswith("I") or image.mode == "F":
-        grey = _grey(np.asarray(image), signed=signed)
-        white_is_zero = tags.get(tiff.PHOTOMETRIC) == tiff.WHITE_IS_ZERO
-        return Pillow.fromarray(255 - grey if white_is_zero else grey).convert("RGB")
-    if signed and np.asarray(image).max() > 127:
-        raise ImageError(_NEGATIVE)
-    if image.mode == "LAB":
-        raise ImageError("has CIELAB colours; save it as RGB")
-    if decode_low_bytes is not None:
-        image = _scaled_colours(image, decode_low_bytes)
-    if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
-        # Pillow takes each for inverted, as those that Adobe's marker declares are
-        image = ImageChops.invert(image)
-    if image.has_transparency_data:
-        image = _on_black(image.convert("RGBA"))
-    return image if image.mode == "RGB" else image.convert("RGB")  # convert always copies
-
-
-def _grey(values: NDArray[np.generic], *, signed: bool) -> NDArray[np.uint8]:
-    """Return grey values of up to 16 bits as 8 bits."""
-    if values.dtype.kind == "f":
-        raise ImageError("has floating point values; save it with 8 or 16 bits per channel")
-    lowest, highest = int(values.min()), int(values.max())
-    if lowest < 0 and signed:
-        raise ImageError(_NEGATIVE)
-    if lowest < 0 or highest > 65535:
-        raise ImageError("has pixels of more than 16 bits; save it with 8 or 16 bits per channel")
-    bits = 15 if signed and highest < 2**15 else 16
-    return to_8_bit(values, white=white_level(highest, bits=bits))
-
-
-def _scaled_colours(
-    image: Pillow.Image, decode_low_bytes: Callable[[], Pillow.Image | None]
-) -> Pillow.Image:
-    """Return an image of 16 bits per channel scaled by the bits that it uses."""
-    high = np.asarray(image)
-    channels = high.shape[2]
-    colours = channels - 1 if image.mode.endswith("A") else channels
-    bits = 8 + int(high[..., :colours].max()).bit_length()
-    if bits > 14:  # all of them: the high bytes are the image
-        return image
-    low = decode_low_bytes()
-    if low is None:
-        raise ImageError(f"uses only {bits} bits of its 16 bits per sample; save it with 8 bits")
-    values = high.astype(np.uint16) << 8 | np.asarray(low)
-    parts = [values[..., :colours], values[..., colours:]]
-    scaled = [to_8_bit(part, white=white_level(int(part.max()))) for part in parts if part.size]
-    return Pillow.frombytes(image.mode, image.size, np.concatenate(scaled, axis=2).tobytes())
-
-
-def _on_black(image: Pillow.Image) -> Pillow.Image:
-    """Return RGBA on black; where nothing could be seen at all, the colours as they are."""
-    if np.asarray(image.getchannel("A")).max() > 1:
-        return Pillow.alpha_composite(Pillow.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    opaque = image.convert("RGB")
-    if not np.ptp(np.asarray(opaque), axis=(0, 1)).any():
-        raise ImageError("has only transparent pixels of one colour; save it without transparency")
-    return opaque

@@ -1,0 +1,158 @@
+"""Cells of a cases table that name image files: their columns, paths and problems."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import stat
+import unicodedata
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+from agfnet.config import default_modalities
+from agfnet.data.case import COLUMNS, JOIN, mask_column
+from agfnet.data.paths import named_frame
+from agfnet.data.problems import Problems, StrPath
+from agfnet.data.rows import Row, read_rows
+from agfnet.data.spelling import is_placeholder
+from agfnet.errors import DataError
+
+TRIED = 50
+"""Cells of a column that are looked up as files whatever they look like."""
+_IMAGE = re.compile(r"\.(jpe?g|png|tiff?|webp|bmp|gif|dcm|dicom|ima)(#\d+)?$", re.IGNORECASE)
+
+
+def find_modalities(path: StrPath) -> tuple[str, ...]:
+    """Return the image columns of a table.
+
+    A column is one if a cell of it names a file. For the usual modalities, and for columns with
+    masks, a cell with the suffix of an image is enough, so that wrong paths are reported.
+
+    Raises:
+        DataError: the table cannot be read, or it has no such column.
+    """
+    table = Path(path).absolute()
+    rows = read_rows(table, Problems(path), required=("lesion_id",))
+    masks = {mask_column(name) for name in rows.columns}
+    candidates = [name for name in rows.columns if name not in {*COLUMNS, *masks}]
+    known = {*default_modalities(), *(n for n in candidates if mask_column(n) in rows.columns)}
+    tried: Counter[str] = Counter()
+    like_paths: Counter[str] = Counter()
+    images: set[str] = set()
+    for row in rows.rows:
+        for name in candidates:
+            cell = row.cells[name].split(JOIN)[0].strip()
+            if not cell or name in images:
+                continue
+            like_path = _IMAGE.search(cell) is not None
+            tried[name] += 1
+            like_paths[name] += like_path
+            if (like_path and name in known) or (
+                (like_path or tried[name] <= TRIED) and names_file(cell, table.parent)
+            ):
+                images.add(name)
+        if len(images) == len(candidates):
+            break
+    if not images:
+        raise DataError(f"{path}: no column holds the path of a file; name the image columns")
+    for name in candidates:
+        if name not in images and 2 * like_paths[name] > tried[name]:
+            logging.getLogger(__name__).warning(
+                "%s column %s: holds paths of images, but none of these files exists; it is kept as"
+                " text. To use it, correct the paths, or name it under --modalities",
+                *(path, name),
+            )
+    return tuple(name for name in candidates if name in images)
+
+
+def names_file(cell: str, folder: Path) -> bool:
+    """Return whether a cell begins with the path of a file."""
+    try:
+        return bool(cell) and named_frame(folder / cell.split(JOIN)[0].strip())[0].is_file()
+    except (OSError, ValueError):  # text that is too long for a name, or no text of a path
+        return False
+
+
+class PathCells:
+    """Reads cells with paths, relative to the folder of the table."""
+
+    def __init__(self, folder: Path, problems: Problems, *, check_files: bool) -> None:
+        self.folder = folder
+        self._problems = problems
+        self._check_files = check_files
+        self._real: dict[Path, str] = {}
+        self._listings: dict[Path, dict[str, str]] = {}
+
+    def read(self, row: Row, column: str) -> tuple[Path, ...]:
+        """Return the paths of a cell, and add its problems."""
+        cell = row.cells[column]
+        names = [name.strip() for name in cell.split(JOIN) if name.strip()]
+        if any(map(self._is_empty, names)):
+            names = [name for name in names if not self._is_empty(name)]
+            message = f"{cell!r} counts as an empty cell: no image; empty the cell"
+            self._problems.note(message, row=row.line, column=column, finding="image_placeholder")
+        paths = tuple(map(self._path, names))
+        faults = []
+        if len(set(names)) < len(names):
+            faults.append(("path_repeated", "lists a path twice; list each image once"))
+        if self._check_files:
+            faults += filter(None, map(self._file_fault, names, paths))
+        for finding, fault in faults:
+            self._problems.add(fault, row=row.line, column=column, finding=finding)
+        return paths
+
+    def _is_empty(self, name: str) -> bool:
+        """Return whether a name is a placeholder such as `nan`, and no file is called that."""
+        return len(name) < 20 and is_placeholder(name) and not (self.folder / name).exists()
+
+    def _path(self, name: str) -> Path:
+        path = self.folder / name
+        if ".." not in name:
+            return path
+        # by the file system and not as text: above a linked folder is where its target lies
+        if path.parent not in self._real:
+            self._real[path.parent] = os.path.realpath(path.parent)
+        return Path(self._real[path.parent], path.name)
+
+    def _file_fault(self, name: str, path: Path) -> tuple[str, str] | None:
+        """Return the finding and the message if a path does not lead to a file with content."""
+        try:
+            status = named_frame(path)[0].stat()
+        except OSError as error:
+            reason = f"{name!r} cannot be found at {path} ({error.strerror})"
+            return "file_missing", f"{reason}; {self._fix_of_missing(name, path)}"
+        if stat.S_ISDIR(status.st_mode):
+            return "file_folder", f"{name!r} is a folder; expected an image file"
+        if not status.st_size:
+            return "file_empty", f"{name!r} is an empty file; copy the image again"
+        return None
+
+    def _fix_of_missing(self, name: str, path: Path) -> str:
+        if "\\" in name:
+            return "write / between folders"
+        with suppress(OSError):  # a name that is too long, a folder that may not be read
+            if existing := self._in_other_case(named_frame(path)[0]):
+                shown = os.path.relpath(existing, self.folder)
+                return f"there is {shown!r}, which differs by case or Unicode form: correct it"
+        for separator in ";,":
+            if separator in name:
+                return f"several paths are joined by {JOIN!r}, not by {separator!r}"
+        return "correct the path or copy the file there"
+
+    def _in_other_case(self, path: Path) -> Path | None:
+        """Return an existing path that differs by upper and lower case or Unicode form alone."""
+        if path.exists() or path == path.parent:
+            return path
+        folder = self._in_other_case(path.parent)
+        if folder is None or not folder.is_dir():
+            return None
+        if folder not in self._listings:
+            self._listings[folder] = {_folded(entry.name): entry.name for entry in folder.iterdir()}
+        entry = self._listings[folder].get(_folded(path.name))
+        return None if entry is None else folder / entry
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
