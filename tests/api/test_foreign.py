@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agfnet.api.result import Result, Results
-from agfnet.inference.predictor import Diagnosis
+from agfnet.inference.diagnosis import Diagnosis
 
 
 def result(distance: float) -> Result:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from matplotlib import font_manager
 
+from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.figure import save_picture
 from agfnet.inference.fonts import LAST_RESORT, font_families
-from agfnet.inference.predictor import Diagnosis
 
 DIAGNOSIS = Diagnosis(probabilities=np.array([0.7, 0.3]), frames=np.empty((0, 2)), images=())
 

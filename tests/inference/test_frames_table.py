@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from agfnet.data.table import Case, read_cases
+from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.frames_table import companion_path, frames_table
-from agfnet.inference.predictor import Diagnosis
 
 
 def case(name: str) -> Case:

@@ -3,6 +3,7 @@ import pytest
 from scipy.special import log_softmax, logsumexp, softmax
 
 from agfnet.bundle import Abstention, Calibration, PredictionSets
+from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.postprocessing import (
     abstains,
     calibrated,
@@ -12,7 +13,6 @@ from agfnet.inference.postprocessing import (
     refer,
     set_scores,
 )
-from agfnet.inference.predictor import Diagnosis
 from agfnet.inference.wording import warning_sentences
 
 LOGITS = np.random.default_rng(0).normal(size=(6, 3))

@@ -10,8 +10,9 @@ from PIL import Image
 from agfnet.bundle import Abstention, Calibration, PredictionSets
 from agfnet.data.table import Case, read_cases
 from agfnet.errors import DataError
+from agfnet.inference.diagnosis import common_hints
 from agfnet.inference.postprocessing import calibrated, prediction_set
-from agfnet.inference.predictor import Predictor, common_hints, frame_combinations
+from agfnet.inference.predictor import Predictor, frame_combinations
 
 VIEWS = ("clinical", "ultrasound")
 

@@ -12,8 +12,8 @@ import pytest
 
 from agfnet.bundle import Bundle, BundleConfig, Calibration, OperatingPoint, Rate
 from agfnet.config import ModelConfig, default_modalities
+from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.postprocessing import above_threshold
-from agfnet.inference.predictor import Diagnosis
 from agfnet.inference.wording import (
     group_sentences,
     missing_sentence,

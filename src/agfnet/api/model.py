@@ -20,7 +20,8 @@ from agfnet.config import Backend, EvaluateConfig, ExplainConfig, ExportConfig
 from agfnet.data.readers import read_image
 from agfnet.errors import ConfigError
 from agfnet.explain.compute.contributions import contributions
-from agfnet.inference.predictor import Diagnosis, Predictor
+from agfnet.inference.diagnosis import Diagnosis
+from agfnet.inference.predictor import Predictor
 
 Array = np.ndarray[Any, Any]
 MAX_SIDE = 640

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agfnet import NOTICE
-from agfnet.inference.predictor import Diagnosis
+from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.wording import percent, sentence, warning_sentences
 
 if TYPE_CHECKING:

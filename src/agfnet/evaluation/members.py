@@ -14,8 +14,9 @@ from agfnet.config.training import TrainConfig
 from agfnet.data.folds import read_split
 from agfnet.data.table import Case, CasesTable, read_cases
 from agfnet.errors import DataError
+from agfnet.inference.diagnosis import Diagnosis, collect_predictions
 from agfnet.inference.predictions import Predictions
-from agfnet.inference.predictor import Diagnosis, Predictor, collect_predictions
+from agfnet.inference.predictor import Predictor
 
 ENSEMBLE = "ensemble.json"
 Settings = Mapping[str, Any]

@@ -13,8 +13,8 @@ from agfnet.evaluation.inputs import ROBUSTNESS, EvaluationInputs, read_inputs
 from agfnet.evaluation.overlap import overlap_sentence, training_overlap
 from agfnet.evaluation.subgroups import case_attributes
 from agfnet.explain.compute.sanity_json import SANITY
+from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.predictions import Predictions
-from agfnet.inference.predictor import Diagnosis
 from agfnet.robustness.conditions import complete, predict_conditions
 from agfnet.robustness.focus import measure_focus
 from agfnet.robustness.scores import score_conditions

@@ -15,7 +15,7 @@ from agfnet.bundle import Bundle
 from agfnet.data.dicom import is_dicom
 from agfnet.data.paths import named_frame
 from agfnet.errors import ConfigError
-from agfnet.inference.predictor import Diagnosis
+from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.wording import group_sentences, sentence, warning_sentences
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import numpy as np
 
 from agfnet import NOTICE
 from agfnet.files import replacing
+from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.fonts import font_families
-from agfnet.inference.predictor import Diagnosis
 from agfnet.inference.wording import percent, sentence
 
 if TYPE_CHECKING:

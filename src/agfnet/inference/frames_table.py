@@ -10,8 +10,8 @@ from pathlib import Path
 
 from agfnet.data.table import Case
 from agfnet.files import replacing
+from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.predictions import PREFIX
-from agfnet.inference.predictor import Diagnosis
 
 
 def companion_path(predictions: str | Path, name: str) -> Path:

@@ -13,7 +13,8 @@ from agfnet.cluster import ray_cluster
 from agfnet.config import PredictConfig
 from agfnet.data.table import Case
 from agfnet.errors import ImageError, RunError
-from agfnet.inference.predictor import Diagnosis, Predictor
+from agfnet.inference.diagnosis import Diagnosis
+from agfnet.inference.predictor import Predictor
 
 Answer = Diagnosis | ImageError
 

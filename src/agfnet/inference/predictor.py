@@ -8,63 +8,27 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from agfnet.bundle import WEIGHTS, Bundle, BundleConfig, read_bundle
+from agfnet.bundle import Bundle, BundleConfig, read_bundle
 from agfnet.config import Backend as BackendName
 from agfnet.data.frames import expand
 from agfnet.data.preprocess import load, prepare_image, read_for
-from agfnet.data.quality import HINTS, OTHER_TYPE, measure_appearance, quality_hints
+from agfnet.data.quality import measure_appearance, quality_hints
 from agfnet.data.table import Case
 from agfnet.errors import DataError, ImageError
-from agfnet.inference.familiarity import FOREIGN, image_statistics, relative_distance
-from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend
+from agfnet.inference.backends import Backend, open_backend
+from agfnet.inference.diagnosis import Diagnosis, collect_predictions, common_hints
+from agfnet.inference.familiarity import image_statistics, relative_distance
 from agfnet.inference.postprocessing import calibrated, decide, energy, log_softmax
-from agfnet.inference.predictions import DECISIONS, Predictions
+from agfnet.inference.predictions import Predictions
 from agfnet.parallel import usable_cores
 
 Array = np.ndarray[Any, Any]
 Images = Mapping[str, Sequence[Path]]  # image files per modality
 T = TypeVar("T")
-
-
-class Backend(Protocol):
-    """Runtime of the network."""
-
-    def logits(self, images: Sequence[Array], present: Array) -> Array:
-        """Return logits (B, C) of images (B, H, W, 3) uint8 by modality and present (B, M)."""
-        ...
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """The prediction for one case."""
-
-    probabilities: Array  # (C,), calibrated, over all frames
-    frames: Array  # (K, C), calibrated, one row per frame combination
-    images: tuple[Mapping[str, Path], ...]  # K, the image of each modality in the combination
-    prediction_set: Array | None = None  # (C,) bool, classes that cannot be ruled out
-    abstain: bool | None = None  # too uncertain: a physician decides
-    above_threshold: bool | None = None  # positive at the operating point of the malignant group
-    ood_score: float | None = None  # the higher, the less like the training cases
-    out_of_distribution: bool | None = None  # the score is above the threshold
-    distances: Mapping[str, float] = field(default_factory=dict)
-    """Distance of each modality's least familiar image, relative to its threshold; nan if none."""
-    quality: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Modality to the quality hints of its images (`agfnet.data.quality.HINTS`), where there are
-    any; not measured for tables."""
-
-    @property
-    def unfamiliar(self) -> tuple[str, ...]:
-        """Modalities with an image that is unlike the training images."""
-        return tuple(name for name, distance in self.distances.items() if distance > 1)
-
-    @property
-    def foreign(self) -> tuple[str, ...]:
-        """Modalities with a picture of another kind; the diagnosis then has no meaning."""
-        return tuple(name for name, distance in self.distances.items() if distance >= FOREIGN)
 
 
 class Prepared(NamedTuple):
@@ -347,25 +311,6 @@ class Predictor:
         return self.backend.logits(*stack_images(images, self.bundle.config))
 
 
-def common_hints(
-    hints: Mapping[tuple[str, Path], Sequence[str]], distances: Mapping[str, float]
-) -> dict[str, tuple[str, ...]]:
-    """Return the hints that at least half of the images of a modality have, by modality.
-
-    For an image that is unlike the training images, a hint that it is of another type would say the
-    same again.
-    """
-    quality = {}
-    for name in dict.fromkeys(name for name, _ in hints):
-        images = [each for (modality, _), each in hints.items() if modality == name]
-        common = [h for h in HINTS if 2 * sum(h in each for each in images) >= len(images)]
-        if distances.get(name, 0) > 1:
-            common = [hint for hint in common if hint not in OTHER_TYPE]
-        if common:
-            quality[name] = tuple(common)
-    return quality
-
-
 def one_ahead(items: Iterable[T]) -> Iterator[T]:
     """Yield the same items, each after the next one is taken from its source."""
     held: list[T] = []
@@ -382,23 +327,6 @@ def _first(values: Array | None) -> Any:
     return values[0].item() if values.ndim == 1 else values[0]
 
 
-def open_backend(bundle: Bundle, name: BackendName, *, features: Path | None = None) -> Backend:
-    """Load a bundle's network into its runtime; imports only what that needs."""
-    file = network_file(bundle, name)
-    if file == WEIGHTS:
-        from agfnet.inference.torch_backend import TorchBackend
-
-        return TorchBackend(bundle=bundle, features=features)
-    return OnnxBackend(bundle=bundle, file=file)
-
-
-def network_file(bundle: Bundle, name: BackendName) -> str:
-    """Return the name of the file with the network that a backend runs."""
-    if name == "auto":
-        name = "onnx" if ONNX in bundle.files else "torch"
-    return {"torch": WEIGHTS, "onnx": ONNX, "int8": INT8}[name]
-
-
 def stack_images(
     batch: Sequence[Mapping[str, Array]], config: BundleConfig
 ) -> tuple[list[Array], Array]:
@@ -410,32 +338,6 @@ def stack_images(
     blank = np.zeros((config.size, config.size, 3), dtype=np.uint8)
     images = [np.stack([item.get(name, blank) for item in batch]) for name in config.modalities]
     return images, np.array([[name in item for name in config.modalities] for item in batch])
-
-
-def collect_predictions(
-    cases: Sequence[Case], answers: Sequence[Diagnosis], config: BundleConfig
-) -> Predictions:
-    """Return cases and their diagnoses as one table."""
-    classes = config.classes
-    return Predictions(
-        classes=classes,
-        lesion_id=tuple(case.lesion_id for case in cases),
-        patient_id=tuple(case.patient_id for case in cases),
-        label=tuple(case.label for case in cases),
-        probabilities=np.array([a.probabilities for a in answers]).reshape(-1, len(classes)),
-        groups=config.groups,
-        distances={
-            name: np.array([answer.distances[name] for answer in answers])
-            for name in config.modalities
-            if answers and name in answers[0].distances
-        },
-        **{name: _column([getattr(a, name) for a in answers]) for name in DECISIONS},
-    )
-
-
-def _column(values: Sequence[Any]) -> Array | None:
-    """Return the decisions on all cases as one array; None if the calibration makes none."""
-    return None if not values or values[0] is None else np.array(values)
 
 
 def frame_combinations(

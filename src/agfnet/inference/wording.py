@@ -13,8 +13,8 @@ import numpy as np
 import agfnet
 from agfnet.bundle import Bundle, Rate
 from agfnet.data.quality import SWAPPED, by_hint
+from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.postprocessing import refer
-from agfnet.inference.predictor import Diagnosis
 
 WORDS = Path(agfnet.__file__).with_name("words")
 """Folder with one JSON file per language."""

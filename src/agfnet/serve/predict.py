@@ -14,11 +14,12 @@ import numpy as np
 from agfnet.data.quality import by_hint
 from agfnet.data.table import Case
 from agfnet.inference.decisions_table import decision_rows
+from agfnet.inference.diagnosis import Diagnosis, collect_predictions
 from agfnet.inference.dicom_report import make_report
 from agfnet.inference.frames_table import frame_rows
 from agfnet.inference.postprocessing import refer
 from agfnet.inference.predictions import prediction_rows
-from agfnet.inference.predictor import Diagnosis, Predictor, collect_predictions
+from agfnet.inference.predictor import Predictor
 from agfnet.inference.wording import sentence, warning_sentences
 from agfnet.serve.lesion import Lesion, error_context, load_uploads
 from agfnet.serve.limits import Limits

@@ -18,7 +18,7 @@ from agfnet.bundle import Bundle, describe, read_bundle
 from agfnet.config import ServeConfig
 from agfnet.errors import BundleError, ConfigError
 from agfnet.inference.about import LANGUAGES, about, model_warnings, uncalibrated
-from agfnet.inference.predictor import network_file
+from agfnet.inference.backends import network_file
 from agfnet.inference.table import model_hash
 from agfnet.parallel import usable_cores
 from agfnet.serve.batch import Batches, cancelled

@@ -20,8 +20,9 @@ from typing import Any, BinaryIO
 
 from agfnet.bundle import read_bundle
 from agfnet.errors import AgfnetError
+from agfnet.inference.backends import network_file, open_backend
 from agfnet.inference.onnx_backend import OnnxBackend
-from agfnet.inference.predictor import Predictor, network_file, open_backend
+from agfnet.inference.predictor import Predictor
 from agfnet.serve.explain import explain, methods_of
 from agfnet.serve.limits import Limits
 from agfnet.serve.predict import answer_case, predict

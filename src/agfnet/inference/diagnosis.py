@@ -1,0 +1,92 @@
+"""The prediction for one case, and those for a table of cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agfnet.bundle import BundleConfig
+from agfnet.data.quality import HINTS, OTHER_TYPE
+from agfnet.data.table import Case
+from agfnet.inference.familiarity import FOREIGN
+from agfnet.inference.predictions import DECISIONS, Predictions
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The prediction for one case."""
+
+    probabilities: Array  # (C,), calibrated, over all frames
+    frames: Array  # (K, C), calibrated, one row per frame combination
+    images: tuple[Mapping[str, Path], ...]  # K, the image of each modality in the combination
+    prediction_set: Array | None = None  # (C,) bool, classes that cannot be ruled out
+    abstain: bool | None = None  # too uncertain: a physician decides
+    above_threshold: bool | None = None  # positive at the operating point of the malignant group
+    ood_score: float | None = None  # the higher, the less like the training cases
+    out_of_distribution: bool | None = None  # the score is above the threshold
+    distances: Mapping[str, float] = field(default_factory=dict)
+    """Distance of each modality's least familiar image, relative to its threshold; nan if none."""
+    quality: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Modality to the quality hints of its images (`agfnet.data.quality.HINTS`), where there are
+    any; not measured for tables."""
+
+    @property
+    def unfamiliar(self) -> tuple[str, ...]:
+        """Modalities with an image that is unlike the training images."""
+        return tuple(name for name, distance in self.distances.items() if distance > 1)
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Modalities with a picture of another kind; the diagnosis then has no meaning."""
+        return tuple(name for name, distance in self.distances.items() if distance >= FOREIGN)
+
+
+def common_hints(
+    hints: Mapping[tuple[str, Path], Sequence[str]], distances: Mapping[str, float]
+) -> dict[str, tuple[str, ...]]:
+    """Return the hints that at least half of the images of a modality have, by modality.
+
+    For an image that is unlike the training images, a hint that it is of another type would say the
+    same again.
+    """
+    quality = {}
+    for name in dict.fromkeys(name for name, _ in hints):
+        images = [each for (modality, _), each in hints.items() if modality == name]
+        common = [h for h in HINTS if 2 * sum(h in each for each in images) >= len(images)]
+        if distances.get(name, 0) > 1:
+            common = [hint for hint in common if hint not in OTHER_TYPE]
+        if common:
+            quality[name] = tuple(common)
+    return quality
+
+
+def collect_predictions(
+    cases: Sequence[Case], answers: Sequence[Diagnosis], config: BundleConfig
+) -> Predictions:
+    """Return cases and their diagnoses as one table."""
+    classes = config.classes
+    return Predictions(
+        classes=classes,
+        lesion_id=tuple(case.lesion_id for case in cases),
+        patient_id=tuple(case.patient_id for case in cases),
+        label=tuple(case.label for case in cases),
+        probabilities=np.array([a.probabilities for a in answers]).reshape(-1, len(classes)),
+        groups=config.groups,
+        distances={
+            name: np.array([answer.distances[name] for answer in answers])
+            for name in config.modalities
+            if answers and name in answers[0].distances
+        },
+        **{name: _column([getattr(a, name) for a in answers]) for name in DECISIONS},
+    )
+
+
+def _column(values: Sequence[Any]) -> Array | None:
+    """Return the decisions on all cases as one array; None if the calibration makes none."""
+    return None if not values or values[0] is None else np.array(values)
