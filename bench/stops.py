@@ -4,6 +4,8 @@
 
     python bench/stops.py --stops 100 --commands train --json bench/results/stops_train.json
 
+The JSON is written after every stop; with `--resume`, the stops that it counts are not repeated.
+
 Six commands run on a tiny network, each in a separate process: training (two epochs of four steps
 with a checkpoint at each, bundle and calibration), calibration, evaluation, export, prediction of a
 table, and a study. Half of the stops come at a random CPU time, the other half within some
@@ -17,12 +19,12 @@ command that ends before its stop does not count, and another stop is drawn.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,6 +42,7 @@ from common import finish, options, row
 from agfnet.cli import main as agfnet
 from agfnet.config import PhantomConfig, TrainConfig
 from agfnet.evaluation.calibrate import calibrate_run
+from agfnet.files import write_json
 from agfnet.phantom.cohort import make_cohort
 from agfnet.study.run import run
 from agfnet.study.settings import build
@@ -86,7 +89,8 @@ TRAIN = {
 }
 RUN = "runs/agfnet"
 SCORING = ("--resamples", "20", "--seed", "1", "--max-focus-lesions", "0")
-TIME, CHANGE = "at a random time", "after a random change"
+TIME = "finished, stopped at a random time"
+CHANGE = "finished, stopped after a random change"
 
 
 @dataclass(frozen=True)
@@ -214,13 +218,16 @@ def main() -> None:
     parser.add_argument("--stops", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--commands", nargs="*", default=list(COMMANDS), choices=list(COMMANDS))
+    parser.add_argument("--resume", action="store_true", help="continue the file of --json")
     arguments = parser.parse_args()
     for module in IMPORTS:
         import_module(module)
-    rng = Random(arguments.seed)
     shares = [COMMANDS[title].share for title in arguments.commands]
-    plan = rng.choices(arguments.commands, shares, k=arguments.stops)
-    results: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    plan = Random(arguments.seed).choices(arguments.commands, shares, k=arguments.stops)
+    rows = [row(title, when, 0, 0) for title in arguments.commands for when in (TIME, CHANGE)]
+    if arguments.resume and arguments.json.exists():
+        rows = json.loads(arguments.json.read_text())
+    before_this = sum(each["baseline"] for each in rows)
     with TemporaryDirectory() as name, suppress(KeyboardInterrupt):
         work = Path(name).resolve()
         fresh, trained = prepare(work, arguments.commands)
@@ -229,21 +236,21 @@ def main() -> None:
             title: undisturbed(COMMANDS[title], befores[title], work / "stopped")
             for title in arguments.commands
         }
-        for done, title in enumerate(plan, start=1):
-            when = (TIME, CHANGE)[done % 2]
+        for number, title in enumerate(plan[before_this:], start=before_this + 1):
+            when = (TIME, CHANGE)[number % 2]
+            rng = Random(f"{arguments.seed} {number}")
             stop(COMMANDS[title], references[title], befores[title], work / "stopped", when, rng)
-            results[title, when].append(
-                finished(COMMANDS[title], references[title], work / "stopped")
-            )
-            if done % 10 == 0:
-                say(f"{done} stops")
-    rows = [
-        row(
-            title, f"finished, stopped {when}", sum(results[title, when]), len(results[title, when])
-        )
-        for title in arguments.commands
-        for when in (TIME, CHANGE)
-    ]
+            success = finished(COMMANDS[title], references[title], work / "stopped")
+            rows = [
+                row(title, when, each["value"] + success, each["baseline"] + 1)
+                if (each["name"], each["metric"]) == (title, when)
+                else each
+                for each in rows
+            ]
+            if arguments.json:
+                write_json(arguments.json, rows)
+            if number % 10 == 0:
+                say(f"{number} stops")
     finish(rows, arguments, "Commands that SIGKILL ended, and that the same command finished")
 
 
