@@ -43,6 +43,7 @@ mutants: $(READY) ## which changes of the code do no tests notice? hours without
 	$(BIN)/mutmut results
 
 docs: $(READY) ## the site in build/site, built strictly, with the notebook executed
+	@echo "Installing the tools, training the notebook's network, building the site: some minutes."
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,docs]"
 	NO_MKDOCS_2_WARNING=1 MPLBACKEND=agg $(BIN)/mkdocs build --strict
 
@@ -50,8 +51,9 @@ tutorials: $(READY) ## run every command of the tutorials
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/run_snippets.py docs/tutorials/*.md
 
 $(READY): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@echo "Setting up .venv: some minutes, several GB. Later calls install nothing again."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
 clean: ## remove everything that the commands above made
