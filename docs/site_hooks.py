@@ -27,10 +27,11 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
 
 def inside(link: re.Match[str], folder: Path) -> str:
-    """Return a link as it is, or its text and the file if it leads out of the documentation."""
+    """Return a link as it is, or its text and the file if the site does not have its target."""
     target = link[2].partition("#")[0]
     path = (folder / target).resolve()
-    if "://" in target or not target or path.is_relative_to(DOCS.resolve()):
+    of_site = path.is_relative_to(DOCS.resolve()) and path.suffix != ".py"
+    if "://" in target or not target or of_site:
         return link[0]
     return f"{link[1]} (`{path.relative_to(DOCS.resolve().parent)}`)"
 
@@ -56,7 +57,10 @@ def decisions() -> str:
 
 
 def notebook() -> str:
-    """Execute the notebook in a temporary folder, and return it with its outputs."""
+    """Execute the notebook in a temporary folder, and return it with its outputs.
+
+    There is no time limit: how long its training takes depends on the machine.
+    """
     import tempfile
 
     import nbformat
@@ -65,7 +69,7 @@ def notebook() -> str:
     book = nbformat.read(NOTEBOOK, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
-        NotebookClient(book, timeout=900, resources=resources).execute()
+        NotebookClient(book, timeout=None, resources=resources).execute()
     parts = []
     for cell in book.cells:
         if cell.cell_type == "markdown":
