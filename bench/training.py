@@ -2,27 +2,33 @@
 
     python bench/training.py --json bench/results/training.json
 
-MobileNetV2 at 96 px, on one thread per process. Every round measures everything once; a ratio is
-taken within each round, and the median over the rounds is reported.
+MobileNetV2 at 96 px, 16 pairs, one thread per process. On a CPU, work is measured in CPU seconds,
+which other programs on the machine do not change, and waiting in seconds. Every round measures
+everything once; a ratio is taken within each round, and the median over the rounds is reported.
 
-- parts: seconds of a step of AGFnet by part, against the whole step.
-- step: seconds against the floor, which is a step of the two bare backbones with data in memory.
-- memory: bytes that a step holds at most (stored for the backward pass, parameters, gradients and
-  optimiser), against concatenation.
-- loader: seconds that the step waits for a batch of cached images from one worker, against the
-  whole step.
-- two processes: efficiency, as seconds of a step of one process against twice the seconds of the
-  same batch in two (gloo), with and without batch normalisation over the whole batch.
+- memory: what two steps add to a new process at most (the network, gradients, optimiser and
+  maps), against concatenation; and with gradient checkpointing, against without.
+- step: against the floor, which is a step of the two bare backbones with data in memory.
+- parts: parts of a step of AGFnet, against the whole step.
+- loader: seconds that an epoch waits for batches of cached images from one worker, its begin
+  included, against the seconds of the epoch.
+- two processes: CPU seconds of a step of one process against those of two (gloo) for the same
+  batch, with and without batch normalisation over the whole batch. Waiting is not in it.
 """
 
 from __future__ import annotations
 
+import csv
 import itertools
+import multiprocessing
 import os
+import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -30,7 +36,14 @@ from common import Row, finish, in_rounds, median_ratio, options, row
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
-from agfnet.config import BackboneConfig, DataConfig, ModelConfig, PhantomConfig, TrainConfig
+from agfnet.config import (
+    BackboneConfig,
+    DataConfig,
+    FitConfig,
+    ModelConfig,
+    PhantomConfig,
+    TrainConfig,
+)
 from agfnet.models.build import image_statistics
 from agfnet.phantom.cohort import make_cohort
 from agfnet.training.batch_norm import synchronise
@@ -39,15 +52,18 @@ from agfnet.training.optim import build_optimizer
 from agfnet.training.tasks import build_task
 from agfnet.types import Batch
 
-BACKBONE, SIZE, BATCH, CLASSES, LESIONS = "mobilenetv2_100", 96, 32, 10, 240
-PARTS = ("load", "transfer", "forward", "backward", "optimiser")
+BACKBONE, SIZE, BATCH, CLASSES = "mobilenetv2_100", 96, 16, 10
+LESIONS, REPEATS = 24, 20
+PARTS = ("transfer", "forward", "backward", "optimiser")
+METHODS = ("agfnet", "concatenation")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def settings(method: str = "agfnet", cases: str = "") -> TrainConfig:
-    """Return the settings of a training."""
+def settings(method: str = "agfnet", cases: str = "", *, saving: bool = False) -> TrainConfig:
+    """Return the settings of a training, with gradient checkpointing if `saving`."""
     model = ModelConfig(method=method, backbone=BackboneConfig(name=BACKBONE, weights="random"))
-    return TrainConfig(data=DataConfig(cases=cases, size=SIZE, workers=1), model=model)
+    fit = FitConfig(gradient_checkpointing=saving)
+    return TrainConfig(data=DataConfig(cases=cases, size=SIZE, workers=1), model=model, fit=fit)
 
 
 class Steps:
@@ -55,17 +71,18 @@ class Steps:
 
     Args:
         method: the method; `floor` is the two bare backbones.
-        batches: the batches; None gives the same one again, from memory.
+        count: pairs of a batch.
+        saving: with gradient checkpointing.
     """
 
-    def __init__(self, method: str, batches: Iterator[Batch] | None = None) -> None:
-        config = settings("agfnet" if method == "floor" else method)
+    def __init__(self, method: str, count: int = BATCH, *, saving: bool = False) -> None:
+        config = settings("agfnet" if method == "floor" else method, saving=saving)
         self.task = build_task(config, list(range(CLASSES)), CLASSES).to(DEVICE).train()
         self.floor = method == "floor"
         self.optimizer = build_optimizer(
             self.task.model.backbones if self.floor else self.task, config.optim
         )
-        self.batches = batches or itertools.repeat(random_batch(BATCH).to(DEVICE))
+        self.batch = random_batch(count)
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the loss of a batch."""
@@ -74,12 +91,10 @@ class Steps:
         maps = self.task.model.backbones(batch.images, batch.present)
         return sum(scale.square().mean() for scales in maps for scale in scales)
 
-    def parts(self) -> dict[str, float]:
-        """Return the seconds of each part of a step."""
+    def parts(self, batch: Batch | None = None) -> dict[str, float]:
+        """Return the seconds of each part of a step with a batch, the same one unless given."""
         times = [now()]
-        batch = next(self.batches)
-        times.append(now())
-        batch = batch.to(DEVICE)
+        batch = (batch or self.batch).to(DEVICE)
         times.append(now())
         loss = self.loss(batch)
         times.append(now())
@@ -90,28 +105,16 @@ class Steps:
         times.append(now())
         return {name: b - a for name, (a, b) in zip(PARTS, itertools.pairwise(times), strict=True)}
 
-    def memory(self) -> float:
-        """Return the bytes that a step holds at most."""
-        stored: dict[int, int] = {}
-
-        def keep(tensor: torch.Tensor) -> torch.Tensor:
-            storage = tensor.untyped_storage()
-            stored[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            loss = self.loss(next(self.batches).to(DEVICE))
-        loss.backward()
-        self.optimizer.zero_grad()
-        weights = [p for group in self.optimizer.param_groups for p in group["params"]]
-        sizes = {w.untyped_storage().data_ptr(): w.untyped_storage().nbytes() for w in weights}
-        return sum((stored | sizes).values()) + 3 * sum(sizes.values())  # gradient, two moments
+    def seconds(self) -> float:
+        """Return the seconds of a step."""
+        return sum(self.parts().values())
 
 
 def now() -> float:
-    """Return the time when all work is done."""
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
+    """Return the CPU seconds so far; on a GPU the time when all work is done."""
+    if DEVICE.type != "cuda":
+        return time.process_time()
+    torch.cuda.synchronize()
     return time.perf_counter()
 
 
@@ -125,105 +128,157 @@ def random_batch(count: int) -> Batch:
     )
 
 
-def cached_batches(folder: Path) -> Iterator[Batch]:
-    """Yield the batches of epochs whose images are in the cache."""
-    cohort = make_cohort(PhantomConfig(out=str(folder / "cohort"), lesions=LESIONS, size=SIZE))
-    config = settings(cases=str(cohort))
-    table = read_table(config.data)
-    datasets = build_datasets(
-        select_cases(table, config), config, table.path, *image_statistics(config.model)
-    )
-    train, _ = build_loaders(datasets, config)
-    for _ in train:  # fills the cache
-        pass
-    for epoch in itertools.count(1):
-        train.batch_sampler.sampler.set_epoch(epoch)  # type: ignore[union-attr]
-        yield from train
+def memory() -> list[Row]:
+    """Measure the memory of a training."""
+    used = {key: in_child(add_memory, *key) for key in itertools.product(METHODS, (False, True))}
+    agfnet, concatenation = (used[method, False] for method in METHODS)
+    rows = [row("memory, agfnet against concatenation", "megabytes", agfnet, concatenation)]
+    for method in METHODS:
+        title = f"memory, {method}, gradient checkpointing against none"
+        rows.append(row(title, "megabytes", used[method, True], used[method, False]))
+    return rows
+
+
+def add_memory(method: str, saving: bool) -> float:
+    """Return the megabytes that two steps add to this process at most."""
+    if DEVICE.type != "cuda":
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    steps = Steps(method, saving=saving)
+    for _ in range(2):  # the first one makes the state of the optimiser
+        steps.parts()
+    if DEVICE.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
+
+
+def in_child(function: Callable[..., float], *arguments: object) -> float:
+    """Return the result of a function that runs in a new process."""
+    method = "spawn" if DEVICE.type == "cuda" else "fork"
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def steps(rounds: int) -> list[Row]:
-    """Measure the parts, the distance to the floor, the loader and the memory."""
-    with tempfile.TemporaryDirectory() as folder:
-        loaded = Steps("agfnet", cached_batches(Path(folder)))
-        plain = {name: Steps(name) for name in ("agfnet", "concatenation", "floor")}
-        parts: list[dict[str, float]] = []
+    """Measure the parts of a step and the distance to the floor."""
+    each = {name: Steps(name) for name in (*METHODS, "floor")}
+    saving = Steps("agfnet", saving=True)
+    parts: list[dict[str, float]] = []
 
-        def split() -> float:
-            parts.append(loaded.parts())
-            return sum(parts[-1].values())
+    def split() -> float:
+        parts.append(each["agfnet"].parts())
+        return sum(parts[-1].values())
 
-        measures: dict[str, Callable[[], float]] = {"loaded": split}
-        for name, each in plain.items():
-            measures[name] = lambda each=each: sum(each.parts().values())  # type: ignore[misc]
-        times = in_rounds(measures, rounds)
-    whole = times.pop("loaded")
+    measures = {name: steps.seconds for name, steps in each.items()}
+    times = in_rounds(measures | {"agfnet": split, "saving": saving.seconds}, rounds)
     rows = []
+    for name in METHODS:
+        rows += compared(f"step, {name} against the floor", times[name], times["floor"])
+    title = "step, agfnet, gradient checkpointing against none"
+    rows += compared(title, times["saving"], times["agfnet"])
     for name in PARTS:
-        values = [part[name] for part in parts[1:]]
-        median = statistics.median(values), statistics.median(whole)
-        title = "loader" if name == "load" else "part"
-        rows.append(row(f"{title}, {name}", "seconds", *median, ratio=median_ratio(values, whole)))
-    for name in ("agfnet", "concatenation"):
-        median = statistics.median(times[name]), statistics.median(times["floor"])
-        ratio = median_ratio(times[name], times["floor"])
-        rows.append(row(f"step, {name}, against the floor", "seconds", *median, ratio=ratio))
-    memory = {name: plain[name].memory() / 2**20 for name in ("agfnet", "concatenation")}
-    rows.append(row("memory of a step", "megabytes", memory["agfnet"], memory["concatenation"]))
+        rows += compared(f"part, {name}", [part[name] for part in parts[1:]], times["agfnet"])
     return rows
+
+
+def compared(title: str, values: Sequence[float], base: Sequence[float]) -> list[Row]:
+    """Return a row of medians, with the median of the ratios."""
+    medians = statistics.median(values), statistics.median(base)
+    return [row(title, "CPU seconds", *medians, ratio=median_ratio(values, base))]
+
+
+def loader() -> list[Row]:
+    """Measure how long an epoch waits for its batches when the images are in the cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = settings(cases=str(repeated_cohort(Path(folder))))
+        config = replace(config, optim=replace(config.optim, batch_size=BATCH))
+        table = read_table(config.data)
+        datasets = build_datasets(
+            select_cases(table, config), config, table.path, *image_statistics(config.model)
+        )
+        train, _ = build_loaders(datasets, config)
+        for _ in train:  # fills the cache
+            pass
+        train.batch_sampler.sampler.set_epoch(1)  # type: ignore[union-attr]
+        steps, waited = Steps("agfnet"), 0.0
+        steps.parts()
+        begin = ready = time.perf_counter()
+        for batch in train:
+            waited += time.perf_counter() - ready
+            steps.parts(batch)
+            ready = time.perf_counter()
+        title = f"loader, epoch of {len(train)} steps"
+        return [row(title, "seconds of waiting", waited, ready - begin)]
+
+
+def repeated_cohort(folder: Path) -> Path:
+    """Write a table that names the images of a small phantom many times."""
+    cohort = make_cohort(PhantomConfig(out=str(folder / "cohort"), lesions=LESIONS, size=SIZE))
+    with cohort.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    table = cohort.with_name("repeated.csv")
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        for number, each in itertools.product(range(REPEATS), rows):
+            names = {key: f"{each[key]}.{number}" for key in ("lesion_id", "patient_id")}
+            writer.writerow(each | names)
+    return table
 
 
 def two_processes(rank: int, folder: str, rounds: int) -> None:
     """Measure steps of one process and of two, as one of the two; write the efficiencies."""
     os.environ |= {"GLOO_SOCKET_IFNAME": "lo"}
-    torch.set_num_threads(1)
     store = distributed.FileStore(f"{folder}/store", 2)
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
-    alone = Steps("concatenation")
-    shared = {}
+    measures: dict[str, Callable[[], float]] = {}
     for name, sync in (("each for itself", False), ("over the whole batch", True)):
-        each = Steps("concatenation", itertools.repeat(random_batch(BATCH // 2)))
+        each = Steps("concatenation", BATCH // 2)
         if sync:
             synchronise(each.task)
         each.task = DistributedDataParallel(each.task)
-        shared[name] = each
-
-    def step(each: Steps, *, together: bool) -> Callable[[], float]:
-        def measure() -> float:
-            distributed.barrier()
-            start = now()
-            if together or rank == 0:
-                each.parts()
-            distributed.barrier()
-            return now() - start
-
-        return measure
-
-    measures = {"one": step(alone, together=False)}
-    measures |= {name: step(each, together=True) for name, each in shared.items()}
+        measures[name] = lambda each=each: total(each.seconds())  # type: ignore[misc]
+    alone = Steps("concatenation")
+    measures["one"] = lambda: total(alone.seconds() if rank == 0 else 0.0)
     times = in_rounds(measures, rounds)
     if rank == 0:
-        rows = []
-        for name in shared:
-            twice = [2 * value for value in times[name]]
-            median = statistics.median(times["one"]), statistics.median(twice)
-            ratio = median_ratio(times["one"], twice)
-            title = f"two processes, batch normalisation {name}"
-            rows.append(row(title, "efficiency", *median, ratio=ratio))
+        one = times.pop("one")
+        rows = [
+            *itertools.chain.from_iterable(
+                compared(f"two processes, batch normalisation {name}", one, values)
+                for name, values in times.items()
+            )
+        ]
         torch.save(rows, f"{folder}/rows")
     distributed.destroy_process_group()
+
+
+def total(seconds: float) -> float:
+    """Return the sum over the processes."""
+    value = torch.tensor(seconds)
+    distributed.all_reduce(value)
+    return float(value)
+
+
+def efficiency(rounds: int) -> list[Row]:
+    """Measure the efficiency of two processes on CPUs."""
+    with tempfile.TemporaryDirectory() as folder:
+        torch.multiprocessing.start_processes(
+            two_processes, (folder, rounds), nprocs=2, start_method="fork"
+        )
+        rows: list[Row] = torch.load(f"{folder}/rows")
+        return rows
 
 
 def main() -> None:
     """Run everything."""
     parser = options(__doc__)
-    parser.add_argument("--rounds", type=int, default=9)
-    arguments = parser.parse_args()
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
-    rows = steps(arguments.rounds)
-    with tempfile.TemporaryDirectory() as folder:
-        torch.multiprocessing.spawn(two_processes, (folder, arguments.rounds), nprocs=2)
-        rows += torch.load(f"{folder}/rows")
-    finish(rows, arguments)
+    rows = memory()  # first, since its processes and the next ones are copies of this one
+    rows += [] if DEVICE.type == "cuda" else efficiency(rounds)
+    rows += steps(rounds) + loader()
+    finish(rows, parser.parse_args())
 
 
 if __name__ == "__main__":

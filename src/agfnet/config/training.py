@@ -138,6 +138,10 @@ class FitConfig(Settings):
     scheduler; see the page on scale of the documentation."""
     sync_batchnorm: bool = True
     """Batch normalisation over the whole batch, not over the part of each process."""
+    gradient_checkpointing: bool = False
+    """Gradient checkpointing: the feature maps within the backbones are computed again in the
+    backward pass instead of being kept, which takes less memory and more time. For batches or
+    images that do not fit otherwise."""
 
     @property
     def processes(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from timm.models.efficientnet import EfficientNetFeatures
 from timm.models.mobilenetv3 import MobileNetV3Features
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
 
 from agfnet.errors import ConfigError
 from agfnet.models.maps import MapLayout, layout_of, packed_maps
@@ -38,6 +39,7 @@ class Backbone(nn.Module):
     Attributes:
         channels: C_s of each map, finest first.
         synchronised: batch normalisation covers the batches of several processes.
+        recomputed: maps within the network are computed again in the backward pass.
 
     Raises:
         ConfigError: the model is unknown, has too few maps, or does not fit the weights.
@@ -80,12 +82,34 @@ class Backbone(nn.Module):
         self.channels_last = getattr(net, "output_fmt", Format.NCHW) == Format.NHWC
         self.frozen = frozen
         self.synchronised = False
+        self.recomputed = False
         if frozen:
             self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Backbone:
         """Set training mode; a frozen backbone stays in evaluation mode."""
         return super().train(mode and not self.frozen)
+
+    def recompute(self) -> None:
+        """Compute the maps within the network again in the backward pass, instead of keeping them.
+
+        The running statistics of batch normalisation are then updated twice in each step;
+        `agfnet.training.trainer` undoes the second time.
+
+        Raises:
+            ConfigError: timm cannot do so with this model.
+        """
+        if self.frozen:  # has no backward pass
+            return
+        with suppress(AttributeError, AssertionError):  # two ways in which timm says no
+            net: Any = getattr(self.net, "model", self.net)
+            net.set_grad_checkpointing(True)
+            self.recomputed = True
+        if not self.recomputed:
+            raise ConfigError(
+                "fit.gradient_checkpointing: timm does not offer it for this model.backbone.name;"
+                " leave it out, or set optim.accumulate"
+            )
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Image (B, 3, H, W) to maps (B, C_s, H_s, W_s), finest first."""
@@ -129,8 +153,11 @@ class Backbone(nn.Module):
         """Run some modules of the network on a map; `first` if the map is the image."""
         if self.channels_last and not first:
             feature = feature.permute(0, 2, 3, 1)
-        for module in part:
-            feature = module(feature)
+        if self.recomputed and self.training:
+            feature = checkpoint(nn.Sequential(*part), feature, use_reentrant=False)
+        else:
+            for module in part:
+                feature = module(feature)
         if not isinstance(feature, Tensor):
             raise ConfigError(
                 "model.backbone.name: this timm model passes several maps from stage to stage, so"
@@ -190,6 +217,15 @@ class Backbones(nn.ModuleList):
         return kept.new_zeros(len(image), kept.shape[1]).index_copy(
             0, present.nonzero()[:, 0], kept
         )
+
+    def recompute(self) -> None:
+        """Compute maps within the backbones again in the backward pass; see `Backbone.recompute`.
+
+        Raises:
+            ConfigError: timm cannot do so with this model.
+        """
+        for part in self:
+            cast(Backbone, part).recompute()
 
     def part(self, m: int) -> Backbone:
         """Return the backbone of modality m."""

@@ -43,6 +43,8 @@ def build_task(
     )
     if runs:
         load_backbones(model.backbones, settings.backbone, modalities)
+    if config.fit.gradient_checkpointing:
+        model.backbones.recompute()
     supervised = SupervisedTask(
         model=model,
         config=config.loss,

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from agfnet.config import FitConfig, OptimConfig
 from agfnet.errors import RunError
 from agfnet.files import write_json
+from agfnet.models.backbone import Backbone
 from agfnet.training.batch_norm import synchronise
 from agfnet.training.callbacks import Checkpoints, FiniteLoss, History
 from agfnet.training.checkpoints import CheckpointFiles, find_checkpoint
@@ -49,6 +50,8 @@ class TrainingModule(pl.LightningModule):
         self.outputs: list[tuple[Tensor, ...]] = []  # positions, logits and labels of validation
         self.sums: dict[str, Tensor] = {}  # of the losses of the cases of this epoch so far
         self.gradient_norm: Tensor | None = None
+        self.recomputes = any(isinstance(m, Backbone) and m.recomputed for m in task.modules())
+        self.statistics: list[Tensor] = []  # of batch normalisation, before the backward pass
 
     def configure_optimizers(self) -> Any:
         """Return AdamW with a schedule that changes the learning rate at every step."""
@@ -81,6 +84,16 @@ class TrainingModule(pl.LightningModule):
         if self.world.size == 1:
             return losses["loss"]
         return losses["loss"] * (count * self.world.size / sums[-1])
+
+    def on_before_backward(self, loss: Tensor) -> None:
+        """Keep the running statistics if the backward pass computes maps again."""
+        if self.recomputes:
+            self.statistics = [buffer.clone() for buffer in self.task.buffers()]
+
+    def on_after_backward(self) -> None:
+        """Undo what maps that were computed again have added to the running statistics."""
+        for buffer, value in zip(self.task.buffers(), self.statistics, strict=False):
+            buffer.copy_(value)
 
     def configure_gradient_clipping(
         self,
