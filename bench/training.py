@@ -241,13 +241,11 @@ def two_processes(rank: int, folder: str, rounds: int) -> None:
     measures["one"] = lambda: total(alone.seconds() if rank == 0 else 0.0)
     times = in_rounds(measures, rounds)
     if rank == 0:
-        one = times.pop("one")
-        rows = [
-            *itertools.chain.from_iterable(
-                compared(f"two processes, batch normalisation {name}", one, values)
-                for name, values in times.items()
-            )
-        ]
+        alone_times = times.pop("one")
+        rows: list[Row] = []
+        for name, values in times.items():
+            title = f"two processes, batch normalisation {name}"
+            rows += compared(title, alone_times, values)
         torch.save(rows, f"{folder}/rows")
     distributed.destroy_process_group()
 
