@@ -51,7 +51,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'agfnet' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(_MODULES[name]), name)
+    from agfnet.errors import naming_extras
+
+    with naming_extras():
+        value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 

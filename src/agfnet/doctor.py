@@ -18,7 +18,8 @@ from agfnet import __version__
 from agfnet.errors import AgfnetError
 
 Status = Literal["ok", "advice", "problem"]
-PACKAGES = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow", "jsonargparse")
+CORE = ("numpy", "pillow", "jsonargparse")
+TRAINING = ("torch", "torchvision", "timm", "lightning")
 EXTRAS = {
     "dicom": ("pydicom", "DICOM files cannot be read"),
     "spreadsheets": ("python_calamine", "`import table` reads CSV only, no XLSX and ODS"),
@@ -26,7 +27,14 @@ EXTRAS = {
     "export": ("onnx", "networks cannot be exported"),
     "serve": ("fastapi", "the web page cannot be served"),
     "explain": ("captum", "some attribution methods are missing"),
-    "report": ("matplotlib", "reports have no figures"),
+    "report": ("matplotlib", "there are no reports and pictures"),
+    "parquet": ("pyarrow", "`predict --parquet` is not possible"),
+    "pacs": ("pynetdicom", "the server receives no DICOM images"),
+    "sklearn": ("sklearn", "`agfnet.AGFNetClassifier` is missing"),
+    "tune": ("optuna", "studies cannot search settings"),
+    "cluster": ("ray", "studies and predictions cannot use Ray"),
+    "hub": ("huggingface_hub", "`bundle push` and `pull` are not possible"),
+    "cloud": ("s3fs", "tables and images in object stores cannot be read"),
 }
 """Extra to a module of it and what is missing without it."""
 VIEWS = ("clinical",)
@@ -68,11 +76,16 @@ def _python() -> Check:
 
 
 def _packages() -> Iterator[Check]:
-    for name in PACKAGES:
+    light = importlib.util.find_spec("torch") is None  # not meant for training
+    for name in (*CORE, *TRAINING):
         try:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            yield Check(name, "problem", "missing; run `pip install 'agfnet[train]'`")
+            if name in CORE:
+                yield Check(name, "problem", "missing; run `pip install agfnet`")
+            else:
+                text = "missing; training needs it: run `pip install 'agfnet[train]'`"
+                yield Check(name, "advice" if light else "problem", text)
             continue
         if name == "lightning" and version in ("2.6.2", "2.6.3"):
             text = f"{version} was a compromised release; install another version at once"
@@ -94,7 +107,11 @@ def _device() -> Check:
     try:
         import torch
     except ImportError:
-        return Check("device", "problem", "torch cannot be imported; see the lines above")
+        light = importlib.util.find_spec("torch") is None
+        text = (
+            "torch is not installed" if light else "torch cannot be imported; see the lines above"
+        )
+        return Check("device", "advice" if light else "problem", text)
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         memory = properties.total_memory / 2**30

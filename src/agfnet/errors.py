@@ -11,6 +11,19 @@ AgfnetError
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+EXTRAS = {
+    **dict.fromkeys(["torch", "torchvision", "timm", "lightning"], "train"),
+    "matplotlib": "report",
+    "huggingface_hub": "hub",
+    "sklearn": "sklearn",
+    **dict.fromkeys(["onnx", "onnxscript"], "export"),
+    "onnxruntime": "onnx",
+}
+"""Package to the extra that installs it; others report theirs themselves."""
+
 
 class AgfnetError(Exception):
     """Base of all errors of the package."""
@@ -38,3 +51,28 @@ class RunError(AgfnetError):
 
 class StoppedError(RunError):
     """A scheduler's signal stopped a training, which continues with `--resume`."""
+
+
+def missing_package(error: ModuleNotFoundError, extra: str = "") -> str:
+    """Return which package is missing and what to install.
+
+    Args:
+        error: The error of the import.
+        extra: Extra that is needed in any case.
+    """
+    extra = extra or EXTRAS.get(str(error.name).partition(".")[0], "")
+    name = f"'agfnet[{extra}]'" if extra else "agfnet"
+    return f"the package {error.name} is missing; run `pip install {name}`, which installs it"
+
+
+@contextmanager
+def naming_extras() -> Iterator[None]:
+    """Add to the error of an import what to install.
+
+    Raises:
+        ModuleNotFoundError: A package is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(missing_package(error), name=error.name) from error

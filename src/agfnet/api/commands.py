@@ -11,6 +11,7 @@ from agfnet.api.settings import make_settings
 from agfnet.api.tables import table_file
 from agfnet.config import CompareConfig, PhantomConfig, Preset, SplitConfig, TrainConfig
 from agfnet.config.forms import given_settings
+from agfnet.errors import naming_extras
 
 
 def make_phantom(out: str | Path, **settings: Any) -> Path:
@@ -58,6 +59,7 @@ def split(cases: str | Path, out: str | Path, **settings: Any) -> Path:
     return Path(config.out)
 
 
+@naming_extras()
 def train(
     cases: Any,
     *,
@@ -108,6 +110,7 @@ def train(
     return load(run(plan.config, plan=as_record(plan), bar=progress))
 
 
+@naming_extras()
 def compare(a: Model | str | Path, b: Model | str | Path, **settings: Any) -> Comparison:
     """Compare two runs on the lesions that both predicted.
 

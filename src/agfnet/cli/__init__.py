@@ -17,7 +17,7 @@ from agfnet.cli.parser import build_parser
 from agfnet.cli.slips import guess
 from agfnet.config.forms import given_settings
 from agfnet.config.renamed import plain_value
-from agfnet.errors import AgfnetError, ConfigError, StoppedError
+from agfnet.errors import AgfnetError, ConfigError, StoppedError, missing_package
 from agfnet.remote import local_copies
 from agfnet.terminal import say
 
@@ -25,15 +25,6 @@ __all__ = ["COMMANDS", "build_parser", "main"]
 
 CODES: dict[type[AgfnetError], int] = {ConfigError: 2, StoppedError: 75}
 """Exit codes of errors; 1 for others. 75 is EX_TEMPFAIL of sysexits.h."""
-EXTRAS = {
-    **dict.fromkeys(["torch", "torchvision", "timm", "lightning"], "train"),
-    "matplotlib": "report",
-    "huggingface_hub": "hub",
-    "sklearn": "sklearn",
-    **dict.fromkeys(["onnx", "onnxscript"], "export"),
-    "onnxruntime": "onnx",
-}
-"""Package to the extra that installs it; others report theirs themselves."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,9 +87,7 @@ def message(error: BaseException, extra: str = "") -> str:
         extra: Extra that the command needs.
     """
     if isinstance(error, ModuleNotFoundError):
-        extra = extra or EXTRAS.get(str(error.name).partition(".")[0], "")
-        name = f"'agfnet[{extra}]'" if extra else "agfnet"
-        return f"the package {error.name} is missing; run `pip install {name}`, which installs it"
+        return missing_package(error, extra)
     if isinstance(error, OSError):
         return f"{error.filename or 'file'}: {error.strerror or error}"
     return "stopped" if isinstance(error, KeyboardInterrupt) else str(error)

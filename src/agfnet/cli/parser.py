@@ -32,6 +32,8 @@ Own data:     agfnet split cases.csv data.csv
               agfnet predict runs/agfnet --images.clinical a.jpg \\
                 --images.ultrasound b.png
 """
+PRINT_CONFIG = """Print all settings, as the other arguments set them, as a YAML file, and exit.
+Flags: `skip_default`, `skip_unset`."""
 EPILOG = """`agfnet COMMAND --help` shows examples and the main settings of a command.
 Documentation: docs/ and README.md of the source code."""
 
@@ -199,6 +201,8 @@ def add_settings(parser: ArgumentParser, kind: type, main: Sequence[str] = ()) -
             action._typehint = str  # type: ignore[attr-defined]
         if hint is bool:
             action.nargs, action.const = "?", True  # `--resume` means `--resume true`
+        if action.dest == "print_config":  # jsonargparse writes a backspace into its value
+            action.metavar, action.help = "[=FLAGS]", PRINT_CONFIG
         if (allowed := range_of(kind, action.dest)) is not None:
             action.help = f"{action.help} Range: {allowed}."
         shorten_choices(action, hint)

@@ -57,11 +57,15 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
         warning_sentences,
     )
 
+    if config.picture is not None:
+        import matplotlib  # noqa: F401  # an error before the prediction, if it is missing
     images = {
         name: tuple(Path(path) for path in cell.split(JOIN) if path)
         for name, cell in (config.images or {}).items()
     }
     diagnosis = predictor.diagnose(images)
+    if config.dicom is not None:  # first, so that a missing package is the only message
+        save_report(config, predictor.bundle, diagnosis, images)
     classes = predictor.bundle.config.names
     missing = [name for name in predictor.bundle.config.modalities if not images.get(name)]
     for text in model_warnings(predictor.bundle):
@@ -71,8 +75,6 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     say(sentence(classes, diagnosis))
     for text in warning_sentences(classes, diagnosis):
         say(text)
-    if config.dicom is not None:
-        save_report(config, predictor.bundle, diagnosis, images)
     if diagnosis.foreign:
         say(NOTICE)
         return
