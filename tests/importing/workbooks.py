@@ -1,9 +1,10 @@
-"""Small workbooks, written by hand: XLSX with merged cells, and ODS."""
+"""Small workbooks, written by hand: XLSX with merged cells, ODS and XLS."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from struct import pack
 from xml.sax.saxutils import escape
 from zipfile import ZipFile
 
@@ -98,3 +99,48 @@ def ods(path: Path, cells: Cells) -> Path:
             "</office:spreadsheet></office:body></office:document-content>",
         )
     return path
+
+
+def xls(path: Path, cells: Cells) -> Path:
+    """Write a workbook of Excel 97: records of BIFF8 in one stream of a compound file."""
+
+    def record(number: int, content: bytes) -> bytes:
+        return pack("<HH", number, len(content)) + content
+
+    begin = record(0x809, pack("<HHHHII", 0x600, 5, 0, 0, 0, 0))
+    sheet = record(0x809, pack("<HHHHII", 0x600, 0x10, 0, 0, 0, 0))
+    for line, row in enumerate(cells):
+        for column, cell in enumerate(row):
+            place = pack("<HHH", line, column, 0)
+            if isinstance(cell, str):
+                text = pack("<HB", len(cell), 1) + cell.encode("utf-16-le")
+                sheet += record(0x204, place + text)
+            else:
+                sheet += record(0x203, place + pack("<d", cell))
+    sheet += record(0x0A, b"")
+    name = pack("<BB", 1, 0) + b"A"
+    start = len(begin) + len(record(0x85, bytes(6) + name)) + 4
+    stream = begin + record(0x85, pack("<IH", start, 0) + name) + record(0x0A, b"") + sheet
+    path.write_bytes(_compound_file("Workbook", stream.ljust(4096, b"\0")))
+    return path
+
+
+def _compound_file(name: str, stream: bytes) -> bytes:
+    """Return a compound file (MS-CFB) with one stream of at least 4096 bytes."""
+    end, free, table = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD
+    size = 512
+    sectors = -(-len(stream) // size)
+    chain = [table, end, *range(3, sectors + 2), end]
+    chain += [free] * (size // 4 - len(chain))
+    header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16)
+    header += pack("<HHHHH6xIIIIIIIII", 0x3E, 3, 0xFFFE, 9, 6, 0, 1, 1, 0, 4096, end, 0, end, 0)
+    header += pack("<109I", 0, *[free] * 108)
+
+    def entry(title: str, kind: int, child: int, start: int, length: int) -> bytes:
+        text = (title + "\0").encode("utf-16-le")
+        head = text.ljust(64, b"\0") + pack("<HBBIII", len(text), kind, 1, free, free, child)
+        return head + bytes(36) + pack("<IQ", start, length)
+
+    folder = entry("Root Entry", 5, 1, end, 0) + entry(name, 2, free, 2, len(stream))
+    folder += (bytes(68) + pack("<III", free, free, free) + bytes(48)) * 2
+    return header + pack(f"<{size // 4}I", *chain) + folder + stream.ljust(sectors * size, b"\0")

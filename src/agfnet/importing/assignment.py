@@ -12,8 +12,9 @@ from agfnet.data.spelling import is_placeholder
 from agfnet.errors import ConfigError, DataError
 from agfnet.importing.cells import Cells
 from agfnet.importing.column_names import MATCH_ROLES
+from agfnet.importing.dates import date_keys
 from agfnet.importing.lesions import Lesion, LesionReader
-from agfnet.importing.match import date_keys, key, match_files, words
+from agfnet.importing.match import key, match_files, words
 from agfnet.importing.tree import listed
 from agfnet.importing.views import File, Views, pattern, placeholders
 
@@ -44,6 +45,14 @@ class Assignment:
         self.problems = Problems(reader.source)
         self.other_views: defaultdict[str, list[Path]] = defaultdict(list)
         self.taken: set[Path] = set()
+        self.targets: dict[Path, tuple[Lesion, Path]] = {}
+        """File, without links, to the lesion and path under which it was taken."""
+        self.links: list[Path] = []
+        self.shared: list[Path] = []
+        """Files of several lesions."""
+        self.other_patients: list[Path] = []
+        """DICOM files whose PatientID is that of another row."""
+        self.patients = {key(lesion.ids.get("patient_id", "")) for lesion in self.lesions}
 
     def take_named_files(self) -> None:
         """Give lesions the files that cells name."""
@@ -138,12 +147,13 @@ class Assignment:
             result[name] = keys
         return result
 
-    def take_by_ids(self, levels: Mapping[str, int]) -> None:
+    def take_by_ids(self, levels: Mapping[str, int], *, american: bool | None = None) -> None:
         """Give lesions the files that remain, by ids in paths and DICOM attributes."""
         waiting = [file for path, file in self.files.items() if path not in self.taken]
         if not waiting or not any(any(lesion.ids.values()) for lesion in self.lesions):
             return
-        matches = match_files(waiting, [lesion.ids for lesion in self.lesions], levels)
+        ids = [lesion.ids for lesion in self.lesions]
+        matches = match_files(waiting, ids, levels, american=american)
         for number, row in sorted(matches.rows.items()):
             self._give(self.lesions[row], waiting[number].path, "")
         self.problems.check()
@@ -182,8 +192,29 @@ class Assignment:
             self.other_views[name].append(path)
             return
         column = f"{name}_mask" if mask else name
+        self._check_patient(lesion, path)
+        target = (self.views.root / path).resolve()
+        other, first = self.targets.setdefault(target, (lesion, path))
+        patients = {key(each.ids.get("patient_id", "")) for each in (lesion, other)}
+        if other is lesion and first != path:
+            self.links.append(path)
+            return
+        if other is not lesion and len(patients - {""}) > 1:
+            self.problems.add(
+                f"{path} is also the image of another patient, in row {other.row}; correct one of "
+                "them",
+                row=lesion.row,
+                column=name,
+            )
+        elif other is not lesion:
+            self.shared.append(path)
         if path not in lesion.files.setdefault(column, []):
             lesion.files[column].append(path)
+
+    def _check_patient(self, lesion: Lesion, path: Path) -> None:
+        patient = key(self.files[path].tags.get("PatientID", ""))
+        if patient and patient in self.patients - {key(lesion.ids.get("patient_id", ""))}:
+            self.other_patients.append(path)
 
     def unclaimed(self) -> list[str]:
         """Return lines about files that went to no column."""
@@ -194,6 +225,13 @@ class Assignment:
         ]  # fmt: skip
         if free := [path for path in self.files if path not in self.taken]:
             lines.append(listed(free, "files that fit no row, or several, left out"))
+        if self.links:
+            lines.append(listed(self.links, "links to a file that the lesion has, left out"))
+        if self.shared:
+            lines.append(listed(self.shared, "files that are images of several lesions"))
+        if self.other_patients:
+            what = "files whose PatientID is that of another row, assigned by the cell or the path"
+            lines.append(listed(self.other_patients, what))
         if self.views.by_content:
             lines.append(
                 f"{len(self.views.by_content)} files are told by their pictures: grey ones are "

@@ -13,9 +13,8 @@ from agfnet.data.table import JOIN, Case
 from agfnet.errors import DataError
 from agfnet.importing.columns import Roles
 from agfnet.importing.header import Table
-from agfnet.importing.labels import looks_like_ids
+from agfnet.importing.labels import is_yes_or_no, looks_like_ids
 from agfnet.importing.lesions import Lesion
-from agfnet.importing.match import date_keys
 from agfnet.importing.tree import natural
 
 
@@ -40,6 +39,7 @@ class CaseMaker:
         self.modalities = modalities
         self.notes: list[str] = []
         self.patient_of: dict[int, str] = {}
+        """Patient by the identity of the lesion; joined sheets have rows of the same number."""
 
     def make(self, lesions: Sequence[Lesion], key_names: Mapping[str, str]) -> list[Case]:
         """Return the cases of the lesions that have an image.
@@ -82,6 +82,11 @@ class CaseMaker:
                 f"the labels are numbers ({', '.join(sorted(set(labels))[:5])}); to name them, add "
                 "a sheet with number and name to the workbook"
             )
+        elif labels and all(map(is_yes_or_no, labels)):
+            self.notes.append(
+                f"the labels only say {' and '.join(sorted(set(labels))[:3])} to {column!r}; "
+                "write names of diagnoses for networks that others shall understand"
+            )
 
     def _case(
         self,
@@ -109,7 +114,7 @@ class CaseMaker:
         }
         images = {view: files.get(view, ()) for view in self.modalities}
         masks = {v: files[f"{v}_mask"] for v in self.modalities if f"{v}_mask" in files}
-        patient = self.patient_of[lesion.row] or name
+        patient = self.patient_of[id(lesion)] or name
         split = lesion.cells.get(self.roles.columns.get("split", ""), "")
         return Case(
             name, patient, key_names.get(label, label), images, masks, split, attributes, lesion.row
@@ -126,19 +131,11 @@ class CaseMaker:
         for lesion in lesions:
             patient = lesion.ids.get("patient_id", "")
             joined = f"{lesion.ids.get('centre', '')}-{patient}".strip("-")
-            self.patient_of[lesion.row] = joined if patient and shared else patient
+            self.patient_of[id(lesion)] = joined if patient and shared else patient
 
     def _unique_names(self, lesions: Sequence[Lesion]) -> list[str]:
         """Return an id for each lesion: its own where it is unique, else joined with others."""
-        dates = date_keys([x.ids["visit"] for x in lesions if x.ids.get("visit")])
-        ids = [
-            {
-                **lesion.ids,
-                "patient_id": self.patient_of[lesion.row],
-                "visit": _iso(dates.get(lesion.ids.get("visit", ""), lesion.ids.get("visit", ""))),
-            }
-            for lesion in lesions
-        ]
+        ids = [{**each.ids, "patient_id": self.patient_of[id(each)]} for each in lesions]
         for roles in (
             ("lesion_id",),
             ("patient_id", "lesion_id"),
@@ -170,12 +167,6 @@ class CaseMaker:
 
 def _shown(lesion: Lesion) -> str:
     return " ".join(filter(None, lesion.ids.values())) or "no id"
-
-
-def _iso(date: str) -> str:
-    """Return a date key as yyyy-mm-dd; other texts as they are."""
-    match = re.fullmatch(r"(\d{4})-(\d\d?)-(\d\d?)", date)
-    return f"{match[1]}-{int(match[2]):02}-{int(match[3]):02}" if match else date
 
 
 def _safe(column: str, modalities: Collection[str]) -> str:

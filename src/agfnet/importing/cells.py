@@ -7,6 +7,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 from agfnet.data.problems import near
 from agfnet.importing.match import key
@@ -81,6 +82,14 @@ class Cells:
 
     def _look_up(self, name: str) -> list[Path]:
         plain = _relative(name)
+        options = self._by_end(plain)
+        if not options and "%" in plain:
+            plain = unquote(plain)
+            options = self._by_end(plain)
+        exact = [path for path in options if plain.endswith(path.name)]  # by case
+        return exact if len(exact) == 1 else options
+
+    def _by_end(self, plain: str) -> list[Path]:
         try:
             inside = (
                 Path(plain).resolve().relative_to(self.root.resolve()) if "/" in plain else None

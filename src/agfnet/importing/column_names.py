@@ -1,4 +1,4 @@
-"""Names of columns in six languages, and what columns of these names hold."""
+"""Names of columns in seven languages, and what columns of these names hold."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ MATCH_ROLES = ("centre", "patient_id", "lesion_id", "visit", "accession")
 _NUMBER = (
     r"(?: ?(?:id|ids|nr|no|n|num|number|nummer|numero|code|codigo|kennung|pseudonym|key|index))?"
 )
+_CONFIRMED = (
+    "(?:final|gold|definit|endgult|verified|gesichert|bestatigt|confirm|abschliess|certain)"
+)
+_SUSPECTED = "(?:verdacht|suspe[ck]t|sospech|suspeit|klinisch|clinic|hypothe|referr|prelim|vorlauf)"
+_NO_DIAGNOSIS = re.compile(
+    r"(?:nummer|datum|date|nr|日期|时间|编号|号|日|医生|医师)$|^(?:date|datum|data|fecha|jour)\b|"
+    r"\b(?:nr|no|n|num|number|numero|id|fecha|data|performed|done|realizad[ao]|durchgefuhrt|erfolgt|"
+    r"available|vorhanden|method\w*|lab|labor|arzt|doctor|by|type)$|"
+    r"^(?:nr|no|n|num|number|numero|id)\b"
+)
+"""Names about a diagnosis that do not hold it: its number, date, method or author."""
 _NAMES: list[tuple[str, list[str]]] = [
     (
         "identity",
@@ -22,22 +33,24 @@ _NAMES: list[tuple[str, list[str]]] = [
             r".*(?:geburt|birth|nascimento|nacimiento|naissance|\bdob\b|geb ?dat).*",
             r".*(?:e ?mail|telefon|phone|adress|address|direccion|endereco|strasse|street).*",
             r"姓名|患者姓名|病人姓名|出生日期|生日|电话|手机号?|地址|住址|身份证号?",
+            r"氏名|患者名|患者氏名|名前|生年月日|电话番号|住所",
         ],
     ),
     (
         "label",
         [
-            r".*(?:histo(?!r)|pathol|patol).*(?:diag|bef|result|ergeb|label|class)?.*",
+            r".*(?:isto(?!r)|pathol(?!ogist)|patol).*",
             r".*病理.*",
-            r".*(?:final|gold|definit|endgult|verified).*diag.*",
+            rf".*{_CONFIRMED}.*diag.*|.*diag.*{_CONFIRMED}.*|.*(?:确诊|确定诊断|最终诊断).*",
             r"(?:haupt|main)?(?:diagnos[a-z]*|dx|diag|diagnostico|"
             r"diagnostic)(?: (?:code|name|text))?",
-            r".*诊断.*",
+            r"(?!.*(?:临床|初步|入院|门诊|臨床|疑)).*诊断.*",
             r"label|labels|class|klasse|classe|clase|etiqueta|rotulo|etiquette|"
             r"target|entity|entitat",
             r"标签|类别|分类|金标准",
-            r"categor\w*|kategorie|dignitat|benign.*malign.*|malign\w*(?: .*)?|"
-            r".*diagnos.*|icd ?(?:10|11)?",
+            rf"(?!.*{_SUSPECTED}).*diagnos.*",
+            r"categor\w*|kategorie|dignitat|benign.*malign.*|malign\w*(?: .*)?|icd ?(?:10|11)?",
+            r".*diagnos.*|.*诊断.*",
         ],
     ),
     (
@@ -46,7 +59,7 @@ _NAMES: list[tuple[str, list[str]]] = [
             rf"(?:lesion|laesion|lasion|lesao|lesione|lesions|mole|nevus|naevus|herd){_NUMBER}",
             r"(?:id|nr|no|n|num|number|numero|codigo|code)(?: (?:de|da|do|del|der|of|la))* "
             r"(?:lesion|lasion|lesao|herd)",
-            r"(?:皮损|病灶|病变|病损|皮疹)(?: ?(?:编号|号|序号|id|no))?",
+            r"(?:皮损|病灶|病变|病损|皮疹)(?: ?(?:编号|号|序号|id|no|番号))?",
             rf"(?:sample|probe|specimen|case|fall|caso|cas){_NUMBER}",
         ],
     ),
@@ -60,9 +73,9 @@ _NAMES: list[tuple[str, list[str]]] = [
             r"pat|proband|sujet)",
             r"(?:(?:no|n|nr|num|numero|numer)? ?(?:de |da |do )?)"
             r"(?:historia|historia clinica|hc|"
-            r"expediente|dossier|akte|aktenzeichen|processo|registro)",
+            r"expediente|dossier|akte|aktenzeichen|processo|registro|prontuario)",
             r"(?:pid|mrn|ipp|nhc|prontuario|historia clinica|pseudonym|medical record.*|kis ?nr)",
-            r"(?:患者|病人|病患|受试者)(?: ?(?:编号|号|序号|id|标识|no))?"
+            r"(?:患者|病人|病患|受试者)(?: ?(?:编号|号|序号|id|标识|no|番号))?|カルテ番号|症例番号"
             r"|病历号|住院号|门诊号|登记号|病案号",
         ],
     ),
@@ -78,7 +91,8 @@ _NAMES: list[tuple[str, list[str]]] = [
         "visit",
         [
             r"(?:visit|visite|visita|besuch|termin|timepoint|zeitpunkt|baseline|session)" + _NUMBER,
-            r"(?:datum|date|data|fecha|dat)(?: .*)?|.*(?:datum|date|日期|时间)",
+            r"(?!.*(?:histo|diagn|pathol|patol|biops|befund|病理|诊断|确诊))"
+            r"(?:(?:datum|date|data|fecha|dat)(?: .*)?|.*(?:datum|date|日期|时间|日))",
         ],
     ),
     (
@@ -86,11 +100,15 @@ _NAMES: list[tuple[str, list[str]]] = [
         [
             r"(?:centre|center|zentrum|centro|hospital|krankenhaus|klinik|klinikum|"
             r"standort|hopital|"
-            r"institution|institut|institute|einrichtung|study site|site id|site|sitio)" + _NUMBER,
+            r"institution|institut|institute|einrichtung|study site|site id|site|sitio|sheet)"
+            + _NUMBER,
             r"中心|医院|机构|分中心|医院名称|中心编号",
         ],
     ),
-    ("side", [r"side|laterality|seite|lateralitat|lado|lateralidade?d?|cote|body side|侧别|左右"]),
+    (
+        "side",
+        [r"side|laterality|seite|lateralitat|lado|lateralidade?d?|cote|body side|侧别|左右|左右别"],
+    ),
     ("split", [r"split|partition|subset"]),
     ("fold", [r"fold"]),
     (
@@ -98,7 +116,7 @@ _NAMES: list[tuple[str, list[str]]] = [
         [
             r"modalit\w*|modalidad\w*|image ?type|bild ?typ|bild ?art|type|typ|tipo|"
             r"view|aufnahmeart"
-            r"|模态|图像类型|检查类型|类型"
+            r"|模态|モダリティ|图像类型|检查类型|类型"
         ],
     ),
     (
@@ -111,25 +129,31 @@ FILE = re.compile(
 )
 FILE_COLUMN = re.compile(
     r"\b(?:files?|filename|datei(?:en|name)?|bild(?:er)?|bilddatei|images?|img|path|pfad|fichiers?|"
-    r"archivos?|arquivos?|imagen(?:es)?|imagem|imagens|fotos?|photos?|scans?)\b|图像|影像|图片|文件|档案|路径|照片"
+    r"archivos?|arquivos?|imagen(?:es)?|imagem|imagens|fotos?|photos?|scans?)\b|图像|影像|画像|图片|文件|档案|路径|照片|写真|ファイル|パス"
 )
 
 
 _SIMPLIFIED = str.maketrans(
-    "診斷編號檢醫機構圖檔徑標籤類別變損臨聲鏡觀", "诊断编号检医机构图档径标签类别变损临声镜观"
+    "診斷断編號檢検醫機構圖図檔徑標籤類別變変損臨聲鏡觀査電話",
+    "诊断断编号检检医机构图图档径标签类别变变损临声镜观查电话",
 )
 
 
 def plain_name(name: str) -> str:
     """Return the name of a column in lower case, without accents and separators.
 
-    Traditional Chinese characters of usual names become simplified ones.
+    Traditional Chinese characters of usual names become simplified ones, and so do Japanese ones.
     """
     text = unicodedata.normalize("NFKD", name.replace("ß", "ss")).casefold()
     text = "".join(c for c in text if not unicodedata.combining(c))
     text = re.sub(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", " ", text)
     text = text.translate(_SIMPLIFIED)
     return " ".join(re.sub(r"[^\w]|_", " ", text).split())
+
+
+def is_suspected(name: str) -> bool:
+    """Return whether a column holds a diagnosis that was only suspected, by its name."""
+    return bool(re.search(rf"{_SUSPECTED}|临床|初步|入院|疑", plain_name(name)))
 
 
 def role_of(name: str) -> tuple[str, int]:
@@ -139,5 +163,7 @@ def role_of(name: str) -> tuple[str, int]:
         for role, patterns in _NAMES:
             for rank, pattern in enumerate(patterns):
                 if text and re.fullmatch(pattern, text):
-                    return role, rank
+                    about = role == "label" and _NO_DIAGNOSIS.search(text)
+                    if not about:
+                        return role, rank
     return "", 0

@@ -7,9 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agfnet.data.problems import near
-from agfnet.errors import ConfigError
-from agfnet.importing.column_names import FILE, FILE_COLUMN, MATCH_ROLES, plain_name, role_of
+from agfnet.errors import ConfigError, DataError
+from agfnet.importing.column_names import (
+    FILE,
+    FILE_COLUMN,
+    MATCH_ROLES,
+    is_suspected,
+    plain_name,
+    role_of,
+)
+from agfnet.importing.dates import date_keys
 from agfnet.importing.header import Table
+from agfnet.importing.labels import is_yes_or_no, looks_like_ids
 
 
 @dataclass(frozen=True)
@@ -22,6 +31,8 @@ class Roles:
     """Columns whose cells name files, to the modality; empty where each file decides."""
     identity: tuple[str, ...]
     """Columns that identify people, which are left out."""
+    notes: tuple[str, ...] = ()
+    """Columns that could be the label too."""
 
 
 def guess_roles(
@@ -42,6 +53,7 @@ def guess_roles(
 
     Raises:
         ConfigError: a role is unknown.
+        DataError: a column occurs twice with different cells.
     """
     allowed = (*MATCH_ROLES, "label", "split", "fold")
     images: dict[str, str] = {}
@@ -79,12 +91,10 @@ def guess_roles(
     if centres:
         ranked["centre"] = centres
     nameless, sides = ranked.pop("id", []), ranked.pop("side", [])
+    labels = sorted((_doubts(table, name), *each, name) for *each, name in ranked.pop("label", []))
+    notes = _take_label(table, [name for _, _, _, name in labels], columns)
     for role, names in ranked.items():
-        fitting = [
-            each for each in sorted(names) if role != "label" or _may_be_label(table, each[2])
-        ]
-        if fitting:
-            columns.setdefault(role, fitting[0][2])
+        columns.setdefault(role, min(names)[2])
     for _, _, name in nameless:  # a plain "ID" is of lesions where it is unique, else of patients
         values = table.values(name)
         unique = len(set(values)) == len(table.rows)
@@ -99,10 +109,50 @@ def guess_roles(
         pairs = {(cells[patients], cells[side]) for _, cells in table.rows}
         if len({patient for patient, _ in pairs}) < len(pairs) == len(table.rows):
             columns["lesion_id"] = side  # it distinguishes the lesions of a patient
-    return Roles(columns, images, identity)
+    for role, name in columns.items():
+        if name not in named_columns.values():
+            _check_twins(table, role, name)
+    return Roles(columns, images, identity, tuple(notes))
+
+
+def _take_label(table: Table, names: Sequence[str], columns: dict[str, str]) -> list[str]:
+    """Take the first column that may be the label, and return notes about the others."""
+    names = [name for name in names if _may_be_label(table, name)]
+    if "label" in columns or not names:
+        return []
+    columns["label"] = names[0]
+    others = ", ".join(map(repr, names[1:]))
+    notes = []
+    if others:
+        notes.append(
+            f"the label is taken from {names[0]!r}, and not from {others}; --columns.label takes "
+            "another one"
+        )
+    if is_suspected(names[0]):
+        notes.append(f"the label {names[0]!r} seems to be a diagnosis that was not confirmed")
+    return notes
+
+
+def _check_twins(table: Table, role: str, name: str) -> None:
+    """Raise an error if another column of the same name has other contents."""
+    for other in table.columns:
+        if re.fullmatch(rf"{re.escape(name)} \(\d+\)", other):
+            line = next((n for n, cells in table.rows if cells[name] != cells[other]), None)
+            if line is not None:
+                raise DataError(
+                    f"{table.source}:{line}: two columns are named {name!r}, and differ in this "
+                    f"row; delete one of them, or say which one is the {role}: --columns.{role} "
+                    f"{name!r} or {other!r}"
+                )
+
+
+def _doubts(table: Table, name: str) -> bool:
+    """Return whether the cells of a column look unlike diagnoses."""
+    values = table.values(name)
+    return bool(looks_like_ids(values)) or all(map(is_yes_or_no, values))
 
 
 def _may_be_label(table: Table, name: str) -> bool:
     values = table.values(name)
-    dates = sum(bool(re.fullmatch(r"[\d./-]{6,10}", text)) for text in values)
-    return 2 * dates < len(values) and not FILE.search(values[0])
+    dates = date_keys(values)
+    return 2 * sum(text in dates for text in values) < len(values) and not FILE.search(values[0])

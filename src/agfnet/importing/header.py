@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agfnet.data.problems import near
@@ -14,6 +14,8 @@ from agfnet.importing.sheets import Sheet
 
 HEADER_WITHIN = 30
 """Rows in which the header is looked for."""
+SHEET = "Sheet"
+"""Column that is made where sheets with the same columns are joined."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,10 @@ class Table:
     """Number of each row in the file, and its cells by column."""
     header: int
     notes: tuple[str, ...] = ()
+    source: Path = Path()
+    """The file, for messages."""
+    sheets: tuple[str, ...] = ()
+    """Names of the sheets that are joined, if several are."""
 
     def values(self, column: str) -> list[str]:
         """Return the cells of a column that are not empty."""
@@ -48,19 +54,36 @@ def find_table(
     """
     if name is not None:
         sheets = [sheet for sheet in sheets if sheet.name == name] or _no_sheet(path, name, sheets)
-    best: tuple[float, Table] | None = None
-    for sheet in sheets:
-        score, table = _header(sheet, known)
-        if table.rows and (best is None or score > best[0]):
-            best = score, table
-    if best is None:
+    else:
+        sheets = [sheet for sheet in sheets if not sheet.hidden] or sheets
+    tables = [(score, table) for score, table in (_header(s, known) for s in sheets) if table.rows]
+    if not tables:
         raise DataError(f"{path}: has no rows below its header")
-    table = best[1]
+    best = max(tables, key=lambda pair: pair[0])[1]
+    alike = [table for _, table in tables if set(table.columns) == set(best.columns)]
+    table = replace(_join(alike) if len(alike) > 1 else best, source=path)
     if missing := [column for column in known if column not in table.columns]:
         raise ConfigError(
             f"columns: {path} has no column {missing[0]!r}; {near(missing[0], table.columns)}"
         )
     return table
+
+
+def _join(tables: Sequence[Table]) -> Table:
+    """Return the rows of sheets with the same columns, and the name of the sheet in a column."""
+    rows = tuple(
+        (line, {**cells, SHEET: table.sheet}) for table in tables for line, cells in table.rows
+    )
+    names = ", ".join(repr(table.sheet) for table in tables)
+    note = f"the sheets {names} have the same columns and are joined; rows count within a sheet"
+    first = tables[0]
+    return replace(
+        first,
+        sheets=tuple(table.sheet for table in tables),
+        columns=(*first.columns, SHEET),
+        rows=rows,
+        notes=(*dict.fromkeys(note for table in tables for note in table.notes), note),
+    )
 
 
 def _no_sheet(path: Path, name: str, sheets: Sequence[Sheet]) -> list[Sheet]:

@@ -8,7 +8,17 @@ from collections.abc import Sequence
 from agfnet.importing.header import Table
 from agfnet.importing.sheets import Sheet
 
-_CODES = re.compile(r"[A-Z]\d\d(?:\.\d+)?")
+_CODES = re.compile(r"[A-Z]\d\d(?:\.\d+)?|\d{4}/\d")
+"""Codes of diagnoses: ICD-10 and the morphology of ICD-O."""
+YES = {
+    *("1", "1.0", "true", "yes", "y", "ja", "j", "oui", "si", "sí", "s", "sim", "x", "+", "wahr"),
+    *("vrai", "verdadero", "✓", "✔", "☑", "√", "是", "有", "阳性", "はい", "有り", "○", "●"),
+}
+NO = {
+    *("", "0", "0.0", "false", "no", "n", "nein", "non", "não", "nao", "-", "falsch", "faux"),
+    *("falso", "☐", "否", "无", "無", "阴性", "いいえ", "無し"),
+}
+"""Cells that say that something applies, or not, in lower case."""
 
 
 def key_of_labels(sheets: Sequence[Sheet], table: Table, column: str) -> dict[str, str]:
@@ -17,7 +27,7 @@ def key_of_labels(sheets: Sequence[Sheet], table: Table, column: str) -> dict[st
     if not codes or any(len(code) > 6 for code in codes):
         return {}
     for sheet in sheets:
-        if sheet.name == table.sheet:
+        if sheet.name in (table.sheets or (table.sheet,)):
             continue
         width = max(len(cells) for _, cells in sheet.rows)
         for first in range(width):
@@ -28,11 +38,18 @@ def key_of_labels(sheets: Sequence[Sheet], table: Table, column: str) -> dict[st
                     if max(first, second) < len(cells) and cells[first] and cells[second]
                 ]
                 names = dict(reversed(pairs))
+                if len(names) < len(set(pairs)):  # a code has several names: it is no list of codes
+                    continue
                 if first != second and codes <= names.keys() and len(pairs) <= len(codes) + 30:
                     texts = {names[code] for code in codes}
                     if len(texts) == len(codes) and not any(text.isdigit() for text in texts):
                         return {code: names[code] for code in codes}
     return {}
+
+
+def is_yes_or_no(text: str) -> bool:
+    """Return whether a cell says yes or no, in a word or a sign."""
+    return text.casefold() in YES | NO
 
 
 def looks_like_ids(labels: Sequence[str]) -> str:
@@ -46,7 +63,7 @@ def looks_like_ids(labels: Sequence[str]) -> str:
         return ""
     words = r"(?i)(?:patient|pat|pt|subject|proband|case|fall|paciente|患者|病人)[ _.-]*\d+.*"
     person = r"[^\W\d_]{2,}(?:, ?|\^)[^\W\d_]{2,}.*|(?:Mr|Mrs|Ms|Herr|Frau|Mme)[._ ].*"
-    code = r"[^\W\d_]{0,6}[ _.-]?(?:0\d+|\d{3,})(?:[ _-].*)?"
+    code = r"[^\W\d_]{0,6}[ _.-]?(?:0\d+|\d{3,}|\d+[-/._ ]\d{3,})(?:[ _-].*)?"
     for pattern, reason in (
         (words, "are numbered patients"),
         (person, "look like names of persons"),

@@ -11,7 +11,7 @@ from agfnet.data.spelling import is_placeholder, is_rounded, label_key, patient_
 from agfnet.errors import DataError
 from agfnet.importing.column_names import MATCH_ROLES
 from agfnet.importing.columns import Roles
-from agfnet.importing.header import Table
+from agfnet.importing.header import SHEET, Table
 
 
 @dataclass
@@ -32,12 +32,16 @@ class LesionReader:
         source: the spreadsheet, for messages.
         table: its rows.
         roles: what its columns hold.
+        dates: text of a visit to its date.
     """
 
-    def __init__(self, source: Path, table: Table, roles: Roles) -> None:
+    def __init__(
+        self, source: Path, table: Table, roles: Roles, dates: Mapping[str, str] | None = None
+    ) -> None:
         self.source = source
         self.table = table
         self.roles = roles
+        self.dates = dates or {}
         self.lesions: list[Lesion] = []
         self.lesion_of: list[Lesion | None] = []
         """The lesion of each row of the table; None for a row that is left out."""
@@ -61,6 +65,8 @@ class LesionReader:
         for line, cells in self.table.rows:
             values = {role: cells[columns[role]] for role in ids}
             values = {r: "" if is_placeholder(text) else text for r, text in values.items()}
+            if "visit" in values:
+                values["visit"] = self.dates.get(values["visit"], values["visit"])
             self._fill_down(values, previous)
             previous = dict(values)
             if not any(values.values()) and not any(cells[c] for c in self.roles.images):
@@ -114,6 +120,9 @@ class LesionReader:
 
     def _merge(self, lesion: Lesion, line: int, cells: Mapping[str, str]) -> None:
         column = self.roles.columns.get("label", "")
+        if cells.get(SHEET) != lesion.cells.get(SHEET) and not self.roles.images:
+            self._add_conflict(lesion, line, cells, column)
+            return
         if column and cells[column]:
             known = lesion.cells[column]
             if known and label_key(known) != label_key(cells[column]):
@@ -130,6 +139,14 @@ class LesionReader:
         self, lesion: Lesion, line: int, cells: Mapping[str, str], column: str
     ) -> None:
         """Add the problem of a row with the ids of another one, but other values."""
+        if cells.get(SHEET) != lesion.cells.get(SHEET):
+            self.problems.add(
+                f"the same ids as in row {lesion.row} of the sheet {lesion.cells[SHEET]!r}; if one "
+                "of the sheets is a copy, read the other one: --sheet; else write ids that differ",
+                row=line,
+                column=f"of the sheet {cells[SHEET]!r}",
+            )
+            return
         known = self.roles.columns.values()
         differing = [c for c in self.table.columns if lesion.cells[c] != cells[c]]
         other = next((name for name in differing if name not in known), "")

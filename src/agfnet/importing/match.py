@@ -8,7 +8,6 @@ to the row with the patient 12 and the lesion 1, if most folders read like that.
 
 from __future__ import annotations
 
-import datetime
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -18,6 +17,7 @@ from functools import lru_cache
 from itertools import combinations, product
 
 from agfnet.importing.column_names import MATCH_ROLES
+from agfnet.importing.dates import date_keys
 from agfnet.importing.views import TAGS, File
 
 MAX_WIDTH = 5
@@ -25,8 +25,21 @@ MAX_WIDTH = 5
 MAX_POSITIONS = {1: 30, 2: 12, 3: 6, 4: 4, 5: 3}
 """Positions that are tried for each column, by the number of columns."""
 ROUNDS = 8
-EPOCH = datetime.date(1899, 12, 30)
-"""Day 0 of dates in spreadsheets."""
+_IMAGE = re.compile(
+    r"im(?:g|age|agens?|agem)|bild|[fp]h?oto|pic|picture|dsc[nf]?|us|scan|frame|aufnahme"
+)
+"""Words before the number of an image."""
+_SIDES = (
+    re.compile(
+        r"left|li?|lt|link(?:s|er?|es)|gauche|g|izq(?:uierd[ao])?|i|esq(?:uerd[ao])?|e|"
+        r"sin(?:istra|ister)?|s|左侧?|左側"
+    ),
+    re.compile(
+        r"right|re?|rt|recht(?:s|er?|es)|droite?|d|der(?:ech[ao])?|dcha|dir(?:eit[ao])?|dx|"
+        r"dext(?:ra|er)|右侧?|右側"
+    ),
+)
+"""Words and abbreviations for the sides of the body, left and right."""
 _TAGS_OF: dict[str, tuple[str, ...]] = {
     "centre": (),
     "patient_id": ("PatientID",),
@@ -55,43 +68,20 @@ def key(text: str) -> str:
     return "-".join(words(re.sub(r"(?<=\d)[.,]0+$", "", text)))
 
 
-def date_keys(texts: Sequence[str]) -> dict[str, str]:
-    """Return the keys of dates such as 2024-05-31, 31.05.2024, 5/31/24 or 20240531, as y-m-d.
-
-    Days and months are exchanged if a second number above 12 occurs. If all texts are numbers such
-    as 45000, they are days as spreadsheets count them. Other texts are left out.
-    """
-    if texts and all(re.fullmatch(r"[2-6]\d{4}", text) for text in texts if text):
-        days = {text: EPOCH + datetime.timedelta(int(text)) for text in texts if text}
-        return {text: f"{date.year}-{date.month}-{date.day}" for text, date in days.items()}
-    parts = {
-        text: re.split(r"\D+", re.sub(r"[T ].*", "", text.strip()).strip(".")) for text in texts
-    }
-    american = any(
-        len(p) == 3 and len(p[0]) <= 2 and p[1].isdigit() and int(p[1]) > 12 for p in parts.values()
+def side_key(word: str) -> str:
+    """Return `left` or `right` for a word or letter for a side of the body; empty for others."""
+    return next(
+        (n for n, x in zip(("left", "right"), _SIDES, strict=True) if x.fullmatch(word)), ""
     )
-    keys = {}
-    for text, numbers in parts.items():
-        if len(numbers) == 1 and len(numbers[0]) == 8:
-            numbers = [numbers[0][:4], numbers[0][4:6], numbers[0][6:]]
-        if len(numbers) != 3 or not all(numbers):
-            continue
-        if len(numbers[0]) != 4:
-            numbers = [
-                numbers[2],
-                *((numbers[0], numbers[1]) if american else (numbers[1], numbers[0])),
-            ]
-        year, month, day = map(int, numbers)
-        try:
-            date = datetime.date(year + 2000 * (year < 100), month, day)
-        except ValueError:
-            continue
-        keys[text] = f"{date.year}-{date.month}-{date.day}"
-    return keys
 
 
-def spans(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield first word, number of words and key of parts of a name; dates also as y-m-d."""
+def spans(text: str, *, american: bool | None = None) -> Iterator[tuple[int, int, str]]:
+    """Yield first word, number of words and key of parts of a name; dates also as y-m-d.
+
+    Args:
+        text: name of a folder or file.
+        american: as for `date_keys`.
+    """
     parts = words(text)
     for start in range(len(parts)):
         for width in range(1, min(MAX_WIDTH, len(parts) - start) + 1):
@@ -99,7 +89,7 @@ def spans(text: str) -> Iterator[tuple[int, int, str]]:
             yield start, width, "-".join(span)
             joined = ".".join(span)
             if (width == 3 and len(joined) >= 8) or (width == 1 and len(joined) == 8):
-                for date in date_keys([joined]).values():
+                for date in date_keys([joined], american=american).values():
                     yield start, width, date
     yield -1, 0, "-".join(parts)
     for end in range(1, min(4, len(parts)) + 1):
@@ -130,6 +120,8 @@ def match_files(
     files: Sequence[File],
     rows: Sequence[Mapping[str, str]],
     levels: Mapping[str, int] | None = None,
+    *,
+    american: bool | None = None,
 ) -> Matches:
     """Assign files to rows by their ids.
 
@@ -137,10 +129,11 @@ def match_files(
         files: of the tree.
         rows: role (`patient_id`, `lesion_id`, `visit`, `accession`) to the id, for each row.
         levels: role to the level of the folder that holds it, where the user says so.
+        american: whether dates in names have the month first, as for `date_keys`.
     """
     levels = levels or {}
     roles = [role for role in MATCH_ROLES if any(row.get(role) for row in rows)]
-    hits = {role: _hits(files, role, _keys(rows, role), levels.get(role)) for role in roles}
+    hits = {role: _hits(files, rows, role, levels.get(role), american) for role in roles}
     assigned: dict[int, int] = {}
     rules: list[Rule] = []
     depths: dict[int, set[str]] = {}
@@ -173,6 +166,19 @@ def _alike(
     """
     known = {_shape(files[number], positions) for number in result}
     return {number for number in waiting if _shape(files[number], positions) in known - {None}}
+
+
+def _counts_images(
+    files: Sequence[File], positions: Mapping[str, Position], result: Mapping[int, int]
+) -> bool:
+    """Return whether the number of an id seems to be that of an image: `IMG_2.jpg`."""
+    parts = words(_stem(files[min(result)]))
+    for level, start, width in positions.values():
+        first = len(parts) + start + 1 if start < 0 else start
+        numbered = level == "-1" and width and first > 0 and parts[first].isdecimal()
+        if numbered and _IMAGE.fullmatch(parts[first - 1]):
+            return True
+    return False
 
 
 def _shape(file: File, positions: Mapping[str, Position]) -> tuple[object, ...] | None:
@@ -209,7 +215,7 @@ def _keys(rows: Sequence[Mapping[str, str]], role: str) -> list[dict[str, list[i
     number: defaultdict[str, list[int]] = defaultdict(list)
     for index, text in enumerate(texts):
         if text:
-            whole[dates.get(text) or key(text)].append(index)
+            whole[dates.get(text) or side_key(key(text)) or key(text)].append(index)
             digits = [part for part in words(text) if part.isdecimal()]
             if digits and text not in dates:
                 number[digits[-1]].append(index)
@@ -219,12 +225,15 @@ def _keys(rows: Sequence[Mapping[str, str]], role: str) -> list[dict[str, list[i
 
 def _hits(
     files: Sequence[File],
+    rows: Sequence[Mapping[str, str]],
     role: str,
-    keys: Sequence[Mapping[str, list[int]]],
     known_level: int | None,
+    american: bool | None,
 ) -> dict[tuple[int, Position], dict[int, list[int]]]:
     """Return, for each position, the rows of each file whose words there are an id."""
     result: defaultdict[tuple[int, Position], dict[int, list[int]]] = defaultdict(dict)
+    keys = _keys(rows, role)
+    sides = keys[0].keys() <= {"left", "right"}
     for number, file in enumerate(files):
         parts = [*file.path.parts[:-1], _stem(file)]
         texts = {str(level - len(parts)): part for level, part in enumerate(parts)}
@@ -236,13 +245,37 @@ def _hits(
             texts = {name: text for name, text in texts.items() if name == f"+{known_level}"}
         for level, text in texts.items():
             whole = level in TAGS and level != "SeriesDescription"
-            for start, width, span in spans(text):
+            for start, width, span in spans(text, american=american):
                 if whole and width and not (role == "visit" and span.count("-") == 2):
                     continue
+                span = side_key(span) if sides else span
                 for variant, known in enumerate(keys):
-                    if span in known:
+                    if span in known and not (
+                        variant and _is_of_another_id(text, start, rows[known[span][0]][role])
+                    ):
                         result[variant, (level, start, width)][number] = known[span]
     return dict(result)
+
+
+def _is_of_another_id(text: str, start: int, identifier: str) -> bool:
+    """Return whether the word before a number shows that it is not the number of an id.
+
+    `2023-001` is not 001 of `2022-001`, and `IMG001` not that of `PAT001`; `US_001` may be that of
+    `P001`.
+    """
+    parts, ids = words(text), words(identifier)
+    last = max(number for number, word in enumerate(ids) if word.isdecimal())
+    start = len(parts) + start + 1 if start < 0 else start
+    before, expected = parts[start - 1 : start], ids[last - 1 : last]
+    return (
+        0 < start < len(parts)
+        and bool(expected)
+        and before != expected
+        and (
+            expected[0].isdecimal()
+            or (not before[0].isdecimal() and len(before[0]) == len(expected[0]))
+        )
+    )
 
 
 def _stem(file: File) -> str:
@@ -259,7 +292,7 @@ def _best(
     depths: Mapping[int, set[str]],
 ) -> tuple[dict[str, Position], dict[int, int]] | None:
     """Return the positions that assign most rows, with the row of each file."""
-    best: tuple[float, tuple[int, int, int], dict[str, Position], dict[int, int]] | None = None
+    best: tuple[float, tuple[int, int, int, int], dict[str, Position], dict[int, int]] | None = None
     for size in range(1, len(roles) + 1):
         for subset in combinations(roles, size):
             options = []
@@ -302,7 +335,13 @@ def _best(
                     for role, ((_, position), _) in zip(subset, combination, strict=True)
                 }
                 merit = _merit(positions, len(result))
-                if best is None or (score, merit) > best[:2]:
+                if best is not None and (score, merit) <= best[:2]:
+                    continue
+                others = waiting - result.keys()
+                if not (
+                    _counts_images(files, positions, result)
+                    and _alike(files, positions, result, others)
+                ):
                     best = score, merit, positions, result
     return None if best is None else best[2:]
 
@@ -345,15 +384,16 @@ def _assign(hits: Sequence[Mapping[int, list[int]]]) -> dict[int, int]:
     return result
 
 
-def _merit(positions: Mapping[str, Position], files: int) -> tuple[int, int, int]:
+def _merit(positions: Mapping[str, Position], files: int) -> tuple[int, int, int, int]:
     """Return what decides between positions that assign as many rows.
 
-    Folders are better than names of files, which have numbers of other things; then more files;
-    then longer ids, counted from the top.
+    Attributes of DICOM are best, since folders may have numbers of other things; then folders,
+    since names of files may even more; then more files; then longer ids, counted from the top.
     """
+    tags = sum(level in TAGS for level, _, _ in positions.values())
     folders = sum(level != "-1" for level, _, _ in positions.values())
     length = sum((width or 9) + level.startswith("+") for level, _, width in positions.values())
-    return folders, files, length
+    return tags, folders, files, length
 
 
 def _matched(text: str, variant: int) -> str:

@@ -1,15 +1,16 @@
-"""Spreadsheets in other shapes: several lesions in a row, a column of 0 and 1 for each label."""
+"""Spreadsheets in other shapes: several lesions in a row, a column of yes and no for each label."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from agfnet.diagnoses import look_up
 from agfnet.importing.column_names import FILE_COLUMN, plain_name, role_of
 from agfnet.importing.header import Table
+from agfnet.importing.labels import YES, is_yes_or_no
 
 _NUMBERED = re.compile(r"(.*?)[ _.-]*\(?([1-9])\)?")
 LESION, LABEL = "Lesion", "Label"
@@ -70,10 +71,11 @@ def _numbered_columns(columns: Collection[str]) -> dict[str, dict[str, str]]:
 
 
 def label_of_indicators(table: Table, named: Mapping[str, str]) -> Table:
-    """Return a table with one column for labels that have a column each, with 1 where they apply.
+    """Return a table with one column for labels that have a column each, marked where they apply.
 
-    They are neighbouring columns of 0 and 1 with a single 1 in each row, of which one is named
-    after a diagnosis; and no other column holds the label.
+    They are neighbouring columns of yes and no (1 and 0, x and nothing), of which one is named
+    after a diagnosis, with one mark in each row; and no other column holds the label. A few rows
+    may have no mark if two columns are named after diagnoses.
 
     Args:
         table: the spreadsheet.
@@ -81,25 +83,45 @@ def label_of_indicators(table: Table, named: Mapping[str, str]) -> Table:
     """
     if "label" in named or any(role_of(name)[0] == "label" for name in table.columns):
         return table
-    binary = [
-        set(table.values(name)) <= {"0", "1", "0.0", "1.0"} and bool(table.values(name))
-        for name in table.columns
-    ]
+    binary = [_is_binary(table, name) for name in table.columns]
+    several: str = ""
     for length in range(sum(binary), 1, -1):
         for start in range(len(table.columns) - length + 1):
             names = table.columns[start : start + length]
-            if all(binary[start : start + length]) and any(look_up(name) for name in names):
-                applying = [[n for n in names if cells[n][:1] == "1"] for _, cells in table.rows]
-                if all(len(each) == 1 for each in applying):
-                    return _with_label(table, names, [each[0] for each in applying])
-    return table
+            diagnoses = sum(look_up(name) is not None for name in names)
+            if not all(binary[start : start + length]) or not diagnoses:
+                continue
+            applying = [[n for n in names if _applies(cells[n])] for _, cells in table.rows]
+            without = sum(not each for each in applying)
+            if all(len(each) < 2 for each in applying) and (
+                not without or (diagnoses > 1 and 5 * without <= len(applying))
+            ):
+                return _with_label(table, names, ["".join(each) for each in applying])
+            if diagnoses == length and not several:
+                numbers = zip((line for line, _ in table.rows), applying, strict=True)
+                odd = [(line, each) for line, each in numbers if len(each) != 1]
+                several = (
+                    f"{', '.join(names)} may be a column for each label, but row {odd[0][0]} has "
+                    f"{len(odd[0][1])} of them (and {len(odd) - 1} more rows): no label is taken"
+                )
+    return replace(table, notes=(*table.notes, several)) if several else table
 
 
-def _with_label(table: Table, names: Collection[str], labels: Collection[str]) -> Table:
+def _is_binary(table: Table, name: str) -> bool:
+    return bool(table.values(name)) and all(map(is_yes_or_no, table.values(name)))
+
+
+def _applies(cell: str) -> bool:
+    return cell.casefold() in YES
+
+
+def _with_label(table: Table, names: Collection[str], labels: Sequence[str]) -> Table:
     rows = tuple(
         (line, {**{n: cell for n, cell in cells.items() if n not in names}, LABEL: label})
         for (line, cells), label in zip(table.rows, labels, strict=True)
     )
     columns = (*(name for name in table.columns if name not in names), LABEL)
-    note = f"the label is the one of {', '.join(names)} that has a 1"
+    note = f"the label is the one of {', '.join(names)} that has a mark"
+    if without := labels.count(""):
+        note += f"; {without} rows have none and are unlabelled"
     return replace(table, columns=columns, rows=rows, notes=(*table.notes, note))

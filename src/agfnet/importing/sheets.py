@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile, is_zipfile
 
 from agfnet.errors import DataError
+from agfnet.importing.encodings import decode
 
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 DELIMITERS = ",;\t|"
 _SEPARATOR = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
-_WESTERN = set(
-    "äöüÄÖÜßéèêëàâáãåçñíìîïóòôõøúùûœæÉÈÊÀÂÁÃÅÇÑÍÓÔÕØÚ°µ²³„§±…€ºª\u2013\u2019\u201c\u201d\u00d7"
-)
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060\u00ad"))
 
 
@@ -29,7 +28,8 @@ class Sheet:
     name: str
     rows: tuple[tuple[int, tuple[str, ...]], ...]
     note: str = ""
-    """Encoding and separator."""
+    """Encoding and separator, or hidden rows and columns."""
+    hidden: bool = False
 
 
 def read_sheets(path: Path) -> list[Sheet]:
@@ -58,20 +58,44 @@ def _workbook(path: Path) -> list[Sheet]:
         ) from None
     try:
         book = calamine.CalamineWorkbook.from_path(str(path))
-        return [_sheet(book.get_sheet_by_name(name)) for name in book.sheet_names]
+        hidden = {
+            sheet.name
+            for sheet in book.sheets_metadata
+            if sheet.visible != calamine.SheetVisibleEnum.Visible
+        }
+        note = _hidden_cells(path)
+        return [
+            _sheet(book.get_sheet_by_name(name), note, hidden=name in hidden)
+            for name in book.sheet_names
+        ]
     except calamine.PasswordError:
         raise DataError(f"{path}: has a password; save a copy without it") from None
     except (calamine.CalamineError, OSError) as error:
         raise DataError(f"{path}: is not a readable workbook ({error}); save it as CSV") from None
 
 
-def _sheet(sheet: Any) -> Sheet:
+def _hidden_cells(path: Path) -> str:
+    """Return a line about hidden rows and columns of an XLSX file; they are read as the others."""
+    if not is_zipfile(path):
+        return ""
+    with ZipFile(path) as book:
+        names = [name for name in book.namelist() if re.fullmatch(r"xl/worksheets/.*\.xml", name)]
+        text = b"".join(map(book.read, names))
+    counts = [
+        (len(re.findall(rb"<%s\b[^>]*\bhidden=[\"'](?:1|true)" % tag, text)), what)
+        for tag, what in ((b"row", "rows"), (b"col", "groups of columns"))
+    ]
+    hidden = " and ".join(f"{count} hidden {what}" for count, what in counts if count)
+    return f"{hidden} are read as the others; delete those that do not count" if hidden else ""
+
+
+def _sheet(sheet: Any, note: str, *, hidden: bool) -> Sheet:
     cells = [list(map(_cell, row)) for row in sheet.to_python(skip_empty_area=False)]
     for (top, first), (bottom, last) in sheet.merged_cell_ranges or ():
         for row in cells[top : bottom + 1]:
             row[first : last + 1] = [cells[top][first]] * (min(last + 1, len(row)) - first)
     rows = tuple((number, tuple(row)) for number, row in enumerate(cells, 1) if any(row))
-    return Sheet(sheet.name, rows)
+    return Sheet(sheet.name, rows, note, hidden)
 
 
 def _cell(value: Any) -> str:
@@ -87,7 +111,7 @@ def _clean(text: str) -> str:
 
 
 def _text(path: Path) -> Sheet:
-    text, encoding = _decode(path)
+    text, encoding = decode(path.read_bytes(), str(path))
     if not text.strip():
         return Sheet(path.name, ())
     if text.lstrip()[:1] == "<":
@@ -111,58 +135,6 @@ def _text(path: Path) -> Sheet:
         raise DataError(f"{path}:{reader.line_num}: is not valid CSV: {error}") from None
     shown = {"\t": "tab"}.get(delimiter, repr(delimiter))
     return Sheet(path.name, tuple(rows), f"{encoding}, cells separated by {shown}")
-
-
-def _decode(path: Path) -> tuple[str, str]:
-    """Return the text of a file and the name of its encoding."""
-    content = path.read_bytes()
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    elif b"\0" in content[:200]:
-        encodings = ["utf-16-le" if content[1:2] == b"\0" else "utf-16-be"]
-    else:
-        encodings = ["utf-8-sig"]
-        western = [
-            c for c in content.decode("cp1252", "replace") if not c.isascii() and not c.isspace()
-        ]
-        likely = sum(c in _WESTERN for c in western) >= 0.8 * len(western)
-        encodings += ["cp1252", "gb18030"] if likely else ["gb18030", "big5", "cp1252"]
-    for encoding in encodings:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if encoding == "gb18030" and not _mostly_chinese(text):
-            continue
-        if encoding == "gb18030" and _is_big5(content, text):
-            encoding, text = "big5", content.decode("big5")
-        if "\0" in text:
-            break
-        return text, encoding.removesuffix("-sig").upper()
-    raise DataError(
-        f"{path}: is damaged or not text; save it as CSV UTF-8 (in Excel: Save As, 'CSV UTF-8')"
-    )
-
-
-def _mostly_chinese(text: str) -> bool:
-    letters = [c for c in text if not c.isascii()]
-    common = sum("\u4e00" <= c <= "\u9fff" or "\u3000" <= c <= "\u303f" for c in letters)
-    return common >= 0.6 * len(letters)
-
-
-def _is_big5(content: bytes, simplified: str) -> bool:
-    """Return whether a text has more of the frequent characters as Big5 than as GB 18030."""
-    try:
-        traditional = content.decode("big5")
-    except UnicodeDecodeError:
-        return False
-
-    def frequent(text: str, encoding: str, first: int, last: int) -> float:
-        letters = [c for c in text if "\u4e00" <= c <= "\u9fff"]
-        leads = [c.encode(encoding, "ignore")[:1] for c in letters]
-        return sum(bool(b) and first <= b[0] <= last for b in leads) / max(1, len(letters))
-
-    return frequent(traditional, "big5", 0xA4, 0xC6) > frequent(simplified, "gb2312", 0xB0, 0xD7)
 
 
 def _delimiter(text: str) -> str:

@@ -17,6 +17,7 @@ from agfnet.importing.assignment import Assignment
 from agfnet.importing.cases import CaseMaker
 from agfnet.importing.cells import Cells
 from agfnet.importing.columns import Roles, guess_roles
+from agfnet.importing.dates import Visits, dates_in, read_visits
 from agfnet.importing.header import Table, find_table
 from agfnet.importing.labels import key_of_labels
 from agfnet.importing.lesions import LesionReader
@@ -86,18 +87,20 @@ def plan_table(
     roles = guess_roles(
         table, columns, modalities, lambda text, _: cells.names_file(text), views.named
     )
-    reader = LesionReader(source, table, roles)
+    visits = _visits(source, table, roles, found_files)
+    reader = LesionReader(source, table, roles, visits.dates)
     reader.read_rows()
     assignment = Assignment(reader, found_files, views, cells)
     assignment.take_named_files()
     assignment.take_patterns(files or {})
-    assignment.take_by_ids(levels or {})
+    assignment.take_by_ids(levels or {}, american=visits.american if visits.dates else None)
     maker = CaseMaker(source, table, roles, root, modalities)
     key_names = _key_names(sheets, table, roles)
     if not any(name in lesion.files for lesion in reader.lesions for name in modalities):
         raise DataError(assignment.no_match([*unread_tags(found_files), *others]))
     cases = maker.make(reader.lesions, key_names)
     lines = [*table.notes, *_other_sheets(sheets, table, key_names), *reader.notes]
+    lines += [*roles.notes, *([visits.note] if visits.note else [])]
     lines += [*assignment.notes, *maker.notes, *assignment.unclaimed(), *notes(tree), *others]
     lines += unread_tags(found_files)
     used = [name for name in modalities if any(case.images.get(name) for case in cases)]
@@ -108,6 +111,16 @@ def plan_table(
     )  # fmt: skip
 
 
+def _visits(source: Path, table: Table, roles: Roles, files: Sequence[File]) -> Visits:
+    """Read the dates of the visits."""
+    if "visit" not in roles.columns:
+        return Visits({})
+    column = roles.columns["visit"]
+    texts = [text for file in files for text in (str(file.path), file.tags.get("StudyDate", ""))]
+    dates = set[str]().union(*map(dates_in, texts))
+    return read_visits(table.values(column), dates, f"{source} column {column}")
+
+
 def _key_names(sheets: Sequence[Sheet], table: Table, roles: Roles) -> dict[str, str]:
     column = roles.columns.get("label")
     return key_of_labels(sheets, table, column) if column else {}
@@ -115,11 +128,13 @@ def _key_names(sheets: Sequence[Sheet], table: Table, roles: Roles) -> dict[str,
 
 def _other_sheets(sheets: Sequence[Sheet], table: Table, key_names: Mapping[str, str]) -> list[str]:
     """Return a line about the sheets that are not read; or nothing."""
-    others = [sheet.name for sheet in sheets if sheet.name != table.sheet]
+    read = table.sheets or (table.sheet,)
+    others = [sheet.name for sheet in sheets if sheet.name not in read]
     if not others or key_names:
         return []
     names = ", ".join(map(repr, others[:5])) + ", …" * (len(others) > 5)
-    return [f"the sheet {table.sheet!r} is read, and not {names}; --sheet takes another one"]
+    named = " and ".join(map(repr, read))
+    return [f"the sheet {named} is read, and not {names}; --sheet takes another one"]
 
 
 def _described(

@@ -19,6 +19,11 @@ SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".jpe", ".jfif"),
 )
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".iso")
+UNREAD = (
+    *(".heic", ".heif", ".avif", ".jxl"),
+    *(".cr2", ".cr3", ".nef", ".arw", ".raf", ".dng", ".orf", ".rw2"),
+)
+"""Pictures of telephones and cameras that are not read."""
 VIDEOS = (".avi", ".mp4", ".mov", ".wmv", ".mpg", ".mpeg", ".mkv", ".m4v")
 SYSTEM: dict[str, str] = {
     **dict.fromkeys(("thumbs.db", "ehthumbs.db", "picasa.ini"), "thumbnails"),
@@ -140,6 +145,8 @@ def reason_unread(path: Path) -> str:
         return "archives, left out (unpack them below the folder of the images)"
     if suffix in VIDEOS:
         return "videos, left out (export their frames as PNG, or save them as DICOM)"
+    if suffix in UNREAD:
+        return "photographs in a format that is not read, left out (export them as JPEG)"
     return "files that are no images by their names, left out"
 
 

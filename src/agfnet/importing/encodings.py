@@ -1,0 +1,107 @@
+"""The encoding of a text file: Unicode, or the one in which its letters are the usual ones.
+
+Excel and older programs write CSV in the encoding of their country, without saying which.
+"""
+
+from __future__ import annotations
+
+from agfnet.errors import DataError
+
+_LETTERS = dict.fromkeys("äöüßéèáíóúçñãõàêÄÖÜÉÁÍÓÚÇÑ", 1.0) | dict.fromkeys(
+    "ëâåìîïòôøùûœæÈÊÀÂÃÅÔØÕÆ", 0.9
+)
+_SIGNS = set("°µ²³§±€ºª„…\u2013\u2014\u2019\u201c\u201d\u00d7\u00a0")
+_WESTERN = ("cp1252", "mac_roman", "cp850")
+_EASTERN = ("gb18030", "big5", "cp932")
+LIKELY = 0.8
+"""Fraction of the letters beyond ASCII that are usual ones, above which an encoding is right."""
+
+
+def decode(content: bytes, where: str) -> tuple[str, str]:
+    """Return the text of a file and the name of its encoding.
+
+    Args:
+        content: of the file.
+        where: the file, for messages.
+
+    Raises:
+        DataError: it is no text, or lines have different encodings.
+    """
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        options = ["utf-16"]
+    elif b"\0" in content[:200]:
+        options = ["utf-16-le" if content[1:2] == b"\0" else "utf-16-be"]
+    else:
+        options = ["utf-8-sig"]
+        if _decoded(content, "utf-8-sig") is None:
+            _check_lines(content, where)
+            options = _ranked(content)
+    for encoding in options:
+        text = _decoded(content, encoding)
+        if text is not None and "\0" not in text:
+            return text, encoding.removesuffix("-sig").upper()
+    raise DataError(
+        f"{where}: is damaged or not text; save it as CSV UTF-8 (in Excel: Save As, 'CSV UTF-8')"
+    )
+
+
+def _decoded(content: bytes, encoding: str) -> str | None:
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+
+
+def _check_lines(content: bytes, where: str) -> None:
+    """Raise an error if most lines with letters beyond ASCII are UTF-8, and some are not."""
+    lines = [(n, line) for n, line in enumerate(content.split(b"\n"), 1) if not line.isascii()]
+    others = [number for number, line in lines if _decoded(line, "utf-8") is None]
+    if 2 * len(others) <= len(lines):
+        raise DataError(
+            f"{where}:{others[0]}: is not UTF-8 as other lines are, so letters of one or the other "
+            "would be wrong; save each part as CSV UTF-8 before joining them"
+        )
+
+
+def _ranked(content: bytes) -> list[str]:
+    western = {name: _western(_decoded(content, name) or "") for name in _WESTERN}
+    eastern = {name: _eastern(content, name) for name in _EASTERN}
+    if western["cp1252"] >= LIKELY:
+        return ["cp1252"]
+    likely = {name: score for name, score in western.items() if score >= LIKELY}
+    likely |= {name: score for name, score in eastern.items() if score >= 0.6}
+    return [max(likely, key=lambda name: likely[name])] if likely else ["gb18030", "cp1252"]
+
+
+def _western(text: str) -> float:
+    """Return the fraction of letters beyond ASCII that are usual, and at a usual position."""
+    points = []
+    for before, letter, after in zip(f" {text}", text, f"{text[1:]} ", strict=False):
+        if letter.isascii():
+            continue
+        inside = before.isalpha() and after.isalpha()
+        if letter in _SIGNS:
+            points.append(0.0 if inside and letter not in "\u2019\u2013" else 1.0)
+        else:
+            odd = letter.isupper() and before.islower()
+            points.append(0.0 if odd else _LETTERS.get(letter, 0.0))
+    return sum(points) / max(1, len(points))
+
+
+def _eastern(content: bytes, encoding: str) -> float:
+    """Return the fraction of letters beyond ASCII that are frequent ones of an encoding."""
+    text = _decoded(content, encoding)
+    letters = [c for c in text or "" if not c.isascii()]
+    return sum(_is_frequent(letter, encoding) for letter in letters) / max(1, len(letters))
+
+
+def _is_frequent(letter: str, encoding: str) -> bool:
+    """Return whether a character is a frequent one; the first half of each standard has them."""
+    if "\u3000" <= letter <= "\u303f" or "\uff01" <= letter <= "\uff5e":
+        return True
+    if encoding == "cp932" and "\u3040" <= letter <= "\u30ff":
+        return True
+    first, last = {"gb18030": (0xB0, 0xD7), "big5": (0xA4, 0xC6), "cp932": (0x88, 0x97)}[encoding]
+    standard = "gb2312" if encoding == "gb18030" else encoding
+    lead = letter.encode(standard, "ignore")[:1] if "\u4e00" <= letter <= "\u9fff" else b""
+    return bool(lead) and first <= lead[0] <= last
