@@ -2,18 +2,11 @@
 
     python bench/paper_tables.py
 
-The predictions of these studies are not in the repository, so that nothing that needs them can be
-computed again. What the JSON determines is computed as the present program does:
-
-- With a cohort for each seed, patients vary with the seeds: p of a difference is Student's paired
-  test over seeds, at least the p for the trained networks, with Holm's adjustment; the interval of
-  a value is Student's on the logit scale.
-- Ranks, and Friedman's test, only from eight runs on.
-- With the same patients for all seeds, intervals and p values of the former statistics are removed:
-  they need the predictions. Means, standard deviations and the p of a permutation test for the
-  trained networks stay.
-
-Studies whose tables the present statistics made are left as they are.
+The predictions of the phantom studies are not in the repository. Their JSON is sufficient: each
+seed has a separate cohort, so that tests and intervals need only the values of the seeds. p of a
+difference is Student's paired test over seeds, at least the p for the trained networks (in these
+files from a permutation of patients), with Holm's adjustment; the interval of a value is Student's
+on the logit scale. Ranks and Friedman's test are left out: they need eight runs.
 """
 
 from __future__ import annotations
@@ -33,10 +26,7 @@ from agfnet.study.report import REPORT, TABLES, write_study
 from agfnet.study.results import HIGHEST, Cell, Section
 
 PAPER = Path(__file__).parents[1] / "paper"
-STUDIES = ("comparison", "ablation", "robustness", "comparison_milk10k")
-"""Studies that the former statistics made."""
-REMOVED = ("low", "high", "difference_low", "difference_high", "p", "p_holm")
-"""Numbers that need the predictions where seeds share the patients."""
+STUDIES = ("comparison", "ablation", "robustness")
 
 
 def section(study: Study, content: dict[str, Any]) -> Section:
@@ -48,7 +38,7 @@ def section(study: Study, content: dict[str, Any]) -> Section:
     ]
     cells = {}
     for metric in study.file.metrics:
-        column = [_present(study, cell) for cell in rows if cell.metric == metric]
+        column = [_present(cell) for cell in rows if cell.metric == metric]
         adjusted = holm([cell.p for cell in column])
         for cell, p in zip(column, adjusted, strict=True):
             cells[cell.method, metric] = replace(cell, p_holm=float(p))
@@ -67,10 +57,8 @@ def section(study: Study, content: dict[str, Any]) -> Section:
     )
 
 
-def _present(study: Study, cell: Cell) -> Cell:
-    """Return a cell with the statistics of the present program, as far as it determines them."""
-    if not study.file.cohort_per_seed:
-        return replace(cell, **dict.fromkeys(REMOVED, math.nan))
+def _present(cell: Cell) -> Cell:
+    """Return a cell with the statistics of the present program."""
     part = Part(cell.sd**2 / cell.seeds, cell.seeds - 1)
     mean = SeedMean(value=cell.value, seeds=cell.seeds, patients=part, bounds=((part,),))
     interval = mean.interval_in_range(high=HIGHEST.get(cell.metric, 1.0))
@@ -79,8 +67,10 @@ def _present(study: Study, cell: Cell) -> Cell:
 
 
 def main() -> None:
+    """Write the tables of all studies."""
     for name in STUDIES:
         study = read_study(PAPER / f"{name}.yaml")
+        assert study.file.cohort_per_seed, name
         folder = PAPER / "results" / name
         contents = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
         order = {setting: number for number, setting in enumerate(study.settings)}
@@ -92,7 +82,7 @@ def main() -> None:
             rmtree(folder)
             copytree(out / TABLES, folder)
             copy(out / REPORT, folder / REPORT)
-        print(f"{folder}: {len(contents)} tables")  # noqa: T201
+        print(f"{folder}: {len(contents)} tables")
 
 
 if __name__ == "__main__":

@@ -85,10 +85,10 @@ def read_visits(texts: Collection[str], dates_of_files: Collection[str], where: 
 
 def dates_in(text: str) -> set[str]:
     """Return the dates with the year first in a path or an attribute, as y-m-d."""
-    found = re.findall(r"(?<!\d)((?:19|20)\d\d)([-_. ]?)(\d\d?)\2(\d\d?)(?!\d)", text)
+    matches = re.findall(r"(?<!\d)((?:19|20)\d\d)([-_. ]?)(\d\d?)\2(\d\d?)(?!\d)", text)
     return {
         date
-        for year, separator, month, day in found
+        for year, separator, month, day in matches
         if separator or len(month + day) == 4
         for date in date_keys([f"{year}-{month}-{day}"]).values()
     }
