@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from agfnet.config import StudyFile
+from agfnet.metrics.ranks import MIN_BLOCKS
+from agfnet.metrics.seeds import MIN_SEEDS
 from agfnet.phantom.plan import observers
 from agfnet.phantom.presets import resolve
 from agfnet.study.plan import NETWORKS, read_study
@@ -55,6 +57,17 @@ def test_what_came_out_is_of_the_study_as_it_stands(path: Path) -> None:
         assert {row["seeds"] for row in found["rows"]} == {len(study.file.seeds)}
         for kind in ("md", "tex", "csv"):
             assert (RESULTS / path.stem / f"{name}.{kind}").is_file()
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*/*.json")), ids=str)
+def test_tables_hold_no_statistics_of_former_versions(path: Path) -> None:
+    content = json.loads(path.read_text())
+    assert not content["friedman_p"] or content["ranked_runs"] >= MIN_BLOCKS
+    for row in content["rows"]:
+        if row["seeds"] < MIN_SEEDS:
+            assert row["p"] is row["p_holm"] is None, row
+        elif row["p"] is not None:
+            assert (row["p_networks"] or 0.0) * 0.999999 <= row["p"] <= row["p_holm"], row
 
 
 def test_the_docs_name_every_key_and_variant() -> None:
