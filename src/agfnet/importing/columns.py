@@ -91,8 +91,8 @@ def guess_roles(
     if centres:
         ranked["centre"] = centres
     nameless, sides = ranked.pop("id", []), ranked.pop("side", [])
-    labels = sorted((_doubts(table, name), *each, name) for *each, name in ranked.pop("label", []))
-    notes = _take_label(table, [name for _, _, _, name in labels], columns)
+    labels = sorted(ranked.pop("label", []), key=lambda each: (_doubts(table, each[2]), *each))
+    notes = _take_label(table, [name for _, _, name in labels], columns)
     for role, names in ranked.items():
         columns.setdefault(role, min(names)[2])
     for _, _, name in nameless:  # a plain "ID" is of lesions where it is unique, else of patients

@@ -156,14 +156,14 @@ def _parts(text: str) -> tuple[int, int, int] | None:
         month = _MONTHS.get(word[:4]) or _MONTHS.get(word[:3])
         if len(names) > 1 or month is None:
             return None
-        day, year = words if len(words[1]) != 2 or len(words[0]) <= 2 else reversed(words)
+        day, year = sorted(words, key=len)
         words = [year, str(month), day]
     elif len(words[0]) != 4:
         words = [words[2], words[0], words[1]]
     if len(words[0]) not in (2, 4) or max(len(words[1]), len(words[2])) > 2:
         return None
-    year, first, second = map(int, words)
-    return year + 2000 * (year < 100), first, second
+    numbers = [int(word) for word in words]
+    return numbers[0] + 2000 * (numbers[0] < 100), numbers[1], numbers[2]
 
 
 def _has_order(text: str) -> bool:
