@@ -12,6 +12,7 @@ from PIL import Image
 
 import agfnet
 from agfnet.api.model import Model
+from agfnet.api.result import Results
 from agfnet.data.table import read_cases
 from agfnet.errors import ConfigError, DataError, ImageError, RunError
 
@@ -102,6 +103,19 @@ def test_labels_are_escaped_in_a_notebook(model: Model, pair: dict[str, str]) ->
 
     result = replace(model.predict(**pair), names=("<b>x</b>", *model.classes[1:]))
     assert "<b>x" not in result._repr_html_()
+
+
+def test_a_notebook_shows_display_names(model: Model, pair: dict[str, str]) -> None:
+    from dataclasses import replace
+
+    answer = model.predict(**pair)
+    names = tuple(f"name of {name}" for name in model.classes)
+    result = replace(answer, names=names)
+    assert result.display_names[result.label] == f"name of {result.label}"
+    for html in (result._repr_html_(), Results([result])._repr_html_()):
+        assert f"name of {result.label}" in html
+    labels = [text.get_text() for axes in result.plot().axes for text in axes.get_yticklabels()]
+    assert set(names) <= set(labels)
 
 
 def test_a_missing_modality_has_no_contribution(model: Model, pair: dict[str, str]) -> None:

@@ -88,8 +88,12 @@ class Result:
         return tuple(warning_sentences(self._shown, self.diagnosis))
 
     @property
+    def display_names(self) -> dict[str, str]:
+        """Class to its name for readers, in the order of `classes`."""
+        return dict(zip(self.classes, self._shown, strict=True))
+
+    @property
     def _shown(self) -> tuple[str, ...]:
-        """Names of the classes for readers."""
         return self.names or self.classes
 
     def to_dict(self) -> dict[str, Any]:
@@ -114,7 +118,7 @@ class Result:
         """Draw the images and the probabilities; `.savefig(FILE)` of the figure saves them."""
         from agfnet.inference.figure import draw_picture
 
-        figure, _ = draw_picture(classes=self.classes, diagnosis=self.diagnosis, images=self.images)
+        figure, _ = draw_picture(classes=self._shown, diagnosis=self.diagnosis, images=self.images)
         return figure
 
     def __repr__(self) -> str:
@@ -127,7 +131,7 @@ class Result:
         from agfnet.explain.show.overlay import thumbnail
         from agfnet.pages.render import render
 
-        shown = dict(zip(self.classes, self._shown, strict=True))
+        shown = self.display_names
         groups, bars = self.group_probabilities.items(), self.probabilities.items()
         contributions = self.contributions or {}
         if self.foreign:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from agfnet.files import replacing
 Array = np.ndarray[Any, Any]
 TILE = 2.3  # side of an image, inches
 DPI = 110
+CHARACTER = 0.08  # mean width of a character of 9 points, inches, with a margin
 LEGEND = "Yellow: highest attribution of a map. Blue: lower. No colour: low. Dark: not seen."
 
 
@@ -50,9 +52,12 @@ def save_maps(
         columns: heading of a method to its maps by modality.
         failed_checks: heading of a method to the checks that it failed on this network.
     """
-    across, lines = len(columns) + 1, text.count("\n") + 1
+    across = len(columns) + 1
+    width = max(7.0, TILE * across)
+    text = "\n".join(fill(line, int(width / CHARACTER)) for line in text.splitlines())
+    lines = text.count("\n") + 1
     figure = Figure(
-        figsize=(max(7.0, TILE * across), (TILE + 0.5) * len(images) + 1.3 + 0.2 * lines),
+        figsize=(width, (TILE + 0.5) * len(images) + 1.3 + 0.2 * lines),
         dpi=DPI,
         layout="constrained",
     )
