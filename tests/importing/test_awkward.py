@@ -12,11 +12,12 @@ from agfnet.errors import DataError
 from agfnet.importing.column_names import role_of
 from agfnet.importing.dates import date_keys
 from agfnet.importing.encodings import decode
+from agfnet.importing.folder import import_folder
 from agfnet.importing.labels import looks_like_ids
 from agfnet.importing.table import Plan, plan_table
 
 from .awkward import DIAGNOSES, complete, pairs, patients, plan
-from .hospital import dicom, photo
+from .hospital import dicom, photo, scan
 from .workbooks import xls, xlsx
 
 
@@ -341,3 +342,27 @@ def test_hidden_rows_and_sheets_are_noted(tmp_path: Path) -> None:
     complete(result, 4)
     assert noted(result, "1 hidden rows are read as the others")
     assert noted(result, "the sheet 'A' is read, and not 'B'")
+
+
+# folders without a spreadsheet
+
+
+def test_folders_of_modalities_are_no_labels(tmp_path: Path) -> None:
+    for modality, write in (("clinical", photo), ("Ultraschall", scan)):
+        for label in DIAGNOSES:
+            write(tmp_path / "d" / modality / label / "1.img.png")
+    with pytest.raises(DataError, match="the labels are named after modalities and not diagnoses"):
+        import_folder(tmp_path / "d", tmp_path)
+
+
+def test_folders_that_may_be_no_lesions_are_noted(tmp_path: Path) -> None:
+    for patient in range(4):
+        for day in ("2023-01-05", "2023-06-01"):
+            label = DIAGNOSES[patient % 2]
+            photo(tmp_path / "d" / label / f"P{patient}" / day / "clinical.jpg", patient)
+    folder = tmp_path / "d" / "BCC" / "P0" / "2023-01-05"
+    for number in range(21):
+        (folder / f"clinical_{number}.jpg").write_bytes((folder / "clinical.jpg").read_bytes())
+    notes = import_folder(tmp_path / "d", tmp_path).notes
+    assert any("look like dates, as 2023-01-05: every visit counts as its own" in n for n in notes)
+    assert any("1 lesions have more than 20 images" in note for note in notes)

@@ -24,6 +24,7 @@ from agfnet.data.table import Case, mask_column
 from agfnet.data.write_table import printable
 from agfnet.errors import ConfigError, DataError
 from agfnet.importing.common import ImportReport, write_report
+from agfnet.importing.dates import date_keys
 from agfnet.importing.labels import looks_like_ids
 from agfnet.importing.tree import SUFFIXES, Tree, listed, notes, walk
 from agfnet.importing.views import File, Views, read_tags
@@ -34,6 +35,8 @@ SPLITS = {
     **dict.fromkeys(("test", "testing", "testset"), "test"),
 }
 """Names of folders that are splits and not labels."""
+MANY = 20
+"""Images of a modality, above which a folder may hold several lesions."""
 LESION, PATIENT = 2, 3  # folders from the source down to the lesion, without and with patients
 
 Files = dict[str, list[Path]]  # per modality or mask column
@@ -112,8 +115,9 @@ def import_folder(
         )
     order = order or (("label", "lesion") if LESION in depths else ("label", "patient", "lesion"))
     cases = _cases(source, lesions, modalities, level, order)
-    _check_labels(source, cases, order)
+    _check_labels(source, cases, order, modalities)
     lines.append(f"the folders are {'/'.join(order)}" + ", as guessed" * (layout is None))
+    lines += _doubts(cases, order)
     if "patient" not in order:
         lines.append("there are no patients' folders: every lesion counts as its own patient")
     return write_report(cases, Path(out), modalities=modalities, notes=lines)
@@ -170,17 +174,39 @@ def _check_tree(source: Path, tree: Tree) -> None:
     problems.check()
 
 
-def _check_labels(source: Path, cases: Sequence[Case], order: Sequence[str]) -> None:
+def _check_labels(
+    source: Path, cases: Sequence[Case], order: Sequence[str], modalities: Sequence[str]
+) -> None:
+    names = sorted({case.label for case in cases})
     reason = looks_like_ids([case.label for case in cases])
+    if all(map(Views(source, modalities).named, names)):
+        reason = "are named after modalities"
     if not reason:
         return
-    names = sorted({case.label for case in cases})
     raise DataError(
         f"{source}: the folders at the level of the labels {reason} and not diagnoses: "
         f"{', '.join(names[:3])}{', …' * (len(names) > 3)}. If a spreadsheet has the diagnoses: "
         f"agfnet import folder {source} --layout patient/lesion --labels FILE. If another level "
         f"has them, name the levels: --layout, for example {'/'.join([*order[1:], 'label'])}"
     )
+
+
+def _doubts(cases: Sequence[Case], order: Sequence[str]) -> list[str]:
+    """Return notes about folders that may be something else than lesions."""
+    lines = []
+    names = [Path(case.lesion_id).name for case in cases]
+    if "lesion" in order and len(date_keys(names)) > len(set(names)) / 2:
+        lines.append(
+            f"the folders of the lesions look like dates, as {names[0]}: every visit counts as its "
+            "own lesion"
+        )
+    many = [case.lesion_id for case in cases if max(map(len, case.images.values())) > MANY]
+    if many:
+        lines.append(
+            f"{len(many)} lesions have more than {MANY} images of a modality, as {many[0]}: if "
+            "these folders hold several lesions, divide them, one folder for each lesion"
+        )
+    return lines
 
 
 def _sort(
