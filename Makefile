@@ -22,7 +22,7 @@ lint: $(READY) ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-SHORT := evaluation lesion_box phantom predict ultrasound
+SHORT := evaluation lesion_box phantom predict training ultrasound
 LONG := both_views check coverage data explain features inference int8 milk10k model phantom_limits serve stops study study_statistics
 STUDIES := comparison ablation robustness
 

@@ -11,6 +11,7 @@ from agfnet.config.ranges import Fraction, Range, Seed, Settings
 from agfnet.errors import ConfigError
 
 SetScore = Literal["lac", "aps", "raps"]
+LoggerName = Literal["tensorboard", "mlflow"]
 Preset = Literal["auto", "fast", "best", "none"]
 Count = Annotated[int, Range(1, 1_000_000)]
 Weight = Annotated[float, Range(0, 1000)]
@@ -142,6 +143,12 @@ class FitConfig(Settings):
     """Gradient checkpointing: the feature maps within the backbones are computed again in the
     backward pass instead of being kept, which takes less memory and more time. For batches or
     images that do not fit otherwise."""
+    loggers: list[LoggerName] = field(default_factory=list)
+    """Loggers in addition to `history.csv`: `tensorboard` writes to the run folder, `mlflow` to
+    `mlflow_uri`. They get losses and settings, but no image, label or path."""
+    mlflow_uri: str | None = None
+    """Address of an MLflow server. If unset, that of the environment variable MLFLOW_TRACKING_URI,
+    otherwise the file `mlflow.db` next to the run folders."""
 
     @property
     def processes(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from agfnet.evaluation.network_warnings import read_history
 from agfnet.evaluation.run import Evaluation
 from agfnet.inference.predictions import Predictions
 from agfnet.pages.blocks import (
@@ -25,6 +26,7 @@ from agfnet.report.certainty import certainty
 from agfnet.report.checklists import checklists
 from agfnet.report.description import facts
 from agfnet.report.discrimination import classes, confusions, group
+from agfnet.report.learning import learning
 from agfnet.report.robustness import robustness
 from agfnet.report.subgroups import subgroups
 from agfnet.report.wording import (
@@ -63,6 +65,7 @@ def evaluation_page(evaluation: Evaluation) -> str:
         optimal_accuracy=inputs.optimal_accuracy,
         examples=examples,
         warnings=[str(each).replace("`", "") for each in inputs.warnings],
+        history=read_history(Path(inputs.config.run)),
     )
 
 
@@ -96,6 +99,7 @@ def report_page(
     optimal_accuracy: float | None = None,
     examples: Sequence[Example] = (),
     warnings: Sequence[str] = (),
+    history: Sequence[Mapping[str, float]] = (),
 ) -> str:
     """Return a report as HTML, without scripts and without anything loaded from outside.
 
@@ -109,6 +113,7 @@ def report_page(
         optimal_accuracy: Bayes-optimal accuracy where known.
         examples: cases to show.
         warnings: about the network, shown on top.
+        history: rows of history.csv, one for each epoch of the training.
     """
     metrics = results["metrics.json"]
     lead = _lead(predictions, metrics, optimal_accuracy, warnings)
@@ -129,6 +134,7 @@ def report_page(
     else:
         sections = [_predictions(predictions), gallery]
     sections += [
+        learning(history),
         _limitations(predictions, results),
         _context(predictions, context or {}),
         checklists(facts or {}),

@@ -28,6 +28,7 @@ from agfnet.training.adversarial import AdversarialTask
 from agfnet.training.cases import build_datasets, build_loaders, read_table, select_cases
 from agfnet.training.checkpoints import load_best
 from agfnet.training.features import prepare_features
+from agfnet.training.loggers import check_loggers
 from agfnet.training.memory import accumulation, advice, is_out_of_memory
 from agfnet.training.processes import World, join, started_together
 from agfnet.training.run_folder import LOCK, SETTINGS, check_run, locked_run, write_run
@@ -61,6 +62,7 @@ def fit(
         StoppedError: a signal of a scheduler has stopped it.
     """
     folder = Path(config.runs) / config.name
+    check_loggers(config.fit)
     if config.fit.processes > 1 and not started_together():
         from agfnet.training.launch import launch  # which some builds of torch do not have
 

@@ -26,6 +26,7 @@ from agfnet.models.backbone import Backbone
 from agfnet.training.batch_norm import synchronise
 from agfnet.training.callbacks import Checkpoints, FiniteLoss, History
 from agfnet.training.checkpoints import CheckpointFiles, find_checkpoint
+from agfnet.training.loggers import begin_logging, build_loggers
 from agfnet.training.mixing import mix
 from agfnet.training.optim import build_optimizer, build_schedule
 from agfnet.training.processes import ALONE, World
@@ -159,6 +160,7 @@ def run_trainer(
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     callbacks = build_callbacks(folder, config, progress=progress and world.first)
     callbacks += [FiniteLoss(folder, lesion_ids), Checkpoints(folder, fit, request, train)]
+    loggers = build_loggers(folder, fit) if world.first else []
     with warnings.catch_warnings():
         # advice about worker counts and logging intervals, and the checkpoint folder of a resume
         warnings.filterwarnings("ignore", module="lightning")
@@ -171,13 +173,14 @@ def run_trainer(
             plugins=[CheckpointFiles(), *environments(world)],
             strategy="auto" if world.size == 1 else "ddp",
             use_distributed_sampler=False,  # `EvenBatches` has the part of this process
-            logger=False,
+            logger=loggers or False,
             num_sanity_val_steps=0,
             enable_progress_bar=progress,
             enable_model_summary=False,
             devices=world.local_size,
             num_nodes=world.nodes,
         )
+        begin_logging(folder, loggers)
         if world.size > 1 and fit.sync_batchnorm:
             synchronise(task)
         module = TrainingModule(task=task, config=config, seed=seed, world=world)

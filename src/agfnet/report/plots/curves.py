@@ -111,6 +111,42 @@ def decision_curve(curve: Mapping[str, Any], title: str) -> str:
         return to_svg(figure, "Decision curve: net benefit of the network at each threshold")
 
 
+def learning_curves(history: Sequence[Mapping[str, float]]) -> str:
+    """Losses of training and validation, and balanced accuracy of validation, over the epochs.
+
+    Args:
+        history: rows of history.csv, with `epoch` from 0, `train_cross_entropy`, `val_nll` and
+            `val_balanced_accuracy`.
+    """
+    epochs = [row["epoch"] + 1 for row in history]
+    loss, validation, accuracy = (
+        [row.get(name, math.nan) for row in history]
+        for name in ("train_cross_entropy", "val_nll", "val_balanced_accuracy")
+    )
+    best = epochs[int(np.nanargmin(validation))]
+    marker = "o" if len(epochs) == 1 else None
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8, 3.2), layout="constrained")
+        losses, accuracies = figure.subplots(1, 2)
+        losses.plot(epochs, loss, color=ORANGE, linestyle="--", marker=marker, label="training")
+        losses.plot(epochs, validation, color=BLUE, marker=marker, label="validation")
+        losses.set_ylabel("Cross-entropy")
+        losses.set_ylim(bottom=0)
+        accuracies.plot(epochs, accuracy, color=BLUE, marker=marker)
+        accuracies.set_ylabel("Balanced accuracy (validation)")
+        accuracies.set_ylim(0, 1.02)
+        percent_axis(accuracies.yaxis)
+        for axes in (losses, accuracies):
+            label = "epoch that was kept" if axes is losses else None
+            axes.axvline(best, label=label, **DOTTED)
+            axes.set_xlabel("Epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.grid(axis="y", linewidth=0.6)
+            axes.set_axisbelow(True)
+        figure.legend(loc="outside upper left", ncols=3)
+        return to_svg(figure, "Learning curves: loss and balanced accuracy of every epoch")
+
+
 def severity_curves(
     panels: Mapping[str, Sequence[Interval]], clean: Interval, measure: str, label: str
 ) -> str:
