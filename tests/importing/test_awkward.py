@@ -236,6 +236,49 @@ def test_sides_in_words_and_letters(
         assert case.images["clinical"][0].name.startswith(f"{side}_")
 
 
+def test_one_number_is_not_two_ids(tmp_path: Path) -> None:
+    for patient in (1, 2, 3):
+        photo(tmp_path / "d" / f"P{patient}" / "overview.jpg", patient)
+        for lesion in (1, 2):
+            scan(tmp_path / "d" / f"P{patient}" / f"lesion{lesion}_us.png", 10 * patient + lesion)
+    rows = [f"P{n},{lesion},{DIAGNOSES[lesion - 1]}" for n in (1, 2, 3) for lesion in (1, 2)]
+    result = plan(tmp_path, ["Patient,Lesion,Diagnosis", *rows])
+    assert not any(case.images["clinical"] for case in result.cases)
+    assert noted(result, "3 files that fit no row, or several, left out: P1/overview.jpg")
+
+
+def test_another_reading_of_the_paths_is_noted(tmp_path: Path) -> None:
+    for number in range(1, 5):
+        photo(tmp_path / "d" / f"{5 - number:02}" / f"Mustermann{number}.jpg", number)
+    result = plan(tmp_path, ["Patient,Diagnosis", *(f"{n},BCC" for n in range(1, 5))])
+    assert noted(result, "Mustermann{patient}.jpg fits as many rows, and gives most files to other")
+
+
+def test_lesions_without_patients_are_noted(tmp_path: Path) -> None:
+    names = patients(tmp_path)
+    result = plan(tmp_path, ["Lesion ID,Diagnosis", *(f"{name},BCC" for name in names)])
+    assert noted(result, "every lesion counts as its own patient")
+
+
+# rows
+
+
+def test_a_second_header_in_another_order_is_refused(tmp_path: Path) -> None:
+    first, second, *_ = patients(tmp_path)
+    lines = ["Patient,Diagnosis,Age", f"{first},BCC,40", "Patient,Age,Diagnosis", f"{second},40,NV"]
+    with pytest.raises(
+        DataError, match=r"t\.csv:3: is another header, with the columns in another"
+    ):
+        plan(tmp_path, lines)
+
+
+def test_a_separator_too_many_is_refused(tmp_path: Path) -> None:
+    first, second, *_ = patients(tmp_path)
+    lines = ["Patient,Site,Diagnosis", f"{first},face,BCC", f"{second},face, left,NV"]
+    with pytest.raises(DataError, match=r"t\.csv:3: has 4 cells, and the header 3; put quotation"):
+        plan(tmp_path, lines)
+
+
 # cells that name files
 
 

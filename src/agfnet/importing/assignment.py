@@ -158,6 +158,12 @@ class Assignment:
             self._give(self.lesions[row], waiting[number].path, "")
         self.problems.check()
         self.rules += [f"{rule.files} files as {rule.example}" for rule in matches.rules]
+        self.notes += [
+            f"files are assigned as {rule.example}, although {rule.rival} fits as many rows, and "
+            "gives most files to other ones; if that is right, name it: --files.clinical"
+            for rule in matches.rules
+            if rule.rival
+        ]
 
     def no_match(self, notes: Sequence[str]) -> str:
         """Return why no file fits any row, and what to do.

@@ -61,6 +61,11 @@ class CaseMaker:
         column = self.roles.columns.get("label", "")
         labels = [lesion.cells[column] for lesion in kept if column and lesion.cells[column]]
         spelling = self._spellings(labels)
+        if "patient_id" not in self.roles.columns:
+            self.notes.append(
+                "no column is understood as the patient: every lesion counts as its own patient; "
+                "if patients have several, name the column (--columns.patient_id)"
+            )
         self._check_labels([key_names.get(text, text) for text in labels], column)
         self._name_patients(kept)
         return [

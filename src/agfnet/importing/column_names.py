@@ -66,10 +66,10 @@ _NAMES: list[tuple[str, list[str]]] = [
     (
         "patient_id",
         [
-            rf"(?:patient|patienten|patients|pat|paciente|proband|probanden|subject|sujet|sujeto|"
+            rf"(?:patient|patienten|patients|pat|paciente|paziente|proband|probanden|subject|sujet|sujeto|"
             rf"participant|person){_NUMBER}",
             r"(?:id|nr|no|n|num|number|numero|codigo|code|identifiant|pseudonym)"
-            r"(?: (?:de|da|do|del|des|der|du|of))* ?(?:patient|patienten|paciente|"
+            r"(?: (?:de|da|do|del|des|der|du|of))* ?(?:patient|patienten|paciente|paziente|"
             r"pat|proband|sujet)",
             r"(?:(?:no|n|nr|num|numero|numer)? ?(?:de |da |do )?)"
             r"(?:historia|historia clinica|hc|"
@@ -107,7 +107,10 @@ _NAMES: list[tuple[str, list[str]]] = [
     ),
     (
         "side",
-        [r"side|laterality|seite|lateralitat|lado|lateralidade?d?|cote|body side|侧别|左右|左右别"],
+        [
+            r"side|laterality|seite|lateralitat|lado|lato|lateralidade?d?|cote|body side|"
+            r"侧别|左右|左右别"
+        ],
     ),
     ("split", [r"split|partition|subset"]),
     ("fold", [r"fold"]),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agfnet.data.problems import near
+from agfnet.data.problems import Problems, near
 from agfnet.errors import ConfigError, DataError
 from agfnet.importing.column_names import FILE_COLUMN, plain_name, role_of
 from agfnet.importing.sheets import Sheet
@@ -60,6 +60,7 @@ def find_table(
     if not tables:
         raise DataError(f"{path}: has no rows below its header")
     best = max(tables, key=lambda pair: pair[0])[1]
+    _check_rows(path, next(sheet for sheet in sheets if sheet.name == best.sheet), best)
     alike = [table for _, table in tables if set(table.columns) == set(best.columns)]
     table = replace(_join(alike) if len(alike) > 1 else best, source=path)
     if missing := [column for column in known if column not in table.columns]:
@@ -67,6 +68,29 @@ def find_table(
             f"columns: {path} has no column {missing[0]!r}; {near(missing[0], table.columns)}"
         )
     return table
+
+
+def _check_rows(path: Path, sheet: Sheet, table: Table) -> None:
+    """Raise an error about a second header with another order, and about shifted cells."""
+    problems = Problems(path)
+    head = next(cells for line, cells in sheet.rows if line == table.header)
+    for line, cells in sheet.rows:
+        texts = [cell for cell in cells if cell]
+        if line <= table.header or texts[0].startswith("#"):
+            continue
+        if len(texts) > 1 and set(texts) <= set(head) and cells[: len(head)] != head:
+            problems.add(
+                "is another header, with the columns in another order; write each table into a "
+                "file or sheet of its own, or bring the columns into one order",
+                row=line,
+            )
+        if sheet.delimited and any(cells[len(head) :]):
+            problems.add(
+                f"has {len(cells)} cells, and the header {len(head)}; put quotation marks around a "
+                "cell with a separator",
+                row=line,
+            )
+    problems.check()
 
 
 def _join(tables: Sequence[Table]) -> Table:

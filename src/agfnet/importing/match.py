@@ -105,6 +105,8 @@ class Rule:
     files: int
     example: str
     """A path with placeholders in place of the ids."""
+    rival: str = ""
+    """Another position of the ids that fits as many rows, and gives the files to other ones."""
 
 
 @dataclass(frozen=True)
@@ -142,11 +144,13 @@ def match_files(
         best = _best(files, rows, roles, hits, waiting, depths)
         if best is None:
             break
-        positions, result = best
+        positions, result, rival = best
         assigned |= result
         waiting -= result.keys()
         example = min(result)
-        rules.append(Rule(positions, len(result), _shown(files[example], positions)))
+        shown = _shown(files[example], positions)
+        other = _shown(files[example], rival) if rival else ""
+        rules.append(Rule(positions, len(result), shown, other))
         waiting -= _alike(files, positions, result, waiting)
         for number in result:
             if positions.keys() & {"lesion_id"}:
@@ -290,8 +294,12 @@ def _best(
     hits: Mapping[str, dict[tuple[int, Position], dict[int, list[int]]]],
     waiting: set[int],
     depths: Mapping[int, set[str]],
-) -> tuple[dict[str, Position], dict[int, int]] | None:
-    """Return the positions that assign most rows, with the row of each file."""
+) -> tuple[dict[str, Position], dict[int, int], dict[str, Position]] | None:
+    """Return the positions that assign most rows, with the row of each file, and a rival.
+
+    A rival assigns as many rows, but most of the same files to other ones.
+    """
+    alike: list[tuple[dict[str, Position], dict[int, int]]] = []  # with the best score
     best: tuple[float, tuple[int, int, int, int], dict[str, Position], dict[int, int]] | None = None
     for size in range(1, len(roles) + 1):
         for subset in combinations(roles, size):
@@ -335,15 +343,29 @@ def _best(
                     for role, ((_, position), _) in zip(subset, combination, strict=True)
                 }
                 merit = _merit(positions, len(result))
-                if best is not None and (score, merit) <= best[:2]:
+                if best is not None and score < best[0]:
                     continue
                 others = waiting - result.keys()
-                if not (
-                    _counts_images(files, positions, result)
-                    and _alike(files, positions, result, others)
+                if _counts_images(files, positions, result) and _alike(
+                    files, positions, result, others
                 ):
+                    continue
+                if best is None or score > best[0]:
+                    alike.clear()
+                if all(result != other for _, other in alike):
+                    alike.append((positions, result))
+                if best is None or (score, merit) > best[:2]:
                     best = score, merit, positions, result
-    return None if best is None else best[2:]
+    if best is None:
+        return None
+    _, _, positions, result = best
+    rivals = (rival for rival, other in alike if _contradict(result, other))
+    return positions, result, next(rivals, {})
+
+
+def _contradict(result: Mapping[int, int], other: Mapping[int, int]) -> bool:
+    """Return whether most files have other rows."""
+    return 2 * sum(other.get(n, row) != row for n, row in result.items()) > len(result)
 
 
 def _overlap(places: Sequence[Position]) -> bool:
@@ -360,15 +382,17 @@ def _overlap(places: Sequence[Position]) -> bool:
 
 
 def _shared_word(file: File, positions: Sequence[Position]) -> bool:
-    """Return whether two ids in the name of a file, from its start and its end, share a word."""
-    if sum(level == "-1" for level, _, _ in positions) < 2:
+    """Return whether two ids are the same word of a file, counted from the start and the end."""
+    if len(positions) < 2:
         return False
-    count = len(words(_stem(file)))
-    taken: list[int] = []
+    parts = [*file.path.parts[:-1], _stem(file)]
+    taken: list[tuple[int, int]] = []
     for level, start, width in positions:
-        if level == "-1":
+        if re.fullmatch(r"[+-]\d+", level):
+            index = int(level) if level.startswith("+") else len(parts) + int(level)
+            count = len(words(parts[index]))
             first = count + start + 1 if start < 0 and width else max(0, start)
-            taken += range(first, first + (width or count))
+            taken += ((index, word) for word in range(first, first + (width or count)))
     return len(set(taken)) < len(taken)
 
 

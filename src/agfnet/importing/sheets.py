@@ -30,6 +30,8 @@ class Sheet:
     note: str = ""
     """Encoding and separator, or hidden rows and columns."""
     hidden: bool = False
+    delimited: bool = False
+    """Whether it is a text file, where a separator too many shifts the cells of a row."""
 
 
 def read_sheets(path: Path) -> list[Sheet]:
@@ -134,7 +136,8 @@ def _text(path: Path) -> Sheet:
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num}: is not valid CSV: {error}") from None
     shown = {"\t": "tab"}.get(delimiter, repr(delimiter))
-    return Sheet(path.name, tuple(rows), f"{encoding}, cells separated by {shown}")
+    note = f"{encoding}, cells separated by {shown}"
+    return Sheet(path.name, tuple(rows), note, delimited=True)
 
 
 def _delimiter(text: str) -> str:
