@@ -81,7 +81,7 @@ def _check_rows(path: Path, sheet: Sheet, table: Table) -> None:
         if len(texts) > 1 and set(texts) <= set(head) and cells[: len(head)] != head:
             problems.add(
                 "is another header, with the columns in another order; write each table into a "
-                "file or sheet of its own, or bring the columns into one order",
+                "separate file or sheet, or bring the columns into one order",
                 row=line,
             )
         if sheet.delimited and any(cells[len(head) :]):

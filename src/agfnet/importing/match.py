@@ -383,16 +383,21 @@ def _overlap(places: Sequence[Position]) -> bool:
 
 def _shared_word(file: File, positions: Sequence[Position]) -> bool:
     """Return whether two ids are the same word of a file, counted from the start and the end."""
-    if len(positions) < 2:
+    depth = len(file.path.parts)
+    levels = [
+        (int(level) + depth * (level[0] == "-"), start, width)
+        for level, start, width in positions
+        if level[0] in "+-"
+    ]
+    indices = [index for index, _, _ in levels]
+    if len(set(indices)) == len(indices):
         return False
-    parts = [*file.path.parts[:-1], _stem(file)]
     taken: list[tuple[int, int]] = []
-    for level, start, width in positions:
-        if re.fullmatch(r"[+-]\d+", level):
-            index = int(level) if level.startswith("+") else len(parts) + int(level)
-            count = len(words(parts[index]))
-            first = count + start + 1 if start < 0 and width else max(0, start)
-            taken += ((index, word) for word in range(first, first + (width or count)))
+    for index, start, width in levels:
+        part = _stem(file) if index == depth - 1 else file.path.parts[index]
+        count = len(words(part))
+        first = count + start + 1 if start < 0 and width else max(0, start)
+        taken += ((index, word) for word in range(first, first + (width or count)))
     return len(set(taken)) < len(taken)
 
 
