@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def test_schemas_are_schemas_and_printed(file: str, capsys: pytest.CaptureFixtur
 
 def test_files_of_a_run(trained: Path) -> None:
     files = ("bundle/config.json", "bundle/calibration.json", "bundle/evaluations.json")
-    for file in (*files, "environment.json"):
+    for file in (*files, "environment.json", "warnings.json"):
         validate(file, read(trained / file))
     for file in ("metrics.json", "classes.json", "subgroups.json", "focus.json"):
         validate(file, read(trained / "evaluation" / "test" / file))
@@ -58,6 +59,22 @@ def test_a_wrong_file_is_refused(trained: Path) -> None:
     for wrong in ({**metrics, "n": "many"}, {**metrics, "accuracy": {"value": 1}}):
         with pytest.raises(ValidationError):
             validate("metrics.json", wrong)
+
+
+NOT_READ_BY_OTHERS = {
+    "agfnet_answer.json",  # the reply of the server, which /openapi.json describes
+    "openapi.json",
+    "batch.json",  # state of a batch of the server
+    "timing.json",  # of an unfinished study
+    "metadata.json",  # of a MONAI bundle, by the specification of MONAI
+    *("config.json", "calibration.json", "evaluations.json", "export.json"),  # of a bundle
+}
+
+
+def test_every_json_file_has_a_schema() -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("src/**/*.py"))
+    names = set(re.findall(r"""["']([a-z_]+\.json)["']""", text))
+    assert names - set(FILES) - NOT_READ_BY_OTHERS == set()
 
 
 def test_unknown_file(capsys: pytest.CaptureFixture[str]) -> None:

@@ -290,6 +290,36 @@ class Choice(Closed):
     reason: str
 
 
+class Nonfinite(Closed):
+    """nonfinite.json: the step of a training whose loss or gradient is not a number."""
+
+    epoch: int
+    step: int
+    value: str
+    lesions: list[str]
+
+
+class NetworkWarning(Closed):
+    """warnings.json: a warning about a trained network, and what to do."""
+
+    code: str
+    message: str
+    cure: str
+
+
+class EnsembleMember(TypedDict):
+    """A run of an ensemble: its folder when it was joined, and its settings."""
+
+    run: str
+    settings: dict[str, Any]
+
+
+class Ensemble(Closed):
+    """ensemble.json: the runs that were joined."""
+
+    members: list[EnsembleMember]
+
+
 class Trial(Closed):
     """A trial of settings; `value` is null unless it is complete."""
 
@@ -339,12 +369,14 @@ FILES: dict[str, Any] = {
     "bundle/export.json": Export,
     "classes.json": dict[str, ClassMetrics],
     "compare.json": Comparison,
+    "ensemble.json": Ensemble,
     "environment.json": Environment,
     "explanation.json": Explanation,
     "findings.json": Findings,
     "focus.json": Focus,
     "malignant.json": Malignant,
     "metrics.json": Metrics,
+    "nonfinite.json": Nonfinite,
     "plan.json": list[Choice],
     "robustness.json": Robustness,
     "sanity.json": Sanity,
@@ -353,6 +385,8 @@ FILES: dict[str, Any] = {
     "subgroups.json": Subgroups,
     "summary.json": list[DemoRow],
     "truth.json": Truth,
+    "unreadable.json": list[str],
+    "warnings.json": list[NetworkWarning],
 }
 """File to the type of its content."""
 

@@ -125,7 +125,10 @@ def test_a_prediction_is_the_mean_of_the_calibrated_members(
 
 
 @pytest.mark.slow
-def test_the_ensemble_is_a_run_like_any_other(of_seeds: Path, tmp_path: Path) -> None:
+def test_the_ensemble_is_a_run_like_any_other(
+    of_seeds: Path, tmp_path: Path, fits_schema: Callable[[str, Any], None]
+) -> None:
+    fits_schema("ensemble.json", json.loads((of_seeds / "ensemble.json").read_text()))
     run = Path(shutil.copytree(of_seeds, tmp_path / "run"))
     bundle = read_bundle(run)
     assert bundle.config.members == 2

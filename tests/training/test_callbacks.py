@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,9 @@ def test_early_stopping_is_final(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", [STEPS + 1, 2 * STEPS])
-def test_a_loss_that_is_not_a_number_stops_training(tmp_path: Path, step: int) -> None:
+def test_a_loss_that_is_not_a_number_stops_training(
+    tmp_path: Path, step: int, fits_schema: Callable[[str, Any], None]
+) -> None:
     with pytest.raises(RunError) as caught:
         train(tmp_path, RampTask(nan_at=step), fit=EVERY_STEP)
     text = str(caught.value)
@@ -88,6 +91,7 @@ def test_a_loss_that_is_not_a_number_stops_training(tmp_path: Path, step: int) -
     assert "\n" not in text
     assert "L0" not in text  # identifiers stay in the run folder
     record = json.loads((tmp_path / "nonfinite.json").read_text())
+    fits_schema("nonfinite.json", record)
     assert record == {
         "epoch": 2,
         "step": step - STEPS,
