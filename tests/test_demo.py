@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ def test_demo_leaves_table_report_and_picture(
     said = capsys.readouterr().out
     assert "Research use only, not a medical device." in said
     assert "No diagnosis" not in said  # the new lesion is drawn like the others
+    images = re.findall(r"--images\.\w+ (\S+)", said)  # of the next steps, to be typed as they are
+    assert len(images) == 4
+    assert all(Path(path).is_file() for path in images)
 
 
 def test_demo_never_removes_what_is_not_its_own(tmp_path: Path) -> None:

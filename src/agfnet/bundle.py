@@ -301,6 +301,8 @@ def read_bundle(folder: str | Path) -> Bundle:
             than this version.
     """
     folder = Path(folder)
+    if not folder.exists():
+        raise BundleError(f"{folder}: no such folder; expected a bundle or a run folder")
     if not (folder / "config.json").is_file() and (folder / "bundle").is_dir():
         folder = folder / "bundle"
     finish_change(folder)

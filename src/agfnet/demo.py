@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from dataclasses import asdict, dataclass, replace
@@ -95,10 +96,11 @@ def run_demo(config: DemoConfig) -> None:
         rows.append(measure(method, network))
     write_json(folder / "summary.json", [asdict(row) for row in rows])
     show_summary(rows)
-    diagnose(folder, config)
+    case = diagnose(folder, config)
     say(f"Report of AGFnet: {folder / 'agfnet' / 'evaluation' / 'test' / 'report.html'}")
     say(f"The demo took {time.monotonic() - start:.0f} s. {NOTICE}")
-    say(next_steps(folder / "agfnet", PHOTO | ULTRASOUND))
+    images = {name: os.path.relpath(paths[0]) for name, paths in case.images.items()}
+    say(next_steps(folder / "agfnet", images))
 
 
 def clear(folder: Path) -> None:
@@ -176,8 +178,12 @@ def show_summary(rows: list[Row]) -> None:
     )
 
 
-def diagnose(folder: Path, config: DemoConfig) -> None:
-    """Render a lesion that no network has seen, diagnose it, and save a picture of the answer."""
+def diagnose(folder: Path, config: DemoConfig) -> Case:
+    """Render a lesion that no network has seen, diagnose it, and save a picture of the answer.
+
+    Returns:
+        The lesion.
+    """
     size = max(config.size, DRAWN_SIZE)
     new = make_cohort(
         PhantomConfig(out=str(folder / "new"), lesions=1, size=size, seed=config.seed + 1)
@@ -196,6 +202,7 @@ def diagnose(folder: Path, config: DemoConfig) -> None:
     )
     say(f"A new lesion, in truth {truth or case.label}: {sentence(names, diagnosis)}")
     say(f"Picture: {folder / 'diagnosis.png'}")
+    return case
 
 
 def with_maps(predictor: Predictor, case: Case) -> dict[str, np.ndarray[Any, Any]]:

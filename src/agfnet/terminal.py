@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -90,14 +90,19 @@ def show_warnings(warnings: Iterable[object]) -> None:
         say(f"Warning: {warning}")
 
 
-def next_steps(run: Path, modalities: Iterable[str]) -> str:
-    """Return commands that a user may want to type after a training."""
-    images = " ".join(f"--images.{name} FILE" for name in modalities)
+def next_steps(run: Path, images: Mapping[str, str | Path]) -> str:
+    """Return commands that a user may want to type after a training.
+
+    Args:
+        run: The run folder.
+        images: Modality to an image, or to `FILE`.
+    """
+    options = "".join(f" \\\n    --images.{name} {file}" for name, file in images.items())
     return "\n".join(
         [
             "Next:",
-            f"  agfnet predict {run} {images}",
-            f"  agfnet explain {run} {images}",
+            f"  agfnet predict {run}{options}",
+            f"  agfnet explain {run}{options}",
             f"  agfnet serve {run}",
         ]
     )

@@ -20,7 +20,7 @@ def ensemble(config: EnsembleConfig) -> None:
     show_warnings(read_warnings(folder))
     say(f"Wrote {folder}: {bundle.config.members} networks, calibrated on lesions that they were")
     say("not trained on. A prediction takes as long as with all of them.")
-    say(next_steps(folder, bundle.config.modalities))
+    say(next_steps(folder, dict.fromkeys(bundle.config.modalities, "FILE")))
 
 
 COMMAND = Command(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from agfnet.cli.command import Command
 from agfnet.config import StudyConfig, format_duration
-from agfnet.terminal import say
+from agfnet.terminal import bar, say
 
 
 def study(config: StudyConfig) -> None:
     if config.init is not None:
-        from agfnet.study.init import init_study
+        with bar("measuring the time of a training step"):
+            from agfnet.study.init import init_study
 
-        timed = init_study(config.init, config.file)
+            timed = init_study(config.init, config.file)
         seconds = format_duration(timed.seconds)
         say(f"Wrote {config.file}. The study would take about {seconds}, {timed.how}.")
         return

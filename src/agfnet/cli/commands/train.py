@@ -58,7 +58,7 @@ def train(command: TrainCommand, explicit: frozenset[str]) -> None:
     show_warnings(read_warnings(folder))
     if command.reproduce is not None:
         show_difference(Path(command.reproduce), folder)
-    say(next_steps(folder, bundle.config.modalities))
+    say(next_steps(folder, dict.fromkeys(bundle.config.modalities, "FILE")))
 
 
 def show_versions(run: Path, config: TrainConfig) -> None:
