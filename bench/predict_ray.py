@@ -64,8 +64,7 @@ def main() -> None:
         alone = measure(config)
         out = str(folder / "two" / "p.csv")
         shared = measure(replace(config, out=out, executor="ray", workers=2))
-        one, two = folder / "one", folder / "two"
-        finish(rows(arguments.rows, one, two, alone, shared), arguments)
+        finish(rows(arguments.rows, folder, alone, shared), arguments)
 
 
 def write_inputs(folder: Path, count: int) -> None:
@@ -104,19 +103,19 @@ def measure(config: PredictConfig) -> float:
     return time.perf_counter() - start
 
 
-def rows(count: int, one: Path, two: Path, alone: float, shared: float) -> list[Row]:
+def rows(count: int, folder: Path, alone: float, shared: float) -> list[Row]:
     """Return the rows of the result.
 
     Raises:
         RuntimeError: the tables of one process and of two workers differ.
     """
-    names = sorted(path.name for path in one.iterdir())
-    if names != sorted(path.name for path in two.iterdir()):
+    names, ray_names = (sorted(p.name for p in (folder / n).iterdir()) for n in ("one", "two"))
+    if names != ray_names:
         raise RuntimeError("one process and two workers have written different files")
     for name in names:
-        if digest(one / name) != digest(two / name):
+        if digest(folder / "one" / name) != digest(folder / "two" / name):
             raise RuntimeError(f"{name} differs between one process and two workers")
-    with (two / "p.csv").open(encoding="utf-8") as file:
+    with (folder / "two" / "p.csv").open(encoding="utf-8") as file:
         answered = sum(1 for _ in file) - 1
     title = f"{count} rows, two Ray workers against one process"
     return [
