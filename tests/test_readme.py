@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agfnet import __version__
 from agfnet.cli import COMMANDS, build_parser
 from agfnet.cli.arguments import current_arguments, join_images
 
@@ -58,3 +59,9 @@ def test_commands_of_the_readme_are_understood(line: str) -> None:
     assert name in COMMANDS
     parsed = build_parser([name]).parse_args(current_arguments(join_images([name, *rest])))
     assert parsed.command == name
+
+
+def test_every_place_has_the_same_version() -> None:
+    assert f"version: {__version__}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
+    for page in (README, CHINESE):
+        assert f"version = {{{__version__}}}" in page

@@ -23,7 +23,7 @@ def explain(config: ExplainConfig) -> None:
             texts = "; ".join(CHECKS[check].text for check in checks)
             say(f"{METHODS[method].title} is not reliable on this network: {texts}.")
     lesions = "1 lesion" if result.cases == 1 else f"{result.cases} lesions"
-    say(f"Wrote {result.folder}: {lesions}. {NOTICE}")
+    say(f"Wrote {result.folder}: maps, attention and numbers of {lesions}. {NOTICE}")
 
 
 COMMAND = Command(
