@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -397,7 +398,13 @@ def read_json(path: Path, kind: type[T]) -> T:
 def parse(path: Path, text: str | bytes, kind: type[T]) -> T:
     """Convert the JSON of a file to a dataclass and check every field."""
     try:
-        return TypeAdapter(kind).validate_json(text)
+        return _adapter(kind).validate_json(text)
     except (ValidationError, UnicodeDecodeError) as error:
         first = str(error).splitlines()
         raise BundleError(f"{path}: damaged: {' '.join(first[:3])}") from error
+
+
+@cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    """Return what checks the fields of a class; it is built once, which takes time."""
+    return TypeAdapter(kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,11 +13,9 @@ import pytest
 
 from agfnet.bundle import read_bundle
 from agfnet.config import EvaluateConfig
-from agfnet.data.case import Case
-from agfnet.evaluation.calibrate import calibrate_run
+from agfnet.evaluation import calibrate
 from agfnet.evaluation.run import evaluate_run
 from agfnet.evaluation.write import write_evaluation
-from agfnet.inference.predictor import Diagnosis, Predictor
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "shutil.rmtree"}
@@ -65,7 +63,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def stop_everywhere(
-    run: Path, work: Path, command: Callable[[Path], object], check: Callable[[Path], None]
+    run: Path, work: Path, command: Callable[[Path], object], check: Callable[[Path], object]
 ) -> int:
     """Kill the command before each of its changes, check, and finish it; returns their number."""
     whole = Path(shutil.copytree(run, work / "whole"))
@@ -119,20 +117,24 @@ def test_an_evaluation_is_finished_by_the_same_command(trained: Path, tmp_path: 
 def test_a_calibration_is_finished_by_the_same_command(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers: dict[str, list[tuple[Case, Diagnosis]]] = {}
-    predict = Predictor.predict
-
-    def once(self: Predictor, cases: Sequence[Case], each: Callable[[Case, Diagnosis], None]):
-        key = repr([(case.lesion_id, case.images) for case in cases])
-        if key not in answers:
-            found: list[tuple[Case, Diagnosis]] = []
-            predict(self, cases, each=lambda *answer: found.append(answer))
-            answers[key] = found
-        for answer in answers[key]:
-            each(*answer)
-
-    monkeypatch.setattr(Predictor, "predict", once)
-    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    """What is computed changes no file, and is computed once."""
+    functions = ("member_tables", "training_statistics", "predict_untrained", "observe")
+    for name in ("TorchBackend", *functions):
+        monkeypatch.setattr(calibrate, name, computed_once(getattr(calibrate, name)))
+    without = shutil.ignore_patterns("checkpoints")
+    run = Path(shutil.copytree(trained, tmp_path / "run", ignore=without))
     (run / "validation.csv").unlink()
-    changes = stop_everywhere(run, tmp_path, calibrate_run, lambda folder: read_bundle(folder))
-    assert changes > 4
+    changes = stop_everywhere(run, tmp_path, calibrate.calibrate_run, read_bundle)
+    assert changes > 20
+
+
+def computed_once(function: Callable[..., object]) -> Callable[..., object]:
+    """The function, which returns the result of its first call from then on."""
+    results: list[object] = []
+
+    def once(*arguments: object, **options: object) -> object:
+        if not results:
+            results.append(function(*arguments, **options))
+        return results[0]
+
+    return once

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -189,7 +190,13 @@ def _member(kind: Any, name: str) -> tuple[str, Any]:
     if not is_dataclass(kind):
         return name, entry_type(kind)
     present = NAMES.get(_title(kind), {}).get(name, name)
-    return present, get_type_hints(kind).get(present)
+    return present, _types(kind).get(present)
+
+
+@cache
+def _types(kind: Any) -> dict[str, Any]:
+    """Types of the settings of a class; their names are evaluated once, which takes time."""
+    return get_type_hints(kind)
 
 
 def _value(kind: Any, name: str, value: Any, warn: Warn | None, present: str) -> Any:
