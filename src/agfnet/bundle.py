@@ -398,7 +398,7 @@ def read_json(path: Path, kind: type[T]) -> T:
 def parse(path: Path, text: str | bytes, kind: type[T]) -> T:
     """Convert the JSON of a file to a dataclass and check every field."""
     try:
-        return _adapter(kind).validate_json(text)
+        return _adapter(kind).validate_json(text)  # type: ignore[arg-type]
     except (ValidationError, UnicodeDecodeError) as error:
         first = str(error).splitlines()
         raise BundleError(f"{path}: damaged: {' '.join(first[:3])}") from error

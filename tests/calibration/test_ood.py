@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 
-from agfnet.calibration.ood import fit_threshold
+from agfnet.calibration.ood import fit_familiarity, fit_threshold
 
 
 def _scored(table, scores, seed=0):
@@ -21,3 +21,15 @@ def test_rounding_errors_of_a_constant_score_are_no_threshold(table):
     noise = 1e-7 * np.random.default_rng(0).normal(size=99)
     assert fit_threshold(_scored(table, noise)) is None
     assert fit_threshold(_scored(table, noise - 3)) is None
+
+
+def test_familiarity_is_a_gaussian_with_correlations_reduced_by_a_twentieth():
+    values = np.random.default_rng(0).normal([1, 2], [1, 3], (40, 2))
+    values[:, 1] += values[:, 0]
+    models = fit_familiarity({"clinical": values, "ultrasound": values[:19]})
+    assert list(models) == ["clinical"]  # the others are too few
+    covariance = np.cov(values.T)
+    covariance[[0, 1], [1, 0]] *= 0.95
+    expected = np.linalg.inv(covariance + 0.01 * np.eye(2))
+    np.testing.assert_allclose(models["clinical"].precision, expected)
+    np.testing.assert_allclose(models["clinical"].mean, values.mean(axis=0))

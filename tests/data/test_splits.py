@@ -204,3 +204,12 @@ def test_a_fraction_does_not_prefer_patients_with_many_cases():
     assert len(kept) == 600
     large = sum(int(name[1:]) >= 100 for name in kept)
     assert large / len(kept) == pytest.approx(0.5, abs=0.08)  # four standard deviations
+
+
+def test_a_patient_of_two_labels_counts_for_the_rarer_one():
+    cases = [case(f"a{n}", "a", patient=f"P{n}") for n in range(12)]
+    cases += [case(f"b{n}", "b", patient=f"P{n}") for n in range(2)]
+    for seed in range(10):
+        kept = {c.patient_id for c in keep_fraction(cases, 0.5, seed=seed)}
+        assert len(kept & {"P0", "P1"}) == 1
+        assert len(kept) == 6

@@ -149,3 +149,9 @@ def test_the_order_of_the_cases_does_not_matter(scored):
 @pytest.mark.parametrize("name", ADDED)
 def test_without_cases_there_is_no_value(name):
     assert math.isnan(_added(*EMPTY)[name])
+
+
+def test_a_class_of_a_single_case_counts_in_averages():
+    target = np.array([0, 0, 0, 1])
+    probabilities = np.array([[0.8, 0.1, 0.1]] * 4)
+    assert _added(probabilities, target)["macro_ap"] == pytest.approx((3 / 4 + 1 / 4) / 2)

@@ -84,3 +84,13 @@ def test_holm_by_hand():
     np.testing.assert_allclose(holm([0.5, 0.9]), [1, 1])
     np.testing.assert_allclose(holm([0.01, np.nan, 0.04]), [0.02, np.nan, 0.04])
     assert len(holm([])) == 0
+
+
+def test_the_interval_of_delong_by_hand():
+    """Three patients, one with two lesions; 1.96 standard errors on both sides."""
+    found = area_test(0.1, np.array([0.02, 0.01, -0.01, -0.02]), [0, 0, 1, 2])
+    error = np.sqrt((0.03**2 + 0.01**2 + 0.02**2) * 3 / 2)
+    half = 1.959963985 * error
+    assert (found.low, found.high) == pytest.approx((0.1 - half, 0.1 + half))
+    narrow = area_test(0.1, np.array([0.02, 0.01, -0.01, -0.02]), [0, 0, 1, 2], level=0.8)
+    assert narrow.high - narrow.value == pytest.approx(1.281551566 * error)

@@ -190,7 +190,7 @@ def _member(kind: Any, name: str) -> tuple[str, Any]:
     if not is_dataclass(kind):
         return name, entry_type(kind)
     present = NAMES.get(_title(kind), {}).get(name, name)
-    return present, _types(kind).get(present)
+    return present, _types(kind).get(present)  # type: ignore[arg-type]
 
 
 @cache
