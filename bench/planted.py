@@ -42,7 +42,7 @@ BUGS = (
     Bug(
         "no seed for each step and epoch",
         "training/trainer.py",
-        {"torch.manual_seed(hash((self.seed, self.current_epoch,": "hash((hash((self.seed, 0,"},
+        {"torch.manual_seed(hash((self.seed, self.current_epoch,": "hash(hash((self.seed, 0,"},
         "training/test_trainer.py::test_dropout_depends_on_seed_epoch_and_step",
     ),
     Bug(

@@ -132,6 +132,20 @@ def test_both_parts_by_hand() -> None:
     assert low == pytest.approx(0, abs=1e-9)  # p is the level whose interval ends at 0
 
 
+def test_the_variances_of_seeds_on_the_same_patients_by_hand() -> None:
+    """The jackknife's covariance between seeds is what new patients change in all of them."""
+    rng = np.random.default_rng(0)
+    left_out = rng.normal(size=(30, 1)) + 0.5 * rng.normal(size=(30, 3))
+    values = np.array([0.1, 0.3, 0.8])
+    covariance = np.cov(left_out.T) * 29**2 / 30
+    common = (covariance[0, 1] + covariance[0, 2] + covariance[1, 2]) / 3
+    mean = over_seeds(values, left_out)
+    (patients,), (shared, between) = mean.bounds
+    assert patients.variance == pytest.approx(covariance.mean())
+    assert shared.variance == pytest.approx(common)
+    assert between == (pytest.approx(np.var(values, ddof=1) / 3), 2)
+
+
 def test_intervals_are_clipped() -> None:
     mean = SeedMean(value=0.9, seeds=3, patients=Part(0.1, 5), bounds=((Part(0.1, 5),),))
     assert mean.interval(low=0, high=1).high == 1
