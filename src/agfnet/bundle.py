@@ -98,6 +98,11 @@ class BundleConfig:
         """Classes of each group, the group `malignant` first."""
         return members(self.diagnoses)
 
+    @property
+    def group_numbers(self) -> tuple[tuple[int, ...], ...]:
+        """Numbers of the classes of each group, in the order of `groups`."""
+        return tuple(tuple(map(self.classes.index, names)) for names in self.groups.values())
+
 
 @dataclass(frozen=True)
 class PredictionSets:

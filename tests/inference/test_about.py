@@ -73,8 +73,8 @@ def test_plain_lines(folder: Path) -> None:
     assert about(read_bundle(folder)) == [
         "Trained on 300 lesions: melanoma 70, naevus 230.",
         "Calibrated on 130 validation lesions of 100 patients.",
-        "On these, at the threshold of 12%: sensitivity for malignant lesions 95% (83% to 99%),"
-        " specificity 70% (60% to 79%).",
+        "On these, at the threshold of 12%: sensitivity for malignant lesions 95% (83% to 99%) of"
+        " 40, specificity 70% (60% to 79%) of 90.",
         "The network answers every lesion: no error rate could be guaranteed.",
         "Tested on \N{LEFT DOUBLE QUOTATION MARK}test\N{RIGHT DOUBLE QUOTATION MARK}"
         " (200 lesions): balanced accuracy 75% (70% to 80%).",

@@ -13,11 +13,11 @@ import pytest
 from agfnet.bundle import Bundle, BundleConfig, Calibration, OperatingPoint, Rate
 from agfnet.config import ModelConfig, default_modalities
 from agfnet.inference.diagnosis import Diagnosis
+from agfnet.inference.percents import percent
 from agfnet.inference.postprocessing import above_threshold
 from agfnet.inference.wording import (
     group_sentences,
     missing_sentence,
-    percent,
     rate,
     sentence,
     warning_sentences,
@@ -66,8 +66,8 @@ def test_the_first_line_answers_whether_it_is_malignant() -> None:
     assert first == "Malignant 70%: basal cell carcinoma 40%, melanoma 30%."
     assert benign == "Benign 30%: naevus 30%."
     assert threshold == (
-        "At or above the threshold of 12% for suspected malignancy, which detected 95% (83% to"
-        " 99%) of 40 malignant validation lesions and excluded 70% (60% to 79%) of 90 others."
+        "At or above the threshold of 12% for suspected malignancy; on the validation lesions:"
+        " sensitivity 95% (83% to 99%), specificity 70% (60% to 79%)."
     )
 
 

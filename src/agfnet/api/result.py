@@ -11,7 +11,8 @@ import numpy as np
 
 from agfnet import NOTICE
 from agfnet.inference.diagnosis import Diagnosis
-from agfnet.inference.wording import percent, sentence, warning_sentences
+from agfnet.inference.percents import percent, percent_text
+from agfnet.inference.wording import sentence, warning_sentences
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,6 +64,12 @@ class Result:
             group: sum(self.probabilities[name] for name in members)
             for group, members in self.groups.items()
         }
+
+    @property
+    def percents(self) -> dict[str, str]:
+        """Class to its probability in whole per cent, as shown; they add up to the groups."""
+        texts = map(percent_text, self.diagnosis.percents)
+        return dict(zip(self.classes, texts, strict=True))
 
     @property
     def prediction_set(self) -> tuple[str, ...] | None:
@@ -124,7 +131,7 @@ class Result:
     def __repr__(self) -> str:
         if self.foreign:
             return f"<Result no diagnosis, foreign: {', '.join(self.foreign)}; {NOTICE}>"
-        p = percent(self.probabilities[self.label])
+        p = self.percents[self.label]
         return f"<Result {self.label!r} {p}; {NOTICE}>"
 
     def _repr_html_(self) -> str:
@@ -141,7 +148,7 @@ class Result:
             heading=sentence(self._shown, self.diagnosis),
             images={name: thumbnail(pixels) for name, pixels in self.images.items()},
             groups=[(name, percent(p)) for name, p in groups],
-            bars=[(shown[name], p, percent(p)) for name, p in bars],
+            bars=[(shown[name], p, self.percents[name]) for name, p in bars],
             warnings=self.warnings,
             contributions={name: f"{100 * value:+.0f}" for name, value in contributions.items()},
         )
@@ -178,4 +185,4 @@ class Results(list[Result]):
     def _repr_html_(self) -> str:
         from agfnet.pages.render import render
 
-        return render("results.html.jinja", results=self[:50], count=len(self), percent=percent)
+        return render("results.html.jinja", results=self[:50], count=len(self))

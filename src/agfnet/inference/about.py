@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agfnet.bundle import Bundle, Calibration, Evaluated, read_tests
-from agfnet.inference.wording import percent, rate, whole_percent, words
+from agfnet.inference.percents import percent
+from agfnet.inference.wording import rate, whole_percent, words
 
 LANGUAGES = ("en", "zh")
 
@@ -66,7 +67,9 @@ def training_lines(bundle: Bundle, language: str) -> Iterator[str]:
         yield text["about.validated"].format(
             threshold=whole_percent(point.threshold),
             sensitivity=rate(point.sensitivity, language),
+            positives=point.positives,
             specificity=rate(point.specificity, language),
+            negatives=point.negatives,
         )
     if calibration.abstention is None:
         yield text["rule.none"]

@@ -13,6 +13,7 @@ from agfnet.bundle import BundleConfig
 from agfnet.data.quality import HINTS, OTHER_TYPE
 from agfnet.data.table import Case
 from agfnet.inference.familiarity import FOREIGN
+from agfnet.inference.percents import whole_percents
 from agfnet.inference.predictions import DECISIONS, Predictions
 
 Array = np.ndarray[Any, Any]
@@ -35,6 +36,13 @@ class Diagnosis:
     quality: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Modality to the quality hints of its images (`agfnet.data.quality.HINTS`), where there are
     any; not measured for tables."""
+    groups: tuple[tuple[int, ...], ...] = ()
+    """The classes of each group, by number."""
+
+    @property
+    def percents(self) -> tuple[int, ...]:
+        """The classes in whole per cent, as readers are shown them; they add up to the groups."""
+        return whole_percents(self.probabilities, self.groups)
 
     @property
     def unfamiliar(self) -> tuple[str, ...]:

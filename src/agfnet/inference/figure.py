@@ -13,7 +13,8 @@ from agfnet import NOTICE
 from agfnet.files import replacing
 from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.fonts import font_families
-from agfnet.inference.wording import percent, sentence
+from agfnet.inference.percents import percent_text
+from agfnet.inference.wording import sentence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,36 +68,37 @@ def draw_picture(
     families, missing = font_families("".join([*classes, *images, title, note]))
     style: dict[Any, Any] = {"font.family": families, "text.parse_math": False}
     with rc_context(style):
-        shown = None if diagnosis.foreign else diagnosis.probabilities
-        return _draw(title, classes, shown, images, note), missing
+        return _draw(title, classes, diagnosis, images, note), missing
 
 
 def _draw(
     title: str,
     classes: tuple[str, ...],
-    probabilities: np.ndarray[Any, Any] | None,  # None: there is no diagnosis
+    diagnosis: Diagnosis,
     images: Mapping[str, np.ndarray[Any, Any]],
     note: str,
 ) -> Figure:
     from matplotlib.figure import Figure
 
-    widths = [*[3] * len(images), *([4] if probabilities is not None else [])] or [4]
+    widths = [*[3] * len(images), *([] if diagnosis.foreign else [4])] or [4]
     figure = Figure(figsize=(sum(widths), 3.8), dpi=150, layout="constrained")
     axes = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
     for axis, (name, pixels) in zip(axes, images.items(), strict=False):
         axis.imshow(pixels)
         axis.set_title(name)
         axis.set_axis_off()
-    if probabilities is not None:
-        _draw_bars(axes[-1], classes, probabilities)
-    title = title if probabilities is not None else fill(title, 20 * len(images) + 20)
+    if diagnosis.foreign:
+        title = fill(title, 20 * len(images) + 20)
+    else:
+        _draw_bars(axes[-1], classes, diagnosis)
     figure.suptitle(title, fontsize=12, fontweight="bold")
     figure.supxlabel(f"{note} {NOTICE}".strip(), fontsize=9, color="#555555")
     return figure
 
 
-def _draw_bars(axis: Axes, classes: tuple[str, ...], probabilities: np.ndarray[Any, Any]) -> None:
+def _draw_bars(axis: Axes, classes: tuple[str, ...], diagnosis: Diagnosis) -> None:
     """Draw the most probable classes."""
+    probabilities, numbers = diagnosis.probabilities, diagnosis.percents
     order = np.argsort(probabilities)
     shown = order[-MAX_CLASSES:]
     bars = axis.barh(
@@ -104,6 +106,6 @@ def _draw_bars(axis: Axes, classes: tuple[str, ...], probabilities: np.ndarray[A
         probabilities[shown],
         color=["#0072b2" if c == order[-1] else "#b0b7bd" for c in shown],
     )
-    axis.bar_label(bars, labels=[percent(probabilities[c]) for c in shown], padding=3)
+    axis.bar_label(bars, labels=[percent_text(numbers[c]) for c in shown], padding=3)
     axis.set(xlim=(0, 1.15), xticks=[], title="Probability")
     axis.spines[["top", "right", "bottom"]].set_visible(False)

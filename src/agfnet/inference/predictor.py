@@ -276,6 +276,7 @@ class Predictor:
             images=tuple(images),
             distances=farthest,
             quality=common_hints(hints or {}, farthest),
+            groups=self.bundle.config.group_numbers,
             **{name: _first(values) for name, values in decisions.items()},
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import agfnet
 from agfnet.bundle import Bundle, Rate
 from agfnet.data.quality import SWAPPED, by_hint
 from agfnet.inference.diagnosis import Diagnosis
+from agfnet.inference.percents import percent, percent_text, round_percent
 from agfnet.inference.postprocessing import refer
 
 WORDS = Path(agfnet.__file__).with_name("words")
@@ -28,40 +30,42 @@ def words(language: str = "en") -> dict[str, str]:
     return texts
 
 
-def percent(p: float) -> str:
-    """Write a probability in per cent, never rounded to certainty."""
-    return "<1%" if p < 0.005 else ">99%" if p > 0.995 else f"{p:.0%}"
-
-
 def sentence(classes: tuple[str, ...], diagnosis: Diagnosis) -> str:
     """Write the diagnosis as one sentence, or that there is none for a picture of another kind."""
     if diagnosis.foreign:
         return words()["warning.foreign"].format(modalities=modality_names(diagnosis.foreign))
-    best, second = np.argsort(-diagnosis.probabilities)[:2]
-    p, q = diagnosis.probabilities[[best, second]]
-    return words()["answer.likely" if p >= 0.5 else "answer.uncertain"].format(
-        best=classes[best], p=percent(p), second=classes[second], q=percent(q)
+    best, second = np.argsort(-diagnosis.probabilities, kind="stable")[:2]
+    sure = diagnosis.probabilities[best] >= 0.5
+    numbers = diagnosis.percents
+    return words()["answer.likely" if sure else "answer.uncertain"].format(
+        best=classes[best],
+        p=percent_text(numbers[best]),
+        second=classes[second],
+        q=percent_text(numbers[second]),
     )
 
 
 def group_sentences(bundle: Bundle, diagnosis: Diagnosis) -> list[str]:
     """Write the probability of each group with its classes, and the operating point.
 
-    The first group is `malignant`, if there is one. Classes below one per cent are left out, except
-    for the most probable one of a group.
+    The first group is `malignant`, if there is one. Classes of 0 per cent are summed up, except for
+    the most probable one of a group. The numbers of the classes add up to that of the group.
     """
     if diagnosis.foreign:
         return []
     names, probabilities = bundle.config.names, diagnosis.probabilities
-    texts = []
-    for group, members in bundle.config.groups.items():
-        values = {c: probabilities[c] for c in map(bundle.config.classes.index, members)}
-        order = sorted(values, key=lambda c: -values[c])
-        shown = [c for c in order if c == order[0] or percent(values[c]) != percent(0)]
+    texts, numbers = [], replace(diagnosis, groups=bundle.config.group_numbers).percents
+    for group, members in zip(bundle.config.groups, bundle.config.group_numbers, strict=True):
+        total = round_percent(float(probabilities[list(members)].sum()))
+        order = sorted(members, key=lambda c: -probabilities[c])
+        shown = [c for c in order if c == order[0] or numbers[c] > 0]
+        parts = [f"{names[c]} {percent_text(numbers[c])}" for c in shown]
+        if (rest := total - sum(numbers[c] for c in members)) > 0:
+            parts.append(words()["answer.others"].format(p=percent_text(rest)))
         text = words()["answer.group"].format(
             group=words().get(f"group.{group}", group),
-            p=percent(sum(values.values())),
-            names=", ".join(f"{names[c]} {percent(values[c])}" for c in shown),
+            p=percent_text(total),
+            names=", ".join(parts),
         )
         texts.append(text)
     point, positive = bundle.calibration.operating_point, diagnosis.above_threshold
@@ -69,9 +73,7 @@ def group_sentences(bundle: Bundle, diagnosis: Diagnosis) -> list[str]:
         text = words()["answer.above" if positive else "answer.below"].format(
             threshold=whole_percent(point.threshold),
             sensitivity=rate(point.sensitivity),
-            positives=point.positives,
             specificity=rate(point.specificity),
-            negatives=point.negatives,
         )
         texts.insert(1, text)
     return texts

@@ -15,9 +15,9 @@ from agfnet.data.preprocess import load
 from agfnet.data.table import Case
 from agfnet.explain.compute.occlusion import occlusion
 from agfnet.explain.show.overlay import overlay, thumbnail
+from agfnet.inference.percents import percent
 from agfnet.inference.predictions import Predictions
 from agfnet.inference.predictor import Predictor
-from agfnet.inference.wording import percent
 from agfnet.pages.blocks import Block, Card, CardImage, Cards, Heading, Section, Text
 
 Pixels = npt.NDArray[np.uint8]  # (H, W, 3)

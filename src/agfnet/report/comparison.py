@@ -11,7 +11,7 @@ from agfnet.config.renamed import run_settings
 from agfnet.errors import AgfnetError
 from agfnet.evaluation.compare_runs import Comparison, disagreements
 from agfnet.evaluation.members import run_table
-from agfnet.inference.wording import percent as percentage
+from agfnet.inference.percents import percent as percentage
 from agfnet.metrics.summary import LOWER_IS_BETTER
 from agfnet.pages.blocks import (
     Block,

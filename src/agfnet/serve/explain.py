@@ -21,7 +21,7 @@ from agfnet.inference.postprocessing import calibrated
 from agfnet.inference.predictor import Predictor, frame_combinations
 from agfnet.serve.lesion import Lesion, error_context, load_uploads
 from agfnet.serve.limits import Limits
-from agfnet.serve.predict import by_class, files_of, frame
+from agfnet.serve.predict import by_class, class_probabilities, files_of, frame
 from agfnet.serve.preview import MAX_SIDE, reduced, uri
 from agfnet.serve.request_error import RequestError
 
@@ -73,7 +73,7 @@ def explain(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
     return {
         "class": config.classes[number],
         "pass": job["pass"],
-        "frame": frame(lesion, frames, whole, config.classes),
+        "frame": frame(lesion, frames, whole, config),
         "contributions": {
             name: by_class(contribution.shapley[m], config.classes)
             for m, name in enumerate(names)
@@ -82,8 +82,7 @@ def explain(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
         "answers": [
             {
                 "modalities": [names[m] for m in sorted(subset)],
-                "predicted": config.classes[int(row.argmax())],
-                "probabilities": by_class(row, config.classes),
+                **class_probabilities(row, config),
             }
             for subset, row in contribution.answers.items()
         ],

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from agfnet.bundle import Bundle, BundleConfig
 from agfnet.data.quality import by_hint
 from agfnet.data.table import Case
 from agfnet.inference.decisions_table import decision_rows
 from agfnet.inference.diagnosis import Diagnosis, collect_predictions
 from agfnet.inference.dicom_report import make_report
 from agfnet.inference.frames_table import frame_rows
+from agfnet.inference.percents import round_percent, whole_percents
 from agfnet.inference.postprocessing import refer
 from agfnet.inference.predictions import prediction_rows
 from agfnet.inference.predictor import Predictor
@@ -46,31 +48,38 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
             modalities=list(config.modalities),
         )
         answer = predictor.diagnose(lesion.images)
-    classes, probabilities = config.classes, answer.probabilities
-    point = predictor.bundle.calibration.operating_point
     report = job.get("report", "none")
-    order = np.argsort(-probabilities, kind="stable")
-    possible = answer.prediction_set
-    missing = [name for name, paths in lesion.images.items() if not paths]
+    return {
+        **described(answer, predictor.bundle),
+        "frames": [
+            frame(lesion, images, row, config)
+            for images, row in zip(answer.images, answer.frames, strict=True)
+        ],
+        "images": {name: list(map(asdict, infos)) for name, infos in lesion.files.items()},
+        **({} if report == "none" else {"report": report_of(report, predictor, answer, files)}),
+        "seconds": time.perf_counter() - started,
+        "outcome": outcome(answer),
+    }
+
+
+def described(answer: Diagnosis, bundle: Bundle) -> dict[str, Any]:
+    """Describe an answer: all of a `Prediction` but the images and the frames."""
+    config, possible = bundle.config, answer.prediction_set
+    classes, probabilities = config.classes, answer.probabilities
+    order, numbers = np.argsort(-probabilities, kind="stable"), answer.percents
+    missing = [name for name in config.modalities if not any(name in i for i in answer.images)]
     optional = missing if config.optional is None else config.optional
     return {
         "sentence": sentence(config.names, answer),
         "doubts": warning_sentences(config.names, answer),
         "refer": refer(answer.abstain, answer.out_of_distribution),
-        "groups": [
-            {
-                "name": group,
-                "probability": float(sum(probabilities[classes.index(name)] for name in members)),
-                "classes": [classes[c] for c in order if classes[c] in members],
-                "positive": answer.above_threshold if point and point.group == group else None,
-            }
-            for group, members in config.groups.items()
-        ],
+        "groups": described_groups(answer, bundle),
         "predicted": classes[order[0]],
         "probabilities": [
             {
                 "name": classes[c],
                 "probability": float(probabilities[c]),
+                "percent": numbers[c],
                 "possible": None if possible is None else bool(possible[c]),
             }
             for c in order
@@ -86,15 +95,26 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
         ],
         "missing": missing,
         "missing_untrained": not set(missing) <= set(optional),
-        "frames": [
-            frame(lesion, images, row, classes)
-            for images, row in zip(answer.images, answer.frames, strict=True)
-        ],
-        "images": {name: list(map(asdict, infos)) for name, infos in lesion.files.items()},
-        **({} if report == "none" else {"report": report_of(report, predictor, answer, files)}),
-        "seconds": time.perf_counter() - started,
-        "outcome": outcome(answer),
     }
+
+
+def described_groups(answer: Diagnosis, bundle: Bundle) -> list[dict[str, Any]]:
+    """Describe the groups of an answer."""
+    config, point = bundle.config, bundle.calibration.operating_point
+    order, entries = np.argsort(-answer.probabilities, kind="stable"), []
+    for group, members in zip(config.groups, config.group_numbers, strict=True):
+        total = float(answer.probabilities[list(members)].sum())
+        number = round_percent(total)
+        entry = {
+            "name": group,
+            "probability": total,
+            "percent": number,
+            "percent_others": number - sum(answer.percents[c] for c in members),
+            "classes": [config.classes[c] for c in order if c in members],
+            "positive": answer.above_threshold if point and point.group == group else None,
+        }
+        entries.append(entry)
+    return entries
 
 
 def report_of(
@@ -118,14 +138,24 @@ def outcome(answer: Diagnosis) -> str:
 
 
 def frame(
-    lesion: Lesion, images: Mapping[str, Path], row: Array, classes: Sequence[str]
+    lesion: Lesion, images: Mapping[str, Path], row: Array, config: BundleConfig
 ) -> dict[str, Any]:
     """Describe a frame combination, with its probabilities (C,)."""
     sources = {name: lesion.source[path] for name, path in images.items()}
     return {
         "images": {name: {"file": i, "frame": k} for name, (i, k) in sources.items()},
-        "predicted": classes[int(row.argmax())],
-        "probabilities": by_class(row, classes),
+        **class_probabilities(row, config),
+    }
+
+
+def class_probabilities(row: Array, config: BundleConfig) -> dict[str, Any]:
+    """Describe probabilities (C,)."""
+    return {
+        "predicted": config.classes[int(row.argmax())],
+        "probabilities": by_class(row, config.classes),
+        "percents": dict(
+            zip(config.classes, whole_percents(row, config.group_numbers), strict=True)
+        ),
     }
 
 

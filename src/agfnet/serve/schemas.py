@@ -8,6 +8,8 @@ from agfnet.data.paths import MIN_SIDE
 from agfnet.serve.limits import Limits
 
 Probabilities = dict[str, float]
+Percents = dict[str, int]
+WHOLE = "In whole per cent, as the page shows it: the classes of a group add up to the group."
 
 
 class Strict(BaseModel):
@@ -94,6 +96,7 @@ class ClassProbability(BaseModel):
 
     name: str
     probability: float
+    percent: int = Field(description=WHOLE)
     possible: bool | None = Field(description="True in the prediction set.")
 
 
@@ -102,6 +105,8 @@ class GroupProbability(BaseModel):
 
     name: str
     probability: float = Field(description="Sum over its classes.")
+    percent: int = Field(description=WHOLE)
+    percent_others: int = Field(description="Of `percent`, its classes of 0 per cent together.")
     classes: list[str] = Field(description="The most probable first.")
     positive: bool | None = Field(
         description="At or above the threshold of the operating point; null if it has none."
@@ -114,6 +119,7 @@ class Frame(BaseModel):
     images: dict[str, FrameChoice]
     predicted: str
     probabilities: Probabilities
+    percents: Percents = Field(description=WHOLE)
 
 
 class QualityHint(BaseModel):
@@ -158,6 +164,7 @@ class Subset(BaseModel):
     modalities: list[str]
     predicted: str
     probabilities: Probabilities
+    percents: Percents = Field(description=WHOLE)
 
 
 class Picture(BaseModel):

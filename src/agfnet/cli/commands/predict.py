@@ -50,6 +50,7 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     from agfnet.data.table import JOIN
     from agfnet.inference.about import model_warnings
     from agfnet.inference.figure import save_picture
+    from agfnet.inference.percents import percent_text
     from agfnet.inference.wording import (
         group_sentences,
         missing_sentence,
@@ -83,8 +84,9 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     if (count := len(diagnosis.frames)) > 1:
         agree = int((diagnosis.frames.argmax(axis=1) == diagnosis.probabilities.argmax()).sum())
         say(f"The average of {count} frames; {agree} of them give this answer by themselves.")
-    ranked = sorted(zip(classes, diagnosis.probabilities, strict=True), key=lambda x: -x[1])
-    show_table(["class", "probability"], [[name, f"{p:.3f}"] for name, p in ranked])
+    order = sorted(range(len(classes)), key=lambda c: -diagnosis.probabilities[c])
+    rows = [[classes[c], percent_text(diagnosis.percents[c])] for c in order]
+    show_table(["class", "probability"], rows)
     if config.picture is not None:
         from agfnet.data.readers import read_image
 

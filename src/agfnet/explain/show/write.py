@@ -26,7 +26,7 @@ from agfnet.explain.show.explanation_json import explanation_json
 from agfnet.explain.show.figures import DrawnMap, save_attention, save_maps, save_sheet
 from agfnet.explain.show.overlay import overlay
 from agfnet.files import write_json
-from agfnet.inference.wording import percent
+from agfnet.inference.percents import percent
 
 Array = np.ndarray[Any, Any]
 SHEET = "sheet.png"

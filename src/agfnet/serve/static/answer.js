@@ -5,6 +5,7 @@ import {
   listOf,
   nameOf,
   percent,
+  percentText,
   rateText,
   t,
   wholePercent,
@@ -21,28 +22,31 @@ const MIN_BAR = 0.01;
  * The result in one sentence, as the server writes it in English.
  * @param {Prediction} prediction
  */
-export function sentence({ probabilities: [best, second] }) {
-  return t(best.probability >= 0.5 ? "answer.likely" : "answer.uncertain", {
+export function sentence({ refer, probabilities: [best, second] }) {
+  // "Uncertain" is said once
+  return t(refer || best.probability >= 0.5 ? "answer.likely" : "answer.uncertain", {
     best: nameOf("class", best.name),
-    p: percent(best.probability),
+    p: percentText(best.percent),
     second: nameOf("class", second.name),
-    q: percent(second.probability),
+    q: percentText(second.percent),
   });
 }
 
 /**
- * The probability of each group with its classes; those below one per cent are left out, except for
+ * The probability of each group with its classes; those below one per cent are summed up, except for
  * the most probable one.
  * @param {Prediction} prediction
  */
 function groupLines({ groups, probabilities }) {
-  return groups.map(({ name, probability, classes }) => {
+  return groups.map(({ name, percent: number, percent_others: others, classes }) => {
     const members = probabilities.filter((row) => classes.includes(row.name));
-    const shown = members.filter((row, k) => k === 0 || row.probability >= 0.005);
+    const shown = members.filter((row, k) => k === 0 || row.percent > 0);
+    const parts = shown.map((row) => `${nameOf("class", row.name)} ${percentText(row.percent)}`);
+    if (others > 0) parts.push(t("answer.others", { p: percentText(others) }));
     return t("answer.group", {
       group: nameOf("group", name),
-      p: percent(probability),
-      names: listOf(shown.map((row) => `${nameOf("class", row.name)} ${percent(row.probability)}`)),
+      p: percentText(number),
+      names: listOf(parts),
     });
   });
 }
@@ -58,9 +62,7 @@ function thresholdLine({ groups }, { operating_point: point }) {
   return t(positive ? "answer.above" : "answer.below", {
     threshold: wholePercent(point.threshold),
     sensitivity: rateText(point.sensitivity),
-    positives: point.positives,
     specificity: rateText(point.specificity),
-    negatives: point.negatives,
   });
 }
 
@@ -118,7 +120,10 @@ export function summary(prediction, model) {
  */
 export function answerParts(prediction, model) {
   const [first, ...rest] = summary(prediction, model);
-  const { probabilities, prediction_set: names } = prediction;
+  const { probabilities } = prediction;
+  // the coverage holds only for images like those of the calibration
+  const names = prediction.out_of_distribution ? null : prediction.prediction_set;
+  const rows = names ? probabilities : probabilities.map((row) => ({ ...row, possible: null }));
   const large = probabilities.filter(({ probability }) => probability >= MIN_BAR).length;
   const shown = Math.min(MAX_BARS, Math.max(2, large));
   const verdict = h(
@@ -134,17 +139,16 @@ export function answerParts(prediction, model) {
   return [
     ...banner,
     verdict,
-    // the coverage holds only for images like those of the calibration
-    names && !prediction.out_of_distribution && possibleDiagnoses(names, model),
+    names && possibleDiagnoses(names, model),
     !prediction.abstain && model.abstention && h("p", { class: "quiet" }, ruleLine(model)),
     h("h3", {}, t("bars.title")),
-    bars(probabilities.slice(0, shown)),
+    bars(rows.slice(0, shown)),
     probabilities.length > shown &&
       h(
         "details",
         { "data-key": "more" },
         h("summary", {}, t("bars.more", { count: probabilities.length - shown })),
-        bars(probabilities.slice(shown)),
+        bars(rows.slice(shown)),
       ),
   ].filter((part) => part instanceof HTMLElement);
 }
@@ -180,7 +184,7 @@ function bars(rows) {
   return h(
     "ul",
     { class: "bars" },
-    rows.map(({ name, probability, possible }) =>
+    rows.map(({ name, probability, percent: number, possible }) =>
       h(
         "li",
         { class: possible === false ? "ruled-out" : "" },
@@ -190,7 +194,7 @@ function bars(rows) {
           nameOf("class", name),
           possible && h("span", { class: "tag" }, t("bars.possible")),
         ),
-        h("span", { class: "number" }, percent(probability)),
+        h("span", { class: "number" }, percentText(number)),
         h(
           "span",
           { class: "track", "aria-hidden": "true" },
@@ -208,6 +212,7 @@ function bars(rows) {
  * @param {(pass: number) => void} show
  */
 export function frameTable({ frames }, shown, show) {
+  if (frames.length < 2) return null;
   const names = Object.keys(frames[0].images);
   const title = t("frames.title", { count: frames.length });
   const heads = [
@@ -253,7 +258,7 @@ export function frameTable({ frames }, shown, show) {
  * @param {boolean} shown
  * @param {(pass: number) => void} show
  */
-function frameRow({ images, predicted, probabilities }, names, k, shown, show) {
+function frameRow({ images, predicted, percents }, names, k, shown, show) {
   return h(
     "tr",
     {},
@@ -262,7 +267,7 @@ function frameRow({ images, predicted, probabilities }, names, k, shown, show) {
       const { file, frame } = images[name];
       return h("td", {}, t("file.frame", { file: file + 1, frame: frame + 1 }));
     }),
-    h("td", {}, withProbability(predicted, probabilities[predicted])),
+    h("td", {}, withProbability(predicted, percents[predicted])),
     h(
       "td",
       { class: "screen" },

@@ -32,20 +32,22 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
  * @typedef {Record<string, number>} Probabilities
  * @typedef {{
  *   images: Record<string, {file: number, frame: number}>, predicted: string,
- *   probabilities: Probabilities,
+ *   probabilities: Probabilities, percents: Probabilities,
  * }} Pass
  * @typedef {{
  *   request_id: string, refer: boolean | null, predicted: string,
- *   probabilities: {name: string, probability: number, possible: boolean | null}[],
+ *   probabilities: {name: string, probability: number, percent: number, possible: boolean | null}[],
  *   prediction_set: string[] | null, abstain: boolean | null, out_of_distribution: boolean | null,
  *   missing: string[], missing_untrained: boolean, unfamiliar: string[], foreign: string[],
  *   frames: Pass[], quality: {hint: string, modalities: string[]}[],
  *   images: Record<string, {width: number, height: number, crop: Rectangle | null}[]>,
- *   groups: {name: string, probability: number, classes: string[], positive: boolean | null}[],
+ *   groups: {
+ *     name: string, percent: number, percent_others: number, classes: string[], positive: boolean | null,
+ *   }[],
  * }} Prediction
  * @typedef {{
  *   class: string, pass: number, frame: Pass, contributions: Record<string, Probabilities>,
- *   answers: {modalities: string[], predicted: string, probabilities: Probabilities}[],
+ *   answers: {modalities: string[], predicted: string, percents: Probabilities}[],
  *   images: Record<string, {width: number, height: number, image: string}>,
  *   maps: Record<string, Record<string, {outside: boolean, layer: string}>>,
  * }} Explanation

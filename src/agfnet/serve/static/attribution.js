@@ -1,6 +1,6 @@
 /** Attribution maps, the contribution of each modality, and the result without each. */
 import { h } from "./dom.js";
-import { nameOf, percent, t, withProbability } from "./locale.js";
+import { nameOf, percentText, t, withProbability } from "./locale.js";
 
 /** @typedef {import("./api.js").Explanation} Explanation */
 /** @typedef {{class: string, pass: number, method: string}} Choice `pass` counts from 0 */
@@ -198,7 +198,7 @@ export function dependence(explanation, { frames, predicted }) {
     t("comparison.other", {
       modality: nameOf("modality", without ?? ""),
       name: nameOf("class", answer?.predicted ?? ""),
-      p: percent(answer?.probabilities[answer.predicted] ?? 0),
+      p: percentText(answer?.percents[answer.predicted] ?? 0),
     }),
   );
   return (texts.length ? texts : [t("comparison.same")]).map((text) =>
@@ -214,9 +214,9 @@ export function dependence(explanation, { frames, predicted }) {
 export function comparison(explanation, count) {
   const used = answersWithout(explanation);
   if (used.length < 3) return [];
-  const cells = (/** @type {Explanation["answers"][0]} */ { predicted, probabilities }) => [
-    h("td", {}, withProbability(predicted, probabilities[predicted])),
-    h("td", {}, percent(probabilities[explanation.class])),
+  const cells = (/** @type {Explanation["answers"][0]} */ { predicted, percents }) => [
+    h("td", {}, withProbability(predicted, percents[predicted])),
+    h("td", {}, percentText(percents[explanation.class])),
   ];
   const heads = [t("comparison.used"), t("table.result"), nameOf("class", explanation.class)];
   return [

@@ -61,14 +61,20 @@ export function nameOf(kind, name) {
 export const listOf = (names) => names.join(t("separator"));
 
 /**
- * Write a probability in per cent, never rounded to certainty.
- * @param {number} p
+ * Write whole per cent, never as certainty.
+ * @param {number} number
  * @returns {string}
  */
-export function percent(p) {
-  if (p < 0.005) return "<1%";
-  return p > 0.995 ? ">99%" : `${(100 * p).toFixed(0)}%`;
+export function percentText(number) {
+  if (number <= 0) return "<1%";
+  return number >= 100 ? ">99%" : `${number}%`;
 }
+
+/**
+ * Write a rate or a threshold in per cent. The server rounds the probabilities of a lesion.
+ * @param {number} p
+ */
+export const percent = (p) => percentText(Math.floor(100 * p + 0.5));
 
 /**
  * Write a threshold halfway between two whole per cent as the next whole one: probabilities that are
@@ -91,10 +97,10 @@ export function rateText({ value, low, high }) {
 /**
  * Write a class with its probability.
  * @param {string} name
- * @param {number} p
+ * @param {number} number in whole per cent
  */
-export const withProbability = (name, p) =>
-  t("named_probability", { name: nameOf("class", name), p: percent(p) });
+export const withProbability = (name, number) =>
+  t("named_probability", { name: nameOf("class", name), p: percentText(number) });
 
 /**
  * Change the language of all elements with `data-t`, and of all listeners to `language`.
