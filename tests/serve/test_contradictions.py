@@ -298,16 +298,16 @@ def check_state(
         assert same == number  # the class that is explained is the result
         if one_frame:
             assert bars[name] == number
-        rows = {numbers_of(row[1], names)[0][0]: row for row in without}
+        rows = [numbers_of(row[1], names)[0] for row in without]
         for text in state["dependence"]:
             for changed, value in numbers_of(text, names):
-                assert numbers_of(rows[changed][1], names) == [(changed, value)]
+                assert (changed, value) in rows
         for row in without:
             for other, value in numbers_of(row[1], names):
                 assert other != name or value == row[2]
     if state["frames"]:
         assert (
-            numbers_of(state["frames"][0][-1], names)
+            numbers_of(state["frames"][0][-2], names)
             == [(names[int(answer.frames[0].argmax())], state["table"][0][2])]
             or not state["table"]
         )
