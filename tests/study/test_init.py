@@ -15,7 +15,7 @@ from agfnet.study import init
 from agfnet.study.plan import read_study
 from agfnet.study.timing import Estimate, estimate
 from agfnet.training.presets import make_plan, value_of
-from agfnet.training.timing import run_seconds
+from agfnet.training.timing import Speed, run_seconds
 
 PARTS = ["train"] * 8 + ["val"] * 4 + ["test"] * 4
 
@@ -43,7 +43,9 @@ def own_table(tmp_path, monkeypatch):
 @pytest.fixture
 def untimed(monkeypatch):
     monkeypatch.setattr(init, "estimate", lambda study: Estimate(seconds=7200, how="by a guess"))
-    monkeypatch.setattr("agfnet.training.presets.run_seconds", lambda *_: 60.0)
+    monkeypatch.setattr(
+        "agfnet.training.presets.measure_speed", lambda *_: Speed(0.0, 0.0, 1e-3, 1e-4)
+    )
 
 
 def test_the_file_is_a_valid_study_of_the_table(own_table, untimed, capsys):

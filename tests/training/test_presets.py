@@ -12,6 +12,7 @@ import pytest
 from agfnet.config import DataConfig, ModelConfig, TrainConfig
 from agfnet.training import presets
 from agfnet.training.presets import Plan, as_record, make_plan, value_of, with_value
+from agfnet.training.timing import Speed
 
 ROWS = [
     {
@@ -27,9 +28,15 @@ ROWS = [
 
 @pytest.fixture(autouse=True)
 def _no_gpu_and_steady_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A CPU on which an epoch at 96 pixels takes ten seconds."""
+    """A CPU on which the steps of an epoch at 96 pixels take ten seconds."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr(presets, "run_seconds", lambda config, _: 10.0 * config.optim.epochs)
+    step = 10 / sum(row["split"] == "train" for row in ROWS)
+
+    def measured(config: TrainConfig, _: Any) -> Speed:
+        share = 0.11 if config.model.backbone.frozen else 1  # of a step: a hundredth for the heads
+        return Speed(file=0, cache=0, step=step * share, forward=step / 10)
+
+    monkeypatch.setattr(presets, "measure_speed", measured)
     monkeypatch.delenv("AGFNET_WEIGHTS_DIR", raising=False)
 
 
@@ -103,7 +110,9 @@ def test_a_given_group_is_given_as_a_whole(table: Path) -> None:
 
 def test_time_decides_on_size_and_frozen_backbones(table: Path) -> None:
     epochs = planned(table).config.optim.epochs
-    per_size = {size: 10 * epochs * (size / 96) ** 2 / 60 for size in (160, 128, 96)}
+    counts = [sum(row["split"] == part for row in ROWS) for part in ("train", "val")]
+    epoch = 10 * (1 + counts[1] / counts[0] / 10)  # training and validation
+    per_size = {size: epoch * epochs * (size / 96) ** 2 / 60 for size in (160, 128, 96)}
     for size, minutes in per_size.items():
         plan = planned(table, time_limit=minutes * 1.01)
         assert plan.config.data.size == size
@@ -111,7 +120,21 @@ def test_time_decides_on_size_and_frozen_backbones(table: Path) -> None:
         assert not plan.config.model.backbone.frozen
     short = planned(table, time_limit=per_size[96] * 0.9).config
     assert short.model.backbone.frozen
-    assert short.data.feature_variants
+    assert short.data.feature_variants == 8
+
+
+def test_frozen_backbones_keep_to_the_time_as_well(table: Path) -> None:
+    fast = planned(table, preset="fast")
+    assert fast.seconds is not None
+    few = planned(table, preset="fast", time_limit=fast.seconds * 0.8 / 60)
+    assert fast.config.data.feature_variants == 8
+    assert 1 <= few.config.data.feature_variants < 8
+    assert few.seconds is not None
+    assert few.seconds < fast.seconds * 0.8
+    never = planned(table, preset="fast", time_limit=1 / 60)
+    assert never.config.data.feature_variants == 1
+    (reason,) = (c.reason for c in never.choices if c.setting == "data.size")
+    assert reason.endswith("the shortest plan here; the limit is 1 s")
 
 
 def test_presets_differ_in_effort_and_none_chooses_nothing(table: Path) -> None:

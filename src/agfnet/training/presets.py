@@ -19,7 +19,7 @@ from agfnet.data.table import find_modalities
 from agfnet.errors import ConfigError
 from agfnet.models.pretrained import PACKAGES, RANDOM, find_weights
 from agfnet.training.cases import TrainingCases, read_table, select_cases
-from agfnet.training.timing import run_seconds
+from agfnet.training.timing import Speed, measure_speed
 
 STEPS = {"fast": 600, "auto": 1500, "best": 3000}  # of the optimiser in a training
 EPOCHS = (8, 100)  # bounds
@@ -28,7 +28,8 @@ T = TypeVar("T")
 GPU_SIZE = 224
 LIMITS = {"fast": 15, "auto": 60, "best": 240}  # minutes on a CPU without --time-limit
 GPU_BACKBONES = ("resnet50", "resnet34", "resnet18")
-FROZEN_VARIANTS = 8
+FROZEN_VARIANTS = (8, 4, 2, 1)  # tried in this order
+PROBE_SIZE = 96  # pixels of the images with which the speed is measured
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def make_plan(
         [choice for choice in candidate if not is_explicit(choice.setting, explicit)]
         for candidate in candidates(data, config, preset)
     )
-    return first_that_fits(config, choices, plans, None if limit is None else 60 * limit)
+    return first_that_fits(config, choices, plans, cases, None if limit is None else 60 * limit)
 
 
 def is_explicit(setting: str, explicit: Collection[str]) -> bool:
@@ -187,45 +188,51 @@ def candidates(data: Fingerprint, config: TrainConfig, preset: Preset) -> Iterat
             ]
     if random_weights:
         return  # frozen weights that would stay random
-    yield [
-        Choice("model.backbone.frozen", True, "whole networks take too long here"),
-        Choice("data.feature_variants", FROZEN_VARIANTS, "the maps of frozen backbones are kept"),
-        Choice("data.size", 128, "for a CPU"),
-        Choice("optim.epochs", epochs, planned),
-        Choice("optim.lr", 1e-3, "for frozen backbones"),
-        *shared,
-    ]
+    for variants in FROZEN_VARIANTS:
+        yield [
+            Choice("model.backbone.frozen", True, "whole networks take too long here"),
+            Choice("data.feature_variants", variants, "the maps of frozen backbones are kept"),
+            Choice("data.size", 128, "for a CPU"),
+            Choice("optim.epochs", epochs, planned),
+            Choice("optim.lr", 1e-3, "for frozen backbones"),
+            *shared,
+        ]
 
 
 def first_that_fits(
     config: TrainConfig,
     choices: list[Choice],
     candidates: Iterator[list[Choice]],
+    cases: TrainingCases,
     limit: float | None,
 ) -> Plan:
     """Return the plan of the first candidate within the limit in seconds, or of the last one.
 
-    The time is measured once, at the first size, and extrapolated by the number of pixels.
+    The speed is measured once with whole networks and once with frozen backbones, and extrapolated
+    by the number of pixels.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    per_pixel: float | None = None
+    speeds: dict[bool, Speed] = {}
     seconds: float | None = None
-    candidate = config
-    rest: list[Choice] = []
+    candidate, rest = config, list[Choice]()
     for rest in candidates:
         candidate = apply(config, rest)
-        if limit is None or candidate.model.backbone.frozen:
-            seconds = None
+        if limit is None:
             break
-        work = candidate.optim.epochs * candidate.data.size**2
-        if per_pixel is None:
-            probe = replace(candidate, data=replace(candidate.data, size=96))
-            per_pixel = run_seconds(probe, device) / (candidate.optim.epochs * 96**2)
-        seconds = per_pixel * work
+        frozen = candidate.model.backbone.frozen
+        if frozen not in speeds:
+            probe = replace(candidate, data=replace(candidate.data, size=PROBE_SIZE))
+            speeds[frozen] = measure_speed(probe, device)
+        pixels = (candidate.data.size / PROBE_SIZE) ** 2
+        seconds = pixels * speeds[frozen].seconds(
+            candidate, trained=len(cases.train), validated=len(cases.val)
+        )
         if seconds <= limit:
-            why = f"about {format_duration(seconds)}, within {format_duration(limit)}"
-            rest = [replace(c, reason=why) if c.setting == "data.size" else c for c in rest]
             break
+    if seconds is not None and limit is not None:
+        relation = "within" if seconds <= limit else "the shortest plan here; the limit is"
+        why = f"about {format_duration(seconds)}, {relation} {format_duration(limit)}"
+        rest = [replace(c, reason=why) if c.setting == "data.size" else c for c in rest]
     return Plan(candidate, (*choices, *rest), seconds)
 
 

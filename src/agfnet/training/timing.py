@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -18,9 +18,45 @@ from agfnet.types import Batch
 STEPS = 2  # timed, after one that is not
 
 
+@dataclass(frozen=True)
+class Speed:
+    """Seconds per case on this machine, of the settings with which they were measured."""
+
+    file: float
+    """Reading the images from their files."""
+    cache: float
+    """Reading them from the image cache, with augmentation."""
+    step: float
+    """A training step."""
+    forward: float
+    """A forward pass."""
+
+    def seconds(self, config: TrainConfig, *, trained: int, validated: int) -> float:
+        """Estimate the seconds of a training of as many cases: reading, training, validation.
+
+        The backbones of kept feature maps answer once per variant of a training case; an epoch
+        then takes what a step takes beyond a forward pass.
+        """
+        cases = trained + validated
+        epochs, variants = config.optim.epochs, config.data.feature_variants
+        first = cases * self.file
+        if config.model.backbone.frozen and variants:
+            maps = (variants * trained + validated) * (self.cache + self.forward)
+            return first + maps + epochs * cases * max(self.step - self.forward, 0.0)
+        epoch = trained * (self.cache + self.step) + validated * (self.cache + self.forward)
+        return first + epochs * epoch
+
+
 def run_seconds(config: TrainConfig, device: torch.device) -> float:
     """Estimate the seconds of one training: reading, training steps and validation."""
-    backbone = replace(config.model.backbone, weights=None, frozen=False)
+    cases = select_cases(read_table(config.data), config)
+    speed = measure_speed(config, device)
+    return speed.seconds(config, trained=len(cases.train), validated=len(cases.val))
+
+
+def measure_speed(config: TrainConfig, device: torch.device) -> Speed:
+    """Time a few batches and steps on this machine; the weights are random."""
+    backbone = replace(config.model.backbone, weights=None)
     config = replace(config, model=replace(config.model, backbone=backbone))
     table = read_table(config.data)
     cases = select_cases(table, config)
@@ -35,9 +71,7 @@ def run_seconds(config: TrainConfig, device: torch.device) -> float:
     labels = [cases.classes.index(case.label) for case in cases.train]
     task = build_task(config, labels, len(cases.classes)).to(device)
     step, forward = step_seconds(task, config, batch.to(device))
-    trained, validated = len(cases.train), len(cases.val)
-    epoch = trained * (reading[1] + step / size) + validated * (reading[1] + forward / size)
-    return (trained + validated) * reading[0] + config.optim.epochs * epoch
+    return Speed(file=reading[0], cache=reading[1], step=step / size, forward=forward / size)
 
 
 def step_seconds(task: Task, config: TrainConfig, batch: Batch) -> tuple[float, float]:
