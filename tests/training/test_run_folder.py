@@ -147,6 +147,13 @@ def test_a_study_notices_another_table(tmp_path: Path) -> None:
     assert changed_settings(before, settings(tmp_path / "b.csv")) == ["data.cases"]
 
 
+def test_a_run_of_before_a_setting_existed_is_the_same(tmp_path: Path) -> None:
+    config = settings(tmp_path / "a.csv")
+    before = record(config)
+    del before["break_lock"], before["optim"]["ema"]
+    assert changed_settings(before, config) == []
+
+
 def test_settings_under_their_former_names_are_the_same(started: tuple[Path, Path]) -> None:
     folder, table = started
     text = (folder / "config.yaml").read_text()

@@ -140,9 +140,13 @@ def changed_settings(before: dict[str, Any], config: TrainConfig) -> list[str]:
     """Return the dotted names of the settings that changed since `record` and affect results."""
     before, after = json.loads(json.dumps(before)), record(config)
     before["data"]["cases"] = str(Path(before["data"]["cases"]).absolute())
-    for group, values in asdict(TrainConfig(data=DataConfig(cases=""))).items():
-        if isinstance(values, dict):  # an older run lacks settings: it had the default in effect
-            before[group] = json.loads(json.dumps(values)) | before.get(group, {})
+    for group, values in record(TrainConfig(data=DataConfig(cases=""))).items():
+        # an older run lacks settings: it had the default in effect
+        before[group] = (
+            values | before.get(group, {})
+            if isinstance(values, dict)
+            else before.get(group, values)
+        )
     for group, names in NEUTRAL.items():
         for name in names:
             before[group].pop(name, None)
