@@ -80,11 +80,11 @@ def drawn(trial: optuna.Trial, base: TrainConfig, seconds: float) -> TrainConfig
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     cases = select_cases(read_table(base.data), base)
     speed, counts = measure_speed(base, device), (len(cases.train), len(cases.val))
-    one, two = (
+    first, both = (
         speed.seconds(with_value(base, "optim.epochs", n), trained=counts[0], validated=counts[1])
         for n in (1, 2)
     )
-    epochs = 1 + (seconds - one) / (two - one)
+    epochs = 1 + (seconds - first) / (both - first)
     return with_value(base, "optim.epochs", min(MAX_EPOCHS, max(1, int(epochs))))
 
 
