@@ -78,7 +78,7 @@ def test_the_graph_calibrates_and_averages_frames_and_flips_as_the_predictor(
 ) -> None:
     passes = flip_passes(["photo", "ultrasound"]) if flips else (((), ()),)
     calibration = CALIBRATIONS[name]
-    bundle: Any = SimpleNamespace(calibration=calibration)
+    bundle: Any = SimpleNamespace(calibration=calibration, config=SimpleNamespace(group_numbers=()))
     predictor = Predictor(bundle=bundle, backend=Backend(passes))
     module = Deployed(model=Corner(), mean=MEAN, std=STD, calibration=calibration, passes=passes)
     parity = compare(predictor, Eager(module), [rows()])  # type: ignore[arg-type]
