@@ -64,6 +64,29 @@ def test_several_images_in_a_cell(tmp_path: Path, separator: str) -> None:
     assert [path.name for path in case.images["clinical"]] == ["1photo.jpg", "2photo.jpg"]
 
 
+@pytest.mark.parametrize("separator", ["\n", ";", "|", ", "])
+def test_several_paths_in_a_cell(tmp_path: Path, separator: str) -> None:
+    pairs(tmp_path, "a/1", "b/1")
+    names = ["a/1photo.jpg", "b/1photo.jpg"]
+    head = ["Lesion", "Photos", "Ultrasound", "Dx"]
+    rows = [["L1", separator.join(names), "a/1us.png", "BCC"]]
+    (case,) = plan(tmp_path, [head, *rows]).cases
+    assert [path.parent.name for path in case.images["clinical"]] == ["a", "b"]
+    # never the second file alone
+    rows = [["L1", separator.join(["a/9photo.jpg", names[1]]), "a/1us.png", "BCC"]]
+    with pytest.raises(DataError, match=r"9photo\.jpg"):
+        plan(tmp_path, [head, *rows])
+
+
+def test_a_comma_in_the_name_of_a_folder(tmp_path: Path) -> None:
+    pairs(tmp_path, "Smith, John/1", "Doe, Jane/2")
+    rows = [
+        [f"L{n}", f"{folder}/{n}photo.jpg", f"{folder}/{n}us.png", "BCC"]
+        for n, folder in ((1, "Smith, John"), (2, "Doe, Jane"))
+    ]
+    complete(plan(tmp_path, [["Lesion", "Photos", "Ultrasound", "Dx"], *rows]), 2)
+
+
 def test_paths_of_another_machine(tmp_path: Path) -> None:
     pairs(tmp_path, "Fotos/1 ", "Fotos/2 ")
     rows = [rf"{n};BCC;C:\Dr. M\Fotos\{n} photo.jpg;\\srv\x\Fotos\{n} us.png" for n in (1, 2)]

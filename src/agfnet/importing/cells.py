@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -47,7 +47,7 @@ class Cells:
 
     def names_file(self, cell: str) -> bool:
         """Return whether a cell names at least one file or folder."""
-        return any(self._look_up(name) for name in _names(cell))
+        return any(self._look_up(name) for name in self._names(cell))
 
     def find(self, cell: str, hints: Sequence[str]) -> tuple[list[Path], list[str]]:
         """Return the files that a cell names, and the names for which there are none.
@@ -58,7 +58,7 @@ class Cells:
         """
         paths: list[Path] = []
         missing = []
-        for name in [cell] if self._look_up(cell) else _names(cell):
+        for name in self._names(cell):
             options = self._look_up(name)
             if not options:
                 missing.append(name)
@@ -79,6 +79,18 @@ class Cells:
         if other := self._others.get(_folded(Path(_relative(name)).name)):
             return f": it is one of the {reason_unread(other)}"
         return "; " + near(Path(_relative(name)).name, [path.name for path in self._files])
+
+    def _names(self, cell: str) -> Iterator[str]:
+        """Yield the names in a cell, separated by `|`, line ends, or what `_split` knows.
+
+        A part is one name (`Smith, John/1.png`) if it is that of a file and its pieces are not: a
+        path is found by its end, so that `1.png; a/2.png` as a whole would be the second file.
+        """
+        for part in re.split(r"[|\n\r]+", cell):
+            pieces = _split(part)
+            files = all(self._look_up(name) or _is_image(name) for name in pieces)
+            names = [part] if not files and self._look_up(part) else pieces
+            yield from (name.strip().strip("\"'") for name in names)
 
     def _look_up(self, name: str) -> list[Path]:
         plain = _relative(name)
@@ -111,14 +123,15 @@ class Cells:
         return self._by_number.get(plain.lstrip("0"), []) if re.fullmatch(r"\d{3,}", plain) else []
 
 
-def _names(cell: str) -> list[str]:
-    """Return the names in a cell, separated by `|`, `;`, line ends, or commas between files."""
-    parts = re.split(r"[|;\n\r]+", cell)
-    names = []
-    for part in parts:
-        several = re.split(r",\s*|\s+(?=\S+\.\w{2,5}(?:\s|$))|\s+\+\s+|\s+&\s+", part)
-        names += several if len(several) > 1 else [part]
-    return [name.strip().strip("\"'") for name in names if name.strip()]
+def _split(part: str) -> list[str]:
+    """Split at what separates files, and may also be within the name of one."""
+    names = re.split(r";|,\s*|\s+(?=\S+\.\w{2,5}(?:\s|$))|\s+\+\s+|\s+&\s+", part)
+    return [name for name in names if name.strip(" \"'")]
+
+
+def _is_image(name: str) -> bool:
+    suffix = Path(_relative(name)).suffix.lower()
+    return bool(suffix) and suffix in SUFFIXES
 
 
 def _relative(name: str) -> str:
