@@ -62,6 +62,7 @@ def test_a_wrong_file_is_refused(trained: Path) -> None:
 
 
 NOT_READ_BY_OTHERS = {
+    "mlflow.json",  # the id of the run there, for --resume
     "agfnet_answer.json",  # the reply of the server, which /openapi.json describes
     "openapi.json",
     "batch.json",  # state of a batch of the server
