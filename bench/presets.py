@@ -28,7 +28,6 @@ from agfnet.inference.predictions import Predictions, read_predictions
 from agfnet.metrics.summary import METRICS
 from agfnet.phantom.cohort import make_cohort
 from agfnet.report.run import run_evaluation
-from agfnet.training.cases import read_table, select_cases
 from agfnet.training.fit import fit
 from agfnet.training.presets import Plan, as_record, make_plan, with_value
 from agfnet.training.timing import measure_speed
@@ -78,12 +77,8 @@ def drawn(trial: optuna.Trial, base: TrainConfig, seconds: float) -> TrainConfig
     for name, value in values.items():
         base = with_value(base, name, value)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    cases = select_cases(read_table(base.data), base)
-    speed, counts = measure_speed(base, device), (len(cases.train), len(cases.val))
-    first, both = (
-        speed.seconds(with_value(base, "optim.epochs", n), trained=counts[0], validated=counts[1])
-        for n in (1, 2)
-    )
+    speed = measure_speed(base, device)
+    first, both = (speed.seconds(with_value(base, "optim.epochs", n)) for n in (1, 2))
     epochs = 1 + (seconds - first) / (both - first)
     return with_value(base, "optim.epochs", min(MAX_EPOCHS, max(1, int(epochs))))
 

@@ -117,7 +117,7 @@ def test_an_evaluation_is_finished_by_the_same_command(trained: Path, tmp_path: 
 def test_a_calibration_is_finished_by_the_same_command(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is computed changes no file, and is computed once."""
+    """Compute predictions and statistics once: they change no file."""
     functions = ("member_tables", "training_statistics", "predict_untrained", "observe")
     for name in ("TorchBackend", *functions):
         monkeypatch.setattr(calibrate, name, computed_once(getattr(calibrate, name)))

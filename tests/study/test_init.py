@@ -44,7 +44,7 @@ def own_table(tmp_path, monkeypatch):
 def untimed(monkeypatch):
     monkeypatch.setattr(init, "estimate", lambda study: Estimate(seconds=7200, how="by a guess"))
     monkeypatch.setattr(
-        "agfnet.training.presets.measure_speed", lambda *_: Speed(0.0, 0.0, 1e-3, 1e-4)
+        "agfnet.training.presets.measure_speed", lambda *_: Speed(100, 10, 0.0, 0.0, 1e-3, 1e-4)
     )
 
 

@@ -30,11 +30,12 @@ ROWS = [
 def _no_gpu_and_steady_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A CPU on which the steps of an epoch at 96 pixels take ten seconds."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    step = 10 / sum(row["split"] == "train" for row in ROWS)
+    trained, validated = (sum(row["split"] == part for row in ROWS) for part in ("train", "val"))
+    step = 10 / trained
 
     def measured(config: TrainConfig, _: Any) -> Speed:
         share = 0.11 if config.model.backbone.frozen else 1  # of a step: a hundredth for the heads
-        return Speed(file=0, cache=0, step=step * share, forward=step / 10)
+        return Speed(trained, validated, file=0, cache=0, step=step * share, forward=step / 10)
 
     monkeypatch.setattr(presets, "measure_speed", measured)
     monkeypatch.delenv("AGFNET_WEIGHTS_DIR", raising=False)

@@ -41,7 +41,7 @@ class Visits:
     dates: Mapping[str, str]
     """Text to `yyyy-mm-dd`; texts that are no dates are left out."""
     american: bool = False
-    """Whether the month comes before the day."""
+    """The month comes before the day."""
     note: str = ""
 
 

@@ -31,7 +31,7 @@ class Sheet:
     """Encoding and separator, or hidden rows and columns."""
     hidden: bool = False
     delimited: bool = False
-    """Whether it is a text file, where a separator too many shifts the cells of a row."""
+    """It is a text file, in which one separator too many shifts the cells of a row."""
 
 
 def read_sheets(path: Path) -> list[Sheet]:

@@ -103,7 +103,7 @@ def make_plan(
         [choice for choice in candidate if not is_explicit(choice.setting, explicit)]
         for candidate in candidates(data, config, preset)
     )
-    return first_that_fits(config, choices, plans, cases, None if limit is None else 60 * limit)
+    return first_that_fits(config, choices, plans, None if limit is None else 60 * limit)
 
 
 def is_explicit(setting: str, explicit: Collection[str]) -> bool:
@@ -203,7 +203,6 @@ def first_that_fits(
     config: TrainConfig,
     choices: list[Choice],
     candidates: Iterator[list[Choice]],
-    cases: TrainingCases,
     limit: float | None,
 ) -> Plan:
     """Return the plan of the first candidate within the limit in seconds, or of the last one.
@@ -224,9 +223,7 @@ def first_that_fits(
             probe = replace(candidate, data=replace(candidate.data, size=PROBE_SIZE))
             speeds[frozen] = measure_speed(probe, device)
         pixels = (candidate.data.size / PROBE_SIZE) ** 2
-        seconds = pixels * speeds[frozen].seconds(
-            candidate, trained=len(cases.train), validated=len(cases.val)
-        )
+        seconds = pixels * speeds[frozen].seconds(candidate)
         if seconds <= limit:
             break
     if seconds is not None and limit is not None:

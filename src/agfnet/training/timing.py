@@ -22,6 +22,11 @@ STEPS = 2  # timed, after one that is not
 class Speed:
     """Seconds per case on this machine, of the settings with which they were measured."""
 
+    trained: int
+    """Training cases."""
+    validated: int
+    """Validation cases."""
+
     file: float
     """Reading the images from their files."""
     cache: float
@@ -31,12 +36,13 @@ class Speed:
     forward: float
     """A forward pass."""
 
-    def seconds(self, config: TrainConfig, *, trained: int, validated: int) -> float:
-        """Estimate the seconds of a training of as many cases: reading, training, validation.
+    def seconds(self, config: TrainConfig) -> float:
+        """Estimate the seconds of a training: reading, training, validation.
 
         The backbones of kept feature maps answer once per variant of a training case; an epoch
         then takes what a step takes beyond a forward pass.
         """
+        trained, validated = self.trained, self.validated
         cases = trained + validated
         epochs, variants = config.optim.epochs, config.data.feature_variants
         first = cases * self.file
@@ -49,9 +55,7 @@ class Speed:
 
 def run_seconds(config: TrainConfig, device: torch.device) -> float:
     """Estimate the seconds of one training: reading, training steps and validation."""
-    cases = select_cases(read_table(config.data), config)
-    speed = measure_speed(config, device)
-    return speed.seconds(config, trained=len(cases.train), validated=len(cases.val))
+    return measure_speed(config, device).seconds(config)
 
 
 def measure_speed(config: TrainConfig, device: torch.device) -> Speed:
@@ -71,7 +75,14 @@ def measure_speed(config: TrainConfig, device: torch.device) -> Speed:
     labels = [cases.classes.index(case.label) for case in cases.train]
     task = build_task(config, labels, len(cases.classes)).to(device)
     step, forward = step_seconds(task, config, batch.to(device))
-    return Speed(file=reading[0], cache=reading[1], step=step / size, forward=forward / size)
+    return Speed(
+        trained=len(cases.train),
+        validated=len(cases.val),
+        file=reading[0],
+        cache=reading[1],
+        step=step / size,
+        forward=forward / size,
+    )
 
 
 def step_seconds(task: Task, config: TrainConfig, batch: Batch) -> tuple[float, float]:
