@@ -19,9 +19,10 @@ from .ramp import RampTask, rows, train
 def folder(tmp_path: Path) -> Path:
     run = tmp_path / "runs" / "first"
     run.mkdir(parents=True)
-    (run / "config.yaml").write_text(
-        yaml.safe_dump(record(TrainConfig(data=DataConfig(cases="/home/someone/data.csv"))))
-    )
+    settings = record(TrainConfig(data=DataConfig(cases="/home/someone/data.csv")))
+    settings["data"]["cache"] = settings["model"]["backbone"]["weights"] = "/home/someone/file"
+    settings["fit"]["mlflow_uri"] = "https://someone:secret@example.org"
+    (run / "config.yaml").write_text(yaml.safe_dump(settings))
     return run
 
 

@@ -23,8 +23,8 @@ MLFLOW_FILE = "mlflow.db"
 """File of the folder of run folders for MLflow without an address."""
 MLFLOW_RUN = "mlflow.json"
 """File of a run folder with the id of its run in MLflow, which `--resume` continues."""
-PRIVATE = ("data.cases", "runs")
-"""Settings that are not logged: paths of this machine."""
+PRIVATE = ("data.cases", "data.cache", "model.backbone.weights", "runs", "fit.mlflow_uri")
+"""Settings that are not logged: paths of this machine, and an address that may hold a password."""
 
 
 def check_loggers(config: FitConfig) -> None:
@@ -72,7 +72,7 @@ def build_loggers(folder: Path, config: FitConfig) -> list[Logger]:
 
 def begin_logging(folder: Path, loggers: list[Logger]) -> None:
     """Log the settings of a run, without its paths, and keep the id of its run in MLflow."""
-    if not (folder / SETTINGS).is_file():
+    if not loggers or not (folder / SETTINGS).is_file():
         return
     settings = {k: v for k, v in flat(run_settings(folder)).items() if k not in PRIVATE}
     for logger in loggers:
