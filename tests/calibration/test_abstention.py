@@ -83,3 +83,14 @@ def test_which_lesion_counts_does_not_depend_on_the_order_of_rows():
     chosen = [set(one_per_patient(t, 3).lesion_id) for t in (cases, turned)]
     assert chosen[0] == chosen[1]
     assert chosen[0] != set(one_per_patient(cases, 4).lesion_id)
+
+
+@pytest.mark.parametrize("wrong", range(60, 90))
+def test_the_threshold_is_the_lowest_that_can_be_guaranteed(wrong):
+    confidence = np.linspace(0.6, 0.9, 200)
+    found = fit_abstention(_cohort(confidence, np.arange(200) >= wrong))
+    assert found is not None
+    fits = [
+        upper_bound(max(wrong - first, 0), 200 - first, 0.05 / 8) <= 0.1 for first in range(200)
+    ]
+    assert found.threshold == pytest.approx(confidence[fits.index(True)])

@@ -158,3 +158,16 @@ def test_sets_by_class_cover_every_class(table):
             covered[by_class].append([inside[new.target == c].mean() for c in range(3)])
     assert (np.mean(covered[True], axis=0) > 0.78).all()
     assert np.mean(covered[False], axis=0).min() < 0.75
+
+
+def test_only_raps_has_a_penalty_and_a_rank(table):
+    cases = table(97, 6)
+    true = set_scores(cases.probabilities, score="raps", penalty=0.3, rank=3)[
+        np.arange(97), cases.target
+    ]
+    found = fit_sets(cases, score="raps", coverage=0.8, penalty=0.3, rank=3)
+    assert found.quantiles == (patient_quantile(true, cases.patient_id, 0.8),) * 6
+    assert (found.penalty, found.rank) == (0.3, 3)
+    for score in ("lac", "aps"):
+        found = fit_sets(cases, score=score, penalty=0.3, rank=3)
+        assert (found.penalty, found.rank) == (0, 1)

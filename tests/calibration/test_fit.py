@@ -1,4 +1,5 @@
 import dataclasses
+import inspect
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from agfnet.bundle import Calibration
 from agfnet.calibration.abstention import fit_abstention
 from agfnet.calibration.conformal import fit_sets
 from agfnet.calibration.fit import apply_calibration, calibration_warnings, fit_calibration
+from agfnet.calibration.ood import fit_threshold, fit_thresholds
+from agfnet.calibration.operating_point import fit_operating_point
 from agfnet.calibration.scaling import fit_temperature
 from agfnet.config import CalibrationConfig
 from agfnet.metrics.calibration import nll
@@ -127,3 +130,32 @@ def test_a_rare_class_is_named(table):
         "Every prediction set contains class 2: 95% coverage of each class needs 19 validation "
         "patients of the class."
     ]
+
+
+@pytest.mark.parametrize(
+    "function", [fit_sets, fit_abstention, fit_operating_point, fit_threshold, fit_thresholds]
+)
+def test_defaults_of_functions_are_those_of_the_settings(function):
+    settings = CalibrationConfig()
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(function).parameters.items()
+        if hasattr(settings, name)
+    }
+    assert defaults
+    assert defaults == {name: getattr(settings, name) for name in defaults}
+
+
+def test_the_majority_is_the_fraction_of_the_most_frequent_class(table):
+    cases = table(40, 2)
+    cases = cases.select(
+        np.concatenate([np.flatnonzero(cases.target == c)[: 3 * c + 6] for c in (0, 1)])
+    )
+    assert fit_calibration(cases, CalibrationConfig()).majority == pytest.approx(9 / 15)
+
+
+def test_the_rate_of_warnings_is_that_of_the_settings(table):
+    held = _held(table)
+    for rate in (0.1, 0.3):
+        found = fit_calibration(held, CalibrationConfig(ood_rate=rate))
+        assert found.ood_threshold == fit_threshold(held, ood_rate=rate)

@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 
-from agfnet.calibration.ood import fit_familiarity, fit_threshold
+from agfnet.calibration.ood import fit_familiarity, fit_threshold, fit_thresholds
 
 
 def _scored(table, scores, seed=0):
@@ -33,3 +33,24 @@ def test_familiarity_is_a_gaussian_with_correlations_reduced_by_a_twentieth():
     expected = np.linalg.inv(covariance + 0.01 * np.eye(2))
     np.testing.assert_allclose(models["clinical"].precision, expected)
     np.testing.assert_allclose(models["clinical"].mean, values.mean(axis=0))
+
+
+def test_thresholds_divide_the_rate_of_warnings_over_the_modalities(table):
+    rng = np.random.default_rng(0)
+    clinical, few = rng.permutation(199) + 1.0, np.full(199, np.nan)
+    few[:25] = rng.permutation(25) + 1.0
+    cases = dataclasses.replace(
+        table(199), distances={"clinical": clinical, "ultrasound": few, "third": few[::-1] / few}
+    )
+    models = fit_familiarity(
+        dict.fromkeys(("clinical", "ultrasound", "third", "fourth"), rng.normal(size=(20, 2)))
+    )
+    found = fit_thresholds(models, cases, ood_rate=0.08)
+    assert found is not None
+    # 196 = 0.98 of 199 + 1; 25 patients cannot bound 2 %, so their largest distance has to do;
+    # no case has the third modality, and no distance is known of the fourth
+    assert {name: model.threshold for name, model in found.items()} == {
+        "clinical": 196,
+        "ultrasound": 25,
+    }
+    assert fit_thresholds({}, cases) is None

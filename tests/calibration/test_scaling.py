@@ -82,3 +82,10 @@ def test_vector_scaling_of_few_or_perfect_cases_stays_near_the_network(rows):
     scale, bias = fit_vector(probabilities, np.zeros(rows, dtype=int))
     np.testing.assert_allclose(scale, 1, atol=0.01)
     np.testing.assert_allclose(bias, 0, atol=0.01)
+
+
+def test_the_temperature_is_at_least_a_twentieth():
+    nearly_all_right = np.array([0] * 999 + [1])  # and hardly confident: 0.001 would be best
+    assert fit_temperature(np.tile([0.501, 0.499], (1000, 1)), nearly_all_right) == pytest.approx(
+        0.05, rel=1e-3
+    )

@@ -213,3 +213,11 @@ def test_a_patient_of_two_labels_counts_for_the_rarer_one():
         kept = {c.patient_id for c in keep_fraction(cases, 0.5, seed=seed)}
         assert len(kept & {"P0", "P1"}) == 1
         assert len(kept) == 6
+
+
+def test_folds_are_in_the_order_of_their_numbers():
+    cases = [
+        replace(case(f"L{fold}", "a"), attributes={"fold": str(fold)}) for fold in (10, 2, 0, 11)
+    ]
+    rows = split_summary(cases, column="fold")
+    assert [row.split for row in rows] == ["0", "2", "10", "11"]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from agfnet.metrics.decision_curve import decision_curve
+from agfnet.metrics.decision_curve import THRESHOLDS, decision_curve
 
 
 def _pairs(rows):
@@ -41,3 +41,19 @@ def test_one_kind_of_case_and_none():
     found = decision_curve(np.array([0.3, 0.6, 0.1, 0.2]), negative, _pairs(4), resamples=5)
     assert (found.model <= 0).all()
     assert np.isnan(decision_curve(np.empty(0), negative[:0], [], resamples=5).model).all()
+
+
+def test_intervals_are_those_of_the_number_of_resamples(table):
+    cases = table(30)
+    curves = [
+        decision_curve(
+            cases.probabilities[:, 1], cases.target == 1, _pairs(30), thresholds=(0.3,), resamples=n
+        )
+        for n in (2, 3, 2)
+    ]
+    assert curves[0].low == curves[2].low != curves[1].low
+
+
+def test_thresholds_are_all_whole_per_cent():
+    assert len(THRESHOLDS) == 99
+    assert (THRESHOLDS[0], THRESHOLDS[-1]) == (0.01, 0.99)

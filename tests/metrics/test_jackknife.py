@@ -34,3 +34,8 @@ def test_the_variance_of_a_mean_is_that_of_the_textbook():
     assert values == pytest.approx([numbers.mean(), (numbers**2).mean()])
     variance = ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0) * 49 / 50
     assert variance[0] == pytest.approx(np.var(numbers, ddof=1) / 50)
+
+
+def test_two_patients_are_enough():
+    weights = np.array(list(weights_without(["a", "b", "b"], 100)))
+    np.testing.assert_array_equal(weights, [[0, 1, 1], [1, 0, 0]])

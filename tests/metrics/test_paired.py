@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, permutation_test
 
+from agfnet.metrics.delong import influence
 from agfnet.metrics.paired import (
     CASEWISE,
     area_parts,
@@ -81,7 +82,7 @@ def test_delong_on_clusters_finds_equals_different_once_in_twenty():
 def test_holm_by_hand():
     # 0.01 x 4, 0.02 x 3, then 0.03 x 2 and 0.04 x 1, which may not fall below what came before
     np.testing.assert_allclose(holm([0.04, 0.01, 0.03, 0.02]), [0.06, 0.04, 0.06, 0.06])
-    np.testing.assert_allclose(holm([0.5, 0.9]), [1, 1])
+    np.testing.assert_allclose(holm([0.6, 0.9]), [1, 1])
     np.testing.assert_allclose(holm([0.01, np.nan, 0.04]), [0.02, np.nan, 0.04])
     assert len(holm([])) == 0
 
@@ -94,3 +95,18 @@ def test_the_interval_of_delong_by_hand():
     assert (found.low, found.high) == pytest.approx((0.1 - half, 0.1 + half))
     narrow = area_test(0.1, np.array([0.02, 0.01, -0.01, -0.02]), [0, 0, 1, 2], level=0.8)
     assert narrow.high - narrow.value == pytest.approx(1.281551566 * error)
+    assert area_test(0.1, np.array([0.02, 0.01, -0.01, -0.02]), [0, 0, 1, 2], level=0.95) == found
+
+
+def test_a_class_of_one_case_counts_in_the_area():
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), 9)
+    target = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2])
+    parts = [influence(probabilities[:, c][None], target == c)[1][0] for c in range(3)]
+    found = area_parts(probabilities, target)
+    np.testing.assert_allclose(found, np.mean(parts, axis=0))
+    # a class of all cases or of none has no area
+    np.testing.assert_allclose(
+        area_parts(probabilities[:, [0, 1, 1, 2]], np.where(target == 2, 3, target)),
+        np.mean([parts[0], parts[1], parts[2]], axis=0),
+    )
+    assert np.isnan(area_parts(probabilities, np.zeros(9, dtype=int))).all()

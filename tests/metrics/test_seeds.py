@@ -264,3 +264,15 @@ def test_undefined(values: Any, left_out: Any) -> None:
 def test_extreme_differences_have_a_p() -> None:
     cases = np.random.default_rng(9).normal(1, 1e-9, (5, 400))
     assert over_seeds(cases.mean(axis=1), _left_out(cases)).p() >= SMALLEST_P
+
+
+def test_patients_of_equal_influence_have_one_degree_of_freedom_less_than_their_number() -> None:
+    rows = np.array([[1.0], [-1.0]] * 20)
+    assert over_seeds(np.zeros(1), rows).patients.freedom == 39
+    uneven = np.array([[1.0], [-1.0]] * 20 + [[1.001], [-1.001]])
+    assert over_seeds(np.zeros(1), uneven).patients.freedom == 41
+
+
+def test_a_p_is_at_most_1() -> None:
+    mean = SeedMean(value=0.9, seeds=3, patients=Part(0.01, 20), bounds=((Part(0.01, 20),),))
+    assert 0.99 < mean.p_equivalent(0.1) <= 1

@@ -11,7 +11,7 @@ from torch import nn
 
 from agfnet.config import BackboneConfig, FusionConfig, LossConfig, ModelConfig, OptimConfig
 from agfnet.models.build import build
-from agfnet.training.optim import build_optimizer, build_schedule
+from agfnet.training.optim import build_optimizer, build_schedule, stage
 from agfnet.training.supervised import SupervisedTask
 
 CONFIG = OptimConfig(lr=0.01, backbone_lr=0.1, weight_decay=0.05, warmup=0.1)
@@ -96,3 +96,22 @@ def test_the_rate_rises_linearly_and_decays_as_a_cosine() -> None:
     assert rates[11:] == pytest.approx(expected)
     assert rates[-1] < 0.001 * max(rates)
     assert schedule.get_last_lr()[0] == pytest.approx(0, abs=1e-12)
+
+
+def test_without_a_warm_up_the_first_step_has_the_full_rate() -> None:
+    optimizer = torch.optim.AdamW([nn.Parameter(torch.zeros(1))], lr=2.0)
+    schedule = build_schedule(optimizer, replace(CONFIG, warmup=0.0), steps=10)
+    assert schedule.get_last_lr() == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("blocks.2.1.conv.weight", "blocks.2"),
+        ("conv_stem.weight", "conv_stem"),
+        ("stages_1.blocks.0.weight", "stages_1"),
+        ("cls_token", "cls_token"),
+    ],
+)
+def test_the_stage_of_a_parameter(name: str, expected: str) -> None:
+    assert stage(f"model.backbones.0.net.{name}") == f"model.backbones.0.net.{expected}"

@@ -122,3 +122,25 @@ def test_a_drawn_modality_is_present_and_never_the_only_one() -> None:
     assert not drawn[1::2].any()
     rates = drawn[::2].float().mean(dim=0)
     torch.testing.assert_close(rates, torch.tensor([0.2, 0.2, 0.0]), atol=0.06, rtol=0)
+
+
+def test_the_loss_of_attributes_has_its_weight() -> None:
+    class Heads(torch.nn.Module):
+        def loss(self, batch: Batch) -> torch.Tensor:
+            return torch.tensor(3.0)
+
+    task = SupervisedTask(
+        model=torch.nn.Identity(),  # type: ignore[arg-type]
+        config=LossConfig(attribute_weight=0.2),
+        counts=torch.ones(2),
+        modality_dropout=0.0,
+        attributes=Heads(),  # type: ignore[arg-type]
+    )
+    batch = Batch(
+        images=(torch.zeros(1, 3, 8, 8),),
+        present=torch.ones(1, 1, dtype=torch.bool),
+        labels=torch.tensor([0]),
+        index=torch.arange(1),
+    )
+    losses = task.losses(Output(torch.zeros(1, 2), ()), batch)
+    torch.testing.assert_close(losses["loss"], losses["cross_entropy"] + 0.6)
