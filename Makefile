@@ -36,11 +36,11 @@ bench-%: $(READY)
 study-%: $(READY)
 	$(BIN)/agfnet study paper/$*.yaml
 
-MUTATE := $(if $(ONLY),'agfnet.$(ONLY)*') # make mutants ONLY=metrics.delong
-mutants: $(READY) ## which changes of the code do no tests notice? hours without ONLY
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,mutation]"
-	OMP_NUM_THREADS=1 $(BIN)/mutmut run $(MUTATE)
-	$(BIN)/mutmut results
+COUNT ?= 60
+SEED ?= 0
+mutants: $(READY) ## changes of the code that no test notices, e.g. ONLY=src/agfnet/metrics COUNT=20 SEED=1
+	OMP_NUM_THREADS=1 $(BIN)/python bench/mutants.py $(ONLY) --count $(COUNT) --seed $(SEED) \
+		--json bench/results/mutants.json
 
 docs: $(READY) ## the site in build/site, built strictly, with the notebook executed
 	@echo "Installing the tools, training the notebook's network, building the site: some minutes."
@@ -57,4 +57,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean: ## remove everything that the commands above made
-	rm -rf .venv runs build mutants *.egg-info src/*.egg-info
+	rm -rf .venv runs build *.egg-info src/*.egg-info

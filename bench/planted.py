@@ -9,23 +9,11 @@ longer in the source is an error: the list then needs the new ones.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import sys
-import traceback
-from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from common import finish, options, row
-
-ROOT = Path(__file__).parents[1]
-IMPORTS = ("lightning.pytorch", "timm", "scipy.stats", "pytest", "pydicom")
-"""Packages that are imported once, and not by each process."""
-PASSED, FAILED = 0, 1  # exit codes of pytest
+from forks import FAILED, PASSED, repository_copy, run_tests
 
 
 class Bug(NamedTuple):
@@ -213,16 +201,7 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--only", default="", help="a part of the titles of the bugs to plant")
     arguments = parser.parse_args()
-    for module in IMPORTS:
-        with contextlib.suppress(ModuleNotFoundError):
-            import_module(module)
-    with TemporaryDirectory() as name:
-        work = Path(name)
-        for folder in ("src", "tests", "bench"):
-            shutil.copytree(
-                ROOT / folder, work / folder, ignore=shutil.ignore_patterns("__pycache__")
-            )
-        shutil.copy(ROOT / "pyproject.toml", work)
+    with repository_copy() as work:
         bugs = [bug for bug in BUGS if arguments.only in bug.title]
         sound = run_tests(work, sorted({bug.tests for bug in bugs}))
         if sound != PASSED:
@@ -244,30 +223,6 @@ def caught(work: Path, bug: Bug) -> bool:
         return run_tests(work, [bug.tests]) == FAILED
     finally:
         file.write_text(original, encoding="utf-8")
-
-
-def run_tests(work: Path, tests: Sequence[str]) -> int:
-    """Run tests of the copy in a separate process; return the exit code of pytest."""
-    pid = os.fork()
-    if not pid:
-        code = 70
-        try:
-            import pytest
-
-            os.chdir(work)
-            sys.path.insert(0, str(work / "src"))
-            for module in [name for name in sys.modules if name.split(".")[0] == "agfnet"]:
-                del sys.modules[module]  # it is that of the repository
-            sys.dont_write_bytecode = True
-            quiet = ["-n0", "-x", "--tb=line", "-p", "no:cacheprovider"]
-            quiet += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what is imported
-            code = int(pytest.main([*quiet, *(f"tests/{each}" for each in tests)]))
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 if __name__ == "__main__":
