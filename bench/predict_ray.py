@@ -2,13 +2,15 @@
 
     python bench/predict_ray.py --rows 30000 --json bench/results/predict_ray.json
 
-A small network with random weights; the images are tiny and repeat, and every 1000th is damaged.
-The three tables of one process and of two workers are compared byte for byte. A million rows are
-the default.
+A small network with random weights, exported to ONNX; the images are tiny and repeat, and every
+1000th is damaged. All tables of one process and of two workers are compared byte for byte. A
+million rows are the default.
 
 - rows that are equal, of all;
 - rows per second of two workers, their start included, against those of one process. All of it
-  shares the cores of the machine.
+  shares the cores of the machine;
+- microseconds of processor time per row of one process against those of the network alone: the
+  rest reads and checks the table, decodes the images and writes the tables.
 """
 
 from __future__ import annotations
@@ -22,10 +24,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from common import Row, finish, options, row
+from common import finish, options, row
 from PIL import Image
 
-from agfnet.bundle import BundleConfig, write_bundle
+from agfnet.bundle import BundleConfig, read_bundle, write_bundle
 from agfnet.config import (
     BackboneConfig,
     FusionConfig,
@@ -33,11 +35,15 @@ from agfnet.config import (
     PredictConfig,
     default_modalities,
 )
+from agfnet.export.graph import export_graph
+from agfnet.files import staged_files
+from agfnet.inference.onnx_backend import ONNX
 from agfnet.inference.predictor import Predictor
 from agfnet.inference.table import predict_table
 from agfnet.models.build import build
 
-SIZE, IMAGES, DAMAGED = 32, 50, 1000
+SIZE, IMAGES, DAMAGED = 16, 8, 1000
+BATCHES = 500  # of the network alone
 MODEL = ModelConfig(
     backbone=BackboneConfig(
         name="resnet10t", options={"channels": [8, 16, 24, 32], "stem_width": 8}
@@ -51,7 +57,6 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_inputs(folder, arguments.rows)
@@ -61,10 +66,29 @@ def main() -> None:
             out=str(folder / "one" / "p.csv"),
             on_error="skip",
         )
-        alone = measure(config)
+        predictor = Predictor.load(config.model, threads=1)
+        network = network_cost(predictor)
+        alone, busy = measure(config, predictor)
         out = str(folder / "two" / "p.csv")
-        shared = measure(replace(config, out=out, executor="ray", workers=2))
-        finish(rows(arguments.rows, folder, alone, shared), arguments)
+        shared, _ = measure(replace(config, out=out, executor="ray", workers=2), predictor)
+        title = f"{arguments.rows} rows, two Ray workers against one process"
+        readable = check_tables(folder)
+        result = [
+            row(
+                f"{title}, {readable} of them readable",
+                "rows in files of equal bytes",
+                arguments.rows,
+                arguments.rows,
+            ),
+            row(title, "rows per second", arguments.rows / shared, arguments.rows / alone),
+            row(
+                f"{arguments.rows} rows, one process against the network alone",
+                "microseconds of processor per row",
+                1e6 * busy / arguments.rows,
+                1e6 * network,
+            ),
+        ]
+        finish(result, arguments)
 
 
 def write_inputs(folder: Path, count: int) -> None:
@@ -83,6 +107,8 @@ def write_inputs(folder: Path, count: int) -> None:
     )
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     write_bundle(folder / "bundle", weights, config, "")
+    with staged_files(folder / "bundle") as staging:
+        export_graph(read_bundle(folder / "bundle"), staging / ONNX)
     rng = np.random.default_rng(0)
     for number in range(IMAGES):
         pixels = rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
@@ -96,18 +122,30 @@ def write_inputs(folder: Path, count: int) -> None:
             writer.writerow([f"L{i:07d}", f"P{i // 2:07d}", "", photo, f"{7 * i % IMAGES}.jpg"])
 
 
-def measure(config: PredictConfig) -> float:
-    """Predict the table; return the seconds."""
-    start = time.perf_counter()
-    predict_table(config, Predictor.load(config.model))
-    return time.perf_counter() - start
+def measure(config: PredictConfig, predictor: Predictor) -> tuple[float, float]:
+    """Predict the table; return the seconds, and those of the processor in this process."""
+    start, busy = time.perf_counter(), time.process_time()
+    predict_table(config, predictor)
+    return time.perf_counter() - start, time.process_time() - busy
 
 
-def rows(count: int, folder: Path, alone: float, shared: float) -> list[Row]:
-    """Return the rows of the result.
+def network_cost(predictor: Predictor) -> float:
+    """Return the seconds of the processor that the network takes for a row."""
+    size = predictor.batch_size
+    images = [np.zeros((size, SIZE, SIZE, 3), dtype=np.uint8) for _ in default_modalities()]
+    present = np.ones((size, len(images)), dtype=bool)
+    predictor.backend.logits(images, present)
+    busy = time.process_time()
+    for _ in range(BATCHES):
+        predictor.backend.logits(images, present)
+    return (time.process_time() - busy) / BATCHES / size
+
+
+def check_tables(folder: Path) -> int:
+    """Compare the tables of one process and of two workers; return the number of predictions.
 
     Raises:
-        RuntimeError: the tables of one process and of two workers differ.
+        RuntimeError: they differ.
     """
     names, ray_names = (sorted(p.name for p in (folder / n).iterdir()) for n in ("one", "two"))
     if names != ray_names:
@@ -116,12 +154,7 @@ def rows(count: int, folder: Path, alone: float, shared: float) -> list[Row]:
         if digest(folder / "one" / name) != digest(folder / "two" / name):
             raise RuntimeError(f"{name} differs between one process and two workers")
     with (folder / "two" / "p.csv").open(encoding="utf-8") as file:
-        answered = sum(1 for _ in file) - 1
-    title = f"{count} rows, two Ray workers against one process"
-    return [
-        row(f"{title}, {answered} of them readable", "rows in files of equal bytes", count, count),
-        row(title, "rows per second", count / shared, count / alone),
-    ]
+        return sum(1 for _ in file) - 1
 
 
 def digest(file: Path) -> str:

@@ -52,6 +52,16 @@ def test_two_ray_workers_write_the_bytes_of_one_process(
     assert predict(config) == predict(replace(ray, out=str(tmp_path / "three" / "p.csv")))
 
 
+def test_a_worker_has_no_more_threads_than_cores(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = PredictConfig(model=str(trained), cases="c.csv", executor="ray", cpus=3)
+    assert on_ray.RayWorker(str(tmp_path), config).predictor.threads == 3
+    config = PredictConfig(model=str(trained), cases="c.csv", executor="ray")
+    assert on_ray.RayWorker(str(tmp_path), config).predictor.threads == 1
+
+
 def test_settings_of_ray_need_ray() -> None:
     with pytest.raises(ConfigError, match="workers: needs --executor ray"):
         PredictConfig(model="m", cases="c", workers=2)

@@ -23,14 +23,20 @@ class Backend(Protocol):
         ...
 
 
-def open_backend(bundle: Bundle, name: BackendName, *, features: Path | None = None) -> Backend:
+def open_backend(
+    bundle: Bundle,
+    name: BackendName,
+    *,
+    features: Path | None = None,
+    threads: int | None = None,
+) -> Backend:
     """Load a bundle's network into its runtime; imports only what that needs."""
     file = network_file(bundle, name)
     if file == WEIGHTS:
         from agfnet.inference.torch_backend import TorchBackend
 
         return TorchBackend(bundle=bundle, features=features)
-    return OnnxBackend(bundle=bundle, file=file)
+    return OnnxBackend(bundle=bundle, file=file, threads=threads)
 
 
 def network_file(bundle: Bundle, name: BackendName) -> str:

@@ -34,7 +34,10 @@ class RayWorker:
 
     def __init__(self, folder: str, config: PredictConfig) -> None:
         os.chdir(folder)
-        self.predictor = Predictor.load(config.model, backend=config.backend)
+        # Ray limits torch to the cores of a worker, but neither ONNX Runtime nor our threads
+        self.predictor = Predictor.load(
+            config.model, backend=config.backend, threads=config.cpus or 1
+        )
 
     def answer(self, cases: list[Case], block: int) -> list[Answer]:
         """Return the answers for cases."""

@@ -104,6 +104,7 @@ class Predictor:
         backend: BackendName = "auto",
         batch_size: int = 16,
         features: Path | None = None,
+        threads: int | None = None,
     ) -> Predictor:
         """Load a bundle, or the bundle of a run folder.
 
@@ -113,13 +114,15 @@ class Predictor:
                 if the bundle has one.
             batch_size: frame combinations per batch.
             features: folder with kept feature maps, which the backend `torch` uses.
+            threads: threads that decode images, and threads of ONNX Runtime; torch has its own
+                setting. None: all cores.
 
         Raises:
             BundleError: not a bundle, damaged, or without the graph.
         """
         bundle = read_bundle(folder)
-        runtime = open_backend(bundle, backend, features=features)
-        return cls(bundle=bundle, backend=runtime, batch_size=batch_size)
+        runtime = open_backend(bundle, backend, features=features, threads=threads)
+        return cls(bundle=bundle, backend=runtime, batch_size=batch_size, threads=threads)
 
     def diagnose(self, images: Images) -> Diagnosis:
         """Diagnose one case from its image files per modality.
@@ -197,14 +200,16 @@ class Predictor:
         fault: ImageError | None = None
         with ThreadPoolExecutor(self.threads) as pool:
             for batch in one_ahead(self.batches(pool, cases, block, quality)):
-                rows = iter(self.logits_of([item for item in batch if item.fault() is None]))
-                for item in batch:
-                    fault = fault or item.fault()
+                faults = [item.fault() for item in batch]
+                readable = [item for item, e in zip(batch, faults, strict=True) if e is None]
+                rows = iter(self.logits_of(readable))
+                for item, error in zip(batch, faults, strict=True):
+                    fault = fault or error
                     images.append(item.images)
-                    if item.fault() is None:
+                    if error is None:
                         logits.append(next(rows))
                         distances += item.distances()
-                        hints |= item.hints()
+                        hints |= item.hints() if quality else {}
                     if item.last:
                         yield fault or self.diagnosis_of(images, np.stack(logits), distances, hints)
                         images, logits, distances, hints, fault = [], [], [], {}, None
