@@ -327,6 +327,12 @@ def interval(metric: Mapping[str, float | None]) -> str:
     return f"{value:.3f}{ends}"
 
 
+def kept_epoch(optim: Mapping[str, Any]) -> str:
+    """Name the epoch whose weights a run keeps, by its settings of `optim`."""
+    best = optim["keep"] == "best" or optim["patience"] is not None
+    return "the epoch with the lowest validation loss" if best else "the last epoch"
+
+
 def scaling_words(calibration: Calibration) -> str:
     """Name how the probabilities are scaled."""
     if calibration.logit_adjustment:

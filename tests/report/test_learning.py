@@ -9,12 +9,12 @@ HISTORY = [
 ]
 
 
-def test_the_curves_mark_the_epoch_that_was_kept() -> None:
+def test_the_curves_mark_the_epoch_of_the_lowest_validation_loss() -> None:
     section = learning(HISTORY)
     assert section is not None
     (figure,) = section.blocks
     assert isinstance(figure, Figure)
-    assert "epoch that was kept" in figure.svg
+    assert "lowest validation loss" in figure.svg
     other = learning([*HISTORY[:2], HISTORY[2] | {"val_nll": 0.5}])
     assert other is not None
     assert other.blocks[0].svg != figure.svg  # type: ignore[attr-defined]

@@ -24,6 +24,7 @@ from agfnet.evaluation.run import evaluate_run
 from agfnet.models.backbone import Backbone
 from agfnet.phantom.cohort import make_cohort
 from agfnet.training.fit import fit
+from agfnet.training.timing import measure_speed
 
 Configure = Callable[..., TrainConfig]
 
@@ -178,3 +179,10 @@ def test_processes_fill_the_cache_together(configure: Configure, tmp_path: Path)
     alone = fit(configure("alone", cache=str(tmp_path / "other")), progress=False)
     for config in configs:
         assert result(tmp_path / config.name) == result(alone)
+
+
+def test_the_time_of_frozen_backbones_is_measured(frozen: TrainConfig) -> None:
+    """As `--preset fast` does on every machine without a GPU."""
+    speed = measure_speed(frozen, torch.device("cpu"))
+    assert speed.forward > 0
+    assert speed.seconds(frozen) > 0

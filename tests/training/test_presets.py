@@ -154,3 +154,14 @@ def test_each_choice_has_a_reason_and_is_in_effect(table: Path) -> None:
         assert choice.reason
         assert value_of(plan.config, choice.setting) == choice.value
     assert len({choice.setting for choice in plan.choices}) == len(plan.choices)
+
+
+def test_a_decision_on_frozen_backbones_is_kept(table: Path) -> None:
+    """However little time there is."""
+    weights = {"model.backbone.weights": "timm"}
+    given = {**weights, "model.backbone.frozen": False}
+    for preset in ("fast", "auto"):
+        config = planned(table, given, preset=preset, time_limit=0.1).config
+        assert not config.model.backbone.frozen
+        assert not config.data.feature_variants
+    assert planned(table, {**weights, "model.backbone.frozen": True}).config.model.backbone.frozen

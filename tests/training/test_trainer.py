@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,8 +19,20 @@ from agfnet.training.trainer import precision
 from .ramp import CONFIG, STEPS, RampTask, rows, train, weight
 
 
-def test_the_checkpoint_of_the_lowest_validation_loss_is_kept(tmp_path: Path) -> None:
-    train(tmp_path, RampTask(best=0.6))
+def test_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    train(tmp_path, RampTask(best=0.3))
+    losses = [float(row["val_nll"]) for row in rows(tmp_path)]
+    assert losses.index(min(losses)) < 3
+    assert load_checkpoint(tmp_path / "checkpoints" / "best.ckpt")["epoch"] == 3
+    assert weight(tmp_path, "best.ckpt") == weight(tmp_path, "last.ckpt")
+
+
+@pytest.mark.parametrize("setting", [{"keep": "best"}, {"patience": 3}])
+def test_the_epoch_of_the_lowest_validation_loss_is_kept(
+    tmp_path: Path, setting: dict[str, Any]
+) -> None:
+    """If it is asked for, and with early stopping."""
+    train(tmp_path, RampTask(best=0.6), replace(CONFIG, **setting))
     losses = [float(row["val_nll"]) for row in rows(tmp_path)]
     best = losses.index(min(losses))
     assert 0 < best < 3  # neither the first nor the last epoch

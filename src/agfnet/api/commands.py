@@ -81,7 +81,7 @@ def train(
             `optim__epochs=3`, `data={"modalities": ["clinical"]}`.
 
     Returns:
-        The model of the best epoch. Its run folder is `Model.path`.
+        The model. Its run folder is `Model.path`.
 
     Raises:
         AgfnetError: The settings, the data or the run folder are wrong.

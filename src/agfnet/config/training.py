@@ -98,7 +98,11 @@ class OptimConfig(Settings):
     """Decay of an exponential moving average of the weights, as in 0.999. The averaged network is
     validated and kept. Off if unset."""
     patience: Count | None = None
-    """Stop after this number of epochs without a better validation loss. Off if unset."""
+    """Stop after this number of epochs without a better validation loss, and keep the epoch with
+    the lowest one. Off if unset."""
+    keep: Literal["last", "best"] = "last"
+    """Epoch whose weights are kept: the last one, for which the learning rate has fallen to zero,
+    or that with the lowest validation loss, which a small validation split finds by chance."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     """Floating-point precision. `auto` is bf16-mixed on a GPU that supports it, and 32-true
     otherwise."""

@@ -181,7 +181,7 @@ def overfitting(seen: Observations) -> Iterator[NetworkWarning]:
         yield NetworkWarning(
             "overfitting",
             f"The validation loss was lowest in epoch {best + 1} of {len(rows)}"
-            f" ({losses[best]:.2f}, kept) and rose to {losses[-1]:.2f}, while the training loss"
+            f" ({losses[best]:.2f}) and rose to {losses[-1]:.2f}, while the training loss"
             f" fell to {rows[-1]['train_cross_entropy']:.2f}: the network learned its lesions by"
             " heart.",
             "Train fewer epochs or with `--optim.patience 5`, frozen backbones"

@@ -7,6 +7,7 @@ from collections import Counter
 from agfnet.card import (
     balancing,
     frequencies_sentence,
+    kept_epoch,
     missing_sentence,
     preparation,
     scaling_words,
@@ -84,7 +85,7 @@ def model_facts(inputs: EvaluationInputs) -> dict[str, str]:
         "training": f"AdamW, {optim['epochs']} epochs, batches of {optim['batch_size']}, maximum "
         f"learning rate {optim['lr']:g}, augmentation "
         f"{'on' if settings['data']['augment'] else 'off'}. All settings: config.yaml.",
-        "model_choice": "The epoch with the lowest validation loss.",
+        "model_choice": f"{kept_epoch(optim).capitalize()}.",
         "ensemble": "None: one network; several frames of a lesion are averaged.",
         "analysis": f"Calibrated on {calibration.cases or 'the'} validation lesions ("
         f"{scaling_words(calibration)}).",

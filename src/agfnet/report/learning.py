@@ -18,9 +18,9 @@ def learning(history: Sequence[Mapping[str, float]]) -> Section | None:
     if not any(math.isfinite(row.get("val_nll", math.nan)) for row in history):
         return None
     caption = (
-        "Loss and balanced accuracy after every epoch. The network of the epoch with the lowest "
-        "validation loss was kept. A validation loss that rises while the training loss falls is "
-        "overfitting; losses that still fall at the end suggest more epochs. The training loss is "
-        "that of augmented images, with dropout, so that it may be the higher one."
+        "Loss and balanced accuracy after every epoch. A validation loss that rises while the "
+        "training loss falls is overfitting; losses that still fall at the end suggest more "
+        "epochs. The training loss is that of augmented images, with dropout, so that it may be "
+        "the higher one."
     )
     return Section("training", "Training", [Figure(learning_curves(history), caption, wide=True)])

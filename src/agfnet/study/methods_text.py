@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
+from agfnet.card import kept_epoch
 from agfnet.config import format_duration
 from agfnet.metrics.seeds import MIN_SEEDS
 from agfnet.study.characteristics import Cohort
@@ -77,7 +79,7 @@ def _training(study: Study) -> str:
             f"Condition {_display(study, name)}: {_pairs(change)}. "
             for name, change in study.file.settings.items()
         )
-        + "The epoch with the lowest validation loss was kept, and probabilities were calibrated "
+        + f"The network of {kept_epoch(asdict(optim))} was kept, and probabilities were calibrated "
         f"on the validation split ({config.calibration.scaling} scaling)."
     )
 

@@ -66,12 +66,20 @@ class Checkpoints(Checkpoint):
         config: how often.
         request: the signal that has arrived, if any.
         loader: of the training cases; one with a state continues within an epoch.
+        keep_best: keep the epoch with the lowest validation loss, not the last one.
     """
 
     def __init__(
-        self, folder: Path, config: FitConfig, request: StopRequest, loader: Any = None
+        self,
+        folder: Path,
+        config: FitConfig,
+        request: StopRequest,
+        loader: Any = None,
+        *,
+        keep_best: bool = False,
     ) -> None:
         self.loader = loader
+        self.keep_best = keep_best
         self.path = folder / FOLDER / LAST
         self.config = config
         self.request = request
@@ -133,17 +141,17 @@ class Checkpoints(Checkpoint):
             self.stop(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write a checkpoint, which is also the best one if no validation loss was lower.
+        """Write a checkpoint, which is also the one to keep unless an earlier one is better.
 
         Raises:
             StoppedError: a signal has arrived.
         """
         loss = float(trainer.callback_metrics["val_nll"])
-        best = loss < self.best
-        if best:
-            self.best, self.best_epoch = loss, trainer.current_epoch
         epochs = trainer.max_epochs
         self.finished = trainer.should_stop or trainer.current_epoch + 1 == epochs
+        best = loss < self.best if self.keep_best else self.finished
+        if best:
+            self.best, self.best_epoch = loss, trainer.current_epoch
         self.write(trainer, best=best)
         if not self.finished:
             self.stop(trainer)

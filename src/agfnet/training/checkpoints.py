@@ -1,4 +1,4 @@
-"""Checkpoint files of a run: the last two states of its training, and the best one.
+"""Checkpoint files of a run: the last two states of its training, and the one that is kept.
 
 A checkpoint is written as a whole, under another name, and then renamed. It is a file of
 `torch.save` whose SHA-256 is in the comment of the zip archive, so that it needs no second file
@@ -45,7 +45,7 @@ class CheckpointFiles(TorchCheckpointIO):
         Args:
             checkpoint: the state of the training.
             path: path of the last checkpoint.
-            storage_options: True if it is also the best one.
+            storage_options: True if it is also the one whose weights are kept, the best so far.
 
         Raises:
             OSError: it cannot be written, as on a full disk; the ones before it are intact.

@@ -44,7 +44,7 @@ MIN_MISSING = 0.02
 def fit(
     config: TrainConfig, *, plan: Sequence[Mapping[str, Any]] = (), progress: bool = True
 ) -> Path:
-    """Train a network; the returned run folder holds the bundle of the best epoch.
+    """Train a network; the returned run folder holds the bundle.
 
     With `config.resume`, training continues after the last checkpoint, with the same result as
     without the interruption; a finished run is returned unchanged.
@@ -187,7 +187,7 @@ def optional_modalities(train: Sequence[Case], config: TrainConfig) -> tuple[str
 
 
 def write_best(folder: Path, task: Task, val: DataLoader[Any], config: BundleConfig) -> None:
-    """Write the weights of the best checkpoint as a bundle."""
+    """Write the weights of the checkpoint that is kept as a bundle."""
     load_best(folder, task)
     tune(task.model, val)
     weights: dict[str, np.ndarray[Any, Any]] = {

@@ -101,7 +101,9 @@ def make_plan(
     limit = time_limit or (None if data.gpu else LIMITS[preset])
     plans = (
         [choice for choice in candidate if not is_explicit(choice.setting, explicit)]
-        for candidate in candidates(data, config, preset)
+        for candidate in candidates(
+            data, config, preset, decided=is_explicit("model.backbone.frozen", explicit)
+        )
     )
     return first_that_fits(config, choices, plans, None if limit is None else 60 * limit)
 
@@ -166,8 +168,17 @@ def network(data: Fingerprint, named: str | None) -> Iterator[Choice]:
         yield Choice("optim.modality_dropout", share, why)
 
 
-def candidates(data: Fingerprint, config: TrainConfig, preset: Preset) -> Iterator[list[Choice]]:
-    """Yield the rest of the settings, the most expensive first."""
+def candidates(
+    data: Fingerprint, config: TrainConfig, preset: Preset, *, decided: bool = False
+) -> Iterator[list[Choice]]:
+    """Yield the rest of the settings, the most expensive first.
+
+    Args:
+        data: the fingerprint.
+        config: the settings that were given or chosen so far.
+        preset: `auto`, `fast` or `best`.
+        decided: the user has decided whether backbones are frozen.
+    """
     batch = config.optim.batch_size
     steps = STEPS[preset]
     epochs = min(max(round(steps * batch / data.lesions), EPOCHS[0]), EPOCHS[1])
@@ -177,7 +188,8 @@ def candidates(data: Fingerprint, config: TrainConfig, preset: Preset) -> Iterat
         shared.append(Choice("calibration.flips", True, "the mean over mirrored images is better"))
     planned = f"about {round(epochs * data.lesions / batch)} steps"
     random_weights = config.model.backbone.weights in (None, RANDOM)
-    if preset != "fast" or random_weights:
+    may_freeze = config.model.backbone.frozen or not (decided or random_weights)
+    if preset != "fast" or not may_freeze:
         for size in (GPU_SIZE,) if data.gpu else SIZES[preset]:
             yield [
                 Choice("data.size", size, "as large as the time permits"),
@@ -186,8 +198,8 @@ def candidates(data: Fingerprint, config: TrainConfig, preset: Preset) -> Iterat
                 Choice("optim.backbone_lr", 0.3, "pretrained weights change less"),
                 *shared,
             ]
-    if random_weights:
-        return  # frozen weights that would stay random
+    if not may_freeze:
+        return
     for variants in FROZEN_VARIANTS:
         yield [
             Choice("model.backbone.frozen", True, "whole networks take too long here"),

@@ -9,7 +9,7 @@ import torch
 
 from agfnet.config import TrainConfig
 from agfnet.data.loader import collate
-from agfnet.models.build import image_statistics
+from agfnet.models.build import image_statistics, without_weights
 from agfnet.training.cases import build_datasets, read_table, select_cases
 from agfnet.training.optim import build_optimizer
 from agfnet.training.tasks import Task, build_task
@@ -59,9 +59,9 @@ def run_seconds(config: TrainConfig, device: torch.device) -> float:
 
 
 def measure_speed(config: TrainConfig, device: torch.device) -> Speed:
-    """Time a few batches and steps on this machine; the weights are random."""
-    backbone = replace(config.model.backbone, weights=None)
-    config = replace(config, model=replace(config.model, backbone=backbone))
+    """Time a few batches and steps on this machine; weights that would be trained are random."""
+    if not config.model.backbone.frozen:
+        config = replace(config, model=without_weights(config.model))
     table = read_table(config.data)
     cases = select_cases(table, config)
     mean, std = image_statistics(config.model)

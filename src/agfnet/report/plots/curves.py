@@ -137,7 +137,7 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> str:
         accuracies.set_ylim(0, 1.02)
         percent_axis(accuracies.yaxis)
         for axes in (losses, accuracies):
-            label = "epoch that was kept" if axes is losses else None
+            label = "lowest validation loss" if axes is losses else None
             axes.axvline(best, label=label, **DOTTED)
             axes.set_xlabel("Epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
