@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+from pydicom import dcmread
 
+from agfnet.config import ModalityConfig
 from agfnet.data.geometry import Geometry
 from agfnet.explain.compute.images import PreparedImage
-from agfnet.serve.explain import layers, local_mean, outside_tissue
+from agfnet.phantom.dicom import write_sweep
+from agfnet.serve.explain import layers, local_mean, outside_tissue, picture
 
 SIZE = 32
 
@@ -72,3 +77,36 @@ def test_a_map_of_an_image_that_matters_little_is_pale() -> None:
     drawn = layers(views, pictures, maps)
     assert opacity(drawn["clinical"]["layer"]) > 5 * opacity(drawn["ultrasound"]["layer"])
     assert "share" not in drawn["clinical"]
+
+
+@pytest.mark.parametrize(
+    ("spacing", "size", "across"),
+    [
+        ((0.1, 0.1), (60, 40), 0.1),
+        ((0.2, 0.1), (60, 80), 0.1),  # depth and width get one scale
+        ((0.1, 0.2), (120, 40), 0.1),
+        ((100.0, 0.001), (1, 1024), 0.06),  # a wrong header makes no huge image
+    ],
+)
+def test_a_scan_is_shown_with_square_pixels(
+    tmp_path: Path, spacing: tuple[float, float], size: tuple[int, int], across: float
+) -> None:
+    path = tmp_path / "scan.dcm"
+    write_sweep(
+        path,
+        [np.full((40, 60), 90, np.uint8)],
+        lesion_id="L1",
+        patient_id="P1",
+        station="probe",
+        spacing=0.1,
+        frequency=20.0,
+        burned_in=False,
+    )
+    scan = dcmread(path)
+    region = scan.SequenceOfUltrasoundRegions[0]
+    region.PhysicalDeltaY, region.PhysicalDeltaX = (value / 10 for value in spacing)  # cm
+    scan.save_as(path)
+    pixels, shown = picture(path, ModalityConfig(modality_type="ultrasound"))
+    assert (pixels.shape[1], pixels.shape[0]) == size
+    assert shown == pytest.approx(across)
+    assert picture(path, ModalityConfig(modality_type="photo"))[1] is None

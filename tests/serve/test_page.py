@@ -570,6 +570,107 @@ def test_two_fingers_zoom_the_frame(visit: Open) -> None:
     assert abs(after["width"] / before["width"] - 0.5) < 0.1
 
 
+VISIBLE = """(key) => {
+    const stage = document.querySelector(`[data-key=picture-${key}]`);
+    const area = stage.getBoundingClientRect();
+    const whole = stage.querySelector("img").getBoundingClientRect();
+    return { zoom: whole.width / area.width, x: area.x - whole.x, y: area.y - whole.y };
+}"""
+
+
+def test_an_image_can_be_zoomed_and_moved(visit: Open, files: dict[str, bytes]) -> None:
+    page = visit()
+    put(page, "clinical", upload("photo.jpg", files["JPEG"]))
+    ask(page)
+    picture = page.locator("[data-key=picture-clinical]")
+
+    def part() -> dict[str, float]:
+        return dict(page.evaluate(VISIBLE, "clinical"))
+
+    def zoom() -> float:
+        return round(part()["zoom"], 2)
+
+    picture.scroll_into_view_if_needed()
+    area = picture.bounding_box()
+    corner = area["x"] + area["width"] * 0.9, area["y"] + area["height"] * 0.9
+    page.mouse.move(*corner)
+    page.mouse.wheel(0, -100)
+    assert zoom() == 1  # the page scrolls until the image was clicked
+    picture.scroll_into_view_if_needed()
+    picture.focus()
+    page.mouse.wheel(0, -100)
+    page.wait_for_function(f"({VISIBLE})('clinical').zoom > 1.2")
+    before = part()
+    assert before["x"] > 0.2 * area["width"] * 0.9  # around the pointer, not the middle
+    page.mouse.down()
+    page.mouse.move(corner[0] + 30, corner[1] + 20, steps=2)
+    page.mouse.up()
+    after = part()
+    assert (before["x"] - after["x"], before["y"] - after["y"]) == pytest.approx((30, 20), abs=1)
+
+    page.keyboard.press("0")
+    assert zoom() == 1
+    for key in ("+", "+", "ArrowRight", "-"):
+        page.keyboard.press(key)
+    assert zoom() == 1.25
+    page.get_by_role("button", name="Zoom in: Clinical photo").click()
+    assert zoom() == 1.56
+    page.select_option("[data-key=select-class]", "wart")
+    page.locator(".busy").wait_for(state="detached")
+    assert zoom() == 1.56  # kept while the maps change
+    for _ in range(15):
+        page.get_by_role("button", name="Zoom in: Clinical photo").click()
+    assert zoom() == 8
+    with page.expect_download():
+        page.click("#save-report")
+    assert zoom() == 1  # a report has the whole image
+    page.get_by_role("button", name="Zoom in: Clinical photo").click()
+    page.get_by_role("button", name="Whole image: Clinical photo").click()
+    assert zoom() == 1
+    assert page.locator(".scale-bar").count() == 0  # a photograph has no scale
+
+
+def test_two_fingers_zoom_an_image(visit: Open, photo: dict[str, Any]) -> None:
+    page = visit(has_touch=True, width=820)
+    put(page, "clinical", photo)
+    ask(page)
+    picture = page.locator("[data-key=picture-clinical]")
+    picture.evaluate("(e) => e.scrollIntoView({ block: 'center' })")
+    area = picture.bounding_box()
+    middle = {"x": area["x"] + area["width"] / 2, "y": area["y"] + area["height"] / 2}
+    pinch = {"scaleFactor": 2.5, "gestureSourceType": "touch", **middle}
+    page.context.new_cdp_session(page).send("Input.synthesizePinchGesture", pinch)
+    assert page.evaluate(VISIBLE, "clinical")["zoom"] > 1.5
+    assert page.evaluate("visualViewport.scale") == 1  # not the page
+
+
+def test_an_ultrasound_image_has_a_bar_of_millimetres(
+    visit: Open, files: dict[str, bytes], tmp_path: Path
+) -> None:
+    page = visit()
+    put(page, "ultrasound", upload("clip.dcm", files["DICOM"]))  # 64 x 48 pixels of 0.1 mm
+    ask(page)
+    bar, line = page.locator(".scale-bar"), page.locator(".bar-line")
+
+    def fraction() -> float:
+        stage = page.locator(".stack").bounding_box()["width"]
+        return float(line.bounding_box()["width"] / stage)
+
+    assert bar.inner_text() == "2 mm"
+    assert fraction() == pytest.approx(2 / 6.4, abs=0.01)
+    page.locator("[data-key=picture-ultrasound]").focus()
+    for _ in range(4):
+        page.keyboard.press("+")
+    assert bar.inner_text() == "0.5 mm"
+    assert fraction() == pytest.approx(1.25**4 * 0.5 / 6.4, abs=0.01)
+    with page.expect_download() as download:
+        page.click("#save-report")
+    saved = page.context.new_page()
+    saved.set_content(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert saved.locator(".scale-bar").inner_text() == "2 mm"
+    assert saved.locator(".stack[tabindex]").count() == 0
+
+
 def test_an_example_can_be_tried(visit: Open) -> None:
     page = visit()
     page.get_by_role("button", name="Example 1").click()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image as Pillow
 
 from agfnet.config import ModalityConfig
 from agfnet.data.readers import read_image
@@ -54,7 +55,7 @@ def explain(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
         lesion = load_uploads(files, job["frames"], job["crops"], limits=limits, modalities=names)
         frames = select_combination(lesion, job["pass"], names)
         views = load_images({name: [path] for name, path in frames.items()}, {}, config)
-        pictures = {name: picture(frames[name], config.modalities[name]) for name in views}
+        shown = {name: picture(frames[name], config.modalities[name]) for name in views}
     images, present = stack_images([views], config)
 
     def predict(images: Sequence[Array], present: Array) -> Array:
@@ -69,6 +70,7 @@ def explain(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
         values = attribution(method, predictor.backend, images, present, number)
         if values is not None:
             by_name = {name: values[names.index(name)] for name in views}
+            pictures = {name: pixels for name, (pixels, _) in shown.items()}
             maps[method] = layers(views, pictures, by_name)
     return {
         "class": config.classes[number],
@@ -90,9 +92,10 @@ def explain(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
             name: {
                 "width": pixels.shape[1],
                 "height": pixels.shape[0],
+                "pixel_spacing": spacing,
                 "image": uri(pixels, form="JPEG"),
             }
-            for name, pixels in pictures.items()
+            for name, (pixels, spacing) in shown.items()
         },
         "maps": maps,
         "seconds": time.perf_counter() - started,
@@ -117,10 +120,22 @@ def select_class(name: str | None, probabilities: Array, classes: Sequence[str])
     return classes.index(name)
 
 
-def picture(path: Path, modality: ModalityConfig) -> Array:
-    """Read an image for display: upright, reduced if large; DICOM with the model's crop."""
+def picture(path: Path, modality: ModalityConfig) -> tuple[Array, float | None]:
+    """Read an image for display: upright, reduced if large; DICOM with the model's crop.
+
+    Returns:
+        Pixels (H, W, 3), and the pixel spacing in millimetres of an ultrasound image that states
+        it. Its pixels are then made square, so that depth and width have one scale.
+    """
     image = read_image(path, side=MAX_SIDE, region=modality.region)
-    return reduced(image.pixels, MAX_SIDE)
+    pixels, spacing = image.pixels, image.spacing
+    if spacing is None or modality.modality_type != "ultrasound":
+        return reduced(pixels, MAX_SIDE), None
+    down, across = spacing
+    height, width = pixels.shape[0] * down, pixels.shape[1] * across  # millimetres
+    square = max(min(spacing), max(height, width) / MAX_SIDE)
+    size = max(1, round(width / square)), max(1, round(height / square))
+    return np.asarray(Pillow.fromarray(pixels).resize(size, reducing_gap=3)), width / size[0]
 
 
 def attribution(

@@ -172,6 +172,9 @@ class Picture(BaseModel):
 
     width: int
     height: int
+    pixel_spacing: float | None = Field(
+        description="Of an ultrasound image that states it, in millimetres; its pixels are square."
+    )
     image: str = Field(description="JPEG as a data URI.")
 
 

@@ -6,6 +6,7 @@ import { comparison, contributions, dependence, overlays } from "./attribution.j
 import { describeError, retryButton } from "./error.js";
 import { heading, saveReport } from "./report.js";
 import { nameOf, t } from "./locale.js";
+import { showWhole } from "./zoom.js";
 
 /**
  * @typedef {{date: Date, prediction: import("./api.js").Prediction}} Answer
@@ -26,7 +27,9 @@ export class AnswerPanel {
     byId("clear").addEventListener("click", () => lesion.clear());
     byId("reference").addEventListener("input", () => this.updateHeading());
     byId("print").addEventListener("click", () => window.print());
+    window.addEventListener("beforeprint", showWhole);
     byId("save-report").addEventListener("click", async () => {
+      showWhole();
       await saveReport(byId("answer"));
       announce(t("report.saved"));
     });
@@ -35,6 +38,7 @@ export class AnswerPanel {
   /** Remove the result, as after a change of the images. */
   reset() {
     this.call?.abort();
+    showWhole();
     /** @type {Answer | null} */
     this.answer = null;
     /** @type {import("./api.js").Explanation | null} */

@@ -48,7 +48,9 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
  * @typedef {{
  *   class: string, pass: number, frame: Pass, contributions: Record<string, Probabilities>,
  *   answers: {modalities: string[], predicted: string, percents: Probabilities}[],
- *   images: Record<string, {width: number, height: number, image: string}>,
+ *   images: Record<string, {
+ *     width: number, height: number, pixel_spacing: number | null, image: string,
+ *   }>,
  *   maps: Record<string, Record<string, {outside: boolean, layer: string}>>,
  * }} Explanation
  * @typedef {{

@@ -1,6 +1,7 @@
 /** Attribution maps, the contribution of each modality, and the result without each. */
 import { h } from "./dom.js";
 import { nameOf, percentText, t, withProbability } from "./locale.js";
+import { zoomable } from "./zoom.js";
 
 /** @typedef {import("./api.js").Explanation} Explanation */
 /** @typedef {{class: string, pass: number, method: string}} Choice `pass` counts from 0 */
@@ -50,6 +51,7 @@ export function overlays(explanation, choice, prediction, model, choose) {
       t("attribution.high"),
     ),
     h("p", { class: "quiet" }, t("attribution.caution")),
+    h("p", { class: "quiet screen" }, t("zoom.help")),
     h(
       "div",
       { class: "controls screen" },
@@ -102,22 +104,23 @@ function cropText(name, { frame }, { images }) {
 
 /**
  * @param {string} name of the modality
- * @param {{width: number, height: number, image: string}} picture
+ * @param {Explanation["images"][string]} picture
  * @param {{outside: boolean, layer: string} | undefined} layer
  * @param {string} label the class that the map is about
  * @param {string} part that was used, in words
  */
-function overlay(name, { width, height, image }, layer, label, part) {
+function overlay(name, { width, height, image, pixel_spacing: spacing }, layer, label, part) {
   const modality = nameOf("modality", name);
   const alt = t("attribution.alt", { modality, name: nameOf("class", label) });
   return h(
     "figure",
     {},
-    h(
-      "div",
-      { class: "stack" },
-      h("img", { src: image, width, height, alt }),
-      layer && h("img", { class: "layer", src: layer.layer, alt: "" }),
+    zoomable(
+      name,
+      modality,
+      spacing && spacing * width,
+      h("img", { src: image, width, height, alt, draggable: "false" }),
+      layer && h("img", { class: "layer", src: layer.layer, alt: "", draggable: "false" }),
     ),
     h(
       "figcaption",

@@ -1,6 +1,7 @@
 /** The frame on a photograph: the part that the network sees, moved and zoomed by pointer and keys. */
 import { h } from "./dom.js";
 import { t } from "./locale.js";
+import { followPointers } from "./pointers.js";
 
 /** @typedef {import("./api.js").Rectangle} Rectangle */
 /** @typedef {import("./api.js").Framing} Framing */
@@ -91,39 +92,22 @@ export function cropTool({ framing, picture, alt, crop, key, choose }) {
   };
   const done = () => choose(frame);
 
-  /** @type {Map<number, {x: number, y: number}>} */
-  const pointers = new Map();
   const scale = () => framing.width / stage.getBoundingClientRect().width; // image pixels per CSS pixel
-  const gap = () => {
-    const [a, b] = [...pointers.values()];
-    return Math.hypot(a.x - b.x, a.y - b.y) || 1;
-  };
-  stage.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
-    event.preventDefault();
-    box.focus();
-    stage.setPointerCapture(event.pointerId);
-    pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
-    if (event.target === box || pointers.size > 1) return;
-    const area = stage.getBoundingClientRect(); // outside the frame: it moves there
-    set(
-      (event.clientX - area.left) * scale() - frame.width / 2,
-      (event.clientY - area.top) * scale() - frame.height / 2,
-    );
+  followPointers(stage, {
+    start: (event, count) => {
+      event.preventDefault();
+      box.focus();
+      if (event.target === box || count > 1) return;
+      const area = stage.getBoundingClientRect(); // outside the frame: it moves there
+      set(
+        (event.clientX - area.left) * scale() - frame.width / 2,
+        (event.clientY - area.top) * scale() - frame.height / 2,
+      );
+    },
+    drag: (dx, dy) => set(frame.x + dx * scale(), frame.y + dy * scale()),
+    pinch: (ratio) => zoom(frame.width / ratio),
+    end: done,
   });
-  stage.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => {
-    const last = pointers.get(event.pointerId);
-    if (!last) return;
-    const before = pointers.size > 1 ? gap() : 0;
-    const [dx, dy] = [event.clientX - last.x, event.clientY - last.y];
-    pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
-    if (before) zoom((frame.width * before) / gap());
-    else set(frame.x + dx * scale(), frame.y + dy * scale());
-  });
-  const release = (/** @type {PointerEvent} */ event) => {
-    if (pointers.delete(event.pointerId) && pointers.size === 0) done();
-  };
-  stage.addEventListener("pointerup", release);
-  stage.addEventListener("pointercancel", release);
   stage.addEventListener(
     "wheel",
     (/** @type {WheelEvent} */ event) => {

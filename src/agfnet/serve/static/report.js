@@ -39,6 +39,7 @@ export function heading(model, date, requestId, reference) {
 export async function saveReport(answer) {
   const copy = /** @type {HTMLElement} */ (answer.cloneNode(true));
   for (const part of copy.querySelectorAll(".screen")) part.remove();
+  for (const picture of copy.querySelectorAll(".stack")) picture.removeAttribute("tabindex");
   const styles = await Promise.all(
     STYLES.map(async (name) => (await fetch(new URL(name, import.meta.url))).text()),
   );
