@@ -22,6 +22,7 @@ CORE = ("numpy", "pillow", "jsonargparse")
 TRAINING = ("torch", "torchvision", "timm", "lightning")
 EXTRAS = {
     "dicom": ("pydicom", "DICOM files cannot be read"),
+    "heic": ("pi_heif", "photographs of iPhones (HEIC) cannot be read"),
     "spreadsheets": ("python_calamine", "`import table` reads CSV only, no XLSX and ODS"),
     "onnx": ("onnxruntime", "exported networks cannot be run"),
     "export": ("onnx", "networks cannot be exported"),

@@ -299,8 +299,6 @@ def test_missing_folder_and_odd_names(tmp_path: Path, monkeypatch: pytest.Monkey
         (b"hello", "is not an image; expected JPEG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not an image"),
         (bytes(128) + b"DICM" + bytes(50), "is DICOM"),
-        (b"\0\0\0\x18ftypheic" + bytes(50), "is HEIC; save it as JPEG"),
-        (b"\0\0\0\x18ftypmif1" + bytes(50), "is HEIC; save it as JPEG"),
         (b"\0\0\0\x18ftypavif" + bytes(50), "is AVIF; save it as JPEG"),
         (b"\0\0\0\x18ftypcrx " + bytes(50), "is a camera raw file"),
         (b"\0\0\0\x18ftypisom" + bytes(50), "is a video; save single images"),

@@ -327,7 +327,7 @@ def test_a_link_and_its_target_are_one_image(tmp_path: Path) -> None:
 
 def test_photographs_of_telephones_are_explained(tmp_path: Path) -> None:
     rows = [f"{name},BCC" for name in patients(tmp_path)]
-    (tmp_path / "d" / "P001" / "IMG_2.HEIC").write_bytes(b"x")
+    (tmp_path / "d" / "P001" / "IMG_2.CR2").write_bytes(b"x")
     assert noted(plan(tmp_path, ["Patient,Diagnosis", *rows]), "export them as JPEG): P001/IMG_2")
 
 

@@ -43,6 +43,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         "PNG": encoded(scan, "PNG"),
         "TIFF": tiff.getvalue(),
         "DICOM": clip.read_bytes(),
+        "HEIC": (Path(__file__).parents[1] / "data" / "phone.heic").read_bytes(),
     }
 
 

@@ -88,8 +88,6 @@ def test_damaged_uploads(live: Live, files: Files) -> None:
 @pytest.mark.parametrize(
     ("head", "name"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
-        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
         (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "AVIF"),
         (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2", "a video (MP4 or MOV)"),
         (b"\0\0\0\x14ftypqt  \0\0\2\0qt  ", "a video (MP4 or MOV)"),

@@ -30,7 +30,7 @@ def pair(files: Files) -> list[tuple[str, tuple[str, bytes]]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "DICOM"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "DICOM", "HEIC"])
 def test_every_kind_is_answered_as_the_predictor_answers(
     kind: str, live: Live, files: Files, bundle: Path, tmp_path: Path
 ) -> None:

@@ -630,6 +630,16 @@ def test_an_image_can_be_zoomed_and_moved(visit: Open, files: dict[str, bytes]) 
     assert page.locator(".scale-bar").count() == 0  # a photograph has no scale
 
 
+def test_a_photograph_of_an_iphone_is_shown_upright(visit: Open, files: dict[str, bytes]) -> None:
+    page = visit()
+    put(page, "clinical", upload("IMG_1.HEIC", files["HEIC"]))
+    assert "HEIC" in page.locator("#types").inner_text()
+    assert "HEIC, 48" in page.locator(".file .about").inner_text()
+    shown = page.locator(".crop img").evaluate("(e) => e.naturalHeight > e.naturalWidth")
+    assert shown
+    ask(page)
+
+
 def test_two_fingers_zoom_an_image(visit: Open, photo: dict[str, Any]) -> None:
     page = visit(has_touch=True, width=820)
     put(page, "clinical", photo)

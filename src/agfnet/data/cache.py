@@ -21,10 +21,10 @@ FOLDER = "agfnet-cache"
 
 PIXEL_CODE = (
     *("colours", "decoding", "dicom", "dicom_display", "dicom_jpeg", "file_types", "geometry"),
-    *("paths", "preprocess", "readers", "tiff", "ultrasound"),
+    *("heic", "paths", "preprocess", "readers", "tiff", "ultrasound"),
 )
 """Modules of `agfnet.data` that decide the pixels of a prepared image."""
-_LIBRARIES = ("numpy", "pillow", "scipy", "pydicom", "pylibjpeg-openjpeg", "pyjpegls")
+_LIBRARIES = ("numpy", "pillow", "scipy", "pydicom", "pylibjpeg-openjpeg", "pyjpegls", "pi-heif")
 _WORDING = Wording(
     entries="prepared images",
     shortage="the others are decoded in every epoch",

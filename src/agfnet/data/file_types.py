@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from agfnet.data.heic import BRANDS
+
 _AS_JPEG = "save it as JPEG"
 _VIDEO = "a video"
 _AS_FRAMES = "save single images, or multi-frame DICOM of single images"
 _RAW = "a camera raw file"
 # of the ISO base media format, by its brand; every other brand is a video
 _BRANDS = {
-    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"), "HEIC"),
+    **dict.fromkeys(BRANDS, "HEIC"),
     **dict.fromkeys((b"avif", b"avis"), "AVIF"),
     b"crx ": _RAW,
 }

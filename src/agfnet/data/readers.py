@@ -27,6 +27,7 @@ from agfnet.data.dicom import (
     read_dicom,
 )
 from agfnet.data.file_types import unsupported_file_type
+from agfnet.data.heic import FORMAT, is_heic, register_heic
 from agfnet.data.paths import BOX_MARK, Box, StrPath, check_box, named_frame, split_box
 from agfnet.errors import ImageError
 
@@ -156,7 +157,7 @@ def decode_image(
     region: bool = True,
     box: Box | None = None,
 ) -> Image:
-    """Decode JPEG, PNG, TIFF, WebP, BMP, GIF or DICOM, as 8-bit RGB, upright by its EXIF.
+    """Decode JPEG, PNG, TIFF, WebP, BMP, GIF, HEIC or DICOM, as 8-bit RGB, upright by its EXIF.
 
     Transparent parts become black, as the borders of a padded image are; transparency that hides
     the whole image is ignored. 16 bits are scaled to 8 by the bits that the values use: 8, 10, 12,
@@ -226,7 +227,7 @@ def _head(file: BinaryIO) -> bytes:
     file.seek(0)
     if not head:
         raise ImageError("is empty; copy the image again")
-    if message := unsupported_file_type(head):
+    if not is_heic(head) and (message := unsupported_file_type(head)):
         raise ImageError(message)
     return head
 
@@ -243,11 +244,16 @@ def _open_picture(file: BinaryIO, frame: int) -> Pillow.Image:
         page, frame = pages[numbers[frame]], numbers[frame]
     elif frame:
         raise no_such_frame(frame, 1)
+    formats: tuple[str, ...] = FORMATS
+    if is_heic(head):
+        register_heic()
+        formats = (FORMAT,)
     with decoder_errors():
         try:
             file.seek(0)
-            image = Pillow.open(file, formats=FORMATS)
-            image.seek(frame)
+            image = Pillow.open(file, formats=formats)
+            if frame:  # the main image of a HEIC file is not always its first
+                image.seek(frame)
         except (UnidentifiedImageError, SyntaxError):  # the second for another page than the first
             raise ImageError(_unidentified(file, head, page)) from None
         except Pillow.DecompressionBombError:
@@ -264,11 +270,13 @@ def _unidentified(file: BinaryIO, head: bytes, page: tiff.Directory | None) -> s
     if page is not None:
         what = f"TIFF ({tiff.describe(page)})"
         return f"is {what}, which cannot be decoded; save it with 8 bits per sample"
+    if is_heic(head):
+        return "is HEIC that is damaged or cannot be decoded; copy it again, or save it as JPEG"
     if head.startswith(b"\xff\xd8\xff"):
         precision, _ = _jpeg_frame(file)
         if precision not in (0, 8):
             return f"is JPEG of {precision} bits per sample; save it with 8 bits"
-    return "is not an image; expected JPEG, PNG, TIFF, WebP, BMP, GIF or DICOM"
+    return "is not an image; expected JPEG, PNG, TIFF, WebP, BMP, GIF, HEIC or DICOM"
 
 
 def _jpeg_frame(file: BinaryIO) -> tuple[int, int]:

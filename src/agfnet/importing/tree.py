@@ -9,18 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agfnet.data.heic import can_read_heic
 from agfnet.data.problems import MAX_SHOWN
 from agfnet.data.write_table import printable
 
 # files of other programs are recognised by name; whether a file is an image, the reader decides by
 # its content
+HEIC = (".heic", ".heif")
 SUFFIXES = (
     *("", ".dcm", ".dicom", ".ima"),
     *(".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".jpe", ".jfif"),
+    *(HEIC if can_read_heic() else ()),
 )
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".iso")
 UNREAD = (
-    *(".heic", ".heif", ".avif", ".jxl"),
+    *(".avif", ".jxl"),
     *(".cr2", ".cr3", ".nef", ".arw", ".raf", ".dng", ".orf", ".rw2"),
 )
 """Pictures of telephones and cameras that are not read."""
@@ -145,6 +148,8 @@ def reason_unread(path: Path) -> str:
         return "archives, left out (unpack them below the folder of the images)"
     if suffix in VIDEOS:
         return "videos, left out (export their frames as PNG, or save them as DICOM)"
+    if suffix in HEIC:
+        return "HEIC photographs, left out (pip install 'agfnet[heic]', or export them as JPEG)"
     if suffix in UNREAD:
         return "photographs in a format that is not read, left out (export them as JPEG)"
     return "files that are no images by their names, left out"

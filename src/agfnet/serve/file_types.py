@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from agfnet.data.dicom import is_dicom
+from agfnet.data.heic import can_read_heic, is_heic
 
 PREVIEW_FRAMES = 48
 """Maximum number of frames of a file that a preview shows."""
 HEAD = 132
 """Number of bytes that decide the type."""
 ZIP = "ZIP"
-IMAGES = ("JPEG", "PNG", "TIFF", "DICOM")
+IMAGES = ("JPEG", "PNG", "TIFF", "DICOM", *(("HEIC",) if can_read_heic() else ()))
+"""Types of images that this installation reads."""
 _ACCEPTED = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -26,17 +28,16 @@ _REFUSED = {
     b"\0\0\1\xba": "a video (MPEG)",
     b"\0\0\1\xb3": "a video (MPEG)",
 }
-_BRANDS = {
-    "HEIC": (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
-    "AVIF": (b"avif", b"avis"),
-}
+_AVIF = (b"avif", b"avis")
 
 
 def type_of(head: bytes) -> str | None:
-    """Return one of IMAGES or ZIP; None for any other type."""
+    """Return one of IMAGES, HEIC or ZIP; None for any other type."""
     for magic, name in _ACCEPTED.items():
         if head.startswith(magic):
             return name
+    if is_heic(head):
+        return "HEIC"
     return "DICOM" if is_dicom(head) else None
 
 
@@ -48,12 +49,13 @@ def describe_other(head: bytes, expected: str) -> str:
         expected: names of the expected types.
     """
     name = type_of(head) or next((n for m, n in _REFUSED.items() if head.startswith(m)), None)
-    if head[4:8] == b"ftyp":
-        name = next((n for n, brands in _BRANDS.items() if head[8:12] in brands), None)
-        name = name or "a video (MP4 or MOV)"
+    if name is None and head[4:8] == b"ftyp":
+        name = "AVIF" if head[8:12] in _AVIF else "a video (MP4 or MOV)"
     elif head[:4] == b"RIFF":
         name = {b"WEBP": "WebP", b"AVI ": "a video (AVI)"}.get(head[8:12])
     if name is None:
         return f"is not {expected}"
     advice = "save single frames as JPEG or PNG" if "video" in name else "save it as JPEG or PNG"
+    if name == "HEIC":
+        advice += ", or install the extra heic on the server"
     return f"is {name}, not {expected}" + ("" if name in (*IMAGES, ZIP) else f"; {advice}")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image as Pillow
 
+from agfnet.data.heic import FORMAT, register_heic
 from agfnet.data.paths import named_frame, with_box, with_frame
 from agfnet.data.readers import count_frames
 from agfnet.errors import ImageError
@@ -200,7 +201,9 @@ def inspect(path: Path, limits: Limits, modality: str, number: int) -> ImageInfo
 
 
 def _picture(path: Path, kind: str, limits: Limits) -> tuple[int, int]:
-    with Pillow.open(path, formats=[kind]) as image:
+    if kind == "HEIC":
+        register_heic()
+    with Pillow.open(path, formats=[FORMAT if kind == "HEIC" else kind]) as image:
         size = image.size
         if kind == "TIFF":
             try:

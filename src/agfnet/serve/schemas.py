@@ -84,7 +84,7 @@ class Rectangle(BaseModel):
 class FileInfo(BaseModel):
     """Type, size and number of frames of a file."""
 
-    type: str = Field(description="JPEG, PNG, TIFF or DICOM.")
+    type: str = Field(description="JPEG, PNG, TIFF, DICOM or HEIC.")
     width: int = Field(description="As stored.")
     height: int
     frames: int
@@ -313,6 +313,7 @@ class ModelInfo(Reply):
     )
     modalities: list[ModalityInfo]
     size: int
+    types: list[str] = Field(description="Types of images that the server reads.")
     methods: list[str]
     coverage: float | None
     consider: float | None

@@ -150,6 +150,7 @@ class Service:
                 for name, modality in config.modalities.items()
             ],
             "size": config.size,
+            "types": list(IMAGES),
             "methods": methods,
             "coverage": calibration.sets and calibration.sets.coverage,
             "consider": calibration.sets and calibration.sets.consider,

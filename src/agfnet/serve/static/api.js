@@ -13,7 +13,7 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
  * @typedef {{threshold: number, target_risk: number, confidence: number}} Abstention
  * @typedef {{
  *   agfnet: string, network: string, sha256: string, classes: string[], modalities: Modality[],
- *   methods: string[], coverage: number | null, consider: number | null, risk: number | null, card: string,
+ *   types: string[], methods: string[], coverage: number | null, consider: number | null, risk: number | null, card: string,
  *   limits: Record<string, number>, batches: {survive_restart: boolean, keep_s: number}, labels: Record<string, Label>,
  *   about: Record<string, string[]>, warnings: Record<string, string[]>,
  *   operating_point: OperatingPoint | null, abstention: Abstention | null,

@@ -8,6 +8,7 @@ import { listOf, nameOf, t } from "./locale.js";
 /** @typedef {import("./lesion.js").Item} Item */
 
 const PHOTOS = "image/jpeg,image/png,image/tiff,.dcm"; // phones then send JPEG, not HEIC
+const HEIC = ",.heic,.heif,image/heic"; // where the server reads it
 
 /** Shows a lesion's images and lets the user change them. */
 export class Fields {
@@ -87,10 +88,10 @@ export class Fields {
 
   /** Draw all fields. */
   show() {
-    const { modalities, limits } = this.lesion.model;
+    const { modalities, limits, types } = this.lesion.model;
     if (this.bodies.size === 0)
       byId("fields").replaceChildren(...modalities.map((modality) => this.field(modality)));
-    byId("types").textContent = t("field.types", limits);
+    byId("types").textContent = t("field.types", { ...limits, types: listOf(types) });
     for (const { name } of modalities) {
       const items = this.lesion.items.get(name) ?? [];
       render(
@@ -149,7 +150,7 @@ export class Fields {
       type: "file",
       multiple: true,
       hidden: true,
-      accept: photo ? PHOTOS : null,
+      accept: photo ? PHOTOS + (this.lesion.model.types.includes("HEIC") ? HEIC : "") : null,
       onchange: addFiles,
     });
     const camera = h("input", {
