@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from agfnet.evaluation.network_warnings import (
 )
 from agfnet.files import seal
 from agfnet.inference.predictions import Predictions
+from agfnet.models.build import build
 from agfnet.report.evaluation import report_page
 
 ROWS = 120
@@ -190,3 +192,23 @@ def test_the_guide_of_a_network_whose_guide_layer_is_zero_is_dead(
     calibrate_run(run)
     assert "dead_guide" in [warning.code for warning in read_warnings(run)]
     assert "dead_guide" not in [warning.code for warning in read_warnings(trained)]
+
+
+def test_a_network_without_all_has_no_guides(trained: Path, tmp_path: Path) -> None:
+    """Its setting `guide` may be on: without attention there is no context to weigh."""
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    path = run / "bundle" / "config.json"
+    config = json.loads(path.read_text())
+    fusion = {"intra": False, "inter": False, "multi_scale": False}
+    config["model"]["fusion"] |= fusion
+    path.write_text(json.dumps(config))
+    model = read_bundle(trained).config.model
+    model = replace(model, fusion=replace(model.fusion, **fusion))
+    network = build(model, modalities=len(config["modalities"]), classes=len(config["classes"]))
+    save_file(
+        {name: value.numpy() for name, value in network.state_dict().items()},
+        run / "bundle" / "model.safetensors",
+    )
+    seal(run / "bundle")
+    calibrate_run(run)
+    assert "dead_guide" not in [warning.code for warning in read_warnings(run)]

@@ -82,11 +82,13 @@ def guide_deviations(predictor: Predictor, cases: Sequence[Case]) -> dict[str, f
         cases: cases with all modalities.
     """
     config = predictor.bundle.config
-    if not cases or config.model.method != "agfnet" or not config.model.fusion.guide:
+    if not cases or config.model.method != "agfnet":
         return {}
     assert isinstance(predictor.backend, TorchBackend)
     images, present = stack_images([load_images(c.images, {}, config) for c in cases], config)
     guides = Explainer(backend=predictor.backend).record(images, present).guides
+    if not guides:
+        return {}
     return {
         name: max(float(part.detach().flatten(1).std(dim=1, correction=0).mean()) for part in parts)
         for name, parts in zip(config.modalities, guides, strict=True)
