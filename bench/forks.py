@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import compileall
 import contextlib
+import gc
 import os
 import resource
 import shutil
@@ -25,6 +27,7 @@ def repository_copy() -> Iterator[Path]:
     for module in IMPORTS:
         with contextlib.suppress(ModuleNotFoundError):
             import_module(module)
+    gc.freeze()  # pytest collects garbage at its end, in each fork
     with TemporaryDirectory() as name:
         work = Path(name)
         for folder in ("src", "tests", "bench"):
@@ -32,7 +35,11 @@ def repository_copy() -> Iterator[Path]:
                 ROOT / folder, work / folder, ignore=shutil.ignore_patterns("__pycache__")
             )
         shutil.copy(ROOT / "pyproject.toml", work)
-        yield work
+        compileall.compile_dir(work / "src", quiet=2)
+        try:
+            yield work
+        finally:
+            gc.unfreeze()
 
 
 def run_tests(
@@ -72,7 +79,7 @@ def run_tests(
             for module in [name for name in sys.modules if name.split(".")[0] == "agfnet"]:
                 del sys.modules[module]  # it is that of the repository
             sys.dont_write_bytecode = True
-            short = ["-n0", "-x", "--tb=line", "-p", "no:cacheprovider"]
+            short = ["-n0", "-x", "--tb=line", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
             short += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what is imported
             code = int(pytest.main([*short, *options, *(f"tests/{each}" for each in tests)]))
         except BaseException:
