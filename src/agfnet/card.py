@@ -20,8 +20,14 @@ from agfnet.bundle import (
     read_bundle,
     replace_card,
 )
-from agfnet.config import ModalityConfig
 from agfnet.config.renamed import run_settings
+from agfnet.network_description import (
+    frequencies_sentence,
+    missing_sentence,
+    preparation,
+    scaling_words,
+    setting_text,
+)
 
 HUB_NAMES = {
     "accuracy": "accuracy",
@@ -208,71 +214,6 @@ def inputs(config: BundleConfig, settings: Mapping[str, Any]) -> Iterator[str]:
         yield missing_sentence(dropout) if dropout is not None else "A modality may be missing."
 
 
-def missing_sentence(dropout: float) -> str:
-    """Say what the network learned about missing modalities."""
-    if dropout:
-        return (
-            "The network learned to classify without a modality: in training, each was dropped "
-            f"with probability {dropout:g}."
-        )
-    return (
-        "No modality was dropped in training, so the network learned to classify without one only "
-        "from training lesions that lack it, if there are any."
-    )
-
-
-def frequencies_sentence(settings: Mapping[str, Any], calibration: Calibration | None) -> str:
-    """Say which class frequencies the probabilities reflect.
-
-    Args:
-        settings: of the training; empty if unknown.
-        calibration: of the bundle.
-    """
-    balance = balancing(settings)
-    if calibration is not None and calibration.logit_adjustment:
-        frequencies = "equal class frequencies, not those of the validation split"
-    elif calibration is not None and calibration.scale is not None:
-        frequencies = "the class frequencies of the validation split, by vector scaling"
-    elif balance is None:
-        frequencies = "the class frequencies and class weights of the training"
-    elif balance:
-        frequencies = "equal class frequencies, not those of the training cases"
-    else:
-        frequencies = "the class frequencies of the training cases"
-    return f"The probabilities reflect {frequencies}."
-
-
-def balancing(settings: Mapping[str, Any]) -> list[str] | None:
-    """Return what made rare classes count more in the training; None if that is unknown."""
-    loss = settings.get("loss", {})
-    if "class_weights" not in loss:
-        return None
-    adjustment = loss.get("logit_adjustment", 0)
-    return [
-        *(["balanced class weights"] if loss["class_weights"] == "balanced" else []),
-        *([f"logit adjustment {adjustment:g}"] if adjustment else []),
-        *(
-            ["class-balanced sampling"]
-            if settings.get("optim", {}).get("sampling") == "balanced"
-            else []
-        ),
-    ]
-
-
-def preparation(modality: ModalityConfig, size: int) -> str:
-    """Describe the preparation of the images of a modality."""
-    steps = [f"{modality.resize} to {size} pixels"]
-    if modality.pixel_spacing is not None:
-        steps = [f"brought to {modality.pixel_spacing:g} mm per pixel"]
-    if modality.crop_field_of_view:
-        steps.insert(0, "cropped to the field")
-    if modality.remove_annotations:
-        steps.insert(0, "marks removed")
-    if modality.skin_surface != "keep":
-        steps.append(f"skin line aligned ({modality.skin_surface})")
-    return ", ".join(steps)
-
-
 def training(config: BundleConfig) -> Iterator[str]:
     """Yield the number of training cases of each class, and the table."""
     if config.cases is not None:
@@ -301,11 +242,6 @@ def chosen_settings(plan: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield row(f"`{choice['setting']}`", setting_text(choice["value"]), choice["reason"])
 
 
-def setting_text(value: object) -> str:
-    """Return a chosen value in words; of a mapping, such as that of the modalities, the names."""
-    return ", ".join(value) if isinstance(value, dict) else str(value).lower()
-
-
 def results(evaluations: Evaluations) -> Iterator[str]:
     """Every evaluation with its 95 % intervals."""
     if not evaluations:
@@ -325,19 +261,6 @@ def interval(metric: Mapping[str, float | None]) -> str:
         return "n/a"
     ends = "" if low is None or high is None else f" ({low:.3f} to {high:.3f})"
     return f"{value:.3f}{ends}"
-
-
-def kept_epoch(optim: Mapping[str, Any]) -> str:
-    """Name the epoch whose weights a run keeps, by its settings of `optim`."""
-    best = optim["keep"] == "best" or optim["patience"] is not None
-    return "the epoch with the lowest validation loss" if best else "the last epoch"
-
-
-def scaling_words(calibration: Calibration) -> str:
-    """Name how the probabilities are scaled."""
-    if calibration.logit_adjustment:
-        return f"logit adjustment {calibration.logit_adjustment:g} after scaling"
-    return "vector scaling" if calibration.scale else f"temperature {calibration.temperature:.3g}"
 
 
 def doubts(calibration: Calibration | None) -> Iterator[str]:

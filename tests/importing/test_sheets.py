@@ -8,8 +8,9 @@ import pytest
 
 from agfnet.errors import ConfigError, DataError
 from agfnet.importing.column_names import role_of
+from agfnet.importing.dates import date_keys
+from agfnet.importing.ids import key
 from agfnet.importing.labels import looks_like_ids
-from agfnet.importing.match import date_keys, key
 from agfnet.importing.sheets import read_sheets
 from agfnet.importing.table import plan_table
 

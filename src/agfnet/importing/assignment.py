@@ -13,8 +13,9 @@ from agfnet.errors import ConfigError, DataError
 from agfnet.importing.cells import Cells
 from agfnet.importing.column_names import MATCH_ROLES
 from agfnet.importing.dates import date_keys
+from agfnet.importing.ids import key, words
 from agfnet.importing.lesions import Lesion, LesionReader
-from agfnet.importing.match import key, match_files, words
+from agfnet.importing.match import match_files
 from agfnet.importing.tree import listed
 from agfnet.importing.views import File, Views, pattern, placeholders
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from agfnet.data.problems import near
-from agfnet.importing.match import key
+from agfnet.importing.ids import key
 from agfnet.importing.tree import SUFFIXES, reason_unread
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from agfnet.card import (
+from agfnet.data.table import SPLITS
+from agfnet.evaluation.inputs import EvaluationInputs
+from agfnet.evaluation.run import Evaluation
+from agfnet.network_description import (
     balancing,
     frequencies_sentence,
     kept_epoch,
@@ -12,9 +15,6 @@ from agfnet.card import (
     preparation,
     scaling_words,
 )
-from agfnet.data.table import SPLITS
-from agfnet.evaluation.inputs import EvaluationInputs
-from agfnet.evaluation.run import Evaluation
 
 
 def facts(evaluation: Evaluation) -> dict[str, str]:

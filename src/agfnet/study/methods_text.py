@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from agfnet.card import kept_epoch
 from agfnet.config import format_duration
 from agfnet.metrics.seeds import MIN_SEEDS
+from agfnet.network_description import kept_epoch
 from agfnet.study.characteristics import Cohort
 from agfnet.study.plan import Run, Study
 from agfnet.study.results import Section

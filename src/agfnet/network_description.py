@@ -1,0 +1,92 @@
+"""Sentences about a trained network that its card, the report and the terminal share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agfnet.bundle import Calibration
+from agfnet.config import ModalityConfig
+
+
+def missing_sentence(dropout: float) -> str:
+    """Say what the network learned about missing modalities."""
+    if dropout:
+        return (
+            "The network learned to classify without a modality: in training, each was dropped "
+            f"with probability {dropout:g}."
+        )
+    return (
+        "No modality was dropped in training, so the network learned to classify without one only "
+        "from training lesions that lack it, if there are any."
+    )
+
+
+def frequencies_sentence(settings: Mapping[str, Any], calibration: Calibration | None) -> str:
+    """Say which class frequencies the probabilities reflect.
+
+    Args:
+        settings: of the training; empty if unknown.
+        calibration: of the bundle.
+    """
+    balance = balancing(settings)
+    if calibration is not None and calibration.logit_adjustment:
+        frequencies = "equal class frequencies, not those of the validation split"
+    elif calibration is not None and calibration.scale is not None:
+        frequencies = "the class frequencies of the validation split, by vector scaling"
+    elif balance is None:
+        frequencies = "the class frequencies and class weights of the training"
+    elif balance:
+        frequencies = "equal class frequencies, not those of the training cases"
+    else:
+        frequencies = "the class frequencies of the training cases"
+    return f"The probabilities reflect {frequencies}."
+
+
+def balancing(settings: Mapping[str, Any]) -> list[str] | None:
+    """Return what made rare classes count more in the training; None if that is unknown."""
+    loss = settings.get("loss", {})
+    if "class_weights" not in loss:
+        return None
+    adjustment = loss.get("logit_adjustment", 0)
+    return [
+        *(["balanced class weights"] if loss["class_weights"] == "balanced" else []),
+        *([f"logit adjustment {adjustment:g}"] if adjustment else []),
+        *(
+            ["class-balanced sampling"]
+            if settings.get("optim", {}).get("sampling") == "balanced"
+            else []
+        ),
+    ]
+
+
+def preparation(modality: ModalityConfig, size: int) -> str:
+    """Describe the preparation of the images of a modality."""
+    steps = [f"{modality.resize} to {size} pixels"]
+    if modality.pixel_spacing is not None:
+        steps = [f"brought to {modality.pixel_spacing:g} mm per pixel"]
+    if modality.crop_field_of_view:
+        steps.insert(0, "cropped to the field")
+    if modality.remove_annotations:
+        steps.insert(0, "marks removed")
+    if modality.skin_surface != "keep":
+        steps.append(f"skin line aligned ({modality.skin_surface})")
+    return ", ".join(steps)
+
+
+def setting_text(value: object) -> str:
+    """Return a chosen value in words; of a mapping, such as that of the modalities, the names."""
+    return ", ".join(value) if isinstance(value, dict) else str(value).lower()
+
+
+def scaling_words(calibration: Calibration) -> str:
+    """Name how the probabilities are scaled."""
+    if calibration.logit_adjustment:
+        return f"logit adjustment {calibration.logit_adjustment:g} after scaling"
+    return "vector scaling" if calibration.scale else f"temperature {calibration.temperature:.3g}"
+
+
+def kept_epoch(optim: Mapping[str, Any]) -> str:
+    """Name the epoch whose weights a run keeps, by its settings of `optim`."""
+    best = optim["keep"] == "best" or optim["patience"] is not None
+    return "the epoch with the lowest validation loss" if best else "the last epoch"
