@@ -158,3 +158,4 @@ def test_a_class_of_a_single_case_counts_in_averages():
     target = np.array([0, 0, 0, 1])
     probabilities = np.array([[0.8, 0.1, 0.1]] * 4)
     assert _added(probabilities, target)["macro_ap"] == pytest.approx((3 / 4 + 1 / 4) / 2)
+    assert _added(probabilities, target)["weighted_f1"] == pytest.approx(3 / 4 * 6 / 7)
