@@ -1,4 +1,4 @@
-"""What was fitted and measured after the training: `calibration.json` and `evaluations.json`."""
+"""Parameters and results after the training: `calibration.json` and `evaluations.json`."""
 
 from __future__ import annotations
 

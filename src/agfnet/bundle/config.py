@@ -1,4 +1,4 @@
-"""What inference needs in addition to the weights: `config.json`."""
+"""Settings that inference needs in addition to the weights: `config.json`."""
 
 from __future__ import annotations
 
