@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
-from agfnet.errors import ConfigError
+from agfnet.errors import ConfigError, RunError
+
+Task = TypeVar("Task")
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no telemetry
@@ -16,6 +20,8 @@ ENVIRONMENT = {
     "RAY_worker_niceness": "0",  # the priority of this process
 }
 OBJECT_STORE = 100 * 2**20  # bytes of shared memory: only settings, cases and answers are passed
+AHEAD = 2
+"""Tasks per worker that are submitted before their results are needed. It bounds the memory."""
 
 
 @contextmanager
@@ -54,3 +60,39 @@ def ray_cluster(address: str | None, *, cores: int | None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def ray_results(
+    ray: Any,
+    workers: Sequence[Any],
+    tasks: Iterable[Task],
+    submit: Callable[[Any, Task], Any],
+) -> Iterator[tuple[Task, Any]]:
+    """Yield every task with its result, in order; workers take turns.
+
+    Args:
+        ray: the module.
+        workers: actors.
+        tasks: they are taken only as far as workers need them.
+        submit: starts a task on a worker and returns the reference of its result.
+
+    Raises:
+        RunError: a worker ended, as by lack of memory.
+    """
+    remaining = iter(tasks)
+    waiting: deque[tuple[Task, Any]] = deque()
+    number = 0
+    while True:
+        for task in islice(remaining, AHEAD * len(workers) - len(waiting)):
+            waiting.append((task, submit(workers[number % len(workers)], task)))
+            number += 1
+        if not waiting:
+            return
+        task, result = waiting.popleft()
+        try:
+            yield task, ray.get(result)
+        except ray.exceptions.RayError as error:
+            reason = (str(error).splitlines() or ["its process ended"])[0]
+            raise RunError(
+                f"a Ray worker failed: {reason}; run the same command to resume"
+            ) from error

@@ -12,9 +12,20 @@ from typing import Any
 import pytest
 
 import agfnet
+from agfnet.api import explanation, result, scores
 from agfnet.data.table import read_cases
 
-MODULES = sorted(set(agfnet._MODULES.values()))
+MODULES = sorted({*agfnet._MODULES.values(), "agfnet.api.explanation", "agfnet.api.scores"})
+CLASSES = (
+    agfnet.AGFNetClassifier,
+    agfnet.Model,
+    agfnet.Result,
+    explanation.Explanation,
+    result.Results,
+    scores.Comparison,
+    scores.Scores,
+)
+"""Public classes, with those of the results of public functions."""
 
 
 def write(path: Path, rows: list[dict[str, str]]) -> Path:
@@ -67,4 +78,14 @@ def test_examples_run(module: str, names: dict[str, Any]) -> None:
 def test_every_public_name_has_an_example() -> None:
     for name, module in agfnet._MODULES.items():
         documented = {test.name.rpartition(".")[2] for test in examples(module)}
-        assert name in documented or name == "Result", name  # results are made by `Model.predict`
+        assert name in documented, name
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_the_examples_of_a_class_use_all_of_it(kind: type) -> None:
+    tests = [test for test in examples(kind.__module__) if kind.__name__ in test.name.split(".")]
+    source = "".join(example.source for test in tests for example in test.examples)
+    members = {name for name in vars(kind) if not name.startswith("_") and name[0].islower()}
+    members -= set(getattr(kind, "__dataclass_fields__", ()))  # the docstring describes them
+    members -= {"to_frame"}  # needs pandas, which is in no extra
+    assert not {name for name in members if f".{name}" not in source}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import numpy as np
@@ -15,7 +18,7 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from agfnet.config import EvaluateConfig, PhantomConfig, TrainConfig
+from agfnet.config import EvaluateConfig, FitConfig, PhantomConfig, TrainConfig
 from agfnet.config.model import Method
 from agfnet.data.features import FILE
 from agfnet.data.store import Store
@@ -23,6 +26,8 @@ from agfnet.errors import ConfigError
 from agfnet.evaluation.run import evaluate_run
 from agfnet.models.backbone import Backbone
 from agfnet.phantom.cohort import make_cohort
+from agfnet.training import features_on_ray
+from agfnet.training.features import MapSource
 from agfnet.training.fit import fit
 from agfnet.training.timing import measure_speed
 
@@ -130,6 +135,47 @@ def test_an_evaluation_reads_maps(configure: Configure, batch_sizes: list[int]) 
     computed = evaluate_run(config).predictions
     assert max(batch_sizes) > 1
     np.testing.assert_allclose(kept.probabilities, computed.probabilities, atol=1e-6)
+
+
+def content(cache: Path) -> dict[bytes, tuple[bytes, bytes]]:
+    """The kept maps by key, with their owners."""
+    with closing(sqlite3.connect(cache / FILE)) as connection:
+        rows = connection.execute("SELECT key, owner, pixels FROM images")
+        return {key: (owner, pixels) for key, owner, pixels in rows}
+
+
+@pytest.mark.slow
+def test_two_ray_workers_compute_the_maps_of_one_process(
+    configure: Configure, tmp_path: Path, batch_sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setattr(features_on_ray, "MAX_TASK", 7)
+    torch.set_num_threads(1)
+    caches = [tmp_path / name for name in ("one", "two")]
+    fit(configure("one", cache=str(caches[0])), progress=False)
+    batch_sizes.clear()
+    config = configure("two", cache=str(caches[1]))
+    ray = replace(config.fit, feature_executor="ray", feature_workers=2)
+    fit(replace(config, fit=ray), progress=False)
+    assert set(batch_sizes) == {1}  # this process computes no maps
+    one, two = map(content, caches)
+    assert len(one) > 200
+    assert one == two
+
+
+def test_groups_of_images_for_a_worker_have_a_limited_size() -> None:
+    sources = [MapSource(0, b"", [0, 1], 0, Path(str(number))) for number in range(130)]
+    cache: Any = SimpleNamespace(width=1)
+    assert [len(task) for task in features_on_ray.tasks_of(sources, cache)] == [64, 64, 2]
+    cache.width = features_on_ray.TASK_BYTES // 16  # two images
+    tasks = list(features_on_ray.tasks_of(sources, cache))
+    assert [len(task) for task in tasks] == [2] * 65
+    assert [source for task in tasks for source in task] == sources
+
+
+def test_settings_of_ray_need_ray() -> None:
+    with pytest.raises(ConfigError, match=r"needs --fit\.feature-executor ray"):
+        FitConfig(feature_workers=2)
 
 
 def test_maps_that_do_not_fit_are_computed_in_every_step(

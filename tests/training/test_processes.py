@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from agfnet.config import FitConfig, TrainConfig
+from agfnet.evaluation.calibrate import calibrate_run
 from agfnet.training.fit import fit
 
 
@@ -25,6 +27,24 @@ def history(folder: Path) -> list[dict[str, float]]:
 
 def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+def in_two_processes(script: str, *arguments: str) -> None:
+    """Run a script next to this file in two processes, as torchrun would."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, Path(__file__).with_name(script), *arguments],
+            env=os.environ | common | {"RANK": r, "LOCAL_RANK": r, "MASTER_PORT": str(port)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for r in ("0", "1")
+    ]
+    errors = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
 
 
 @pytest.mark.slow
@@ -57,22 +77,19 @@ def test_two_processes_train_the_network_of_one(settings: TrainConfig, tmp_path:
     vectors = [torch.cat([each[name].flatten() for name in weights[0]]) for each in weights]
     assert torch.dist(*vectors) < 0.01 * vectors[0].norm()  # Adam enlarges differences by rounding
 
+    # two processes calibrate their network as one does
+    whole = replace(config, name="two", fit=FitConfig(devices=2), resume=True)
+    (tmp_path / "config").write_bytes(pickle.dumps(whole))
+    in_two_processes("calibrating.py", str(tmp_path / "config"))
+    results = [two / "bundle" / "calibration.json", two / "validation.csv"]
+    before = [file.read_bytes() for file in results]
+    for file in results[1:]:
+        file.unlink()
+    calibrate_run(two)
+    assert [file.read_bytes() for file in results] == before
+
 
 @pytest.mark.slow
 def test_gradients_and_statistics_are_those_of_the_whole_batch() -> None:
     """Of 7 cases, where one process has no image of a modality."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
-    script = Path(__file__).with_name("gradients.py")
-    processes = [
-        subprocess.Popen(
-            [sys.executable, script],
-            env=os.environ | common | {"RANK": r, "LOCAL_RANK": r, "MASTER_PORT": str(port)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for r in ("0", "1")
-    ]
-    errors = [process.communicate()[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], errors
+    in_two_processes("gradients.py")

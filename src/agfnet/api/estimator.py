@@ -54,6 +54,8 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ... ).fit(X, y)
         >>> classifier.predict_proba(X).shape
         (8, 2)
+        >>> set(classifier.predict(X)) <= set(classifier.classes_)
+        True
     """
 
     def __init__(

@@ -18,6 +18,15 @@ class Explanation:
     Attributes:
         folder: Folder with the figures and `explanation.json`; of a table, with a folder for each
             lesion.
+
+    Examples:
+        >>> explanation = agfnet.load(run).explain(
+        ...     clinical=photo, methods=["layercam"], out=folder / "maps"
+        ... )
+        >>> [figure.suffix for figure in explanation.figures][:1]
+        ['.png']
+        >>> sorted(explanation.to_dict())[:2]
+        ['answer', 'contributions']
     """
 
     folder: Path

@@ -184,6 +184,10 @@ class Model:
 
         Returns:
             The graph. `agfnet.load` uses it from then on.
+
+        Examples:
+            >>> agfnet.load(run).export().name
+            'model.onnx'
         """
         from agfnet.export.run import export_run
 

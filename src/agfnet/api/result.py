@@ -35,6 +35,22 @@ class Result:
         lesion_id: Name of the lesion in the table; empty for a lesion without one.
         names: Display names of the classes; `classes` if empty.
         groups: Group, as in `malignant`, to its classes.
+
+    Examples:
+        >>> result = agfnet.load(run).predict(clinical=photo, ultrasound=scan)
+        >>> result.label == next(iter(result.probabilities))
+        True
+        >>> round(sum(result.probabilities.values()), 6), list(result.group_probabilities)[:1]
+        (1.0, ['malignant'])
+        >>> set(result.prediction_set) <= set(result.classes)
+        True
+        >>> set(result.percents) == set(result.display_names) == set(result.classes)
+        True
+        >>> list(result.contributions), result.to_dict()["warnings"] == list(result.warnings)
+        (['clinical', 'ultrasound'], True)
+        >>> "no diagnosis" in repr(result) if result.foreign else result.label in repr(result)
+        True
+        >>> result.plot().savefig(folder / "answer.png")
     """
 
     classes: tuple[str, ...]
@@ -155,7 +171,13 @@ class Result:
 
 
 class Results(list[Result]):
-    """The answers for the lesions of a table, in its order."""
+    """The answers for the lesions of a table, in its order.
+
+    Examples:
+        >>> results = agfnet.load(run).predict([{"clinical": photo}, {"ultrasound": scan}])
+        >>> [row["label"] for row in results.rows()] == [result.label for result in results]
+        True
+    """
 
     def to_frame(self) -> Any:
         """Return a pandas DataFrame with a row for each lesion, as `rows` does.

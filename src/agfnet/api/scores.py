@@ -16,6 +16,14 @@ class Scores:
 
     Attributes:
         folder: Folder with metrics.json, predictions.csv, report.html and the other files.
+
+    Examples:
+        >>> scores = Scores(run / "evaluation" / "test")  # or the result of `Model.evaluate`
+        >>> row = scores.metrics["balanced_accuracy"]
+        >>> row["low"] <= row["value"] <= row["high"]
+        True
+        >>> scores.report.name
+        'report.html'
     """
 
     folder: Path
@@ -51,6 +59,11 @@ class Comparison:
 
     Attributes:
         folder: Folder with compare.json and compare.html.
+
+    Examples:
+        >>> comparison = agfnet.compare(run, run, resamples=10)
+        >>> sorted(comparison.metrics["nll"])[:2], comparison.page.name
+        (['a', 'b'], 'compare.html')
     """
 
     folder: Path

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from agfnet.config.data import DataConfig
 from agfnet.config.model import ModelConfig
-from agfnet.config.ranges import Fraction, Range, Seed, Settings
+from agfnet.config.ranges import Fraction, Range, Seed, Settings, Workers
 from agfnet.errors import ConfigError
 
 SetScore = Literal["lac", "aps", "raps"]
@@ -147,12 +147,27 @@ class FitConfig(Settings):
     """Gradient checkpointing: the feature maps within the backbones are computed again in the
     backward pass instead of being kept, which takes less memory and more time. For batches or
     images that do not fit otherwise."""
+    feature_executor: Literal["local", "ray"] = "local"
+    """Computes the feature maps of `data.feature_variants`. `local`: this process. `ray`: workers
+    on a Ray cluster (needs agfnet[cluster]); the images must be at the same paths on all its
+    machines."""
+    feature_workers: Workers = 0
+    """Ray: workers that compute feature maps, with a GPU each if the cluster has any, and one CPU
+    core. 0: as many as the cluster has GPUs, or else CPU cores."""
+    feature_address: str | None = None
+    """Ray: address of the cluster, as in `auto` or `10.0.0.1:6379`. This machine if unset."""
     loggers: list[LoggerName] = field(default_factory=list)
     """Loggers in addition to `history.csv`: `tensorboard` writes to the run folder, `mlflow` to
     `mlflow_uri`. They get losses and settings, but no image, label or path."""
     mlflow_uri: str | None = None
     """Address of an MLflow server. If unset, that of the environment variable MLFLOW_TRACKING_URI,
     otherwise the file `mlflow.db` next to the run folders."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("feature_workers", "feature_address"):
+            if getattr(self, name) and self.feature_executor != "ray":
+                raise ConfigError(f"fit.{name}: needs --fit.feature-executor ray")
 
     @property
     def processes(self) -> int:

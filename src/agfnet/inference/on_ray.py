@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from agfnet.cluster import ray_cluster
+from agfnet.cluster import ray_cluster, ray_results
 from agfnet.config import PredictConfig
 from agfnet.data.table import Case
-from agfnet.errors import ImageError, RunError
+from agfnet.errors import ImageError
 from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.predictor import Predictor
 
@@ -20,8 +18,6 @@ Answer = Diagnosis | ImageError
 
 TASK = 8
 """Blocks of rows per task."""
-AHEAD = 2
-"""Tasks per worker that are submitted before their answers are needed. It bounds the memory."""
 
 
 class RayWorker:
@@ -64,19 +60,8 @@ def ray_answers(
         count = config.workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus)
         workers = [actor.remote(str(Path.cwd()), config) for _ in range(count)]
         remaining = iter(cases)
-        waiting: deque[tuple[list[Case], Any]] = deque()
-        number = 0
-        while True:
-            while len(waiting) < AHEAD * count and (task := list(islice(remaining, TASK * block))):
-                waiting.append((task, workers[number % count].answer.remote(task, block)))
-                number += 1
-            if not waiting:
-                return
-            task, answers = waiting.popleft()
-            try:
-                yield from zip(task, ray.get(answers), strict=True)
-            except ray.exceptions.RayError as error:
-                reason = (str(error).splitlines() or ["its process ended"])[0]
-                raise RunError(
-                    f"a Ray worker failed: {reason}; run the same command to resume"
-                ) from error
+        tasks = iter(lambda: list(islice(remaining, TASK * block)), [])
+        for task, answers in ray_results(
+            ray, workers, tasks, lambda worker, task: worker.answer.remote(task, block)
+        ):
+            yield from zip(task, answers, strict=True)

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from agfnet.config import TrainConfig
+from agfnet.config import FitConfig, TrainConfig
 from agfnet.data.cache import cache_folder
 from agfnet.data.dataset import CasesDataset
 from agfnet.data.features import FeatureCache, Variant, identities
+from agfnet.data.store import Entry
 from agfnet.errors import ImageError
 from agfnet.models.backbone import Backbones
 from agfnet.models.build import backbone_digests, build_backbones, image_statistics
@@ -65,7 +66,7 @@ def prepare_features(
     )
     maps = StoredMaps(datasets, cache, workers=data.workers)
     if maps.fit(width=max(layout.width for layout in full.layouts)):
-        maps.complete(full)
+        maps.complete(full, config.fit)
         for dataset in datasets:
             dataset.features = cache
 
@@ -92,13 +93,90 @@ class ImageKey(NamedTuple):
     variants: tuple[Variant, ...]
 
 
-class Picture(NamedTuple):
-    """One variant of an image, whose maps are to be computed."""
+class MapSource(NamedTuple):
+    """An image whose maps are to be computed."""
 
     modality: int
-    digest: bytes
+    digest: bytes  # of the prepared image
+    variants: list[Variant]
+    dataset: int  # position among the datasets
+    file: Path
+
+
+class Picture(NamedTuple):
+    """One variant of an image."""
+
+    source: MapSource
     variant: Variant
     image: Tensor  # (3, size, size)
+
+
+class MapEngine:
+    """Computes feature maps.
+
+    Args:
+        datasets: prepare the images.
+        cache: knows the keys of maps; it is neither read nor written.
+        backbones: the frozen networks; they are moved to the GPU if there is one.
+        workers: processes that prepare images; 0 prepares them in this one.
+    """
+
+    def __init__(
+        self,
+        datasets: Sequence[CasesDataset],
+        cache: FeatureCache,
+        backbones: Backbones,
+        *,
+        workers: int = 0,
+    ) -> None:
+        self.datasets = datasets
+        self.cache = cache
+        self.backbones = backbones.to("cuda" if torch.cuda.is_available() else "cpu")
+        self.workers = workers
+
+    def entries(self, sources: Sequence[MapSource]) -> Iterator[tuple[int, list[Entry]]]:
+        """Yield the number of images that were read, and maps as entries of the cache.
+
+        Raises:
+            ImageError: an image cannot be read.
+        """
+        waiting: list[list[Picture]] = [[] for _ in range(self.backbones.modalities)]
+        done = 0
+        for done, pictures in enumerate(
+            in_workers(self.pictures, sources, workers=self.workers), start=1
+        ):
+            for picture in pictures:
+                waiting[picture.source.modality].append(picture)
+            for m, held in enumerate(waiting):
+                while len(held) >= BLOCK:
+                    yield done, self.maps(m, held[:BLOCK])
+                    del held[:BLOCK]
+        for m, held in enumerate(waiting):
+            if held:
+                yield done, self.maps(m, held)
+
+    def pictures(self, source: MapSource) -> list[Picture]:
+        """Return the variants of an image.
+
+        Raises:
+            ImageError: the image cannot be read.
+        """
+        dataset = self.datasets[source.dataset]
+        return [
+            Picture(source, v, dataset.image(source.modality, source.file, v))
+            for v in source.variants
+        ]
+
+    def maps(self, modality: int, pictures: Sequence[Picture]) -> list[Entry]:
+        """Return the maps of some variants of one modality."""
+        images = torch.stack([picture.image for picture in pictures])
+        device = next(self.backbones.parameters()).device
+        layout = self.backbones.layouts[modality]
+        rows = packed_maps(self.backbones.part(modality), images.to(device), layout)
+        return [
+            self.cache.entry(modality, picture.source.digest, picture.variant, row)
+            for picture, row in zip(pictures, rows.cpu().numpy(), strict=True)
+        ]
 
 
 class StoredMaps:
@@ -118,13 +196,14 @@ class StoredMaps:
     ) -> None:
         self.cache = cache
         self.workers = workers
-        self.images: dict[ImageKey, tuple[CasesDataset, Path]] = {}
-        for dataset in datasets:
+        self.datasets = datasets
+        self.images: dict[ImageKey, tuple[int, Path]] = {}  # number of a dataset, and file
+        for number, dataset in enumerate(datasets):
             files = list(dict.fromkeys(dataset.files()))
             digests = in_workers(dataset.digest, files, workers=workers)
             dataset.digests |= zip(files, digests, strict=True)
             for (modality, file), digest in dataset.digests.items():
-                self.images[ImageKey(modality, digest, dataset.variants)] = dataset, file
+                self.images[ImageKey(modality, digest, dataset.variants)] = number, file
 
     def fit(self, *, width: int) -> bool:
         """Announce all maps, `width` values per variant; return whether there is room for them."""
@@ -136,64 +215,52 @@ class StoredMaps:
         """Return the variants of an image whose maps are not kept."""
         return [v for v in key.variants if not self.cache.has(key.modality, key.digest, v)]
 
-    def pictures(self, key: ImageKey) -> list[Picture]:
-        """Return the variants of an image whose maps are not kept, as images.
-
-        Raises:
-            ImageError: the image cannot be read.
-        """
-        dataset, file = self.images[key]
-        return [
-            Picture(key.modality, key.digest, v, dataset.image(key.modality, file, v))
-            for v in self.missing(key)
-        ]
-
-    def complete(self, backbones: Backbones) -> None:
+    def complete(self, backbones: Backbones, fit: FitConfig) -> None:
         """Compute all maps that are missing.
 
         Processes that do so at the same time share the work: each takes the images in another
         order, and skips what another one has computed by then.
         """
-        missing = [key for key in self.images if self.missing(key)]
-        if not missing:
+        keys = [key for key in self.images if self.missing(key)]
+        if not keys:
             return
         say(
-            f"Computing the feature maps of {len(missing)} images; other runs with these backbones"
+            f"Computing the feature maps of {len(keys)} images; other runs with these backbones"
             f" read them from {self.cache.store.file}."
         )
         start = time.monotonic()
-        random.Random(os.urandom(8)).shuffle(missing)
-        backbones.to("cuda" if torch.cuda.is_available() else "cpu")
-        waiting: list[list[Picture]] = [[] for _ in range(backbones.modalities)]
-        reports = {len(missing) * i // REPORTS for i in range(1, REPORTS + 1)}
-        for done, pictures in enumerate(
-            in_workers(self.pictures, missing, workers=self.workers), start=1
-        ):
-            for picture in pictures:
-                waiting[picture.modality].append(picture)
-                if len(waiting[picture.modality]) == BLOCK:
-                    self.keep(backbones, waiting[picture.modality])
-            if done in reports:
-                seconds = time.monotonic() - start
-                say(f"Feature maps of {done} of {len(missing)} images, {seconds:.0f} s")
-        for rest in waiting:
-            self.keep(backbones, rest)
+        random.Random(os.urandom(8)).shuffle(keys)
+        sources = _Sources(self, keys)
+        if fit.feature_executor == "ray":
+            from agfnet.training.features_on_ray import entries_on_ray
 
-    def keep(self, backbones: Backbones, pictures: list[Picture]) -> None:
-        """Compute and keep the maps of some variants of one modality, and empty the list."""
-        if not pictures:
-            return
-        m = pictures[0].modality
-        images = torch.stack([picture.image for picture in pictures])
-        device = next(backbones.parameters()).device
-        rows = packed_maps(backbones.part(m), images.to(device), backbones.layouts[m])
-        self.cache.store.write(
-            [
-                self.cache.entry(m, picture.digest, picture.variant, row)
-                for picture, row in zip(pictures, rows.cpu().numpy(), strict=True)
-            ]
-        )
-        pictures.clear()
+            results = entries_on_ray(self.datasets, self.cache, backbones, sources, fit)
+        else:
+            engine = MapEngine(self.datasets, self.cache, backbones, workers=self.workers)
+            results = engine.entries(sources)
+        reports = [len(keys) * i // REPORTS for i in range(1, REPORTS + 1)]
+        for done, entries in results:
+            self.cache.store.write(entries)
+            while reports and done >= reports[0]:
+                reports.pop(0)
+                seconds = time.monotonic() - start
+                say(f"Feature maps of {done} of {len(keys)} images, {seconds:.0f} s")
+
+
+class _Sources(Sequence[MapSource]):
+    """The images of keys, with the variants that are missing when they are asked for."""
+
+    def __init__(self, maps: StoredMaps, keys: Sequence[ImageKey]) -> None:
+        self.maps = maps
+        self.keys = keys
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, index: Any) -> Any:
+        key = self.keys[index]
+        dataset, file = self.maps.images[key]
+        return MapSource(key.modality, key.digest, self.maps.missing(key), dataset, file)
 
 
 class _Results(Dataset[Any], Generic[Item, Result]):
