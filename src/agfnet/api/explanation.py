@@ -25,8 +25,8 @@ class Explanation:
         ... )
         >>> [figure.suffix for figure in explanation.figures][:1]
         ['.png']
-        >>> sorted(explanation.to_dict())[:2]
-        ['answer', 'contributions']
+        >>> "answer" in explanation.to_dict()
+        True
     """
 
     folder: Path
