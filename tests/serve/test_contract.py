@@ -50,6 +50,20 @@ def test_every_kind_is_answered_as_the_predictor_answers(
         assert said["ood_score"] == pytest.approx(expected.ood_score, abs=1e-5)
 
 
+def test_the_prediction_without_each_image(live: Live, files: Files) -> None:
+    several = {"options": json.dumps({"leave_out": True})}
+    said = live.client.post("/v1/predict", files=pair(files), data=several).json()
+    assert [(one["modality"], one["image"]["frame"]) for one in said["without"]] == [
+        ("ultrasound", k) for k in range(4)
+    ]
+    rest = {"frames": {"ultrasound": [{"file": 0, "frame": k} for k in (0, 1, 3)]}}
+    again = {"options": json.dumps(rest)}
+    fewer = live.client.post("/v1/predict", files=pair(files), data=again).json()
+    expected = {one["name"]: one["probability"] for one in fewer["probabilities"]}
+    assert said["without"][2]["probabilities"] == pytest.approx(expected, abs=1e-5)
+    assert fewer["without"] == []  # not asked for
+
+
 def test_a_prediction_says_all_that_follows_from_it(live: Live, files: Files) -> None:
     said = live.client.post("/v1/predict", files=pair(files)).json()
     values = [one["probability"] for one in said["probabilities"]]

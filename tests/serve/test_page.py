@@ -654,6 +654,33 @@ def test_two_fingers_zoom_an_image(visit: Open, photo: dict[str, Any]) -> None:
     assert page.evaluate("visualViewport.scale") == 1  # not the page
 
 
+def test_the_result_without_each_of_several_images_is_said(visit: Open, live: Live) -> None:
+    green, red = noise(60, 60, (40, 250, 40)), noise(60, 60, (200, 60, 60))
+    pictures = [encoded(pixels, "PNG") for pixels in (green, red)]
+    page = visit()
+    files = [upload(f"{k}.png", picture) for k, picture in enumerate(pictures)]
+    put(page, "clinical", *files)
+    ask(page)
+    alone = [live.predict(picture).json() for picture in pictures]
+    assert [one["predicted"] for one in alone] == ["melanoma", "mole"]
+    best = page.locator(".bars li .name").first.inner_text()
+    kept = 1 if best.startswith("melanoma") else 0  # without the image that decided
+    left_out, answer = 2 - kept, alone[kept]
+    name = live.client.get("/v1/model").json()["labels"][answer["predicted"]]["en"]
+    number = answer["probabilities"][0]["percent"]
+    assert page.locator(".dependence").all_inner_texts() == [
+        f"Image {left_out} of Clinical photo left out: the result would be {name} ({number}%)."
+    ]
+    page.locator(".left-out summary").click()
+    assert page.locator(".left-out tbody tr").count() == 2
+    assert f"{name} ({number}%)" in page.locator(".left-out tbody").inner_text()
+    page.click("#language")
+    assert f"临床照片的图像 {left_out}" in page.locator(".dependence").inner_text()
+    page.locator("[data-key=remove-clinical-0]").click()
+    ask(page)
+    assert page.locator(".left-out").count() == 0
+
+
 def test_an_ultrasound_image_has_a_bar_of_millimetres(
     visit: Open, files: dict[str, bytes], tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from agfnet.serve.schemas import ErrorReply, ExplainOptions, Options
+from agfnet.serve.schemas import ErrorReply, ExplainOptions, Options, PredictOptions
 
 FILE = {"type": "string", "format": "binary"}
 ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorReply"}}}
@@ -31,7 +31,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI description with the schemas of requests and the token."""
     description = app.openapi()
     schemas = description["components"]["schemas"]
-    for model in (Options, ExplainOptions, ErrorReply):
+    for model in (Options, PredictOptions, ExplainOptions, ErrorReply):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     description["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

@@ -34,6 +34,7 @@ from agfnet.serve.schemas import (
     ModelInfo,
     Options,
     Prediction,
+    PredictOptions,
     Preview,
     State,
 )
@@ -153,11 +154,11 @@ def add_lesions(app: FastAPI, service: Service) -> None:
         "/v1/predict",
         response_model=Prediction,
         responses=failures,
-        openapi_extra=lesion_body(modalities, Options),
+        openapi_extra=lesion_body(modalities, PredictOptions),
     )
     async def predict(request: Request) -> Any:
         """Predict one lesion."""
-        return await service.answer(request, "predict", Options)
+        return await service.answer(request, "predict", PredictOptions)
 
     @app.post(
         "/v1/explain",

@@ -18,6 +18,7 @@ from agfnet.inference.decisions_table import decision_rows
 from agfnet.inference.diagnosis import Diagnosis, collect_predictions
 from agfnet.inference.dicom_report import make_report
 from agfnet.inference.frames_table import frame_rows
+from agfnet.inference.leave_out import without_each
 from agfnet.inference.percents import round_percent, whole_percents
 from agfnet.inference.postprocessing import refer
 from agfnet.inference.predictions import prediction_rows
@@ -48,12 +49,21 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
             modalities=list(config.modalities),
         )
         answer = predictor.diagnose(lesion.images)
+        without = without_each(predictor, lesion.images) if job["leave_out"] else []
     report = job.get("report", "none")
     return {
         **described(answer, predictor.bundle),
         "frames": [
             frame(lesion, images, row, config)
             for images, row in zip(answer.images, answer.frames, strict=True)
+        ],
+        "without": [
+            {
+                "modality": name,
+                "image": choice(lesion, path),
+                **class_probabilities(row, config),
+            }
+            for name, path, row in without
         ],
         "images": {name: list(map(asdict, infos)) for name, infos in lesion.files.items()},
         **({} if report == "none" else {"report": report_of(report, predictor, answer, files)}),
@@ -141,11 +151,16 @@ def frame(
     lesion: Lesion, images: Mapping[str, Path], row: Array, config: BundleConfig
 ) -> dict[str, Any]:
     """Describe a frame combination, with its probabilities (C,)."""
-    sources = {name: lesion.source[path] for name, path in images.items()}
     return {
-        "images": {name: {"file": i, "frame": k} for name, (i, k) in sources.items()},
+        "images": {name: choice(lesion, path) for name, path in images.items()},
         **class_probabilities(row, config),
     }
+
+
+def choice(lesion: Lesion, image: Path) -> dict[str, int]:
+    """Return the file and the frame of an image."""
+    file, frame = lesion.source[image]
+    return {"file": file, "frame": frame}
 
 
 def class_probabilities(row: Array, config: BundleConfig) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Crop(Strict):
 
 
 class Options(Strict):
-    """The field `options` of a preview or a prediction."""
+    """The field `options` of a preview."""
 
     frames: dict[str, list[FrameChoice]] = Field(
         default_factory=dict,
@@ -45,6 +45,15 @@ class Options(Strict):
     crops: dict[str, list[Crop]] = Field(
         default_factory=dict,
         description="The parts of files to use, by modality; files that are left out are not cut.",
+    )
+
+
+class PredictOptions(Options):
+    """The field `options` of a prediction."""
+
+    leave_out: bool = Field(
+        default=False,
+        description="Also predict without each image in turn, for modalities with several.",
     )
 
 
@@ -122,6 +131,16 @@ class Frame(BaseModel):
     percents: Percents = Field(description=WHOLE)
 
 
+class LeftOutImage(BaseModel):
+    """The prediction without one of several images of a modality."""
+
+    modality: str
+    image: FrameChoice
+    predicted: str
+    probabilities: Probabilities
+    percents: Percents = Field(description=WHOLE)
+
+
 class QualityHint(BaseModel):
     """A fault of images, and the modalities that have it."""
 
@@ -154,6 +173,9 @@ class Prediction(Reply):
         description="The network was not trained to do without a missing modality."
     )
     frames: list[Frame]
+    without: list[LeftOutImage] = Field(
+        description="With `leave_out`; empty without several images, or with very many."
+    )
     images: dict[str, list[FileInfo]]
     seconds: float
 

@@ -20,7 +20,7 @@ from agfnet.serve.file_types import HEAD, IMAGES, type_of
 from agfnet.serve.monitoring import log
 from agfnet.serve.pool import Pool
 from agfnet.serve.request_error import RequestError
-from agfnet.serve.schemas import Options
+from agfnet.serve.schemas import PredictOptions
 
 ANSWER, REPORT = "agfnet_answer.json", "agfnet_answer.dcm"
 POLL_S = 1.0
@@ -109,7 +109,7 @@ class Watcher:
         try:
             files = assign(folder, state, self._modalities)
             paths = {name: [str(path) for path in images] for name, images in files.items()}
-            options = Options().model_dump(by_alias=True)  # of a request without any
+            options = PredictOptions().model_dump(by_alias=True)  # of a request without any
             job = {"kind": "predict", "files": paths, **options, "report": self._report}
             reply = await self._pool.run(job, rank=RANK, wait_s=None)
         except RequestError as error:

@@ -4,6 +4,7 @@ import { askJson, ServerError } from "./api.js";
 import { announce, byId, h, render } from "./dom.js";
 import { comparison, contributions, dependence, overlays } from "./attribution.js";
 import { describeError, retryButton } from "./error.js";
+import { leftOut } from "./leave_out.js";
 import { heading, saveReport } from "./report.js";
 import { nameOf, t } from "./locale.js";
 import { showWhole } from "./zoom.js";
@@ -86,7 +87,7 @@ export class AnswerPanel {
     this.setBusy("analysing");
     announce(t("analysing"));
     try {
-      const prediction = await this.post("v1/predict", {});
+      const prediction = await this.post("v1/predict", { leave_out: true });
       this.answer = { date: new Date(), prediction };
     } catch (error) {
       this.fail(error, () => this.analyse());
@@ -141,6 +142,7 @@ export class AnswerPanel {
       byId("answer-body"),
       answer && this.heading(answer),
       answer && answerParts(answer.prediction, this.lesion.model),
+      answer && !answer.prediction.foreign.length && leftOut(answer.prediction),
       answer &&
         this.lesion.truth &&
         h("p", { class: "truth" }, t("examples.truth", { name: nameOf("class", this.lesion.truth) })),

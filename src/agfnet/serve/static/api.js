@@ -35,12 +35,15 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
  *   probabilities: Probabilities, percents: Probabilities,
  * }} Pass
  * @typedef {{
+ *   modality: string, image: {file: number, frame: number}, predicted: string, percents: Probabilities,
+ * }} LeftOut
+ * @typedef {{
  *   request_id: string, refer: boolean | null, predicted: string,
  *   probabilities: {name: string, probability: number, percent: number, possible: boolean | null}[],
  *   prediction_set: string[] | null, abstain: boolean | null, out_of_distribution: boolean | null,
  *   missing: string[], missing_untrained: boolean, unfamiliar: string[], foreign: string[],
- *   frames: Pass[], quality: {hint: string, modalities: string[]}[],
- *   images: Record<string, {width: number, height: number, crop: Rectangle | null}[]>,
+ *   frames: Pass[], without: LeftOut[], quality: {hint: string, modalities: string[]}[],
+ *   images: Record<string, {width: number, height: number, frames: number, crop: Rectangle | null}[]>,
  *   groups: {
  *     name: string, percent: number, percent_others: number, classes: string[], positive: boolean | null,
  *   }[],
