@@ -15,7 +15,7 @@ from agfnet.inference.predictor import Combination, Predictor, frame_combination
 
 Array = np.ndarray[Any, Any]
 MAX_COMBINATIONS = 32
-"""Forward passes for one case: with more, one image of so many hardly changes the result."""
+"""Forward passes for one case: with more images, one of them hardly changes the result."""
 
 
 class LeftOut(NamedTuple):

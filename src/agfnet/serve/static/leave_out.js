@@ -35,7 +35,7 @@ export function leftOut({ without, predicted, images }) {
     ),
     h(
       "details",
-      { class: "passes left-out", "data-key": "left-out" },
+      { class: "left-out", "data-key": "left-out" },
       h("summary", {}, title),
       h(
         "div",
