@@ -59,6 +59,7 @@ def test_logit_adjustment_answers_as_if_the_classes_were_equally_frequent(table)
     expected = before / before.mean(axis=0)
     np.testing.assert_allclose(after, expected / expected.sum(axis=1, keepdims=True))
     assert found.logit_adjustment == 1
+    assert found.offsets == found.bias  # a temperature has no other
     scaled = apply_calibration(rare, dataclasses.replace(plain, scale=found.scale, bias=found.bias))
     assert found.sets == fit_sets(scaled)
 
@@ -152,6 +153,15 @@ def test_the_majority_is_the_fraction_of_the_most_frequent_class(table):
         np.concatenate([np.flatnonzero(cases.target == c)[: 3 * c + 6] for c in (0, 1)])
     )
     assert fit_calibration(cases, CalibrationConfig()).majority == pytest.approx(9 / 15)
+
+
+def test_the_guarantee_of_answers_is_that_of_the_settings(table):
+    held = _held(table)
+    for confidence in (0.6, 0.9):
+        config = CalibrationConfig(target_risk=0.4, confidence=confidence)
+        found = fit_calibration(held, config).abstention
+        assert found is not None
+        assert found.confidence == confidence
 
 
 def test_the_rate_of_warnings_is_that_of_the_settings(table):

@@ -64,7 +64,14 @@ def sound(**changes: Any) -> Observations:
     good = predictions(0.9)
     partly = {"clinical": predictions(0.7, seed=1), "ultrasound": predictions(0.6, seed=2)}
     seen = Observations(
-        config=cast(BundleConfig, SimpleNamespace(cases={"train": {"BCC": 150, "MEL": 150}})),
+        config=cast(
+            BundleConfig,
+            SimpleNamespace(
+                cases={"train": {"BCC": 150, "MEL": 150}},
+                classes=("BCC", "MEL", "NV"),
+                names=("basal cell carcinoma", "melanoma", "melanocytic nevus"),
+            ),
+        ),
         settings={"model": {"backbone": {"weights": "timm"}}},
         predictions=good,
         complete=good,
@@ -86,12 +93,16 @@ def test_a_sound_network_has_no_warning() -> None:
 
 def test_one_answer_for_all() -> None:
     assert codes(predictions=predictions(answer=0)) == ["one_class"]  # and nothing that follows
+    first = find_problems(sound(predictions=predictions(answer=0)))[0]
+    assert "answers basal cell carcinoma for all" in first.message
     only = replace(predictions(answer=0), label=("BCC",) * ROWS)
     assert "one_class" not in codes(predictions=only)
 
 
 def test_not_better_than_the_majority() -> None:
     assert codes(predictions=predictions(0.4)) == ["majority"]
+    first = find_problems(sound(predictions=predictions(0.4)))[0]
+    assert "always answering basal cell carcinoma" in first.message
     # less often right than the most common class, but with equal errors in all classes
     fair = predictions(0.9)
     rare = fair.select([*range(60), *range(60, 62), *range(100, 102)])

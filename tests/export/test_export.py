@@ -33,6 +33,8 @@ from agfnet.metrics.summary import METRICS
 
 from ..interruption import interruptions
 
+pytestmark = pytest.mark.slow  # the fixture exports and quantises a network
+
 
 @pytest.fixture(scope="module")
 def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -47,7 +49,6 @@ def bundle(exported: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(exported / "bundle", tmp_path / "bundle"))
 
 
-@pytest.mark.slow
 def test_what_was_measured_is_in_the_bundle(
     exported: Path, fits_schema: Callable[[str, Any], None]
 ) -> None:
@@ -107,7 +108,6 @@ for arguments in {commands!r}:
 """
 
 
-@pytest.mark.slow
 def test_what_an_installation_without_torch_can_do(exported: Path, tmp_path: Path) -> None:
     table = Path(table_of(exported))
     case = read_cases(table, modalities=("clinical", "ultrasound")).cases[0]
@@ -259,7 +259,6 @@ def same_graph(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("same_graph")
 def test_a_graph_that_is_slightly_wrong_is_refused(exported: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(exported, tmp_path / "run"))
@@ -275,7 +274,6 @@ def test_a_graph_that_is_slightly_wrong_is_refused(exported: Path, tmp_path: Pat
     assert read_bundle(run).files == before.files  # the earlier graphs are still there
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("same_graph")
 def test_an_interrupted_export_can_be_repeated(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -16,6 +16,7 @@ from agfnet.metrics.calibration import (
     ece_equal_mass,
     mass_bins,
     reliability,
+    squared_errors,
 )
 
 
@@ -136,3 +137,14 @@ def test_the_interval_of_reliability_is_wilsons():
     found = reliability(np.tile([0.75, 0.25], (10, 1)), 1 - right)
     assert (found.low[7], found.high[7]) == pytest.approx((0.4902, 0.9433), abs=5e-5)
     assert np.isnan(found.low[0])
+
+
+def test_a_bin_of_two_cases_has_a_variance_and_one_of_a_single_case_has_none():
+    # gaps -0.4 and 0.6 of two equal confidences: sum 0.2, squares 0.52
+    probabilities = np.array([[0.6, 0.4]] * 2)
+    target = np.array([0, 1])
+    found = squared_errors(probabilities, target)(np.ones(2))
+    expected = {"squared_error_debiased": (0.04 - 0.52) / 2, "squared_error": 0.04 / 2 / 2}
+    assert found == pytest.approx(expected)
+    alone = squared_errors(probabilities, target)(np.array([1.0, 0.0]))
+    assert np.isnan(list(alone.values())).all()

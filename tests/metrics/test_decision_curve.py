@@ -54,6 +54,20 @@ def test_intervals_are_those_of_the_number_of_resamples(table):
     assert curves[0].low == curves[2].low != curves[1].low
 
 
+def test_another_seed_draws_other_patients(table):
+    cases = table(30)
+    curves = [
+        decision_curve(
+            *(cases.probabilities[:, 1], cases.target == 1, _pairs(30)),
+            thresholds=(0.3,),
+            resamples=5,
+            seed=seed,
+        )
+        for seed in (0, 1, 0)
+    ]
+    assert curves[0].low == curves[2].low != curves[1].low
+
+
 def test_thresholds_are_all_whole_per_cent():
     assert len(THRESHOLDS) == 99
     assert (THRESHOLDS[0], THRESHOLDS[-1]) == (0.01, 0.99)

@@ -110,3 +110,8 @@ def test_a_class_of_one_case_counts_in_the_area():
         np.mean([parts[0], parts[1], parts[2]], axis=0),
     )
     assert np.isnan(area_parts(probabilities, np.zeros(9, dtype=int))).all()
+
+
+def test_the_same_predictions_have_no_difference_in_area():
+    assert area_test(0.0, np.zeros(4), [0, 0, 1, 2]) == (0, 0, 0, 1)
+    assert np.isnan(area_test(1.0, np.zeros(4), [0, 0, 1, 2])[1:]).all()

@@ -107,7 +107,7 @@ def test_an_empty_folder_may_be_used(tmp_path):
     assert make(tmp_path / "empty", lesions=2).exists()
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_interrupt_leaves_nothing(tmp_path, workers):
     def stop(done, total):
         assert total == 16

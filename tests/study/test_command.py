@@ -55,6 +55,7 @@ def test_a_finished_study_only_makes_its_tables_again(study_file, quick, tmp_pat
     assert tables(tmp_path / "study") == before
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_reported_and_stops_no_other(study_file, quick, tmp_path, capsys):
     methods = {"AGFnet": {}, "bad": {"model.dropout": 0.9}, "peer": "concatenation"}
     assert main(["study", str(study_file(**OWN, methods=methods))]) == 1
@@ -117,6 +118,7 @@ def test_a_run_with_other_settings_is_an_error(study_file, quick):
         run_study(StudyConfig(file=str(changed)))
 
 
+@pytest.mark.slow
 def test_two_studies_on_one_folder_are_refused(study_file, quick, tmp_path):
     path = str(study_file(**OWN))
     with (

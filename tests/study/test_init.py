@@ -74,6 +74,7 @@ def test_the_file_is_a_valid_study_of_the_table(own_table, untimed, capsys):
     assert "about 2.0 h" in text
 
 
+@pytest.mark.slow
 def test_folds_and_missing_images_change_the_settings(own_table, untimed):
     folds = [number % 4 for number in range(16)]
     assert main(["study", "other.yaml", "--init", own_table({"fold": folds}, missing=[3])]) == 0

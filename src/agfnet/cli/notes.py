@@ -14,5 +14,5 @@ def show_notes(bundle: Bundle) -> None:
     """Print what could not be fitted in the calibration of a bundle."""
     from agfnet.calibration.fit import calibration_warnings
 
-    for line in calibration_warnings(bundle.calibration, bundle.config.classes):
+    for line in calibration_warnings(bundle.calibration, bundle.config.names):
         say(f"Note: {line}")

@@ -82,8 +82,8 @@ def one_class(seen: Observations) -> Iterator[NetworkWarning]:
     if len(seen.predictions) >= MIN_CASES and len(answers) == 1 < len(labels):
         yield NetworkWarning(
             "one_class",
-            f"The network answers {min(answers)} for all {len(seen.predictions)} validation"
-            " lesions: it has learned nothing.",
+            f"The network answers {_name(seen, min(answers))} for all {len(seen.predictions)}"
+            " validation lesions: it has learned nothing.",
             "Check the labels and images with `agfnet check`, and train longer, with pretrained"
             " weights (`--preset auto`) or with `--optim.sampling balanced`.",
         )
@@ -100,7 +100,7 @@ def majority(seen: Observations) -> Iterator[NetworkWarning]:
     guessing = 1 / int((counts > 0).sum())
     gain = (score(cases) - guessing) / max(1 - guessing, 1e-9)
     if right <= common and gain < MIN_GAIN:
-        name = cases.classes[int(counts.argmax())]
+        name = _name(seen, cases.classes[int(counts.argmax())])
         yield NetworkWarning(
             "majority",
             f"The network is right for {right:.0%} of the {len(cases)} validation lesions; always"
@@ -108,6 +108,11 @@ def majority(seen: Observations) -> Iterator[NetworkWarning]:
             "Check the labels and images with `agfnet check`, and train longer, with pretrained"
             " weights or on more lesions (`--preset best`).",
         )
+
+
+def _name(seen: Observations, diagnosis: str) -> str:
+    """Return the English name of a class."""
+    return dict(zip(seen.config.classes, seen.config.names, strict=True))[diagnosis]
 
 
 def single_modality(seen: Observations) -> Iterator[NetworkWarning]:

@@ -183,7 +183,9 @@ def candidates(
     steps = STEPS[preset]
     epochs = min(max(round(steps * batch / data.lesions), EPOCHS[0]), EPOCHS[1])
     decay = round(1 - 1 / max(10.0, 0.03 * epochs * data.lesions / batch), 4)
-    shared = [Choice("optim.ema", decay, "the mean of the last weights is calmer than the last")]
+    shared = [
+        Choice("optim.ema", decay, "an average of the weights varies less than the last ones")
+    ]
     if preset != "fast":
         shared.append(Choice("calibration.flips", True, "the mean over mirrored images is better"))
     planned = f"about {round(epochs * data.lesions / batch)} steps"
