@@ -40,7 +40,8 @@ def test_what_the_network_does_not_see_is_darkened():
 
 
 @pytest.mark.parametrize(
-    ("width", "length"), [(10, 2), (15, 5), (3, 1), (0.9, 0.2), (29.9, 5), (30, 10), (700, 200)]
+    ("width", "length"),
+    [(10, 2), (15, 5), (3, 1), (0.9, 0.2), (29.9, 5), (30, 10), (700, 200), (0.3, 0.05)],
 )
 def test_the_scale_bar_has_a_round_length_of_at_most_a_third(width, length):
     assert bar_length(width) == pytest.approx(length)

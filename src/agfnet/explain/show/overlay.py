@@ -60,4 +60,5 @@ def bar_length(width: float) -> float:
     The largest of 1, 2 or 5 times a power of ten that is at most a third of the width.
     """
     power = 10.0 ** np.floor(np.log10(width / 3))
-    return float(max(power * step for step in (1, 2, 5) if power * step <= width / 3))
+    # the half, where rounding makes the power larger than the third
+    return float(max(power * step for step in (0.5, 1, 2, 5) if power * step <= width / 3))
