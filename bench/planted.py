@@ -43,7 +43,13 @@ BUGS = (
         "the worst checkpoint is kept",
         "training/callbacks.py",
         {"self.best = math.inf": "self.best = -math.inf", "loss < self.best": "loss > self.best"},
-        "training/test_trainer.py::test_the_checkpoint_of_the_lowest_validation_loss_is_kept",
+        "training/test_trainer.py::test_the_epoch_of_the_lowest_validation_loss_is_kept",
+    ),
+    Bug(
+        "the first epoch is kept instead of the last one",
+        "training/callbacks.py",
+        {"if self.keep_best else self.finished": "if self.keep_best else self.best_epoch is None"},
+        "training/test_trainer.py::test_the_last_epoch_is_kept",
     ),
     Bug(
         "no average of the weights",

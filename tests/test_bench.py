@@ -26,3 +26,17 @@ def test_mutants_are_programs_of_which_each_differs_in_one_expression(
     assert ("weights_without", "group.max", "group.min") in changes
     assert ("leave_patients_out", "1000", "1001") in changes
     assert not any("strict" in before for _, before, _ in changes)
+
+
+def test_every_planted_bug_has_its_lines_and_its_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`bench/planted.py` runs them; a line or a test that is gone would be noticed only there."""
+    monkeypatch.syspath_prepend(ROOT / "bench")
+    import planted
+
+    for bug in planted.BUGS:
+        source = (ROOT / "src" / "agfnet" / bug.file).read_text(encoding="utf-8")
+        for line in bug.changes:
+            assert source.count(line) == 1, f"{bug.title}: {line}"
+        file, _, name = bug.tests.partition("::")
+        tests = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert not name or f"def {name.partition('[')[0]}(" in tests, f"{bug.title}: {bug.tests}"
