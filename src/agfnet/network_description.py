@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agfnet.bundle import Calibration
-from agfnet.config import ModalityConfig
+from agfnet.config import ModalityConfig, OptimConfig
 
 
 def missing_sentence(dropout: float) -> str:
@@ -86,7 +86,6 @@ def scaling_words(calibration: Calibration) -> str:
     return "vector scaling" if calibration.scale else f"temperature {calibration.temperature:.3g}"
 
 
-def kept_epoch(optim: Mapping[str, Any]) -> str:
-    """Name the epoch whose weights a run keeps, by its settings of `optim`."""
-    best = optim["keep"] == "best" or optim["patience"] is not None
-    return "the epoch with the lowest validation loss" if best else "the last epoch"
+def kept_epoch(optim: OptimConfig) -> str:
+    """Name the epoch whose weights a run keeps."""
+    return "the epoch with the lowest validation loss" if optim.keeps_best else "the last epoch"

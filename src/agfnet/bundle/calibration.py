@@ -12,7 +12,7 @@ class PredictionSets:
     """Conformal prediction sets: a class is in the set while its score is within the quantile."""
 
     score: SetScore
-    """What is compared with the quantile (see `agfnet.inference.postprocessing`)."""
+    """Score that is compared with the quantile (see `agfnet.inference.postprocessing`)."""
     coverage: float
     """Minimum fraction of lesions of new patients whose true class is in the set."""
     by_class: bool

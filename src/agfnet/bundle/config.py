@@ -23,7 +23,7 @@ class BundleConfig:
     classes: tuple[str, ...]
     """Class names in the order of the logits."""
     labels: list[str] | dict[str, list[str]] | None
-    """How a table's labels become classes, as in `data.labels`."""
+    """Classes that the labels of a table become, as in `data.labels`."""
     modalities: dict[str, ModalityConfig]
     """Image inputs in order."""
     size: int

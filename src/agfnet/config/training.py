@@ -120,6 +120,11 @@ class OptimConfig(Settings):
     modality_dropout: Fraction = 0.0
     """Probability that one modality of a training case is treated as missing (with two or more)."""
 
+    @property
+    def keeps_best(self) -> bool:
+        """The epoch with the lowest validation loss is kept, not the last one."""
+        return self.keep == "best" or self.patience is not None
+
 
 @dataclass(frozen=True)
 class FitConfig(Settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from agfnet.config import OptimConfig
 from agfnet.data.table import SPLITS
 from agfnet.evaluation.inputs import EvaluationInputs
 from agfnet.evaluation.run import Evaluation
@@ -85,7 +86,7 @@ def model_facts(inputs: EvaluationInputs) -> dict[str, str]:
         "training": f"AdamW, {optim['epochs']} epochs, batches of {optim['batch_size']}, maximum "
         f"learning rate {optim['lr']:g}, augmentation "
         f"{'on' if settings['data']['augment'] else 'off'}. All settings: config.yaml.",
-        "model_choice": f"{kept_epoch(optim).capitalize()}.",
+        "model_choice": f"{kept_epoch(OptimConfig(**optim)).capitalize()}.",
         "ensemble": "None: one network; several frames of a lesion are averaged.",
         "analysis": f"Calibrated on {calibration.cases or 'the'} validation lesions ("
         f"{scaling_words(calibration)}).",

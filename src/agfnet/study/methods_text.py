@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from agfnet.config import format_duration
@@ -79,7 +78,7 @@ def _training(study: Study) -> str:
             f"Condition {_display(study, name)}: {_pairs(change)}. "
             for name, change in study.file.settings.items()
         )
-        + f"The network of {kept_epoch(asdict(optim))} was kept, and probabilities were calibrated "
+        + f"The network of {kept_epoch(optim)} was kept, and probabilities were calibrated "
         f"on the validation split ({config.calibration.scaling} scaling)."
     )
 

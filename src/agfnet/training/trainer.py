@@ -159,10 +159,9 @@ def run_trainer(
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     callbacks = build_callbacks(folder, config, progress=progress and world.first)
-    keep_best = config.keep == "best" or config.patience is not None
     callbacks += [
         FiniteLoss(folder, lesion_ids),
-        Checkpoints(folder, fit, request, train, keep_best=keep_best),
+        Checkpoints(folder, fit, request, train, keep_best=config.keeps_best),
     ]
     loggers = build_loggers(folder, fit) if world.first else []
     with warnings.catch_warnings():

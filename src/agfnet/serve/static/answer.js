@@ -1,5 +1,5 @@
 /** The result for one lesion: a plain sentence first, then warnings, probabilities and frames. */
-import { h } from "./dom.js";
+import { h, wideTable } from "./dom.js";
 import {
   currentLocale,
   listOf,
@@ -225,28 +225,10 @@ export function frameTable({ frames }, shown, show) {
     { class: "passes", "data-key": "passes" },
     h("summary", {}, title),
     h("p", { class: "quiet" }, t("frames.explain")),
-    h(
-      "div",
-      { class: "wide", tabindex: "0", role: "region", "aria-label": title },
-      h(
-        "table",
-        {},
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            heads.map((text) => h("th", { scope: "col" }, text)),
-            h("td", { class: "screen" }),
-          ),
-        ),
-        h(
-          "tbody",
-          {},
-          frames.map((frame, k) => frameRow(frame, names, k, k === shown, show)),
-        ),
-      ),
+    wideTable(
+      title,
+      [heads.map((text) => h("th", { scope: "col" }, text)), h("td", { class: "screen" })],
+      frames.map((frame, k) => frameRow(frame, names, k, k === shown, show)),
     ),
   );
 }

@@ -26,6 +26,20 @@ export function h(tag, settings = {}, ...children) {
 }
 
 /**
+ * Create a table that scrolls sideways, also by keys, where it is wider than the page.
+ * @param {string} label of the table, for screen readers
+ * @param {Child} head cells of its only head row
+ * @param {Child} rows
+ */
+export function wideTable(label, head, rows) {
+  return h(
+    "div",
+    { class: "wide", tabindex: "0", role: "region", "aria-label": label },
+    h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)),
+  );
+}
+
+/**
  * Replace the children of an element. The focus moves from a child with a `data-key` to the new child
  * with the same key, and open details with a key stay open.
  * @param {Element} root

@@ -1,5 +1,5 @@
 /** How the result changes without one of several images of a modality. */
-import { h } from "./dom.js";
+import { h, wideTable } from "./dom.js";
 import { nameOf, percentText, t, withProbability } from "./locale.js";
 
 /** @typedef {import("./api.js").Prediction} Prediction */
@@ -37,33 +37,16 @@ export function leftOut({ without, predicted, images }) {
       "details",
       { class: "left-out", "data-key": "left-out" },
       h("summary", {}, title),
-      h(
-        "div",
-        { class: "wide", tabindex: "0", role: "region", "aria-label": title },
-        h(
-          "table",
-          {},
+      wideTable(
+        title,
+        heads.map((text) => h("th", { scope: "col" }, text)),
+        rows.map((row) =>
           h(
-            "thead",
+            "tr",
             {},
-            h(
-              "tr",
-              {},
-              heads.map((text) => h("th", { scope: "col" }, text)),
-            ),
-          ),
-          h(
-            "tbody",
-            {},
-            rows.map((row) =>
-              h(
-                "tr",
-                {},
-                h("th", { scope: "row" }, row.image),
-                h("td", {}, withProbability(row.predicted, row.percents[row.predicted])),
-                h("td", {}, percentText(row.percents[predicted])),
-              ),
-            ),
+            h("th", { scope: "row" }, row.image),
+            h("td", {}, withProbability(row.predicted, row.percents[row.predicted])),
+            h("td", {}, percentText(row.percents[predicted])),
           ),
         ),
       ),
