@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from common import Row, finish, options, row
+from resampling import paired_bootstrap
 
 from agfnet.bundle import read_bundle
 from agfnet.config import ExportConfig
@@ -28,7 +29,6 @@ from agfnet.evaluation.inputs import to_classes
 from agfnet.evaluation.members import run_table
 from agfnet.export.run import export_run, predict
 from agfnet.inference.onnx_backend import INT8, ONNX
-from agfnet.metrics.bootstrap import paired_bootstrap
 from agfnet.metrics.summary import summary
 from agfnet.terminal import say
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from common import Row, finish, options, row
+from resampling import paired_bootstrap
 
 from agfnet.cli import build_parser
 from agfnet.config import TrainConfig
@@ -24,7 +25,6 @@ from agfnet.data.table import read_cases, write_cases
 from agfnet.evaluation.compare import paired
 from agfnet.importing.milk10k import import_milk10k
 from agfnet.inference.predictions import Predictions, read_predictions
-from agfnet.metrics.bootstrap import paired_bootstrap
 from agfnet.metrics.summary import summary
 from agfnet.study.run import run
 from agfnet.terminal import say

@@ -75,9 +75,10 @@ class CompareConfig(Settings):
     cases: str | None = None
     """Cases table with the images of the lesions to show. The tables of the runs if unset."""
     resamples: Resamples = 1000
-    """Number of bootstrap resamples of patients, for intervals and p-values."""
+    """Number of bootstrap resamples of patients, for the intervals of each run. Differences need
+    none: their interval and p come from a jackknife."""
     seed: Seed = 0
-    """Random seed of the bootstrap."""
+    """Random seed of the bootstrap and of the permutation test."""
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,18 @@ from scipy.stats import binomtest
 
 from agfnet.errors import DataError
 from agfnet.inference.predictions import Predictions, align
-from agfnet.metrics.bootstrap import bootstrap, paired_bootstrap, to_json
+from agfnet.metrics.bootstrap import bootstrap, to_json
 from agfnet.metrics.delong import influence
 from agfnet.metrics.discrimination import rates, weighted_confusion
 from agfnet.metrics.metric import Floats, Statistics
-from agfnet.metrics.paired import area_parts, area_test, casewise, holm, permutation_p
+from agfnet.metrics.paired import (
+    area_parts,
+    area_test,
+    casewise,
+    holm,
+    paired_jackknife,
+    permutation_p,
+)
 from agfnet.metrics.summary import METRICS, summary
 
 COMPARED = [name for name in METRICS if name != "macro_sensitivity"]  # the balanced accuracy again
@@ -52,22 +59,24 @@ def compare(pair: Pair, *, resamples: int = 1000, seed: int = 0) -> dict[str, An
 
     Args:
         pair: result of `paired`.
-        resamples: of patients.
-        seed: of the resampling.
+        resamples: of patients, for the intervals of each table.
+        seed: of the resampling and the permutations.
 
     Returns:
         `n`, `patients`, `only_a`, `only_b`; `metrics`: per metric `a`, `b` and `difference` (with
-        `p`, and `p_holm` adjusted for their number); `macro_auc_delong`: the difference of macro
-        AUC in closed form, patients as clusters; `right`: lesions that `both`, `only_a`, `only_b`
-        or `neither` predicted correctly, and two p values of no difference, `mcnemar` (exact,
+        `p` by a jackknife of patients, and `p_holm` adjusted for their number);
+        `macro_auc_delong`: the difference of macro AUC in closed form, patients as clusters;
+        `right`: lesions that `both`, `only_a`, `only_b` or `neither` predicted correctly, and two
+        p values of no difference, `mcnemar` (exact,
         lesions as independent) and `permutation` (patients exchanged); `classes`: per class `n`,
-        and `sensitivity` and `auc` with `a`, `b` and `difference` (bootstrap and DeLong).
+        and `sensitivity` and `auc` with `a`, `b` and `difference` (jackknife and DeLong).
     """
     a, b = pair.a, pair.b
     statistics = [_statistics(table) for table in (a, b)]
-    options: dict[str, Any] = {"resamples": resamples, "seed": seed}
-    intervals = [bootstrap(a.patient_id, each, **options) for each in statistics]
-    differences = paired_bootstrap(a.patient_id, *statistics, **options)
+    intervals = [
+        bootstrap(a.patient_id, each, resamples=resamples, seed=seed) for each in statistics
+    ]
+    differences = paired_jackknife(a.patient_id, *statistics)
     adjusted = holm([differences[name].p for name in COMPARED])
     metrics = {
         name: {

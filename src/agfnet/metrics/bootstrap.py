@@ -1,4 +1,4 @@
-"""Confidence intervals and paired comparisons that resample patients, not lesions.
+"""Confidence intervals that resample patients, not lesions.
 
 Lesions of one patient resemble each other, so a bootstrap over lesions gives intervals that are too
 narrow.
@@ -21,15 +21,6 @@ class Interval(NamedTuple):
     value: float
     low: float
     high: float
-
-
-class Comparison(NamedTuple):
-    """A difference, the ends of its interval, and the two-sided p of no difference."""
-
-    value: float
-    low: float
-    high: float
-    p: float
 
 
 def bootstrap(
@@ -75,44 +66,6 @@ def bootstrap(
     return intervals
 
 
-def paired_bootstrap(
-    patients: Sequence[str],
-    a: Statistics[K],
-    b: Statistics[K],
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> dict[K, Comparison]:
-    """Difference a - b of each statistic, where both judged the same cases.
-
-    Both see the same draws of patients. p is twice the smaller fraction of draws on one side of
-    zero, draws of exactly zero counted on both sides; one is added to each count, so that p is
-    never 0. Without a defined draw, p is undefined.
-
-    Args:
-        patients: (N,), patient of each case.
-        a: function from case weights (N,) to the statistics by name.
-        b: the same statistics for the other predictions of the same cases.
-        resamples: number of resamples.
-        seed: of the resampling.
-        level: confidence level.
-    """
-
-    def differences(weights: Floats) -> Mapping[K, float]:
-        subtracted = b(weights)
-        return {name: value - subtracted[name] for name, value in a(weights).items()}
-
-    values, drawn = _resampled(patients, differences, resamples, seed)
-    comparisons = {}
-    for (name, value), column in zip(values.items(), drawn.T, strict=True):
-        finite = column[np.isfinite(column)]
-        tail = min((finite <= 0).sum(), (finite >= 0).sum())
-        p = min(1.0, 2 * float(tail + 1) / (len(finite) + 1)) if len(finite) else float("nan")
-        comparisons[name] = Comparison(value, *_percentiles(column, level), p=p)
-    return comparisons
-
-
 def patient_draws(patients: Sequence[str], resamples: int, seed: int) -> Iterator[Floats]:
     """Weights (N,) of each resample: how often the patient of each case was drawn.
 
@@ -145,8 +98,11 @@ def _percentiles(drawn: Floats, level: float) -> tuple[float, float]:
 
 
 def to_json(value: Any) -> Any:
-    """Convert results to what JSON holds: mappings, lists and numbers, None where undefined."""
-    if isinstance(value, Interval | Comparison):
+    """Convert results to what JSON holds: mappings, lists and numbers, None where undefined.
+
+    A named tuple, such as an `Interval`, is a mapping.
+    """
+    if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, Mapping):
         return {name: to_json(item) for name, item in value.items()}

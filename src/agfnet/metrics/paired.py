@@ -5,16 +5,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from agfnet.metrics.bootstrap import Comparison
 from agfnet.metrics.delong import influence
-from agfnet.metrics.metric import Floats, Integers
+from agfnet.metrics.jackknife import leave_patients_out
+from agfnet.metrics.metric import Floats, Integers, K, Statistics
+from agfnet.metrics.seeds import over_seeds
 
 CASEWISE = ("accuracy", "balanced_accuracy", "nll", "brier")
 """Metrics that are the mean of one value per case."""
+
+
+class Comparison(NamedTuple):
+    """A difference, the ends of its interval, and the two-sided p of no difference."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def paired_jackknife(
+    patients: Sequence[str],
+    a: Statistics[K],
+    b: Statistics[K],
+    *,
+    max_groups: int = 1000,
+    level: float = 0.95,
+) -> dict[K, Comparison]:
+    """Difference a - b of each statistic, where both judged the same cases.
+
+    Its variance over patients comes from a jackknife, and the quantile from Student's t with the
+    degrees of freedom of this variance: few where few patients decide. A bootstrap cannot leave the
+    data; between two equal networks its p is too small with few patients
+    (`bench/study_statistics.py`).
+
+    Args:
+        patients: (N,), patient of each case.
+        a: function from case weights (N,) to the statistics by name.
+        b: the same statistics for the other predictions of the same cases.
+        max_groups: each patient is left out alone; with more patients than this, in groups.
+        level: confidence level.
+
+    Returns:
+        Interval and p of each difference. p is below 1 - level exactly if the interval excludes 0.
+        Without a difference in any patient, p is 1; with the same difference in all, both are nan.
+    """
+
+    def differences(weights: Floats) -> Mapping[K, float]:
+        subtracted = b(weights)
+        return {name: value - subtracted[name] for name, value in a(weights).items()}
+
+    names = list(differences(np.ones(len(patients))))
+    values, left_out = leave_patients_out(patients, differences, max_groups=max_groups)
+    comparisons = {}
+    for column, name in enumerate(names):
+        mean = over_seeds(values[[column]], left_out[:, [column]])
+        comparisons[name] = Comparison(*mean.interval(level), p=mean.p_networks())
+    return comparisons
 
 
 def permutation_p(

@@ -63,7 +63,9 @@ def _verdict(names: Names, results: Results) -> str:
     accuracy = results["metrics"]["accuracy"]
     a, b = (number(accuracy[key]["value"], percent=True) for key in ("a", "b"))
     value, low, high = (accuracy["difference"][key] for key in ("value", "low", "high"))
-    if low is None or low <= 0 <= high:
+    if low is None:
+        verdict = "No interval is defined, so that chance is not excluded"
+    elif low <= 0 <= high:
         verdict = "The difference is compatible with chance"
     else:
         verdict = f"{names[0] if low > 0 else names[1]} is better, beyond chance"
@@ -121,7 +123,7 @@ def _differences(names: Names, results: Results) -> Section:
         [
             Figure(
                 forest(titles, [panel], "Difference of each metric with its interval"),
-                "Differences with 95 % intervals, from the same resamples of patients for both. "
+                "Differences with 95 % intervals, for other patients. "
                 "An interval that crosses the dotted line is compatible with no difference.",
                 wide=True,
             ),
@@ -131,9 +133,10 @@ def _differences(names: Names, results: Results) -> Section:
                 rows,
             ),
             Text(
-                "p: two-sided, for no difference, from the bootstrap. Holm: adjusted for the "
-                f"{len(rows)} metrics. Mean AUC by DeLong's method, patients as clusters: "
-                f"{number(area['value'], percent=False, sign=True)} "
+                "p: two-sided, for no difference. Intervals of differences and p come from a "
+                "jackknife of patients, with Student's t, so that they hold for few patients as "
+                f"well. Holm: adjusted for the {len(rows)} metrics. Mean AUC by DeLong's method, "
+                f"patients as clusters: {number(area['value'], percent=False, sign=True)} "
                 f"({span(area['low'], area['high'], percent=False, sign=True)}), "
                 f"p {_p(area['p'])}.",
                 "soft",
@@ -194,7 +197,7 @@ def _classes(names: Names, classes: Mapping[str, Results]) -> Section:
         [
             Figure(
                 forest(list(classes), panels, "Difference of each class"),
-                f"{names[0]} minus {names[1]}, with 95 % intervals (sensitivity: bootstrap over "
+                f"{names[0]} minus {names[1]}, with 95 % intervals (sensitivity: jackknife over "
                 "patients; AUC: DeLong's method, patients as clusters). Grey: fewer than "
                 f"{FEW_LESIONS} lesions.",
                 wide=True,
