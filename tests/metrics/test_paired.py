@@ -1,17 +1,19 @@
 import numpy as np
 import pytest
-from scipy.stats import binom, permutation_test
+from scipy.stats import binom, permutation_test, ttest_rel
 
 from agfnet.metrics.delong import influence
+from agfnet.metrics.metric import Floats, Statistics, together, weighted_mean
 from agfnet.metrics.paired import (
     CASEWISE,
     area_parts,
     area_test,
     casewise,
     holm,
+    paired_jackknife,
     permutation_p,
 )
-from agfnet.metrics.summary import METRICS
+from agfnet.metrics.summary import METRICS, summary
 
 STUDIES = 300
 LOW, HIGH = binom.ppf([0.001, 0.999], STUDIES, 0.05) / STUDIES
@@ -115,3 +117,58 @@ def test_a_class_of_one_case_counts_in_the_area():
 def test_the_same_predictions_have_no_difference_in_area():
     assert area_test(0.0, np.zeros(4), [0, 0, 1, 2]) == (0, 0, 0, 1)
     assert np.isnan(area_test(1.0, np.zeros(4), [0, 0, 1, 2])[1:]).all()
+
+
+def _accuracy(correct: Floats) -> Statistics[str]:
+    return together({"x": weighted_mean(correct)})
+
+
+def _names(patients: int) -> list[str]:
+    return [f"P{number}" for number in range(patients)]
+
+
+def test_a_better_network_is_found_better_and_the_same_is_found_the_same():
+    rng = np.random.default_rng(0)
+    weak = rng.random(200) < 0.5
+    strong = weak | (rng.random(200) < 0.4)
+    found = paired_jackknife(_names(200), _accuracy(strong), _accuracy(weak))["x"]
+    expected = ttest_rel(strong * 1.0, weak * 1.0)
+    assert found.value == pytest.approx(strong.mean() - weak.mean())
+    assert 0 < found.low < found.value < found.high
+    assert found.p == pytest.approx(expected.pvalue, rel=0.1)
+    same = paired_jackknife(_names(200), _accuracy(weak), _accuracy(weak))["x"]
+    assert same.value == 0
+    assert same.p == 1
+    assert np.isnan(same[1:3]).all()
+
+
+def test_the_same_difference_in_all_patients_has_no_p():
+    found = paired_jackknife(_names(50), _accuracy(np.ones(50)), _accuracy(np.zeros(50)))["x"]
+    assert found.value == 1
+    assert np.isnan(found[1:]).all()
+
+
+def test_the_lesions_of_a_patient_are_left_out_together():
+    rng = np.random.default_rng(4)
+    a, b = (rng.random(40) < 0.6 for _ in range(2))
+    once = paired_jackknife(_names(40), _accuracy(a), _accuracy(b))["x"]
+    twice = paired_jackknife(_names(40) * 2, _accuracy(np.tile(a, 2)), _accuracy(np.tile(b, 2)))[
+        "x"
+    ]
+    assert twice == pytest.approx(once)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("patients", [15, 30])
+def test_equal_networks_are_rarely_found_different_with_few_patients(patients: int):
+    rng = np.random.default_rng(patients)
+    counts = dict.fromkeys(METRICS, 0)
+    for _ in range(100):
+        target = rng.permutation(np.arange(patients) % 3)
+        easy = rng.normal(0, 0.8, (patients, 3)) + 1.3 * np.eye(3)[target]
+        tables = np.exp(easy + rng.normal(0, 0.9, (2, patients, 3)))
+        a, b = (summary(p / p.sum(axis=1, keepdims=True), target) for p in tables)
+        for metric, found in paired_jackknife(_names(patients), a, b).items():
+            counts[metric] += found.p < 0.05
+    assert max(counts.values()) <= binom.ppf(0.9999, 100, 0.05)  # of ten metrics
+    assert max(counts.values()) >= 1

@@ -121,7 +121,8 @@ class SeedMean:
 
     def _p(self, null: float, bounds: tuple[tuple[Part, ...], ...]) -> float:
         if not self.patients.variance > 0:
-            return 1.0 if self.value == null else math.nan
+            known = self.patients.variance == 0
+            return 1.0 if known and self.value == null else math.nan
         return max(_p(abs(self.value - null), parts) for parts in bounds)
 
 
