@@ -25,8 +25,7 @@ from agfnet.bundle import read_bundle
 from agfnet.config import ExportConfig
 from agfnet.config.renamed import run_settings
 from agfnet.data.splits import require_split
-from agfnet.evaluation.inputs import to_classes
-from agfnet.evaluation.members import run_table
+from agfnet.evaluation.members import run_table, to_classes
 from agfnet.export.run import export_run, predict
 from agfnet.inference.onnx_backend import INT8, ONNX
 from agfnet.metrics.summary import summary

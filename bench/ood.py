@@ -40,8 +40,7 @@ from agfnet.data.frames import expand
 from agfnet.data.preprocess import load
 from agfnet.data.splits import require_split
 from agfnet.data.table import Case, read_cases
-from agfnet.evaluation.inputs import to_classes
-from agfnet.evaluation.members import run_table
+from agfnet.evaluation.members import run_table, to_classes
 from agfnet.inference.familiarity import FOREIGN, image_statistics, relative_distance
 from agfnet.inference.predictor import Predictor, stack_images
 from agfnet.inference.torch_backend import TorchBackend

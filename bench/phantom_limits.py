@@ -18,10 +18,10 @@ from scipy.stats import binomtest
 
 from agfnet.config import DemoConfig, PhantomConfig
 from agfnet.demo import PHOTO, SPLIT, ULTRASOUND, base_settings, concatenation
-from agfnet.evaluation.inputs import optimal_accuracy
 from agfnet.inference.predictions import read_predictions
 from agfnet.phantom.cohort import make_cohort
 from agfnet.phantom.presets import PRESETS
+from agfnet.report.description import optimal_accuracy
 from agfnet.study.run import run
 
 VIEWS = {"clinical": PHOTO, "ultrasound": ULTRASOUND, "both": PHOTO | ULTRASOUND}

@@ -60,12 +60,13 @@ def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> Non
     results = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in files}
     results = dict(sorted((results | dict(evaluations or {})).items()))
     exported = json.loads((bundle.folder / EXPORT).read_bytes()) if EXPORT in bundle.files else {}
+    settings = run_settings(run)
     text = card(
         bundle.config,
         calibration=bundle.calibration,
         evaluations={name: metrics for name, metrics in results.items() if metrics["n"]},
         exported=exported,
-        settings=run_settings(run),
+        settings=settings,
         warnings=read_list(Path(run) / "warnings.json"),
         plan=read_list(Path(run) / "plan.json"),
     )

@@ -26,7 +26,6 @@ from agfnet.config import (
 )
 from agfnet.data.table import Case, read_cases
 from agfnet.errors import ConfigError
-from agfnet.evaluation.inputs import optimal_accuracy
 from agfnet.explain.compute.explanation import explain_batch
 from agfnet.explain.compute.images import load_images
 from agfnet.explain.compute.maps import Explainer
@@ -38,6 +37,7 @@ from agfnet.inference.predictor import Predictor
 from agfnet.inference.torch_backend import TorchBackend
 from agfnet.inference.wording import sentence
 from agfnet.phantom.cohort import make_cohort
+from agfnet.report.description import optimal_accuracy
 from agfnet.study.run import run
 from agfnet.terminal import bar, next_steps, say, show_table
 

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from agfnet.bundle import Calibration, read_bundle
 from agfnet.config import EnsembleConfig, EvaluateConfig, ExplainConfig, ExportConfig
+from agfnet.config.renamed import run_settings
 from agfnet.data.folds import draw_folds, read_split
 from agfnet.data.table import read_cases, write_cases
 from agfnet.errors import ConfigError, RunError
@@ -192,7 +193,7 @@ def test_an_ensemble_finds_a_table_that_moved_with_it(of_folds: Path, tmp_path: 
     table.write_bytes(recorded.read_bytes())
     for path in (run / "config.yaml", run / "ensemble.json"):
         path.write_text(path.read_text().replace(str(recorded), "/nowhere/folds.csv"))
-    found = {settings["data"]["cases"] for settings in member_settings(run)}
+    found = {settings["data"]["cases"] for settings in member_settings(run, run_settings(run))}
     assert found == {str(table)}
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,3 +128,11 @@ def _stamp(file: Path) -> str:
     except OSError:
         return ""
     return f"{status.st_mtime_ns} {status.st_size}"
+
+
+def feature_folder(settings: Mapping[str, Any]) -> Path | None:
+    """Return the folder with the feature maps that a training has kept; None if it has not."""
+    data = settings["data"]
+    if not (data.get("feature_variants") and data.get("feature_cache_mb")):
+        return None
+    return cache_folder(data.get("cache"), Path(data["cases"]))

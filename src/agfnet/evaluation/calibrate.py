@@ -15,15 +15,17 @@ from agfnet.calibration.ood import fit_familiarity
 from agfnet.card import refresh_card
 from agfnet.config import CalibrationConfig
 from agfnet.config.renamed import run_settings
+from agfnet.data.cache import feature_folder
 from agfnet.data.frames import expand
 from agfnet.data.splits import require_split
 from agfnet.data.table import Case, CasesTable
-from agfnet.evaluation.inputs import VALIDATION, feature_folder, run_folder, to_classes
+from agfnet.evaluation.inputs import VALIDATION, run_folder
 from agfnet.evaluation.members import (
     cases_of,
     member_settings,
     member_tables,
     predict_untrained,
+    to_classes,
     training_patients,
 )
 from agfnet.evaluation.network_warnings import find_problems, write_warnings
@@ -64,7 +66,7 @@ def calibrate_run(
     if config is None:
         config = CalibrationConfig(**settings.get("calibration", {}))
     predictor = neutral_predictor(read_bundle(folder), config, feature_folder(settings))
-    members = member_settings(folder)
+    members = member_settings(folder, settings)
     if cases is not None:
         for member in members:
             member["data"]["cases"] = cases

@@ -28,8 +28,8 @@ from agfnet.config import EnsembleConfig
 from agfnet.config.renamed import relative_table, run_settings
 from agfnet.errors import ConfigError, RunError
 from agfnet.evaluation.calibrate import calibrate_run
-from agfnet.evaluation.inputs import run_folder, to_classes
-from agfnet.evaluation.members import ENSEMBLE, cases_of, member_tables
+from agfnet.evaluation.inputs import run_folder
+from agfnet.evaluation.members import ENSEMBLE, cases_of, member_tables, to_classes
 from agfnet.evaluation.run import Progress
 from agfnet.files import write_json, write_text
 

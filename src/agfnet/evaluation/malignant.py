@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from agfnet.bundle import BundleConfig
+from agfnet.diagnoses import MALIGNANT
 from agfnet.errors import ConfigError
 from agfnet.inference.predictions import Predictions
 from agfnet.metrics.bootstrap import bootstrap
@@ -117,3 +119,25 @@ def evaluate_group(
         "operating_points": points,
         "decision_curve": decision_curve(score, positive, cases.patient_id, **options)._asdict(),
     }
+
+
+def malignant_classes(names: Sequence[str] | None, config: BundleConfig) -> tuple[str, ...]:
+    """Return the classes of the malignant group; empty without one, or if it has all classes.
+
+    Args:
+        names: setting `malignant`.
+        config: of the network.
+
+    Raises:
+        ConfigError: a name that is no class, or another group than that of the network.
+    """
+    group = config.groups.get(MALIGNANT, ())
+    if names is None:
+        return group if len(group) < len(config.classes) else ()
+    check_group(config.classes, names)
+    if group and set(names) != set(group):
+        raise ConfigError(
+            f"malignant: in this network the group is {', '.join(group)}, which its answers also"
+            " use; leave the setting out, or train with other groups (data.diagnoses)"
+        )
+    return tuple(names)

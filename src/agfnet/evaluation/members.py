@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from agfnet.bundle import BundleConfig
-from agfnet.config.renamed import run_settings, update
+from agfnet.config.renamed import update
 from agfnet.config.training import TrainConfig
 from agfnet.data.folds import read_split
-from agfnet.data.table import Case, CasesTable, read_cases
-from agfnet.errors import DataError
+from agfnet.data.table import Case, CasesTable, map_labels
+from agfnet.errors import DataError, RunError
 from agfnet.inference.diagnosis import Diagnosis, collect_predictions
 from agfnet.inference.predictions import Predictions
 from agfnet.inference.predictor import Predictor
@@ -22,18 +22,22 @@ ENSEMBLE = "ensemble.json"
 Settings = Mapping[str, Any]
 
 
-def member_settings(folder: Path) -> list[Settings]:
-    """Return the settings of the members of an ensemble; of the run itself if it is none."""
-    resolved = run_settings(folder)
+def member_settings(folder: Path, settings: Settings) -> list[Settings]:
+    """Return the settings of the members of an ensemble; of the run itself if it is none.
+
+    Args:
+        folder: of the run.
+        settings: of the run.
+    """
     path = folder / ENSEMBLE
     if not path.is_file():
-        return [resolved]
+        return [settings]
     entries = json.loads(path.read_text(encoding="utf-8"))["members"]
     members = [update(entry["settings"], TrainConfig) for entry in entries]
     recorded = members[0]["data"]["cases"]
-    for settings in members:
-        if settings["data"]["cases"] == recorded:  # it may have moved with the ensemble
-            settings["data"]["cases"] = resolved["data"]["cases"]
+    for member in members:
+        if member["data"]["cases"] == recorded:  # it may have moved with the ensemble
+            member["data"]["cases"] = settings["data"]["cases"]
     return members
 
 
@@ -55,17 +59,13 @@ def run_table(
     Raises:
         DataError: the table is not there, or has problems.
     """
-    modalities = tuple(config.modalities)
+    path, fold = (settings["data"].get(key) for key in ("cases", "fold"))
     if cases is not None:
-        return read_cases(cases, modalities=modalities, check_files=check_files)
-    data = settings["data"]
-    if not Path(data["cases"]).is_file():
-        raise DataError(
-            f"{data['cases']}: the table of this run is no longer there; name it with --cases"
-        )
-    return read_split(
-        data["cases"], modalities=modalities, fold=data.get("fold"), check_files=check_files
-    )
+        path, fold = cases, None
+    elif not Path(path).is_file():
+        raise DataError(f"{path}: the table of this run is no longer there; name it with --cases")
+    modalities = tuple(config.modalities)
+    return read_split(path, modalities=modalities, fold=fold, check_files=check_files)
 
 
 def member_tables(
@@ -129,3 +129,45 @@ def predict_untrained(
         predictor.predict(part, each=keep)
     ordered = [answers[case.lesion_id] for case in cases]
     return collect_predictions(cases, ordered, predictor.bundle.config)
+
+
+def check_untrained(
+    run: Path, cases: Sequence[Case], members: Sequence[Settings], config: BundleConfig
+) -> None:
+    """Check that no member of an ensemble has seen the patient of a test case.
+
+    Raises:
+        RunError: a member has.
+    """
+    tables = member_tables(members, config, check_files=False)
+    seen = {case.patient_id for case in cases_of(tables, "train", "val")}
+    if any(case.patient_id in seen for case in cases):
+        raise RunError(
+            f"{run}: its members were tested on different folds, so that each lesion of their table"
+            " has trained some of them; evaluate the ensemble on other lesions with --cases TABLE,"
+            " and the members one by one on their folds"
+        )
+
+
+def to_classes(
+    cases: Sequence[Case], config: BundleConfig, path: Path
+) -> tuple[tuple[Case, ...], int]:
+    """Translate labels into the network's classes; unlabelled cases are kept.
+
+    Returns:
+        The cases, and the number of those excluded because the network does not know their label.
+
+    Raises:
+        DataError: a label that is no class, when the network was trained on all labels.
+    """
+    if config.labels is None:
+        for case in cases:
+            if case.label not in ("", *config.classes):
+                raise DataError(
+                    f"{path}:{case.row} column label: '{case.label}' is not a class of this network"
+                    f" ({', '.join(config.classes)}); correct it, or leave the cell empty"
+                )
+    kept, _, excluded = map_labels(cases, config.labels or config.classes, missing_ok=True)
+    if not kept:
+        raise DataError(f"{path}: no case has one of the classes {', '.join(config.classes)}")
+    return kept, excluded

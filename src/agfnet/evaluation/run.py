@@ -9,7 +9,7 @@ from typing import Any
 from agfnet.config import EvaluateConfig
 from agfnet.data.table import Case
 from agfnet.evaluation.evaluate import result_files
-from agfnet.evaluation.inputs import ROBUSTNESS, EvaluationInputs, read_inputs
+from agfnet.evaluation.inputs import EvaluationInputs, read_inputs
 from agfnet.evaluation.overlap import overlap_sentence, training_overlap
 from agfnet.evaluation.subgroups import case_attributes
 from agfnet.explain.compute.sanity_json import SANITY
@@ -17,7 +17,7 @@ from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.predictions import Predictions
 from agfnet.robustness.conditions import complete, predict_conditions
 from agfnet.robustness.focus import measure_focus
-from agfnet.robustness.scores import score_conditions
+from agfnet.robustness.scores import ROBUSTNESS, score_conditions
 
 Progress = Callable[[int, int], None]  # cases done, cases in all
 FOCUS = "focus.json"

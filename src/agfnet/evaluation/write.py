@@ -9,13 +9,13 @@ from pathlib import Path
 
 from agfnet.card import refresh_card
 from agfnet.evaluation.evaluate import FILES
-from agfnet.evaluation.inputs import ROBUSTNESS
 from agfnet.evaluation.run import FOCUS, Evaluation
 from agfnet.explain.compute.sanity_json import SANITY
 from agfnet.files import write_json, write_text
 from agfnet.inference.decisions_table import write_decisions
 from agfnet.inference.frames_table import frames_table
 from agfnet.inference.predictions import write_predictions
+from agfnet.robustness.scores import ROBUSTNESS
 
 LAST = "metrics.json"
 WRITTEN = ("predictions.csv", "decisions.csv", "frames.csv", *FILES, ROBUSTNESS, FOCUS)

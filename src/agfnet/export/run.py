@@ -19,8 +19,8 @@ from agfnet.data.preprocess import load
 from agfnet.data.splits import require_split
 from agfnet.data.table import Case
 from agfnet.errors import BundleError
-from agfnet.evaluation.inputs import run_folder, to_classes
-from agfnet.evaluation.members import run_table
+from agfnet.evaluation.inputs import run_folder
+from agfnet.evaluation.members import run_table, to_classes
 from agfnet.export.graph import export_graph
 from agfnet.export.parity import Parity, Rows, compare, edge_rows, reference
 from agfnet.files import staged_files, write_json

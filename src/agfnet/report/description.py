@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
 from agfnet.config import OptimConfig
 from agfnet.data.table import SPLITS
@@ -131,3 +134,14 @@ def result_facts(evaluation: Evaluation) -> dict[str, str]:
             "Attribution compared with lesion masks; attribution maps of single cases."
         )
     return sentences
+
+
+def optimal_accuracy(cases: Path, modalities: Sequence[str], split: str | None) -> float | None:
+    """Bayes-optimal accuracy, from the `truth.json` next to the table of a phantom cohort."""
+    path = cases.parent / "truth.json"
+    if not path.is_file():
+        return None
+    truth = json.loads(path.read_text(encoding="utf-8"))
+    limits = truth["limits_by_split"].get(split, truth["limits"])
+    value = limits.get("both" if len(modalities) > 1 else modalities[0])
+    return None if value is None else float(value)

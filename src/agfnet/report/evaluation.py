@@ -24,7 +24,7 @@ from agfnet.report.attribution import focus, sanity
 from agfnet.report.cases import Example, cases_section, choose_examples, example
 from agfnet.report.certainty import certainty
 from agfnet.report.checklists import checklists
-from agfnet.report.description import facts
+from agfnet.report.description import facts, optimal_accuracy
 from agfnet.report.discrimination import classes, confusions, group
 from agfnet.report.learning import learning
 from agfnet.report.robustness import robustness
@@ -62,7 +62,7 @@ def evaluation_page(evaluation: Evaluation) -> str:
         results=evaluation.results,
         context=context(evaluation),
         facts=facts(evaluation),
-        optimal_accuracy=inputs.optimal_accuracy,
+        optimal_accuracy=optimal_accuracy(inputs.table.path, inputs.table.modalities, inputs.split),
         examples=examples,
         warnings=[str(each).replace("`", "") for each in inputs.warnings],
         history=read_history(Path(inputs.config.run)),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from agfnet.metrics.metric import Floats, Statistic, Statistics, joined, togethe
 from agfnet.metrics.summary import METRICS
 from agfnet.robustness.conditions import CLEAN, FRAMES_LOST, Condition
 
+ROBUSTNESS = "robustness.json"
 MEASURES = ("accuracy", "balanced_accuracy", "nll", "ece")
 
 Key = tuple[Condition | None, str]
@@ -178,3 +181,24 @@ def _digest(cases: Predictions) -> str:
     """Fingerprint of a set of labelled lesions."""
     rows = sorted(zip(cases.lesion_id, cases.label, strict=True))
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
+
+
+def read_reference(run: str | Path, name: str) -> dict[str, Any]:
+    """The robustness of another run in its evaluation of the same name.
+
+    Raises:
+        DataError: it has none, or it is damaged.
+    """
+    path = Path(run) / "evaluation" / name / ROBUSTNESS
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not {"lesions", "clean", "conditions"} <= set(content):
+            raise ValueError("it holds no conditions")
+    except OSError as error:
+        raise DataError(
+            f"reference: {path}: cannot be read ({error.strerror}); run `agfnet evaluate {run} "
+            "--robustness` on the same table first"
+        ) from error
+    except ValueError as error:
+        raise DataError(f"reference: {path}: is damaged ({error}); evaluate {run} again") from error
+    return content
