@@ -2,11 +2,11 @@
 
     python bench/paper_tables.py
 
-The predictions of these two phantom studies are not in the repository. Their JSON is sufficient: each
-seed has a separate cohort, so that tests and intervals need only the values of the seeds. p of a
-difference is Student's paired test over seeds, at least the p for the trained networks (in these
-files from a permutation of patients), with Holm's adjustment; the interval of a value is Student's
-on the logit scale. Ranks and Friedman's test are left out: they need eight runs.
+The predictions of these two phantom studies are not in the repository. Their JSON is sufficient:
+each seed has a separate cohort, so that tests and intervals need only the values of the seeds. p
+of a difference is Student's paired test over seeds, at least the p for the trained networks (in
+these files from a permutation of patients), with Holm's adjustment; the interval of a value is
+Student's on the logit scale. Ranks and Friedman's test are left out: they need eight runs.
 """
 
 from __future__ import annotations
