@@ -7,9 +7,9 @@ import pytest
 from PIL import Image as Pillow
 
 from agfnet.data import frames as module
-from agfnet.data.frames import choices, expand, with_masks
+from agfnet.data.frames import choices, expand
 from agfnet.data.readers import read_image
-from agfnet.errors import DataError, ImageError
+from agfnet.errors import ImageError
 
 
 def tiff(path: Path, pages: int) -> Path:
@@ -64,31 +64,6 @@ def test_the_first_frame_opens_nothing(files: list[Path], monkeypatch: pytest.Mo
     assert choices(files, "first") == (files[0],)
 
 
-def test_masks_belong_to_frames(files: list[Path], tmp_path: Path):
-    masks = []
-    for number in range(5):
-        masks.append(tmp_path / f"m{number}.png")
-        Pillow.new("1", (6, 4)).save(masks[-1])
-    pairs = with_masks(files, masks)
-    assert [(frame.name, mask.name) for frame, mask in pairs][2:] == [
-        ("b.tif#1", "m2.png"),
-        ("b.tif#2", "m3.png"),
-        ("c.png", "m4.png"),
-    ]
-    assert with_masks([tmp_path / "b.tif#2"], masks[3:4]) == ((tmp_path / "b.tif#2", masks[3]),)
-    assert with_masks([], []) == ()
-    several = tiff(tmp_path / "m.tif", 3)
-    assert [mask.name for _, mask in with_masks(files[1:2], [several])] == [
-        "m.tif#0",
-        "m.tif#1",
-        "m.tif#2",
-    ]
-    with pytest.raises(DataError, match=r"a\.png: 5 frames and 4 masks; expected a mask for every"):
-        with_masks(files, masks[:4])
-    with pytest.raises(DataError, match="no image: 0 frames and 1 masks"):
-        with_masks([], masks[:1])
-
-
 def test_masks_of_a_phantom_sweep(tmp_path: Path):
     pytest.importorskip("pydicom")
     from agfnet.config import PhantomConfig
@@ -103,7 +78,9 @@ def test_masks_of_a_phantom_sweep(tmp_path: Path):
         pairs[kind] = [
             (read_image(frame).pixels, read_image(mask).pixels)
             for case in read_cases(out / "cases.csv", modalities=["ultrasound"])
-            for frame, mask in with_masks(case.images["ultrasound"], case.masks["ultrasound"])
+            for frame, mask in zip(
+                expand(case.images["ultrasound"]), expand(case.masks["ultrasound"]), strict=True
+            )
         ]
     assert len(pairs["png"]) == len(pairs["dicom"]) > 8
     for one, other in zip(*pairs.values(), strict=True):

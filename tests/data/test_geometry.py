@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from agfnet.config import ModalityConfig
-from agfnet.data.preprocess import at_scale, load, locate, prepare_image, read_for
+from agfnet.data.preprocess import load, locate, prepare_image, read_for
 from agfnet.data.readers import Image as Read
 
 SIZE = 64
@@ -114,9 +114,6 @@ def test_a_common_scale_has_a_place_too() -> None:
     image = Read(picture(), spacing=(0.05, 0.1))
     geometry = locate(image, name="x", size=SIZE, modality=modality)
     prepared = prepare_image(image, name="x", size=SIZE, modality=modality)
-    np.testing.assert_array_equal(
-        prepared, at_scale(image.pixels, (0.05, 0.1), size=SIZE, pixel_spacing=0.1)[:SIZE]
-    )
     found = geometry.to_image((prepared[..., 0] > 140).astype(np.float32), (HEIGHT, WIDTH))
     np.testing.assert_allclose(square_of(found), UPRIGHT, atol=2)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from agfnet.config import Frames
 from agfnet.data.paths import named_frame, with_frame
 from agfnet.data.readers import count_frames
-from agfnet.errors import DataError, ImageError
+from agfnet.errors import ImageError
 
 
 def expand(files: Sequence[Path]) -> tuple[Path, ...]:
@@ -47,24 +47,3 @@ def choices(files: Sequence[Path], policy: Frames) -> tuple[Path, ...]:
         return tuple(files[:1])
     frames = expand(files)
     return frames if policy == "random" else frames[len(frames) // 2 :][:1]
-
-
-def with_masks(images: Sequence[Path], masks: Sequence[Path]) -> tuple[tuple[Path, Path], ...]:
-    """Every frame with its mask: mask i belongs to frame i, counted over all files.
-
-    Args:
-        images: files of one modality of a case, as in `Case.images`.
-        masks: files of its masks, as in `Case.masks`; these may hold several frames, too.
-
-    Raises:
-        DataError: there are more of one than of the other.
-        ImageError: as `expand`.
-    """
-    frames, outlines = expand(images), expand(masks)
-    if len(frames) != len(outlines):
-        first = f"{images[0] if images else 'no image'}"
-        raise DataError(
-            f"{first}: {len(frames)} frames and {len(outlines)} masks; expected a mask for every "
-            "frame, in the order of the frames"
-        )
-    return tuple(zip(frames, outlines, strict=True))

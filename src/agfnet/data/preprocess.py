@@ -71,26 +71,20 @@ def _squared(shape: tuple[int, ...], size: int, resize: Resize) -> _Fit:
     raise ValueError(f"resize is {resize!r}, expected crop, pad or stretch")
 
 
-def at_scale(
-    pixels: NDArray[np.uint8], spacing: Spacing, *, size: int, pixel_spacing: float
-) -> NDArray[np.uint8]:
-    """Bring an image to a common scale.
+def _scaled(shape: tuple[int, ...], spacing: Spacing, size: int, pixel_spacing: float) -> _Fit:
+    """Return the placement that brings an image (H, W, ...) to a common scale.
 
     Args:
-        pixels: (H, W, 3).
+        shape: of the image.
         spacing: of its rows and of its columns, millimetres.
-        size: width of the result, in pixels, and its least height.
-        pixel_spacing: scale of the result.
+        size: width of the canvas, in pixels.
+        pixel_spacing: scale of the canvas.
 
     Returns:
-        (size to 2 size, size, 3): the middle of the image and its upper part, with black where it
-        ends. The rows beyond `size` are what an image that is moved up needs from below.
+        The placement on a canvas (size to 2 size, size): the middle of the image and its upper
+        part, with black where it ends. The rows beyond `size` are what an image that is moved up
+        needs from below.
     """
-    return _lay(pixels, _scaled(pixels.shape, spacing, size, pixel_spacing))
-
-
-def _scaled(shape: tuple[int, ...], spacing: Spacing, size: int, pixel_spacing: float) -> _Fit:
-    """Return the placement that brings an image (H, W, ...) to a common scale: see `at_scale`."""
     height, width = shape[:2]
     row, column = pixel_spacing / spacing[0], pixel_spacing / spacing[1]  # source pixels
     wide, high = min(width, size * column), min(height, 2 * size * row)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from agfnet.data.dicom import is_dicom
 from agfnet.data.heic import can_read_heic, is_heic
 
-PREVIEW_FRAMES = 48
-"""Maximum number of frames of a file that a preview shows."""
 HEAD = 132
 """Number of bytes that decide the type."""
 ZIP = "ZIP"

@@ -15,6 +15,7 @@ from agfnet.explain.compute.maps import Explainer
 from agfnet.explain.compute.methods import METHODS
 from agfnet.inference.postprocessing import calibrated
 from agfnet.inference.predictor import Predictor
+from agfnet.types import Intermediates
 
 Array = np.ndarray[Any, Any]
 ALL = -1  # class index of a map that is the same for all classes
@@ -47,7 +48,7 @@ def explain_batch(
     classes: Sequence[int] | None,
     regions: Mapping[str, Region],
 ) -> Iterator[Explanation]:
-    """Explain a batch of cases; guide, queries, CAM and attention share one pass.
+    """Explain a batch of cases; guide, CAM and attention share one pass.
 
     Args:
         predictor: the network and its calibration.
@@ -73,12 +74,7 @@ def explain_batch(
         probabilities = calibrated(logits, bundle.calibration)
     answers = probabilities.argmax(axis=1)
     explained = [answers] if classes is None else [np.full(len(cases), c) for c in classes]
-    general = [name for name in METHODS if name in methods and not METHODS[name].by_class]
-    by_class = [name for name in METHODS if name in methods and METHODS[name].by_class]
-    general_maps = explainer.maps(general, images, present, answers, recorded=recorded)
-    class_maps = [
-        explainer.maps(by_class, images, present, c, recorded=recorded) for c in explained
-    ]
+    maps = _batch_maps(explainer, recorded, images, present, methods, answers, explained)
     attention = {}
     if "attention" in methods:
         grid = min(MAX_CELLS, bundle.config.model.fusion.grid)
@@ -99,12 +95,7 @@ def explain_batch(
             images=case,
             probabilities=probabilities[row],
             classes=tuple(int(c[row]) for c in explained),
-            maps={(method, ALL): by_modality(parts) for method, parts in general_maps.items()}
-            | {
-                (method, int(index[row])): by_modality(parts)
-                for index, maps in zip(explained, class_maps, strict=True)
-                for method, parts in maps.items()
-            },
+            maps={(m, int(index[row])): by_modality(parts) for m, index, parts in maps},
             attention={
                 (names[m], names[n]): weights[row]
                 for (m, n), weights in attention.items()
@@ -122,6 +113,26 @@ def explain_batch(
             if covered
             else None,
         )
+
+
+def _batch_maps(
+    explainer: Explainer,
+    recorded: Intermediates,
+    images: Sequence[Array],
+    present: Array,
+    methods: Sequence[str],
+    answers: Array,
+    explained: Sequence[Array],
+) -> list[tuple[str, Array, Sequence[Array]]]:
+    """Return method, class of each case (N,), and its maps (N, size, size) for each modality."""
+    general = [name for name in METHODS if name in methods and not METHODS[name].by_class]
+    by_class = [name for name in METHODS if name in methods and METHODS[name].by_class]
+    by_method = explainer.maps(general, images, present, answers, recorded=recorded)
+    maps = [(method, np.full(len(answers), ALL), parts) for method, parts in by_method.items()]
+    for index in explained:
+        by_method = explainer.maps(by_class, images, present, index, recorded=recorded)
+        maps += [(method, index, parts) for method, parts in by_method.items()]
+    return maps
 
 
 def rectangle(box: Region) -> Array:
