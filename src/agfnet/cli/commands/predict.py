@@ -49,7 +49,6 @@ def predict_table(config: PredictConfig, predictor: Any) -> None:
 def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     from agfnet.data.table import JOIN
     from agfnet.inference.about import model_warnings
-    from agfnet.inference.figure import save_picture
     from agfnet.inference.percents import percent_text
     from agfnet.inference.wording import (
         group_sentences,
@@ -88,17 +87,22 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     rows = [[classes[c], percent_text(diagnosis.percents[c])] for c in order]
     show_table(["class", "probability"], rows)
     if config.picture is not None:
-        from agfnet.data.readers import read_image
-
-        pixels = {name: read_image(paths[0]).pixels for name, paths in images.items() if paths}
-        letters = save_picture(config.picture, classes=classes, diagnosis=diagnosis, images=pixels)
-        if letters:
-            say(
-                f"No installed font has the letters {letters}: they are boxes in the picture."
-                " Install a font that has them, such as Noto Sans CJK."
-            )
-        say(f"Wrote {config.picture}")
+        draw(config.picture, classes, diagnosis, images)
     say(NOTICE)
+
+
+def draw(path: str, classes: Any, diagnosis: Any, images: Any) -> None:
+    from agfnet.data.readers import read_image
+    from agfnet.inference.figure import save_picture
+
+    pixels = {name: read_image(paths[0]).pixels for name, paths in images.items() if paths}
+    letters = save_picture(path, classes=classes, diagnosis=diagnosis, images=pixels)
+    if letters:
+        say(
+            f"No installed font has the letters {letters}: they are boxes in the picture."
+            " Install a font that has them, such as Noto Sans CJK."
+        )
+    say(f"Wrote {path}")
 
 
 def save_report(config: PredictConfig, bundle: Any, diagnosis: Any, images: Any) -> None:
