@@ -123,12 +123,13 @@ def _batch_maps(
     methods: Sequence[str],
     answers: Array,
     explained: Sequence[Array],
-) -> list[tuple[str, Array, Sequence[Array]]]:
+) -> list[tuple[str, Array, list[Array]]]:
     """Return method, class of each case (N,), and its maps (N, size, size) for each modality."""
     general = [name for name in METHODS if name in methods and not METHODS[name].by_class]
     by_class = [name for name in METHODS if name in methods and METHODS[name].by_class]
     by_method = explainer.maps(general, images, present, answers, recorded=recorded)
-    maps = [(method, np.full(len(answers), ALL), parts) for method, parts in by_method.items()]
+    for_all: Array = np.full(len(answers), ALL)
+    maps = [(method, for_all, parts) for method, parts in by_method.items()]
     for index in explained:
         by_method = explainer.maps(by_class, images, present, index, recorded=recorded)
         maps += [(method, index, parts) for method, parts in by_method.items()]
