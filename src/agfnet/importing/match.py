@@ -9,7 +9,7 @@ to the row with the patient 12 and the lesion 1, if most folders read like that.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -30,9 +30,11 @@ MAX_POSITIONS = {1: 30, 2: 12, 3: 6, 4: 4, 5: 3}
 """Positions that are tried for each column, by the number of columns."""
 ROUNDS = 8
 _IMAGE = re.compile(
-    r"im(?:g|age|agens?|agem)|bild|[fp]h?oto|pic|picture|dsc[nf]?|us|scan|frame|aufnahme"
+    r"im(?:g|age|agens?|agem)?|bild|[fp]h?oto|pic|picture|dsc[nf]?|us|scan|frame|aufnahme"
 )
 """Words before the number of an image."""
+Hits = Mapping[tuple[int, Position], Mapping[int, list[int]]]
+"""Variant of the ids and position, to the rows of each file whose words there are an id."""
 
 
 @dataclass(frozen=True)
@@ -72,163 +74,219 @@ def match_files(
         levels: role to the level of the folder that holds it, where the user says so.
         american: whether dates in names have the month first, as for `date_keys`.
     """
-    levels = levels or {}
-    roles = [role for role in MATCH_ROLES if any(row.get(role) for row in rows)]
-    hits = {role: find_hits(files, rows, role, levels.get(role), american) for role in roles}
-    assigned: dict[int, int] = {}
-    rules: list[Rule] = []
-    depths: dict[int, set[str]] = {}
-    waiting = set(range(len(files)))
-    for _ in range(ROUNDS):
-        best = _best(files, rows, roles, hits, waiting, depths)
-        if best is None:
-            break
-        positions, result, rival = best
-        assigned |= result
-        waiting -= result.keys()
-        example = min(result)
-        shown = example_path(files[example], positions)
-        other = example_path(files[example], rival) if rival else ""
-        rules.append(Rule(positions, len(result), shown, other))
-        waiting -= _alike(files, positions, result, waiting)
-        for number in result:
-            if positions.keys() & {"lesion_id"}:
-                depths.setdefault(len(files[number].path.parts), set()).update(positions)
-    return Matches(assigned, rules)
+    return _Search(files, rows, levels or {}, american).run()
 
 
-def _alike(
-    files: Sequence[File],
-    positions: Mapping[str, Position],
-    result: Mapping[int, int],
-    waiting: set[int],
-) -> set[int]:
-    """Return the files that read like those of a rule, but have ids that no row has.
+@dataclass(frozen=True)
+class _Candidate:
+    """Positions of ids, and the files that they assign."""
 
-    Another rule must not give `P1/lesion 2/IMG_1.JPG` to the lesion 1 because of its name.
-    """
-    known = {path_pattern(files[number], positions) for number in result}
-    return {
-        number for number in waiting if path_pattern(files[number], positions) in known - {None}
-    }
+    positions: dict[str, Position]
+    result: dict[int, int]
+    """File to row."""
+    score: float
+    """Number of rows that get files, and a little more for several ids."""
 
+    @property
+    def merit(self) -> tuple[int, int, int, int]:
+        """What decides between positions of one score.
 
-def _counts_images(
-    files: Sequence[File], positions: Mapping[str, Position], result: Mapping[int, int]
-) -> bool:
-    """Return whether the number of an id seems to be that of an image: `IMG_2.jpg`."""
-    parts = words(file_stem(files[min(result)]))
-    for level, start, width in positions.values():
-        first = len(parts) + start + 1 if start < 0 else start
-        numbered = level == "-1" and width and first > 0 and parts[first].isdecimal()
-        if numbered and _IMAGE.fullmatch(parts[first - 1]):
-            return True
-    return False
+        Attributes of DICOM are best, since folders may have numbers of other things; then folders,
+        since names of files may even more; then more files; then longer ids, counted from the top.
+        """
+        places = self.positions.values()
+        tags = sum(level in TAGS for level, _, _ in places)
+        folders = sum(level != "-1" for level, _, _ in places)
+        length = sum((width or 9) + level.startswith("+") for level, _, width in places)
+        return tags, folders, len(self.result), length
 
-
-def _best(
-    files: Sequence[File],
-    rows: Sequence[Mapping[str, str]],
-    roles: Sequence[str],
-    hits: Mapping[str, dict[tuple[int, Position], dict[int, list[int]]]],
-    waiting: set[int],
-    depths: Mapping[int, set[str]],
-) -> tuple[dict[str, Position], dict[int, int], dict[str, Position]] | None:
-    """Return the positions that assign most rows, with the row of each file, and a rival.
-
-    A rival assigns as many rows, but most of the same files to other ones.
-    """
-    alike: list[tuple[dict[str, Position], dict[int, int]]] = []  # with the best score
-    best: tuple[float, tuple[int, int, int, int], dict[str, Position], dict[int, int]] | None = None
-    for size in range(1, len(roles) + 1):
-        for subset in combinations(roles, size):
-            options = []
-            for role in subset:
-                current = {
-                    position: {n: row_numbers for n, row_numbers in numbers.items() if n in waiting}
-                    for position, numbers in hits[role].items()
-                }
-                ranked = sorted(
-                    (item for item in current.items() if item[1]),
-                    key=lambda item: (-len({tuple(r) for r in item[1].values()}), -len(item[1])),
-                )
-                options.append(ranked[: MAX_POSITIONS[size]])
-            for combination in product(*options):
-                if overlap([position for (_, position), _ in combination]):
-                    continue
-                result = _assign([numbers for _, numbers in combination])
-                result = {
-                    n: row
-                    for n, row in result.items()
-                    if depths.get(len(files[n].path.parts), set()) <= set(subset)
-                    and not share_a_word(files[n], [position for (_, position), _ in combination])
-                }
-                covered = set(result.values())
-                ids = [
-                    [_matched(rows[r].get(role, ""), variant) for r in covered]
-                    for role, ((variant, _), _) in zip(subset, combination, strict=True)
-                ]
-                by_name = [
-                    texts
-                    for texts, ((_, (level, _, width)), _) in zip(ids, combination, strict=True)
-                    if level == "-1" and width
-                ]
-                certain = any(map(_definite, ids)) and all(map(_definite, by_name))
-                if len(covered) < (1 if certain else min(len(rows), max(2, 0.3 * len(rows)))):
-                    continue
-                score = len(covered) * (1 + 0.05 * (size - 1))
-                positions = {
-                    role: position
-                    for role, ((_, position), _) in zip(subset, combination, strict=True)
-                }
-                merit = _merit(positions, len(result))
-                if best is not None and score < best[0]:
-                    continue
-                others = waiting - result.keys()
-                if _counts_images(files, positions, result) and _alike(
-                    files, positions, result, others
-                ):
-                    continue
-                if best is None or score > best[0]:
-                    alike.clear()
-                if all(result != other for _, other in alike):
-                    alike.append((positions, result))
-                if best is None or (score, merit) > best[:2]:
-                    best = score, merit, positions, result
-    if best is None:
-        return None
-    _, _, positions, result = best
-    rivals = (rival for rival, other in alike if _contradict(result, other))
-    return positions, result, next(rivals, {})
+    def contradicts(self, other: _Candidate) -> bool:
+        """Return whether most files have other rows than with another candidate."""
+        pairs = self.result.items()
+        return 2 * sum(other.result.get(n, row) != row for n, row in pairs) > len(pairs)
 
 
-def _contradict(result: Mapping[int, int], other: Mapping[int, int]) -> bool:
-    """Return whether most files have other rows."""
-    return 2 * sum(other.get(n, row) != row for n, row in result.items()) > len(result)
+class _Search:
+    """Looks for positions, as `match_files`, one rule after the other."""
 
+    def __init__(
+        self,
+        files: Sequence[File],
+        rows: Sequence[Mapping[str, str]],
+        levels: Mapping[str, int],
+        american: bool | None,
+    ) -> None:
+        self.files, self.rows = files, rows
+        self.roles = [role for role in MATCH_ROLES if any(row.get(role) for row in rows)]
+        self.hits: dict[str, Hits] = {
+            role: find_hits(files, rows, role, levels.get(role), american) for role in self.roles
+        }
+        self.waiting = set(range(len(files)))
+        lesions = [row.get("lesion_id", "") for row in rows]
+        self.lesion_suffices = len(set(lesions)) == len(lesions)
+        self.required: dict[int, set[str]] = {}
+        """Number of folders above a file, to the ids that a rule for such files must find."""
 
-def _assign(hits: Sequence[Mapping[int, list[int]]]) -> dict[int, int]:
-    """Return the row of each file that all columns agree on, where it is one."""
-    result = {}
-    smallest = min(hits, key=len)
-    for number in smallest:
-        if all(number in each for each in hits):
+    def run(self) -> Matches:
+        """Take the best positions, and then the best for the files that remain."""
+        assigned: dict[int, int] = {}
+        rules: list[Rule] = []
+        for _ in range(ROUNDS):
+            best, rival = self._best()
+            if best is None:
+                break
+            example = self.files[min(best.result)]
+            other = example_path(example, rival.positions) if rival else ""
+            shown = example_path(example, best.positions)
+            rules.append(Rule(best.positions, len(best.result), shown, other))
+            assigned |= best.result
+            self.waiting -= best.result.keys()
+            self.waiting -= self._alike(best)
+            self._require(best)
+        return Matches(assigned, rules)
+
+    def _require(self, rule: _Candidate) -> None:
+        """Demand the ids of a rule for the other files at the depth of its files."""
+        if "lesion_id" in rule.positions:
+            ids = {"lesion_id"} if self.lesion_suffices else set(rule.positions)
+            for number in rule.result:
+                self.required.setdefault(self._depth(number), set()).update(ids)
+
+    def _depth(self, number: int) -> int:
+        return len(self.files[number].path.parts)
+
+    def _best(self) -> tuple[_Candidate | None, _Candidate | None]:
+        """Return the candidate that gives files to most rows, and a rival.
+
+        The rival has the same score, but gives most files to other rows.
+        """
+        top: list[_Candidate] = []
+        for candidate in self._candidates():
+            if top and candidate.score < top[0].score:
+                continue
+            if self._counts_images(candidate) or self._repeats_an_id(candidate):
+                continue
+            if top and candidate.score > top[0].score:
+                top.clear()
+            top.append(candidate)
+        if not top:
+            return None, None
+        best = max(top, key=lambda candidate: candidate.merit)
+        return best, next((other for other in top if best.contradicts(other)), None)
+
+    def _candidates(self) -> Iterator[_Candidate]:
+        """Yield what all combinations of likely positions assign, if it covers enough rows."""
+        for size in range(1, len(self.roles) + 1):
+            for roles in combinations(self.roles, size):
+                likely = (self._likely(self.hits[role], MAX_POSITIONS[size]) for role in roles)
+                for chosen in product(*likely):
+                    places = [place for (_, place), _ in chosen]
+                    if overlap(places):
+                        continue
+                    result = self._assigned(roles, places, [numbers for _, numbers in chosen])
+                    variants = [variant for (variant, _), _ in chosen]
+                    covered = set(result.values())
+                    if len(covered) < self._least(roles, places, variants, covered):
+                        continue
+                    positions = dict(zip(roles, places, strict=True))
+                    score = len(covered) * (1 + 0.05 * (size - 1))
+                    yield _Candidate(positions, result, score)
+
+    def _likely(
+        self, hits: Hits, count: int
+    ) -> list[tuple[tuple[int, Position], dict[int, list[int]]]]:
+        """Return the positions of an id with most different rows, and the rows of waiting files."""
+        current = [
+            (position, {n: rows for n, rows in numbers.items() if n in self.waiting})
+            for position, numbers in hits.items()
+        ]
+        ranked = sorted(
+            (item for item in current if item[1]),
+            key=lambda item: (-len({tuple(rows) for rows in item[1].values()}), -len(item[1])),
+        )
+        return ranked[:count]
+
+    def _assigned(
+        self,
+        roles: Collection[str],
+        places: Sequence[Position],
+        hits: Sequence[Mapping[int, list[int]]],
+    ) -> dict[int, int]:
+        """Return the row of each file that all columns agree on, where it is one."""
+        result = {}
+        for number in min(hits, key=len):
+            if not all(number in each for each in hits):
+                continue
             fitting = set(hits[0][number]).intersection(*(each[number] for each in hits[1:]))
-            if len(fitting) == 1:
+            if (
+                len(fitting) == 1
+                and self.required.get(self._depth(number), set()) <= set(roles)
+                and not share_a_word(self.files[number], places)
+            ):
                 result[number] = fitting.pop()
-    return result
+        return result
+
+    def _least(
+        self,
+        roles: Sequence[str],
+        places: Sequence[Position],
+        variants: Sequence[int],
+        covered: Collection[int],
+    ) -> float:
+        """Return how many rows must get files: one if the ids cannot be met by chance."""
+        ids = [
+            [_matched(self.rows[row].get(role, ""), variant) for row in covered]
+            for role, variant in zip(roles, variants, strict=True)
+        ]
+        by_name = [
+            texts
+            for texts, (level, _, width) in zip(ids, places, strict=True)
+            if level == "-1" and width
+        ]
+        if any(map(_definite, ids)) and all(map(_definite, by_name)):
+            return 1
+        return min(len(self.rows), max(2, 0.3 * len(self.rows)))
+
+    def _alike(self, rule: _Candidate) -> set[int]:
+        """Return the files that read like those of a rule, but have ids that no row has.
+
+        Another rule must not give `P1/lesion 2/IMG_1.JPG` to the lesion 1 because of its name.
+        """
+        shapes = {path_pattern(self.files[n], rule.positions) for n in rule.result} - {None}
+        others = self.waiting - rule.result.keys()
+        return {n for n in others if path_pattern(self.files[n], rule.positions) in shapes}
+
+    def _counts_images(self, rule: _Candidate) -> bool:
+        """Return whether the number of an id is that of an image, `IMG_2.jpg`, which others have.
+
+        Then some files read like those of the rule, but have numbers that no row has.
+        """
+        parts = words(file_stem(self.files[min(rule.result)]))
+        for level, start, width in rule.positions.values():
+            first = len(parts) + start + 1 if start < 0 else start
+            numbered = level == "-1" and width and first > 0 and parts[first].isdecimal()
+            if numbered and _IMAGE.fullmatch(parts[first - 1]):
+                return bool(self._alike(rule))
+        return False
+
+    def _repeats_an_id(self, rule: _Candidate) -> bool:
+        """Return whether an id has the number of another one in all files, but not in all rows.
+
+        In `IM1a` and `IM1b` of the patient 1, and `IM2a` of the patient 2, the number is that of
+        the patient, and not that of the lesions 1 and 2.
+        """
+        for first, second in combinations(rule.positions, 2):
+            numbers = [(_number(row, first), _number(row, second)) for row in self.rows]
+            taken = {numbers[row] for row in rule.result.values()}
+            if len(taken) > 1 and all(a == b for a, b in taken):
+                return any(a != b for a, b in numbers)
+        return False
 
 
-def _merit(positions: Mapping[str, Position], files: int) -> tuple[int, int, int, int]:
-    """Return what decides between positions that assign as many rows.
-
-    Attributes of DICOM are best, since folders may have numbers of other things; then folders,
-    since names of files may even more; then more files; then longer ids, counted from the top.
-    """
-    tags = sum(level in TAGS for level, _, _ in positions.values())
-    folders = sum(level != "-1" for level, _, _ in positions.values())
-    length = sum((width or 9) + level.startswith("+") for level, _, width in positions.values())
-    return tags, folders, files, length
+def _number(row: Mapping[str, str], role: str) -> str:
+    """Return the last number of an id, or the id."""
+    text = row.get(role, "")
+    return next((word for word in reversed(words(text)) if word.isdecimal()), text)
 
 
 def _matched(text: str, variant: int) -> str:
