@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -73,6 +73,22 @@ def look_up(name: str) -> DiagnosisConfig | None:
     """Return the dictionary's entry of a name, code or synonym; None if it has none."""
     entry = dictionary().get(plain_spelling(name))
     return None if entry is None else replace(entry, synonyms=list(entry.synonyms))
+
+
+def one_diagnosis(labels: Iterable[str]) -> dict[str, list[str]]:
+    """Return the labels that are names of one diagnosis, as `BCC` and `basal cell carcinoma`.
+
+    Args:
+        labels: different ones, as they are written.
+
+    Returns:
+        English name of a diagnosis to its labels, if it has several.
+    """
+    names: dict[str, list[str]] = {}
+    for label in dict.fromkeys(labels):
+        if entry := look_up(label):
+            names.setdefault(entry.en, []).append(label)
+    return {name: each for name, each in names.items() if len(each) > 1}
 
 
 @cache

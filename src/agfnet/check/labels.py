@@ -16,6 +16,7 @@ from agfnet.data.spelling import (
     usual_spellings,
 )
 from agfnet.data.table import Case
+from agfnet.diagnoses import one_diagnosis
 
 MIN_WORD = 7
 """Shortest word in which one letter more, less or other may be a slip: short codes such as NV, BCC,
@@ -133,12 +134,12 @@ def alike(first: str, second: str) -> bool:
     """Return whether two labels may be one in two spellings that `read_cases` does not report.
 
     They may if they differ by hyphens or underscores, by the spelling of ae and oe, or by one
-    letter in a long word.
+    letter in a long word, or if the dictionary has both as names of one diagnosis.
     """
     words, others = _words(first), _words(second)
     if label_key(first) == label_key(second) or not words:
         return False
-    if "".join(words) == "".join(others):
+    if "".join(words) == "".join(others) or one_diagnosis([first, second]):
         return True
     differing = [pair for pair in zip(words, others, strict=False) if pair[0] != pair[1]]
     return len(words) == len(others) and len(differing) == 1 and _slip(*differing[0])

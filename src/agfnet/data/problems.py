@@ -6,7 +6,7 @@ import difflib
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agfnet.errors import DataError
@@ -86,6 +86,11 @@ class Problems:
         row = "" if problem.row is None else f":{problem.row}"
         column = "" if problem.column is None else f" column {problem.column}"
         return f"{self.path}{row}{column}: {problem.message}"
+
+
+def listed_words(texts: Sequence[str]) -> str:
+    """Return the first texts of a list, separated by commas."""
+    return ", ".join(texts[:MAX_SHOWN]) + ", …" * (len(texts) > MAX_SHOWN)
 
 
 def near(name: str, known: Iterable[str]) -> str:

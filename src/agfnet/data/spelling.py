@@ -78,6 +78,11 @@ def is_placeholder(text: str) -> bool:
     )
 
 
+def is_error(text: str) -> bool:
+    """Return whether a cell holds an error of a spreadsheet program: `#N/A`, `#DIV/0!`."""
+    return text.startswith("#") and _SPREADSHEET_ERROR.fullmatch(label_key(text)) is not None
+
+
 def is_rounded(text: str) -> bool:
     """Return whether a spreadsheet has rounded a long number, as in `1.23457E+11`."""
     return _ROUNDED.fullmatch(text.strip().casefold()) is not None

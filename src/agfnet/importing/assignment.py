@@ -49,6 +49,10 @@ class Assignment:
         self.targets: dict[Path, tuple[Lesion, Path]] = {}
         """File, without links, to the lesion and path under which it was taken."""
         self.links: list[Path] = []
+        self.unnamed: list[Path] = []
+        """Files by ids, of lesions whose cells name other images of the modality."""
+        self.spread: dict[int, str] = {}
+        """Lesions with images of one modality in several folders, by ids, with two of these."""
         self.shared: list[Path] = []
         """Files of several lesions."""
         self.other_patients: list[Path] = []
@@ -72,7 +76,7 @@ class Assignment:
                         column=column,
                     )
                 for path in paths:
-                    self._give(lesion, path, modality or by_row)
+                    self._give(lesion, path, *self._view(path, modality or by_row))
         self.problems.check()
         if self.taken:
             named = ", ".join(map(repr, self.roles.images))
@@ -96,7 +100,8 @@ class Assignment:
                 for name, value in keys.items():
                     fitting &= rows[name].get(key(value), set())
                 if len(fitting) == 1 and keys:
-                    self._give(self.lesions[fitting.pop()], path, modality)
+                    lesion = self.lesions[fitting.pop()]
+                    self._give(lesion, path, *self._view(path, modality))
                     count += 1
                 else:
                     unmatched.append(path)
@@ -155,8 +160,23 @@ class Assignment:
             return
         ids = [lesion.ids for lesion in self.lesions]
         matches = match_files(waiting, ids, levels, american=american)
+        named = {id(x): {n for n in x.files if not n.endswith("_mask")} for x in self.lesions}
+        folders: defaultdict[tuple[int, str], dict[Path, None]] = defaultdict(dict)
         for number, row in sorted(matches.rows.items()):
-            self._give(self.lesions[row], waiting[number].path, "")
+            lesion, path = self.lesions[row], waiting[number].path
+            modality, mask = self._view(path, "")
+            if not mask and modality in named[id(lesion)]:
+                self.unnamed.append(path)
+                self.taken.add(path)
+                continue
+            self._give(lesion, path, modality, mask)
+            if not mask and modality in self.views.modalities:
+                folders[row, modality][path.parent] = None
+        self.spread = {
+            row: " and ".join(map(str, list(x)[:2]))
+            for (row, _), x in folders.items()
+            if len(x) > 1
+        }
         self.problems.check()
         self.rules += [f"{rule.files} files as {rule.example}" for rule in matches.rules]
         self.notes += [
@@ -187,11 +207,12 @@ class Assignment:
             f"name the columns, for example --columns.patient_id {self.table.columns[0]!r}"
         )
 
-    def _give(self, lesion: Lesion, path: Path, modality: str) -> None:
-        if modality:
-            name, mask = modality, self.views.is_mask(self.files[path])
-        else:
-            name, mask = self.views.modality(self.files[path])
+    def _view(self, path: Path, modality: str) -> tuple[str, bool]:
+        """Return the modality of a file, its own if empty, and whether it is a mask."""
+        file = self.files[path]
+        return (modality, self.views.is_mask(file)) if modality else self.views.modality(file)
+
+    def _give(self, lesion: Lesion, path: Path, name: str, mask: bool) -> None:
         self.taken.add(path)
         if not (self.views.root / path).stat().st_size:
             self.problems.add(f"{path} is empty; copy it again", row=lesion.row, column=name)
@@ -232,6 +253,18 @@ class Assignment:
         ]  # fmt: skip
         if free := [path for path in self.files if path not in self.taken]:
             lines.append(listed(free, "files that fit no row, or several, left out"))
+        if self.unnamed:
+            what = (
+                "files of lesions whose cells name other images of the modality, left out; name "
+                "them in the cells too"
+            )
+            lines.append(listed(self.unnamed, what))
+        if self.spread:
+            lines.append(
+                f"{len(self.spread)} lesions have images of one modality from several folders "
+                f"({next(iter(self.spread.values()))}); if these are lesions or visits, "
+                "write a row for each, with a column that names it"
+            )
         if self.links:
             lines.append(listed(self.links, "links to a file that the lesion has, left out"))
         if self.shared:

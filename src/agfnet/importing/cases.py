@@ -7,13 +7,14 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from agfnet.data.problems import MAX_SHOWN
-from agfnet.data.spelling import is_placeholder, patient_key, usual_spellings
+from agfnet.data.problems import listed_words
+from agfnet.data.spelling import is_error, is_placeholder, patient_key, usual_spellings
 from agfnet.data.table import JOIN, Case
+from agfnet.diagnoses import one_diagnosis
 from agfnet.errors import DataError
 from agfnet.importing.columns import Roles
 from agfnet.importing.header import Table
-from agfnet.importing.labels import is_yes_or_no, looks_like_ids
+from agfnet.importing.labels import is_doubtful, is_yes_or_no, looks_like_ids
 from agfnet.importing.lesions import Lesion
 from agfnet.importing.tree import natural
 
@@ -53,10 +54,9 @@ class CaseMaker:
         """
         kept = [each for each in lesions if any(n in each.files for n in self.modalities)]
         if without := [lesion for lesion in lesions if lesion not in kept]:
-            shown = ", ".join(f"{each.row} ({_shown(each)})" for each in without[:MAX_SHOWN])
+            shown = listed_words([f"{each.row} ({_shown(each)})" for each in without])
             self.notes.append(
                 f"lesions without an image, left out: {len(without)}, in rows {shown}"
-                + ", …" * (len(without) > MAX_SHOWN)
             )
         column = self.roles.columns.get("label", "")
         labels = [lesion.cells[column] for lesion in kept if column and lesion.cells[column]]
@@ -67,6 +67,8 @@ class CaseMaker:
                 "if patients have several, name the column (--columns.patient_id)"
             )
         self._check_labels([key_names.get(text, text) for text in labels], column)
+        if column:
+            self._note_labels(kept, column, key_names)
         self._name_patients(kept)
         return [
             self._case(lesion, name, column, spelling, key_names)
@@ -81,7 +83,10 @@ class CaseMaker:
                 f"--columns.label, one of {', '.join(map(repr, self.table.columns))}"
             )
         if not column:
-            self.notes.append("no column is understood as the label: cases are unlabelled")
+            self.notes.append(
+                "no column is understood as the label: cases are unlabelled; if one holds the "
+                "diagnoses, name it (--columns.label)"
+            )
         elif labels and all(text.isdigit() for text in labels):
             self.notes.append(
                 f"the labels are numbers ({', '.join(sorted(set(labels))[:5])}); to name them, add "
@@ -92,6 +97,27 @@ class CaseMaker:
                 f"the labels only say {' and '.join(sorted(set(labels))[:3])} to {column!r}; "
                 "write names of diagnoses for networks that others shall understand"
             )
+
+    def _note_labels(
+        self, lesions: Sequence[Lesion], column: str, key_names: Mapping[str, str]
+    ) -> None:
+        """Note lesions without a label, and labels that may not be classes of their own."""
+        without = [x for x in lesions if not x.cells[column] or is_placeholder(x.cells[column])]
+        if 0 < len(without) < len(lesions):
+            rows = listed_words([f"{x.row}" for x in without])
+            self.notes.append(f"lesions without a label: {len(without)}, in rows {rows}")
+        texts = [x.cells[column] for x in lesions if x not in without]
+        labels = Counter(key_names.get(text, text) for text in texts)
+        if doubtful := [f"{name!r} ({n})" for name, n in labels.items() if is_doubtful(name)]:
+            self.notes.append(
+                f"labels that are no single certain diagnosis: {listed_words(doubtful)}; each is "
+                "a class of its own unless you change the cells, or name the classes in data.labels"
+            )
+        self.notes += [
+            f"the labels {' and '.join(map(repr, names))} are names of one diagnosis, {title}; "
+            "write one of them"
+            for title, names in one_diagnosis(usual_spellings(labels).values()).items()
+        ]
 
     def _case(
         self,
@@ -107,7 +133,7 @@ class CaseMaker:
         used = {c for role, c in roles.items() if role not in ("centre", "fold")}
         used |= {*self.roles.images, *self.roles.identity}
         attributes = {
-            _safe(column, self.modalities): _decimal(lesion.cells[column])
+            _safe(column, self.modalities): _value(lesion.cells[column])
             for column in self.table.columns
             if column not in used
         }
@@ -180,6 +206,8 @@ def _safe(column: str, modalities: Collection[str]) -> str:
     return f"{column}_" if column in reserved or column.endswith("_mask") else column
 
 
-def _decimal(text: str) -> str:
-    """Return a number with a decimal comma with a point."""
+def _value(text: str) -> str:
+    """Return a number with a decimal comma with a point; errors of a spreadsheet as empty."""
+    if is_error(text):
+        return ""
     return text.replace(",", ".") if re.fullmatch(r"-?\d+,\d+", text) else text.replace(JOIN, "/")

@@ -47,6 +47,7 @@ _NAMES: list[tuple[str, list[str]]] = [
             r"(?!.*(?:临床|初步|入院|门诊|臨床|疑)).*诊断.*",
             r"label|labels|class|klasse|classe|clase|etiqueta|rotulo|etiquette|"
             r"target|entity|entitat",
+            r"(?:final|path|histo) (?:dx|diag)|(?:dx|diag) (?:final|path|histo)|anapath",
             r"标签|类别|分类|金标准",
             rf"(?!.*{_SUSPECTED}).*diagnos.*",
             r"categor\w*|kategorie|dignitat|benign.*malign.*|malign\w*(?: .*)?|icd ?(?:10|11)?",
@@ -58,7 +59,7 @@ _NAMES: list[tuple[str, list[str]]] = [
         [
             rf"(?:lesion|laesion|lasion|lesao|lesione|lesions|mole|nevus|naevus|herd){_NUMBER}",
             r"(?:id|nr|no|n|num|number|numero|codigo|code)(?: (?:de|da|do|del|der|of|la))* "
-            r"(?:lesion|lasion|lesao|herd)",
+            r"(?:lesione?|lasion|lesao|herd)",
             r"(?:皮损|病灶|病变|病损|皮疹)(?: ?(?:编号|号|序号|id|no|番号))?",
             rf"(?:sample|probe|specimen|case|fall|caso|cas){_NUMBER}",
         ],
@@ -67,15 +68,17 @@ _NAMES: list[tuple[str, list[str]]] = [
         "patient_id",
         [
             rf"(?:patient|patienten|patients|pat|paciente|paziente|proband|probanden|subject|sujet|sujeto|"
-            rf"participant|person){_NUMBER}",
+            rf"participant|person|doente|utente){_NUMBER}",
             r"(?:id|nr|no|n|num|number|numero|codigo|code|identifiant|pseudonym)"
             r"(?: (?:de|da|do|del|des|der|du|of))* ?(?:patient|patienten|paciente|paziente|"
-            r"pat|proband|sujet)",
+            r"pat|proband|sujet|doente|utente)",
             r"(?:(?:no|n|nr|num|numero|numer)? ?(?:de |da |do )?)"
             r"(?:historia|historia clinica|hc|"
-            r"expediente|dossier|akte|aktenzeichen|processo|registro|prontuario)",
-            r"(?:pid|mrn|ipp|nhc|prontuario|historia clinica|pseudonym|medical record.*|kis ?nr)",
-            r"(?:患者|病人|病患|受试者)(?: ?(?:编号|号|序号|id|标识|no|番号))?|カルテ番号|症例番号"
+            r"expediente|dossier|akte|aktenzeichen|processo(?: clinico)?|registro|prontuario)",
+            r"(?:pid|mrn|ipp|nhc|prontuario(?: no)?|historia clinica|pseudonym|medical record.*|"
+            r"kis ?nr)",
+            r"(?:患者|病人|病患|受试者)(?: ?(?:编号|号|序号|id ?号?|标识|no|番号))?|登记编号|"
+            r"就诊卡号|カルテ番号|症例番号"
             r"|病历号|住院号|门诊号|登记号|病案号",
         ],
     ),
@@ -151,7 +154,8 @@ def plain_name(name: str) -> str:
     text = "".join(c for c in text if not unicodedata.combining(c))
     text = re.sub(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", " ", text)
     text = text.translate(_SIMPLIFIED)
-    return " ".join(re.sub(r"[^\w]|_", " ", text).split())
+    text = " ".join(re.sub(r"[^\w]|_", " ", text).split())
+    return re.sub(r"\bn o\b", "no", text)  # N.º
 
 
 def is_suspected(name: str) -> bool:

@@ -117,15 +117,17 @@ def guess_roles(
 
 def _take_label(table: Table, names: Sequence[str], columns: dict[str, str]) -> list[str]:
     """Take the first column that may be the label, and return notes about the others."""
-    names = [name for name in names if _may_be_label(table, name)]
     if "label" in columns or not names:
         return []
+    names, others = ([n for n in names if _may_be_label(table, n) is x] for x in (True, False))
+    if not names:
+        return [f"the cells of {name!r} are dates or files, and not labels" for name in others]
     columns["label"] = names[0]
-    others = ", ".join(map(repr, names[1:]))
     notes = []
-    if others:
+    if len(names) > 1:
         notes.append(
-            f"the label is taken from {names[0]!r}, and not from {others}; --columns.label takes "
+            f"the label is taken from {names[0]!r}, and not from "
+            f"{', '.join(map(repr, names[1:]))}; --columns.label takes "
             "another one"
         )
     if is_suspected(names[0]):

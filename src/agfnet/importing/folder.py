@@ -289,16 +289,14 @@ def _cases(
 ) -> list[Case]:
     problems = Problems(source)
     names = Counter(folder.name for folder in lesions)
-    cases, spelling = [], dict[str, str]()
+    cases, spelling, others = [], dict[str, str](), dict[str, str]()
     for folder, files in lesions.items():
         parts = dict(zip(order, _names(folder, level), strict=True))
         label = parts["label"]
         split = "" if level is None else _split_of(folder, level)
         first = spelling.setdefault(label_key(label), label)
         if first != label:
-            problems.add(
-                f"the labels {label!r} and {first!r} are two spellings of one; rename the folders"
-            )
+            others[label] = first
         for path in (path for paths in files.values() for path in paths):
             if not path.stat().st_size:
                 problems.add(f"{path.relative_to(source.absolute())} is empty; copy it again")
@@ -311,5 +309,9 @@ def _cases(
             if mask_column(name) in files
         }
         cases.append(Case(lesion, patient, label, images, masks, split, {}, 0))
+    for label, first in others.items():
+        problems.add(
+            f"the labels {label!r} and {first!r} are two spellings of one; rename the folders"
+        )
     problems.check()
     return cases

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agfnet.data.problems import Problems, near
+from agfnet.data.problems import Problems, listed_words, near
 from agfnet.errors import ConfigError, DataError
 from agfnet.importing.column_names import FILE_COLUMN, plain_name, role_of
 from agfnet.importing.sheets import Sheet
@@ -133,14 +133,22 @@ def _header(sheet: Sheet, known: Sequence[str]) -> tuple[float, Table]:
         name = " ".join(cell.split())
         counts[name] = counts.get(name, 0) + 1
         columns.append(f"{name} ({counts[name]})" if name and counts[name] > 1 else name)
-    rows = []
+    rows, nameless = [], []
     for line, row in sheet.rows[first + height :]:
         padded = [*row, *[""] * (len(columns) - len(row))]
         named = {name: cell for name, cell in zip(columns, padded, strict=False) if name}
         if any(named.values()) and tuple(padded[: len(cells)]) != tuple(cells):
             rows.append((line, named))
+            others = [
+                cell for n, cell in enumerate(row) if cell and not (columns[n : n + 1] or [""])[0]
+            ]
+            nameless += [f"row {line} ({cell})" for cell in others]
     kept = tuple(name for name in columns if name)
     notes = [sheet.note] if sheet.note else []
+    if nameless:
+        notes.append(
+            f"text in columns without a name, left out: {listed_words(nameless)}; name the columns"
+        )
     if height == 2:
         notes.append("the header has two lines, which are joined")
     if first:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from agfnet.diagnoses import look_up
 from agfnet.importing.header import Table
 from agfnet.importing.sheets import Sheet
 
@@ -50,6 +51,20 @@ def key_of_labels(sheets: Sequence[Sheet], table: Table, column: str) -> dict[st
 def is_yes_or_no(text: str) -> bool:
     """Return whether a cell says yes or no, in a word or a sign."""
     return text.casefold() in YES | NO
+
+
+_DOUBT = re.compile(
+    r"\?|[/+&]|\b(?:v ?\. ?a|dd|no|not|kein(?:e|en)?|nicht|sem|sin|non|pas de|or|oder|ou|vs|versus|"
+    r"suspect\w*|suspicio\w*|verdacht\w*|susp|possible|possibly|probable|probably|fraglich|"
+    r"ausschluss|rule out|excluded?)\b|待查|可能|疑|除外|无|非",
+    re.IGNORECASE,
+)
+
+
+def is_doubtful(label: str) -> bool:
+    """Return whether a label is uncertain, negated, or names two diagnoses: `BCC?`, `no BCC`."""
+    known = look_up(label) is not None or _CODES.fullmatch(label)
+    return not known and _DOUBT.search(label) is not None
 
 
 def looks_like_ids(labels: Sequence[str]) -> str:

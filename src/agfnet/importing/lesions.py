@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agfnet.data.problems import MAX_SHOWN, Problems, near
+from agfnet.data.problems import Problems, listed_words, near
 from agfnet.data.spelling import is_placeholder, is_rounded, label_key, patient_key
 from agfnet.errors import DataError
 from agfnet.importing.column_names import MATCH_ROLES
@@ -73,6 +73,14 @@ class LesionReader:
                 without.append(line)
                 self.lesion_of.append(None)
                 continue
+            label = cells.get(columns.get("label", ""), "")
+            for role, text in {**values, "label": label}.items():
+                if text.startswith("="):
+                    self.problems.add(
+                        f"{text!r} is a formula; export the table again with its values",
+                        row=line,
+                        column=columns[role],
+                    )
             for role, text in values.items():
                 if is_rounded(text):
                     self.problems.add(
@@ -93,7 +101,7 @@ class LesionReader:
             self.lesion_of.append(lesion)
         self.problems.check()
         if without:
-            shown = ", ".join(map(str, without[:MAX_SHOWN])) + ", …" * (len(without) > MAX_SHOWN)
+            shown = listed_words([str(line) for line in without])
             self.notes.append(f"rows with neither an id nor an image, left out: {shown}")
         if merged:
             self.notes.append(

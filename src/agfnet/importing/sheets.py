@@ -18,6 +18,8 @@ from agfnet.importing.encodings import decode
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 DELIMITERS = ",;\t|"
 _SEPARATOR = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
+_TEXT_FORMULA = re.compile(r'="(.*)"')
+"""A text that Excel must not turn into a number, such as `="0012"`."""
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060\u00ad"))
 
 
@@ -109,7 +111,11 @@ def _cell(value: Any) -> str:
 
 
 def _clean(text: str) -> str:
-    return " ".join(text.translate(_INVISIBLE).split(" ")).strip() if text else ""
+    if not text:
+        return ""
+    plain = " ".join(text.translate(_INVISIBLE).split(" ")).strip()
+    formula = _TEXT_FORMULA.fullmatch(plain)
+    return formula[1].strip() if formula else plain
 
 
 def _text(path: Path) -> Sheet:
