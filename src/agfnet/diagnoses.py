@@ -87,7 +87,7 @@ def one_diagnosis(labels: Iterable[str]) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
     for label in dict.fromkeys(labels):
         if entry := look_up(label):
-            names.setdefault(entry.en, []).append(label)
+            names.setdefault(entry.en or label, []).append(label)
     return {name: each for name, each in names.items() if len(each) > 1}
 
 

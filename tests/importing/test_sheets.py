@@ -50,6 +50,20 @@ def test_open_document(tmp_path: Path) -> None:
     assert [case.label for case in plan_table(path, root=tmp_path / "d").cases] == ["BCC"]
 
 
+def test_a_workbook_that_another_program_has_written(tmp_path: Path) -> None:
+    """`excel97.xls` is of xlwt: a title, dates, a blank patient, a key of labels, a hidden sheet."""
+    for patient, lesion in ((12, 1), (12, 2), (13, 1)):
+        photo(tmp_path / "d" / f"{patient:04}" / f"L{lesion}" / "IMG_0001.JPG", 10 * patient)
+    plan = plan_table(Path(__file__).with_name("excel97.xls"), root=tmp_path / "d")
+    assert [(c.patient_id, c.lesion_id, c.label) for c in plan.cases] == [
+        ("12", "12-1", "Melanom"),
+        ("12", "12-2", "Nävus"),
+        ("13", "13-1", "Melanom"),
+    ]
+    assert plan.cases[1].attributes == {"Dicke": "2"}
+    assert ("visit", "Untersuchungsdatum") in plan.columns
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_encodings_and_separators(encoding: str, delimiter: str, tmp_path: Path) -> None:
