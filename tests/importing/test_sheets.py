@@ -51,7 +51,7 @@ def test_open_document(tmp_path: Path) -> None:
 
 
 def test_a_workbook_that_another_program_has_written(tmp_path: Path) -> None:
-    """`excel97.xls` is of xlwt: a title, dates, a blank patient, a key of labels, a hidden sheet."""
+    """The file is of xlwt: a title, dates, a blank patient, a key of labels, a hidden sheet."""
     for patient, lesion in ((12, 1), (12, 2), (13, 1)):
         photo(tmp_path / "d" / f"{patient:04}" / f"L{lesion}" / "IMG_0001.JPG", 10 * patient)
     plan = plan_table(Path(__file__).with_name("excel97.xls"), root=tmp_path / "d")
