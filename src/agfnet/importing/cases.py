@@ -101,7 +101,7 @@ class CaseMaker:
     def _note_labels(
         self, lesions: Sequence[Lesion], column: str, key_names: Mapping[str, str]
     ) -> None:
-        """Note lesions without a label, and labels that may not be classes of their own."""
+        """Note lesions without a label, and labels that may need another class."""
         without = [x for x in lesions if not x.cells[column] or is_placeholder(x.cells[column])]
         if 0 < len(without) < len(lesions):
             rows = listed_words([f"{x.row}" for x in without])
@@ -110,8 +110,8 @@ class CaseMaker:
         labels = Counter(key_names.get(text, text) for text in texts)
         if doubtful := [f"{name!r} ({n})" for name, n in labels.items() if is_doubtful(name)]:
             self.notes.append(
-                f"labels that are no single certain diagnosis: {listed_words(doubtful)}; each is "
-                "a class of its own unless you change the cells, or name the classes in data.labels"
+                f"labels that are no single certain diagnosis: {listed_words(doubtful)}; each "
+                "becomes a class unless you change the cells, or name the classes in data.labels"
             )
         self.notes += [
             f"the labels {' and '.join(map(repr, names))} are names of one diagnosis, {title}; "

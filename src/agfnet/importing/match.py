@@ -89,7 +89,7 @@ class _Candidate:
 
     @property
     def merit(self) -> tuple[int, int, int, int]:
-        """What decides between positions of one score.
+        """Order of the candidates of one score.
 
         Attributes of DICOM are best, since folders may have numbers of other things; then folders,
         since names of files may even more; then more files; then longer ids, counted from the top.
@@ -179,12 +179,12 @@ class _Search:
         for size in range(1, len(self.roles) + 1):
             for roles in combinations(self.roles, size):
                 likely = (self._likely(self.hits[role], MAX_POSITIONS[size]) for role in roles)
-                for chosen in product(*likely):
-                    places = [place for (_, place), _ in chosen]
+                for pairs in product(*likely):
+                    places = [position for (_, position), _ in pairs]
                     if overlap(places):
                         continue
-                    result = self._assigned(roles, places, [numbers for _, numbers in chosen])
-                    variants = [variant for (variant, _), _ in chosen]
+                    result = self._assigned(roles, places, [numbers for _, numbers in pairs])
+                    variants = [variant for (variant, _), _ in pairs]
                     covered = set(result.values())
                     if len(covered) < self._least(roles, places, variants, covered):
                         continue
