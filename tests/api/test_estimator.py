@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,69 @@ from agfnet.data.table import read_cases
 from agfnet.errors import DataError
 
 SMALL: dict[str, Any] = {"epochs": 1, "backbone": "resnet10t", "size": 32}
-APPLICABLE = (
-    "check_estimator_cloneable",
-    "check_estimator_repr",
-    "check_estimator_tags_renamed",
-    "check_valid_tag_types",
-    "check_no_attributes_set_in_init",
-    "check_mixin_order",
-    "check_parameters_default_constructible",
-    "check_get_params_invariance",
-    "check_set_params",
-)
+MATRIX = "fits a matrix of numbers, which images are not"
+SPARSE = "fits a sparse matrix, which images are not"
+NOT_APPLICABLE = {
+    "check_array_api_input": "is left out by scikit-learn itself without SCIPY_ARRAY_API",
+    "check_classifier_data_not_an_array": MATRIX,
+    "check_classifiers_classes": MATRIX,
+    "check_classifiers_one_label": MATRIX,
+    "check_classifiers_train": MATRIX,
+    "check_dict_unchanged": MATRIX,
+    "check_dont_overwrite_parameters": MATRIX,
+    "check_estimator_sparse_array": SPARSE,
+    "check_estimator_sparse_matrix": SPARSE,
+    "check_estimator_sparse_tag": SPARSE,
+    "check_estimators_dtypes": MATRIX,
+    "check_estimators_fit_returns_self": MATRIX,
+    "check_estimators_overwrite_params": MATRIX,
+    "check_estimators_pickle": MATRIX,
+    "check_f_contiguous_array_estimator": MATRIX,
+    "check_fit2d_1feature": MATRIX,
+    "check_fit2d_1sample": MATRIX,
+    "check_fit_check_is_fitted": MATRIX,
+    "check_fit_idempotent": MATRIX,
+    "check_fit_score_takes_y": MATRIX,
+    "check_methods_sample_order_invariance": MATRIX,
+    "check_methods_subset_invariance": MATRIX,
+    "check_pipeline_consistency": MATRIX,
+    "check_positive_only_tag_during_fit": MATRIX,
+    "check_readonly_memmap_input": MATRIX,
+}
+"""Checks of scikit-learn for classifiers that do not fit this one; those of `check_estimator` that
+are about more than the form of X are repeated with lesions below."""
 
 
-@pytest.mark.parametrize("check", APPLICABLE)
-def test_checks_of_scikit_learn_that_need_no_matrix(check: str) -> None:
-    getattr(estimator_checks, check)("AGFNetClassifier", agfnet.AGFNetClassifier(**SMALL))
+class Matrix(agfnet.AGFNetClassifier):
+    """A classifier that says that X is a matrix, so that scikit-learn names all of its checks."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        return tags
+
+
+def checks() -> list[Any]:
+    """Return scikit-learn's checks of a classifier, except for those that do not apply."""
+    generated = estimator_checks.estimator_checks_generator(Matrix(**SMALL), legacy=True)
+    return [check for _, check in generated if name(check) not in NOT_APPLICABLE]
+
+
+def name(check: Any) -> str:
+    while hasattr(check, "func"):
+        check = check.func
+    return str(check.__name__)
+
+
+@pytest.mark.parametrize("check", checks(), ids=name)
+@pytest.mark.filterwarnings("ignore")  # `check_estimator` ignores them as well
+def test_checks_of_scikit_learn(check: Any) -> None:
+    check(agfnet.AGFNetClassifier(**SMALL))
+
+
+def test_the_checks_that_are_left_out_exist() -> None:
+    generated = estimator_checks.estimator_checks_generator(Matrix(**SMALL), legacy=True)
+    assert {*NOT_APPLICABLE} <= {name(check) for _, check in generated}
 
 
 def lesions(cohort: Path) -> tuple[list[dict[str, str]], np.ndarray, list[str]]:
@@ -62,6 +110,14 @@ def test_fit_predict_and_cross_validation(cohort: Path, tmp_path: Path) -> None:
     )
     assert answers.shape == y.shape
     assert classifier.get_params() == params
+    before = [dict(row) for row in X]
+    order = np.random.default_rng(0).permutation(len(X))
+    shuffled = fitted.predict_proba([X[i] for i in order])
+    np.testing.assert_allclose(shuffled, probabilities[order], atol=1e-6)
+    np.testing.assert_allclose(fitted.predict_proba(X[:3]), probabilities[:3], atol=1e-6)
+    assert before == X
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(X[:3]), fitted.predict_proba(X[:3]))
     table = read_cases(tmp_path / "cases.csv", modalities=("clinical",), check_files=False)
     split = {case.patient_id: case.split for case in table}
     assert all(split[case.patient_id] == case.split for case in table)
@@ -73,3 +129,5 @@ def test_errors(cohort: Path) -> None:
         agfnet.AGFNetClassifier().fit(X, y[:-1])
     with pytest.raises(DataError, match="1 class"):
         agfnet.AGFNetClassifier().fit(X, np.zeros(len(X)))
+    with pytest.raises(ValueError, match="continuous"):
+        agfnet.AGFNetClassifier().fit(X, np.linspace(0, 1, len(X)))

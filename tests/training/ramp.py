@@ -90,7 +90,7 @@ class RampTask(nn.Module):
         self.scale = scale
         self.course: list[float] = []  # weights before each step
 
-    def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, progress: float, *_: Any) -> dict[str, Tensor]:
         if len(self.course) == self.stop_after:
             raise KeyboardInterrupt
         self.course.append(self.model.weight.item())

@@ -110,7 +110,7 @@ class Recorder(RampTask):
         super().__init__(**options)
         self.cases: list[list[int]] = []
 
-    def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, progress: float, *_: Any) -> dict[str, Tensor]:
         losses = super().forward(batch, progress)
         self.cases.append(batch.index.tolist())
         return losses

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -22,7 +24,7 @@ class SmallMemory(nn.Module):
         self.register_buffer("seen", torch.zeros(()))
         self.cases = cases
 
-    def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, progress: float, *_: Any) -> dict[str, Tensor]:
         if len(batch.labels) > self.cases:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
         self.seen += torch.rand(())  # as statistics of batch normalisation, and dropout
@@ -63,7 +65,7 @@ def test_other_errors_are_not_about_memory(dataset: CasesDataset) -> None:
     assert not is_out_of_memory(RuntimeError("shapes cannot be multiplied"))
 
     class Wrong(SmallMemory):
-        def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        def forward(self, batch: Batch, progress: float, *_: Any) -> dict[str, Tensor]:
             raise RuntimeError("shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="shapes"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import pickle
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,9 +15,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.distributed.tensor import DTensor
 
 from agfnet.config import FitConfig, TrainConfig
 from agfnet.evaluation.calibrate import calibrate_run
+from agfnet.training.checkpoints import load_checkpoint
 from agfnet.training.fit import fit
 
 
@@ -51,8 +54,7 @@ def in_two_processes(script: str, *arguments: str) -> None:
 def test_two_processes_train_the_network_of_one(settings: TrainConfig, tmp_path: Path) -> None:
     """With FRL, a moving average and early stopping; batches have an odd number of cases.
 
-    There is no dropout, and FRL masks nothing, since each process draws other random numbers. The
-    focus loss is a mean over the cases of a process that have an attribution.
+    There is no dropout, and FRL masks nothing, since each process draws other random numbers.
     """
     config = replace(
         settings,
@@ -61,7 +63,6 @@ def test_two_processes_train_the_network_of_one(settings: TrainConfig, tmp_path:
             settings.reconstruction,
             mask_ratio=0.0,
             modality_mask_prob=0.0,
-            focus_weight=0.0,
             warmup=0.0,
         ),
         optim=replace(settings.optim, epochs=2, batch_size=15, ema=0.5, patience=2, warmup=0.5),
@@ -71,11 +72,24 @@ def test_two_processes_train_the_network_of_one(settings: TrainConfig, tmp_path:
     two = fit(replace(config, name="two", fit=FitConfig(devices=2)), progress=False)
     assert files(one) == files(two)
     for a, b in zip(history(one), history(two), strict=True):
-        del a["train_focus"], b["train_focus"]
         assert a == pytest.approx(b, rel=1e-2, abs=1e-5)
     weights = [load_file(folder / "bundle" / "model.safetensors") for folder in (one, two)]
     vectors = [torch.cat([each[name].flatten() for name in weights[0]]) for each in weights]
     assert torch.dist(*vectors) < 0.01 * vectors[0].norm()  # Adam enlarges differences by rounding
+
+    # the second epoch again, with sharded backbones, from the checkpoint after the first
+    again = replace(config, name="two", fit=FitConfig(devices=2, shard_backbones=True), resume=True)
+    (two / "checkpoints" / "last.ckpt").unlink()
+    shutil.rmtree(two / "bundle")
+    before = history(two)
+    fit(again, progress=False)
+    for a, b in zip(before, history(two), strict=True):
+        assert a == pytest.approx(b, rel=1e-3, abs=1e-6)
+    sharded = load_file(two / "bundle" / "model.safetensors")
+    vector = torch.cat([sharded[name].flatten() for name in weights[0]])
+    assert torch.dist(vector, vectors[1]) < 0.001 * vectors[1].norm()
+    state = load_checkpoint(two / "checkpoints" / "last.ckpt")
+    assert not any(isinstance(value, DTensor) for value in state["state_dict"].values())
 
     # two processes calibrate their network as one does
     whole = replace(config, name="two", fit=FitConfig(devices=2), resume=True)
@@ -90,6 +104,6 @@ def test_two_processes_train_the_network_of_one(settings: TrainConfig, tmp_path:
 
 
 @pytest.mark.slow
-def test_gradients_and_statistics_are_those_of_the_whole_batch() -> None:
-    """Of 7 cases, where one process has no image of a modality."""
-    in_two_processes("gradients.py")
+def test_gradients_and_statistics_are_those_of_the_whole_batch(tmp_path: Path) -> None:
+    """Of 7 cases, where one process has no image of a modality; also with sharded backbones."""
+    in_two_processes("gradients.py", str(tmp_path))

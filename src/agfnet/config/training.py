@@ -148,6 +148,9 @@ class FitConfig(Settings):
     scheduler; see the page on scale of the documentation."""
     sync_batchnorm: bool = True
     """Batch normalisation over the whole batch, not over the part of each process."""
+    shard_backbones: bool = False
+    """Divide the parameters of the backbones, their gradients and the state of the optimiser among
+    the processes (FSDP), for backbones that do not fit on one GPU with these."""
     gradient_checkpointing: bool = False
     """Gradient checkpointing: the feature maps within the backbones are computed again in the
     backward pass instead of being kept, which takes less memory and more time. For batches or
@@ -282,6 +285,8 @@ class TrainConfig(Settings):
                 "loss.logit_adjustment, calibration.logit_adjustment: adjusted twice, the rare"
                 " classes would be overestimated; set one of them"
             )
+        if self.fit.shard_backbones:
+            self.check_sharding()
         if self.optim.mixup + self.optim.cutmix > 1:
             raise ConfigError("optim.mixup, optim.cutmix: the probabilities add up to more than 1")
         if self.optim.cutmix and self.data.feature_variants:
@@ -299,6 +304,24 @@ class TrainConfig(Settings):
                 "data.feature_variants: the feature maps of a backbone that learns change in every"
                 " step; set model.backbone.frozen: true, or leave it out"
             )
+
+    def check_sharding(self) -> None:
+        """Check the settings that go with `fit.shard_backbones`.
+
+        Raises:
+            ConfigError: one does not.
+        """
+        reasons = {
+            "data.feature_variants": self.data.feature_variants
+            and "the backbones are not in a step with kept feature maps",
+            "optim.accumulate": self.optim.accumulate == 0
+            and "the number of parts is found with the whole network on one device; set it",
+            "optim.precision": self.optim.precision == "16-mixed"
+            and "a scaled gradient must be whole; take bf16-mixed or 32-true",
+        }
+        for name, reason in reasons.items():
+            if reason:
+                raise ConfigError(f"{name}, fit.shard_backbones: {reason}")
 
 
 @dataclass(frozen=True)

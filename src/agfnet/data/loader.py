@@ -59,13 +59,13 @@ class _Loader(DataLoader[Sample]):
         start = self._start[1] if self._start[0] == epoch else 0
         self.batch_sampler.start = start
         for number, (content, faults) in enumerate(super().__iter__(), start=start + 1):
-            self._count(faults, none_left=content is None)
+            self.add_unreadable(faults, none_left=content is None)
             self._position = epoch, number
             # bytes are of a worker of this process
             yield pickle.loads(content) if isinstance(content, bytes) else content
 
-    def _count(self, faults: Sequence[str], *, none_left: bool) -> None:
-        """Count the images that cannot be read.
+    def add_unreadable(self, faults: Sequence[str], *, none_left: bool = False) -> None:
+        """Add images that could not be read, here or in another process.
 
         Raises:
             ImageError: there are too many, or no case of a batch is left.

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from agfnet.models.baselines.amfam import AMFAM, AttendedFeatures
+from agfnet.training.processes import ALONE, World
 from agfnet.training.supervised import SupervisedTask, drop_modalities
 from agfnet.types import Batch
 
@@ -70,16 +71,17 @@ class AdversarialTask(nn.Module):
         """The network that is trained."""
         return cast(AMFAM, self.supervised.model)
 
-    def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, progress: float, world: World = ALONE) -> dict[str, Tensor]:
         """Named losses; `loss` is their weighted sum. `progress` is 0 to 1 over the training."""
         batch = drop_modalities(batch, self.supervised.modality_dropout)
         features = self.model.forward_features(batch.images, batch.present)
-        losses = self.supervised.losses(self.model.forward_head(features, batch.present), batch)
+        output = self.model.forward_head(features, batch.present)
+        losses = self.supervised.losses(output, batch, world)
         vectors = reverse_gradient(features.vectors, reversal_strength(progress))
         logits = self.discriminator(vectors)  # (B, M, M)
-        losses["adversarial"] = modality_loss(logits, batch.present)
+        losses["adversarial"] = modality_loss(logits, batch.present, world)
         images = batch.originals or batch.images
-        losses["reconstruction"] = self.image_loss(features, images, batch.present)
+        losses["reconstruction"] = self.image_loss(features, images, batch.present, world)
         losses["loss"] = (
             losses["loss"]
             + self.adversarial_weight * losses["adversarial"]
@@ -88,7 +90,11 @@ class AdversarialTask(nn.Module):
         return losses
 
     def image_loss(
-        self, features: AttendedFeatures, images: Sequence[Tensor], present: Tensor
+        self,
+        features: AttendedFeatures,
+        images: Sequence[Tensor],
+        present: Tensor,
+        world: World = ALONE,
     ) -> Tensor:
         """Mean distance of the reconstructed images to the images of the present modalities."""
         distances = [
@@ -97,7 +103,8 @@ class AdversarialTask(nn.Module):
                 self.decoders, features.maps, images, features.attention, strict=True
             )
         ]
-        return (torch.stack(distances, dim=1) * present).sum() / present.sum().clamp_min(1)
+        total = (torch.stack(distances, dim=1) * present).sum()
+        return world.mean(total, present.sum(), len(present))
 
 
 def reverse_gradient(x: Tensor, strength: float) -> Tensor:
@@ -110,10 +117,11 @@ def reversal_strength(progress: float) -> float:
     return 2 / (1 + math.exp(-10 * progress)) - 1
 
 
-def modality_loss(logits: Tensor, present: Tensor) -> Tensor:
+def modality_loss(logits: Tensor, present: Tensor, world: World = ALONE) -> Tensor:
     """Mean cross-entropy over present (B, M) of logits (B, M, M); row m is of modality m."""
     target = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
-    return F.cross_entropy(logits[present], target[present], reduction="sum") / present.sum()
+    total = F.cross_entropy(logits[present], target[present], reduction="sum")
+    return world.mean(total, present.sum(), len(present))
 
 
 def weighted_distance(reconstructed: Tensor, image: Tensor, attention: Tensor) -> Tensor:

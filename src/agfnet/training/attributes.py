@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from agfnet.data.problems import near
 from agfnet.data.table import Case
 from agfnet.errors import ConfigError, DataError
+from agfnet.training.processes import ALONE, World
 from agfnet.types import Batch
 
 MAX_VALUES = 10
@@ -48,7 +49,7 @@ class AttributeHeads(nn.Module):
         if self.training:
             self.features = inputs[0]
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: Batch, world: World = ALONE) -> Tensor:
         """Mean cross-entropy of the known attributes of a batch that the network has just seen.
 
         A mixed case counts by its share: the attributes of its partner are not in the batch.
@@ -62,7 +63,7 @@ class AttributeHeads(nn.Module):
         for head, target in zip(self.heads, targets.unbind(dim=1), strict=True):
             losses = F.cross_entropy(head(self.features), target, ignore_index=-1, reduction="none")
             total = total + (share * losses).sum()
-        return total / (targets >= 0).sum().clamp_min(1)
+        return world.mean(total, (targets >= 0).sum(), len(targets))
 
 
 def attribute_targets(cases: Sequence[Case], names: Sequence[str]) -> Tensor:

@@ -37,8 +37,8 @@ def synchronise(module: nn.Module) -> None:
     On GPUs, this is PyTorch's SyncBatchNorm, which does not work on CPUs.
     """
     for part in module.modules():
-        if isinstance(part, Backbone):
-            part.synchronised = True
+        if isinstance(part, Backbone):  # networks without batch normalisation may refuse no rows
+            part.synchronised = any(isinstance(norm, _BatchNorm) for norm in part.modules())
     if torch.cuda.is_available():
         convert_sync_batchnorm(module)
         return

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, Checkpoint
@@ -18,6 +18,7 @@ from agfnet.config import FitConfig
 from agfnet.errors import RunError
 from agfnet.files import write_json, write_text
 from agfnet.training.checkpoints import FOLDER, LAST, PROGRESS, progress
+from agfnet.training.processes import ALONE, World
 from agfnet.training.stopping import StopRequest
 from agfnet.types import Batch
 
@@ -67,6 +68,7 @@ class Checkpoints(Checkpoint):
         request: the signal that has arrived, if any.
         loader: of the training cases; one with a state continues within an epoch.
         keep_best: keep the epoch with the lowest validation loss, not the last one.
+        world: the processes that train together.
     """
 
     def __init__(
@@ -77,7 +79,9 @@ class Checkpoints(Checkpoint):
         loader: Any = None,
         *,
         keep_best: bool = False,
+        world: World = ALONE,
     ) -> None:
+        self.world = world
         self.loader = loader
         self.keep_best = keep_best
         self.path = folder / FOLDER / LAST
@@ -162,7 +166,10 @@ class Checkpoints(Checkpoint):
         return self.request.signal is not None
 
     def write(self, trainer: pl.Trainer, *, best: bool = False) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint, with the unreadable images of all processes."""
+        if self.world.size > 1:
+            for faults in self.world.gather(self.loader.unreadable):
+                self.loader.add_unreadable(faults)
         trainer.save_checkpoint(self.path, weights_only=False, storage_options=best)
         self.written = time.monotonic()
 
@@ -196,11 +203,15 @@ class FiniteLoss(Callback):
     Args:
         folder: the run folder.
         lesion_ids: of the training cases, in the order of their dataset.
+        world: the processes that train together. All of them see the loss of the whole batch, so
+            that they stop at the same step.
     """
 
-    def __init__(self, folder: Path, lesion_ids: Sequence[str]) -> None:
+    def __init__(self, folder: Path, lesion_ids: Sequence[str], world: World = ALONE) -> None:
+        self.world = world
         self.file = folder / NONFINITE
-        self.file.unlink(missing_ok=True)
+        if world.first:
+            self.file.unlink(missing_ok=True)
         self.lesion_ids = lesion_ids
         self.steps: list[Step] = []
 
@@ -217,12 +228,12 @@ class FiniteLoss(Callback):
         Raises:
             RunError: it is not finite.
         """
-        values = {"loss": outputs["loss"].detach()}
-        norm = getattr(pl_module, "gradient_norm", None)
+        values = {"loss": cast(Tensor, pl_module.loss)}
+        norm = cast(Tensor | None, pl_module.gradient_norm)
         if norm is not None and trainer.scaler is None:  # a scaler skips steps that overflow
             values["gradient norm"] = norm
         self.steps.append(Step(values, batch.index, trainer.current_epoch + 1, batch_idx + 1))
-        self.check(waiting=int(outputs["loss"].is_cuda))
+        self.check(waiting=int(values["loss"].is_cuda))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Check the losses that remain, and that of validation.
@@ -256,10 +267,11 @@ class FiniteLoss(Callback):
 
     def report(self, step: Step, name: str, value: float) -> None:
         """Write the lesions of the batch to the run folder, and stop."""
-        positions = step.positions.tolist()
+        positions = [i for part in self.world.gather(step.positions.tolist()) for i in part]
         lesions = [self.lesion_ids[i] for i in positions] if self.lesion_ids else []
         where = {"epoch": step.epoch, "step": step.step, "value": f"{name}: {value}"}
-        write_json(self.file, where | {"lesions": lesions})
+        if self.world.first:
+            write_json(self.file, where | {"lesions": lesions})
         raise RunError(
             self.message(name, value, step.epoch, step.step)
             + f"; {self.file} lists the lesions of this batch"

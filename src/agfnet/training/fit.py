@@ -104,7 +104,8 @@ def train_run(
     diagnoses = describe_classes(cases.classes, config.data.diagnoses, config.data.labels)
     seed_everything(config.seed, verbose=False)
     labels = [cases.classes.index(case.label) for case in cases.train]
-    task = build_task(config, labels, len(cases.classes), cases.train)
+    new_task = partial(build_task, config, labels, len(cases.classes), cases.train)
+    task = new_task()
     mean, std = image_statistics(config.model)
     originals = isinstance(task, AdversarialTask)
     datasets = build_datasets(cases, config, table.path, mean, std, originals=originals)
@@ -117,7 +118,7 @@ def train_run(
     config = world.on_first(lambda: choose_accumulation(folder, unset, task, datasets[0]))
     train, val = build_loaders(datasets, config, world)
     world.on_first(lambda: write_run(folder, config, table, plan))
-    out_of_memory = False
+    out_of_memory, sharded = False, config.fit.shard_backbones and world.size > 1
     try:
         run_trainer(
             folder=folder,
@@ -137,8 +138,13 @@ def train_run(
         if not out_of_memory:
             raise
     if out_of_memory:  # outside of the block, in which the error would hold the memory
+        if sharded:  # the other processes do not take part in a trial
+            raise RunError(f"{folder}: out of memory; set a larger --optim.accumulate")
         size = math.ceil(config.optim.batch_size / config.optim.accumulate)
         raise RunError(f"{folder}: {advice(task, datasets[0], size)}")
+    if sharded:  # what follows needs a whole network, in the first process only
+        del task
+        task = new_task()
     bundle = BundleConfig(
         classes=cases.classes,
         labels=config.data.labels,

@@ -6,17 +6,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from agfnet.training.processes import ALONE, World
 
-def reconstruction_loss(reconstructed: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+
+def reconstruction_loss(
+    reconstructed: Tensor, target: Tensor, mask: Tensor, world: World = ALONE
+) -> Tensor:
     """Mean cosine distance of the masked tokens; tokens are (B, N, d), the mask is (B, N).
 
     The target receives no gradient. The loss is zero, with a gradient, where nothing is masked.
     """
     distance = 1 - F.cosine_similarity(reconstructed, target.detach(), dim=-1)  # (B, N)
-    return (distance * mask).sum() / mask.sum().clamp_min(1)
+    return world.mean((distance * mask).sum(), mask.sum(), len(mask))
 
 
-def focus_loss(guide: Tensor, attribution: Tensor, present: Tensor) -> Tensor:
+def focus_loss(guide: Tensor, attribution: Tensor, present: Tensor, world: World = ALONE) -> Tensor:
     """KL(attribution || guide) of their distributions over positions, mean over cases.
 
     Both are (B, N), 0 or more, and `present` is (B,). The attribution has no gradient. Cases that
@@ -28,7 +32,7 @@ def focus_loss(guide: Tensor, attribution: Tensor, present: Tensor) -> Tensor:
     estimate = guide / guide.sum(dim=1, keepdim=True).clamp_min(1e-12)
     ratio = target.clamp_min(1e-12).log() - estimate.clamp_min(1e-12).log()
     used = present & (amount.squeeze(1) > 1e-12)
-    return ((target * ratio).sum(dim=1) * used).sum() / used.sum().clamp_min(1)
+    return world.mean(((target * ratio).sum(dim=1) * used).sum(), used.sum(), len(used))
 
 
 def consistency_loss(logits: Tensor, reference: Tensor) -> Tensor:

@@ -77,11 +77,35 @@ class World:
             distributed.all_reduce(values)
         return values
 
+    def mean(self, total: Tensor, number: Tensor, cases: int) -> Tensor:
+        """Return total / number, where both are sums over some of the cases of this process.
+
+        With several processes, it is weighted so that the mean over the processes by their number
+        of cases, which the training takes, is the sum of all totals by the sum of all numbers.
+
+        Args:
+            total: a sum of losses.
+            number: how many losses were added up; 0 counts as 1.
+            cases: number of cases of this process in the batch.
+        """
+        if self.size == 1:
+            return total / number.clamp_min(1)
+        numbers, batch = self.sum(torch.stack([number, number.new_tensor(cases)]))
+        return total * batch / (cases * numbers.clamp_min(1))
+
     def share(self, tensors: Iterable[Tensor]) -> None:
         """Set tensors to those of the first process."""
         if self.size > 1:
             for tensor in tensors:
                 distributed.broadcast(tensor, src=0)
+
+    def gather(self, value: T) -> list[T]:
+        """Return the values of all processes, in their order."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        distributed.all_gather_object(values, value)
+        return values
 
     def cases(self, index: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
         """Return the values of the cases of all processes, in the order of their dataset.
@@ -92,8 +116,7 @@ class World:
         """
         if self.size == 1:
             return values
-        parts: list[Any] = [None] * self.size
-        distributed.all_gather_object(parts, [tensor.cpu() for tensor in (index, *values)])
+        parts = self.gather([tensor.cpu() for tensor in (index, *values)])
         order, *gathered = (torch.cat(part) for part in zip(*parts, strict=True))
         order = order.argsort()
         return tuple(part[order].to(index.device) for part in gathered)

@@ -31,6 +31,7 @@ from agfnet.models.agfnet import AGFNet
 from agfnet.models.decoder import Decoder
 from agfnet.models.tokenizer import split_scales
 from agfnet.training.losses import consistency_loss, focus_loss, reconstruction_loss
+from agfnet.training.processes import ALONE, World
 from agfnet.training.supervised import SupervisedTask, draw_modality, drop_modalities
 from agfnet.types import Batch, Features, Shapes
 
@@ -58,13 +59,13 @@ class ReconstructionTask(nn.Module):
         """The network that is trained."""
         return cast(AGFNet, self.supervised.model)
 
-    def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, progress: float, world: World = ALONE) -> dict[str, Tensor]:
         """Named losses; `loss` is their weighted sum. `progress` is 0 to 1 over the training."""
         config, task = self.config, self.supervised
         batch = drop_modalities(batch, task.modality_dropout)
         features = self.model.forward_features(batch.images, batch.present)
         output = self.model.forward_head(features)
-        losses = task.losses(output, batch)
+        losses = task.losses(output, batch, world)
 
         score = label_score(output.logits, batch)
         attribution = token_attribution(score, features)
@@ -81,7 +82,7 @@ class ReconstructionTask(nn.Module):
 
         losses["reconstruction"] = torch.stack(
             [
-                reconstruction_loss(tokens, target, mask)
+                reconstruction_loss(tokens, target, mask, world)
                 for mask, tokens, target in zip(
                     masks, reconstructed.tokens, features.tokens, strict=True
                 )
@@ -91,7 +92,7 @@ class ReconstructionTask(nn.Module):
         losses["consistency"] = consistency_loss(second.logits, output.logits)
         losses["focus"] = torch.stack(
             [
-                focus_loss(guide, target, batch.present[:, m])
+                focus_loss(guide, target, batch.present[:, m], world)
                 for m, shapes in enumerate(features.shapes)
                 for guide, target in zip(
                     split_positions(features.guides[m], shapes),

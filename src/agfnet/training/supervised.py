@@ -12,6 +12,7 @@ from agfnet.config import LossConfig
 from agfnet.models.network import Network
 from agfnet.training.attributes import AttributeHeads
 from agfnet.training.losses import adjusted, focal_factor, ldam_margins, log_priors
+from agfnet.training.processes import ALONE, World
 from agfnet.types import Batch, Output
 
 
@@ -54,12 +55,12 @@ class SupervisedTask(nn.Module):
         ):
             self.register_buffer(name, value, persistent=False)
 
-    def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, progress: float, world: World = ALONE) -> dict[str, Tensor]:
         """Named losses; `loss` is their weighted sum. `progress` is 0 to 1 over the training."""
         batch = drop_modalities(batch, self.modality_dropout)
-        return self.losses(self.model(batch.images, batch.present), batch)
+        return self.losses(self.model(batch.images, batch.present), batch, world)
 
-    def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, output: Output, batch: Batch, world: World = ALONE) -> dict[str, Tensor]:
         """Mean loss of the prediction and of the auxiliary heads; `loss` is their weighted sum.
 
         The output must be the last one of the network, from which the attributes are predicted.
@@ -69,10 +70,11 @@ class SupervisedTask(nn.Module):
         if output.auxiliary:
             heads = [self.case_losses(logits, batch) for logits in output.auxiliary]
             present = batch.present.T  # (M, B)
-            losses["auxiliary"] = (torch.stack(heads) * present).sum() / present.sum().clamp_min(1)
+            total_loss = (torch.stack(heads) * present).sum()
+            losses["auxiliary"] = world.mean(total_loss, present.sum(), len(batch.labels))
             total = total + self.config.auxiliary * losses["auxiliary"]
         if self.attributes is not None:
-            losses["attributes"] = self.attributes.loss(batch)
+            losses["attributes"] = self.attributes.loss(batch, world)
             total = total + self.config.attribute_weight * losses["attributes"]
         return {"loss": total, **losses}
 

@@ -11,11 +11,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning.pytorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    EMAWeightAveraging,
-)
+from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -42,14 +38,24 @@ UNREADABLE = "unreadable.json"
 class TrainingModule(pl.LightningModule):
     """A task as a Lightning module."""
 
-    def __init__(self, *, task: Task, config: OptimConfig, seed: int, world: World = ALONE) -> None:
+    def __init__(
+        self,
+        *,
+        task: Task,
+        config: OptimConfig,
+        seed: int,
+        world: World = ALONE,
+        sharded: bool = False,
+    ) -> None:
         super().__init__()
         self.world = world
+        self.sharded = sharded
         self.task = task
         self.config = config
         self.seed = seed
         self.outputs: list[tuple[Tensor, ...]] = []  # positions, logits and labels of validation
         self.sums: dict[str, Tensor] = {}  # of the losses of the cases of this epoch so far
+        self.loss = torch.zeros(())  # of the last batch, over all processes
         self.gradient_norm: Tensor | None = None
         self.recomputes = any(isinstance(m, Backbone) and m.recomputed for m in task.modules())
         self.statistics: list[Tensor] = []  # of batch normalisation, before the backward pass
@@ -73,12 +79,13 @@ class TrainingModule(pl.LightningModule):
         torch.manual_seed(hash((self.seed, self.current_epoch, batch_index, self.world.rank)))
         progress = self.global_step / max(1, int(self.trainer.estimated_stepping_batches))
         batch = mix(batch, mixup=self.config.mixup, cutmix=self.config.cutmix)
-        losses = self.task(batch, progress)
+        losses = self.task(batch, progress, self.world)
         if batch_index == 0:
             self.sums = {}
         count = len(batch.labels)
         sums = torch.stack([count * value.detach() for value in losses.values()])
         sums = self.world.sum(torch.cat([sums, sums.new_tensor([count])]))
+        self.loss = sums[list(losses).index("loss")] / sums[-1]
         for name, value in zip((*losses, "cases"), sums, strict=True):
             self.sums[name] = self.sums.get(name, 0) + value
         self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False)
@@ -105,6 +112,11 @@ class TrainingModule(pl.LightningModule):
         """Clip the gradient norm, and keep it for `FiniteLoss`."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         assert gradient_clip_val is not None
+        if self.sharded:
+            from agfnet.training.sharding import clip_gradients
+
+            self.gradient_norm = clip_gradients(parameters, gradient_clip_val)
+            return
         self.gradient_norm = nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -158,10 +170,11 @@ def run_trainer(
         RunError: training was stopped, or a loss is not finite.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    callbacks = build_callbacks(folder, config, progress=progress and world.first)
+    sharded = fit.shard_backbones and world.size > 1
+    callbacks = build_callbacks(folder, config, progress=progress and world.first, sharded=sharded)
     callbacks += [
-        FiniteLoss(folder, lesion_ids),
-        Checkpoints(folder, fit, request, train, keep_best=config.keeps_best),
+        FiniteLoss(folder, lesion_ids, world),
+        Checkpoints(folder, fit, request, train, keep_best=config.keeps_best, world=world),
     ]
     loggers = build_loggers(folder, fit) if world.first else []
     with warnings.catch_warnings():
@@ -174,7 +187,7 @@ def run_trainer(
             accumulate_grad_batches=getattr(train.batch_sampler, "parts", 1),
             callbacks=callbacks,
             plugins=[CheckpointFiles(), *environments(world)],
-            strategy="auto" if world.size == 1 else "ddp",
+            strategy=strategy(world, sharded=sharded),
             use_distributed_sampler=False,  # `EvenBatches` has the part of this process
             logger=loggers or False,
             num_sanity_val_steps=0,
@@ -186,7 +199,7 @@ def run_trainer(
         begin_logging(folder, loggers)
         if world.size > 1 and fit.sync_batchnorm:
             synchronise(task)
-        module = TrainingModule(task=task, config=config, seed=seed, world=world)
+        module = TrainingModule(task=task, config=config, seed=seed, world=world, sharded=sharded)
         checkpoint = world.on_first(lambda: find_checkpoint(folder))
         request.deferred = True
         try:
@@ -200,7 +213,7 @@ def run_trainer(
             request.deferred = False
     if request.signal is not None:  # in the last epoch: what follows takes time as well
         raise request.error()
-    if unreadable := getattr(train, "unreadable", ()):
+    if world.first and (unreadable := getattr(train, "unreadable", ())):
         write_json(folder / UNREADABLE, list(unreadable))
         logging.getLogger(__name__).warning(
             "%d images could not be read, and their cases were left out; %s lists them",
@@ -214,11 +227,27 @@ def environments(world: World) -> list[Any]:
     return [] if world.size == 1 else [TorchElasticEnvironment()]
 
 
-def build_callbacks(folder: Path, config: OptimConfig, *, progress: bool) -> list[Callback]:
+def strategy(world: World, *, sharded: bool) -> Any:
+    """Return Lightning's strategy: one process, DDP, or DDP with sharded backbones."""
+    if sharded:
+        from agfnet.training.sharding import ShardedStrategy  # which some builds of torch lack
+
+        return ShardedStrategy()
+    return "auto" if world.size == 1 else "ddp"
+
+
+def build_callbacks(
+    folder: Path, config: OptimConfig, *, progress: bool, sharded: bool = False
+) -> list[Callback]:
     """Build the callbacks: history, and the optional ones."""
     callbacks: list[Callback] = [History(folder / "history.csv")]
     if config.ema is not None:
-        callbacks.append(EMAWeightAveraging(decay=config.ema))
+        average = EMAWeightAveraging
+        if sharded:
+            from agfnet.training.sharding import ShardedAverage
+
+            average = ShardedAverage
+        callbacks.append(average(decay=config.ema))
     if config.patience is not None:
         callbacks.append(EarlyStopping(monitor="val_nll", patience=config.patience))
     if progress:
