@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 import agfnet
 from agfnet.models import AGFNet
@@ -28,7 +29,8 @@ def names(steps: int) -> dict[str, Any]:
     labels = torch.tensor([0, 1, 2, 3])
     images = [torch.randn(4, 3, 32, 32) for _ in range(2)]
     present = torch.tensor([[True, True], [True, True], [True, False], [False, True]])
-    loader = [(images, present, labels)] * steps
+    batches: Any = [(images, present, labels)] * steps
+    loader = DataLoader(batches, batch_size=None)  # not a list, which Lightning takes for several
     return {"agfnet": agfnet, "torch": torch, "nn": nn, "loader": loader}
 
 
@@ -51,11 +53,11 @@ def test_the_lightning_module_of_the_documentation_learns() -> None:
     scope = names(6) | {"__name__": "example"}
     exec(code.replace(end, f"module = LesionModule(); trainer = pl.Trainer({quiet})"), scope)
     (batch, *_), module = scope["loader"], scope["module"]
-    before = float(module.training_step(batch, 0))
+    before = module.training_step(batch, 0).item()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice about workers and logging
         scope["trainer"].fit(module, scope["loader"])
-    assert float(module.train().training_step(batch, 0)) < before
+    assert module.train().training_step(batch, 0).item() < before
 
 
 def test_the_class_is_public() -> None:
