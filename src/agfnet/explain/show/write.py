@@ -78,7 +78,7 @@ def write_case(
         methods = [name for name in METHODS if (name, c) in drawn or (name, ALL) in drawn]
         save_maps(
             folder / f"maps-{safe(config.classes[c])}.png",
-            title=f"{case.lesion_id}: attribution maps for {config.classes[c]}"
+            title=f"{case.lesion_id}: attribution maps for {config.names[c]}"
             f" ({percent(explanation.probabilities[c])})",
             text="\n".join(sentences(explanation, c, config)),
             images=images,
@@ -99,11 +99,12 @@ def write_case(
     first = explanation.classes[0]
     method = next((n for n in ON_SHEET if (n, first) in drawn or (n, ALL) in drawn), "")
     maps = drawn.get((method, first)) or drawn.get((method, ALL)) or {}
-    truth = f"\ntruth: {case.label}" if case.label else ""
+    names = dict(zip(config.classes, config.names, strict=True))
+    truth = f"\ntruth: {names.get(case.label, case.label)}" if case.label else ""
     return SheetRow(
-        text=f"{case.lesion_id}\n{config.classes[answer]} "
+        text=f"{case.lesion_id}\n{config.names[answer]} "
         + percent(explanation.probabilities[answer])
-        + (f"\nmap: {config.classes[first]}" if first != answer else "")
+        + (f"\nmap: {config.names[first]}" if first != answer else "")
         + truth,
         methods=tuple(dict.fromkeys(name for name, _ in drawn)),
         images={name: thumb(image.pixels) for name, image in images.items()},
@@ -149,7 +150,7 @@ def draw_maps(
 def sentences(explanation: Explanation, c: int, config: BundleConfig) -> list[str]:
     """Describe the numbers of one class, in lines."""
     answer = int(explanation.probabilities.argmax())
-    lines = [f"Answer: {config.classes[answer]} ({percent(explanation.probabilities[answer])})."]
+    lines = [f"Answer: {config.names[answer]} ({percent(explanation.probabilities[answer])})."]
     several = {name: image.frames for name, image in explanation.images.items() if image.frames > 1}
     if several:
         frames = ", ".join(f"{name}: 1 of {count}" for name, count in several.items())
@@ -166,16 +167,16 @@ def sentences(explanation: Explanation, c: int, config: BundleConfig) -> list[st
             f"{', '.join(parts)}; {percent(none)} without any image."
         )
         lines += [
-            f"Without {removed}: {config.classes[int(p.argmax())]} ({percent(p.max())})."
+            f"Without {removed}: {config.names[int(p.argmax())]} ({percent(p.max())})."
             for removed, p in without_each(
                 explanation.contributions, explanation.images, config
             ).items()
         ]
     if (covered := explanation.without_region) is not None:
         best = int(covered.argmax())
-        line = f"With the region covered: {config.classes[best]} ({percent(covered[best])})."
+        line = f"With the region covered: {config.names[best]} ({percent(covered[best])})."
         if best != c:
-            line += f" {config.classes[c]}: {percent(covered[c])}."
+            line += f" {config.names[c]}: {percent(covered[c])}."
         lines.append(line)
     return lines
 
@@ -217,7 +218,7 @@ def write_attention(
     write_attention_page(
         folder / "attention.html",
         title=title,
-        lead=f"Answer: {config.classes[answer]} ({percent(explanation.probabilities[answer])}).",
+        lead=f"Answer: {config.names[answer]} ({percent(explanation.probabilities[answer])}).",
         images=images,
         attention=explanation.attention,
         update_norms=explanation.update_norms,
