@@ -12,7 +12,18 @@ import pytest
 import agfnet
 
 ROOT = Path(agfnet.__file__).parent
-GROUND = {"", "cluster", "types", "config", "diagnoses", "errors", "files", "locks", "parallel"}
+GROUND = {
+    "",
+    "cluster",
+    "types",
+    "config",
+    "diagnoses",
+    "errors",
+    "files",
+    "locks",
+    "parallel",
+    "translation",
+}
 """Rooms that all may import; "" is agfnet/__init__.py."""
 
 # room -> rooms it may import; what those may import, it may import too

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from agfnet.bundle import Calibration, read_bundle, replace_card, write_calibration
+from agfnet.bundle import Calibration, read_bundle, replace_cards, write_calibration
 from agfnet.card import card, refresh_card
 from agfnet.config import ModalityConfig
 
@@ -106,13 +106,13 @@ def test_odd_names_do_not_break_the_card(run: Path) -> None:
     assert front.tags is not None
     assert front.tags[-1] == "no"
     assert "| a\\|b: c | 3 | 0 |" in text
-    assert "cropped to the field, crop to" in text
+    assert "cropped to the field of view, crop to" in text
 
 
 def test_a_card_is_replaced_and_nothing_else(run: Path) -> None:
     bundle = read_bundle(run)
     sums = (bundle.folder / "SHA256SUMS").read_text()
-    replace_card(bundle, "Grüße\n")
+    replace_cards(bundle, {"en": "Grüße\n"})
     assert read_bundle(run).files == bundle.files
     after = (bundle.folder / "SHA256SUMS").read_text()
     changed = set(sums.splitlines()) ^ set(after.splitlines())

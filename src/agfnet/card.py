@@ -18,15 +18,25 @@ from agfnet.bundle import (
     OperatingPoint,
     Rate,
     read_bundle,
-    replace_card,
+    replace_cards,
 )
 from agfnet.config.renamed import run_settings
 from agfnet.network_description import (
+    display_names,
     frequencies_sentence,
     missing_sentence,
     preparation,
     scaling_words,
     setting_text,
+)
+from agfnet.translation import (
+    LANGUAGES,
+    Language,
+    display_name,
+    in_language,
+    joined,
+    listed,
+    t,
 )
 
 HUB_NAMES = {
@@ -46,7 +56,7 @@ Evaluations = Mapping[str, Mapping[str, Any]]
 
 
 def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> None:
-    """Rewrite the card of a run's bundle with its calibration, evaluations and export.
+    """Rewrite the cards of a run's bundle with its calibration, evaluations and export.
 
     Args:
         run: run folder.
@@ -61,22 +71,26 @@ def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> Non
     results = dict(sorted((results | dict(evaluations or {})).items()))
     exported = json.loads((bundle.folder / EXPORT).read_bytes()) if EXPORT in bundle.files else {}
     settings = run_settings(run)
-    text = card(
-        bundle.config,
-        calibration=bundle.calibration,
-        evaluations={name: metrics for name, metrics in results.items() if metrics["n"]},
-        exported=exported,
-        settings=settings,
-        warnings=read_list(Path(run) / "warnings.json"),
-        plan=read_list(Path(run) / "plan.json"),
-    )
+    texts = {
+        language: card(
+            bundle.config,
+            calibration=bundle.calibration,
+            evaluations={name: metrics for name, metrics in results.items() if metrics["n"]},
+            exported=exported,
+            settings=settings,
+            warnings=read_list(Path(run) / "warnings.json"),
+            plan=read_list(Path(run) / "plan.json"),
+            language=language,
+        )
+        for language in LANGUAGES
+    }
     point = bundle.calibration.operating_point
     tests = {
         name: evaluated(Path(run) / "evaluation" / name, metrics, point)
         for name, metrics in results.items()
         if metrics["n"]
     }
-    replace_card(bundle, text, tests)
+    replace_cards(bundle, texts, tests)
 
 
 def read_list(path: Path) -> list[dict[str, Any]]:
@@ -124,6 +138,7 @@ def card(
     settings: Mapping[str, Any] | None = None,
     warnings: Sequence[Mapping[str, Any]] = (),
     plan: Sequence[Mapping[str, Any]] = (),
+    language: Language = "en",
 ) -> str:
     """The card.
 
@@ -135,14 +150,30 @@ def card(
         settings: content of config.yaml; None if unknown.
         warnings: content of warnings.json, the warnings about the network.
         plan: content of plan.json, the settings that were chosen.
+        language: of the text; the data for hubs are English.
     """
     evaluations = evaluations or {}
+    with in_language(language, display_names(config, language)):
+        text = text_of(config, calibration, evaluations, exported, settings, warnings, plan)
     front = yaml.safe_dump(front_matter(config, evaluations), sort_keys=False, allow_unicode=True)
+    return f"---\n{front}---\n\n{text}"
+
+
+def text_of(
+    config: BundleConfig,
+    calibration: Calibration | None,
+    evaluations: Evaluations,
+    exported: Mapping[str, Any] | None,
+    settings: Mapping[str, Any] | None,
+    warnings: Sequence[Mapping[str, Any]],
+    plan: Sequence[Mapping[str, Any]],
+) -> str:
+    """Return the text of the card in the current language; arguments as of `card`."""
     sections = {
         **({"Warnings": "\n".join(warning_lines(warnings))} if warnings else {}),
-        "Intended use": INTENDED,
-        "Not for": NOT_FOR,
-        "How to use": USE,
+        "Intended use": t(INTENDED),
+        "Not for": t(NOT_FOR),
+        "How to use": f"{COMMANDS}\n\n{t(PYTHON)}",
         "Input": "\n".join(inputs(config, settings or {})),
         "Training data": "\n".join(training(config)),
         **({"Chosen settings": "\n".join(chosen_settings(plan))} if plan else {}),
@@ -151,14 +182,22 @@ def card(
         "Exported graphs": "\n".join(graphs(exported or {})),
         "Limits": "\n".join(limits(config, evaluations, calibration, settings or {})),
     }
-    body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
-    method, views = config.model.method, " and ".join(config.modalities)
-    return (
-        f"---\n{front}---\n\n# {method} on {views}\n\n**{NOTICE}**\n\n"
-        f"Diagnoses a skin lesion as one of {len(config.classes)} classes: "
-        f"{', '.join(config.classes)}. Network: {config.network}, backbone "
-        f"{config.model.backbone.name}. Written by agfnet {config.agfnet}.\n\n{body}\n"
+    body = "\n\n".join(f"## {t(title)}\n\n{text}" for title, text in sections.items())
+    views = t(" and ").join(map(display_name, config.modalities))
+    title = t("{method} on {modalities}", method=config.model.method, modalities=views)
+    text = (
+        "Diagnoses a skin lesion as one of {count} classes: {names}. Network: {network}, backbone "
+        "{backbone}. Written by agfnet {version}."
     )
+    about = t(
+        text,
+        count=len(config.classes),
+        names=listed(config.classes),
+        network=config.network,
+        backbone=config.model.backbone.name,
+        version=config.agfnet,
+    )
+    return f"# {title}\n\n**{t(NOTICE)}**\n\n{about}\n\n{body}\n"
 
 
 def front_matter(config: BundleConfig, evaluations: Evaluations) -> dict[str, Any]:
@@ -189,7 +228,8 @@ def front_matter(config: BundleConfig, evaluations: Evaluations) -> dict[str, An
     return front
 
 
-INTENDED = """Research on the diagnosis of skin lesions from paired images: comparison with other \
+INTENDED = """\
+Research on the diagnosis of skin lesions from paired images: comparison with other \
 methods, studies of calibration and abstention, retrospective evaluation on a labelled cohort of \
 one's own before any conclusion is drawn from it."""
 
@@ -197,36 +237,38 @@ NOT_FOR = """Diagnosis, triage or treatment of patients: it is not a medical dev
 authority has assessed it. Images of other kinds than those below, lesions of other classes than \
 those above (it always names one of them), people unlike those of the training data."""
 
-USE = """```sh
+COMMANDS = """```sh
 agfnet bundle verify BUNDLE
 agfnet predict BUNDLE --cases cases.csv
-```
-
-or `agfnet.inference.predictor.Predictor.load("BUNDLE")` in Python."""
+```"""
+PYTHON = 'or `agfnet.inference.predictor.Predictor.load("BUNDLE")` in Python.'
 
 
 def inputs(config: BundleConfig, settings: Mapping[str, Any]) -> Iterator[str]:
     """Yield the modalities and the preparation of their images."""
     for name, modality in config.modalities.items():
-        yield f"- {name} ({modality.modality_type}): {preparation(modality, config.size)}"
-    yield "\nSeveral frames of a lesion are averaged."
+        kind, steps = t(modality.modality_type), preparation(modality, config.size)
+        text = t("{name} ({kind}): {steps}", name=display_name(name), kind=kind, steps=steps)
+        yield f"- {text}"
+    yield "\n" + t("Several frames of a lesion are averaged.")
     if len(config.modalities) > 1:
         dropout = settings.get("optim", {}).get("modality_dropout")
-        yield missing_sentence(dropout) if dropout is not None else "A modality may be missing."
+        yield missing_sentence(dropout) if dropout is not None else t("A modality may be missing.")
 
 
 def training(config: BundleConfig) -> Iterator[str]:
     """Yield the number of training cases of each class, and the table."""
     if config.cases is not None:
         splits = list(config.cases)
-        yield table(["class", *splits])
+        yield table([t("class"), *map(t, splits)])
         for name in config.classes:
-            yield row(name, *(config.cases[split].get(name, 0) for split in splits))
-        yield row("all", *(sum(config.cases[split].values()) for split in splits)) + "\n"
-    yield (
-        f"Table: SHA-256 `{config.data_hash}`. Where, when and of whom the images were taken, and "
-        "how the labels were found, is for those who trained the network to add."
+            yield row(display_name(name), *(config.cases[split].get(name, 0) for split in splits))
+        yield row(t("all"), *(sum(config.cases[split].values()) for split in splits)) + "\n"
+    text = (
+        "Table: SHA-256 `{hash}`. Where, when and of whom the images were taken, and how the "
+        "labels were found, is for those who trained the network to add."
     )
+    yield t(text, hash=config.data_hash)
 
 
 def warning_lines(warnings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -237,8 +279,9 @@ def warning_lines(warnings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def chosen_settings(plan: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield the settings that `agfnet train` chose, and why."""
-    yield "The training left these settings out; they were chosen from the data and the machine.\n"
-    yield table(["setting", "value", "reason"])
+    text = "The training left these settings out; they were chosen from the data and the machine."
+    yield t(text) + "\n"
+    yield table([t("setting"), t("value"), t("reason")])
     for choice in plan:
         yield row(f"`{choice['setting']}`", setting_text(choice["value"]), choice["reason"])
 
@@ -246,13 +289,14 @@ def chosen_settings(plan: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def results(evaluations: Evaluations) -> Iterator[str]:
     """Every evaluation with its 95 % intervals."""
     if not evaluations:
-        yield "Not evaluated yet: `agfnet evaluate RUN`."
+        yield t("Not evaluated yet: `agfnet evaluate RUN`.")
         return
-    cases = ", ".join(f"{name} {metrics['n']}" for name, metrics in evaluations.items())
-    yield f"Labelled lesions: {cases}. In brackets: 95 % interval, bootstrap over patients.\n"
-    yield table(["metric", *evaluations])
+    cases = t(", ").join(f"{name} {metrics['n']}" for name, metrics in evaluations.items())
+    text = "Labelled lesions: {cases}. In brackets: 95 % interval, bootstrap over patients."
+    yield t(text, cases=cases) + "\n"
+    yield table([t("metric"), *evaluations])
     for name in SHOWN:
-        yield row(name, *(interval(metrics.get(name, {})) for metrics in evaluations.values()))
+        yield row(t(name), *(interval(metrics.get(name, {})) for metrics in evaluations.values()))
 
 
 def interval(metric: Mapping[str, float | None]) -> str:
@@ -260,57 +304,69 @@ def interval(metric: Mapping[str, float | None]) -> str:
     value, low, high = (metric.get(key) for key in ("value", "low", "high"))
     if value is None:
         return "n/a"
-    ends = "" if low is None or high is None else f" ({low:.3f} to {high:.3f})"
-    return f"{value:.3f}{ends}"
+    if low is None or high is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} ({t('{low} to {high}', low=f'{low:.3f}', high=f'{high:.3f}')})"
 
 
 def doubts(calibration: Calibration | None) -> Iterator[str]:
     """Yield the parameters that were fitted on the validation split."""
     if calibration is None or calibration.cases is None:
-        yield "Not calibrated: take probabilities for scores."
+        yield t("Not calibrated: take probabilities for scores.")
         return
-    how = scaling_words(calibration)
-    yield f"- Probabilities: {how}, fitted on {calibration.cases} validation cases"
+    text = "Probabilities: {scaling}, fitted on {count} validation cases"
+    lines = [t(text, scaling=scaling_words(calibration), count=calibration.cases)]
     if calibration.flips:
-        yield "- Averages the logits over flips of the images, which takes several forward passes"
+        text = "Averages the logits over flips of the images, which takes several forward passes"
+        lines.append(t(text))
     if (sets := calibration.sets) is not None:
-        each = "of every class" if sets.by_class else "over all classes"
-        yield (
-            f"- Prediction sets ({sets.score}): hold the true class in {sets.coverage:.0%} of new "
-            f"lesions, {each}, if they are like those of the validation split"
+        text = (
+            "Prediction sets ({score}): hold the true class in {coverage} of new lesions, {each}, "
+            "if they are like those of the validation split"
         )
+        each = t("of every class") if sets.by_class else t("over all classes")
+        lines.append(t(text, score=sets.score, coverage=f"{sets.coverage:.0%}", each=each))
     if (abstention := calibration.abstention) is not None:
-        yield (
-            f"- Leaves an answer below confidence {abstention.threshold:.3f} to a person: at most "
-            f"{abstention.target_risk:.0%} of the others are wrong, with probability "
-            f"{abstention.confidence:.0%}"
+        text = (
+            "Leaves an answer below confidence {threshold} to a person: at most {risk} of the "
+            "others are wrong, with probability {confidence}"
         )
+        values = {"risk": abstention.target_risk, "confidence": abstention.confidence}
+        rates = {name: f"{value:.0%}" for name, value in values.items()}
+        lines.append(t(text, threshold=f"{abstention.threshold:.3f}", **rates))
     else:
-        yield "- No confidence is known above which few answers are wrong: it never abstains"
+        text = "No confidence is known above which few answers are wrong: it never abstains"
+        lines.append(t(text))
     if calibration.familiarity is not None:
-        names = ", ".join(calibration.familiarity)
-        yield f"- Reports images unlike the training images (statistics of pixels): {names}"
+        text = "Reports images unlike the training images (statistics of pixels): {names}"
+        lines.append(t(text, names=listed(calibration.familiarity)))
     elif calibration.ood_threshold is not None:
-        yield f"- Calls images unfamiliar above an energy of {calibration.ood_threshold:.3g}"
+        text = "Calls images unfamiliar above an energy of {threshold}"
+        lines.append(t(text, threshold=f"{calibration.ood_threshold:.3g}"))
+    yield from (f"- {line}" for line in lines)
 
 
 def graphs(exported: Mapping[str, Any]) -> Iterator[str]:
     """Yield the measurements of the ONNX graphs."""
     if not exported:
-        yield "None: `agfnet export RUN` adds one."
+        yield t("None: `agfnet export RUN` adds one.")
         return
     fp32 = exported["fp32"]
-    yield (
-        f"- `model.onnx`: probabilities differ from torch by at most {fp32['probabilities']:.1e} "
-        f"on {fp32['rows']} rows"
-    )
+    text = "`model.onnx`: probabilities differ from torch by at most {difference} on {rows} rows"
+    yield "- " + t(text, difference=f"{fp32['probabilities']:.1e}", rows=fp32["rows"])
     if int8 := exported.get("int8"):
-        yield (
-            f"- `model_int8.onnx`: balanced accuracy {int8['balanced_accuracy']:.3f} (fp32 "
-            f"{int8['balanced_accuracy_fp32']:.3f}), ECE {int8['ece']:.3f} (fp32 "
-            f"{int8['ece_fp32']:.3f}), same answer in {int8['agreement']:.1%} of {int8['cases']} "
-            "validation cases"
+        text = (
+            "`model_int8.onnx`: balanced accuracy {accuracy} (fp32 {accuracy_fp32}), ECE {ece} "
+            "(fp32 {ece_fp32}), same answer in {agreement} of {cases} validation cases"
         )
+        values = {
+            "accuracy": f"{int8['balanced_accuracy']:.3f}",
+            "accuracy_fp32": f"{int8['balanced_accuracy_fp32']:.3f}",
+            "ece": f"{int8['ece']:.3f}",
+            "ece_fp32": f"{int8['ece_fp32']:.3f}",
+            "agreement": f"{int8['agreement']:.1%}",
+        }
+        yield "- " + t(text, cases=int8["cases"], **values)
 
 
 def limits(
@@ -320,17 +376,17 @@ def limits(
     settings: Mapping[str, Any],
 ) -> Iterator[str]:
     """Yield the known limits of the network."""
-    yield (
-        f"- {frequencies_sentence(settings, calibration)} Elsewhere other diagnoses may be more "
-        "common"
-    )
+    elsewhere = t("Elsewhere other diagnoses may be more common")
+    yield "- " + joined([frequencies_sentence(settings, calibration), elsewhere])
     if config.cases is not None:
         learned = config.cases["train"]
         if few := [name for name in config.classes if learned.get(name, 0) < FEW]:
-            yield f"- Fewer than {FEW} training cases: {', '.join(few)}"
+            text = "Fewer than {count} training cases: {names}"
+            yield "- " + t(text, count=FEW, names=listed(few))
     if len(evaluations) < 2:
-        yield "- No evaluation on lesions from elsewhere is recorded here"
-    yield "- Subgroups (age, sex, skin tone, device) count only as far as the report compares them"
+        yield "- " + t("No evaluation on lesions from elsewhere is recorded here")
+    text = "Subgroups (age, sex, skin tone, device) count only as far as the report compares them"
+    yield "- " + t(text)
 
 
 def table(columns: list[str]) -> str:

@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agfnet.bundle import Calibration
+from agfnet.bundle import BundleConfig, Calibration
 from agfnet.config import ModalityConfig, OptimConfig
+from agfnet.translation import Language, t, words
+
+
+def display_names(config: BundleConfig, language: Language) -> dict[str, str]:
+    """Return the display names of classes and modalities; none in English, as in the tables."""
+    if language == "en":
+        return {}
+    modalities = {n: words(language).get(f"modality.{n}", n) for n in config.modalities}
+    return modalities | {name: entry.zh or name for name, entry in config.diagnoses.items()}
 
 
 def missing_sentence(dropout: float) -> str:
     """Say what the network learned about missing modalities."""
     if dropout:
-        return (
+        text = (
             "The network learned to classify without a modality: in training, each was dropped "
-            f"with probability {dropout:g}."
+            "with probability {probability}."
         )
-    return (
+        return t(text, probability=f"{dropout:g}")
+    return t(
         "No modality was dropped in training, so the network learned to classify without one only "
         "from training lesions that lack it, if there are any."
     )
@@ -40,7 +50,7 @@ def frequencies_sentence(settings: Mapping[str, Any], calibration: Calibration |
         frequencies = "equal class frequencies, not those of the training cases"
     else:
         frequencies = "the class frequencies of the training cases"
-    return f"The probabilities reflect {frequencies}."
+    return t("The probabilities reflect {frequencies}.", frequencies=t(frequencies))
 
 
 def balancing(settings: Mapping[str, Any]) -> list[str] | None:
@@ -62,16 +72,17 @@ def balancing(settings: Mapping[str, Any]) -> list[str] | None:
 
 def preparation(modality: ModalityConfig, size: int) -> str:
     """Describe the preparation of the images of a modality."""
-    steps = [f"{modality.resize} to {size} pixels"]
+    steps = [t("{how} to {size} pixels", how=t(modality.resize), size=size)]
     if modality.pixel_spacing is not None:
-        steps = [f"brought to {modality.pixel_spacing:g} mm per pixel"]
+        spacing = f"{modality.pixel_spacing:g}"
+        steps = [t("brought to {spacing} mm per pixel", spacing=spacing)]
     if modality.crop_field_of_view:
-        steps.insert(0, "cropped to the field")
+        steps.insert(0, t("cropped to the field of view"))
     if modality.remove_annotations:
-        steps.insert(0, "marks removed")
+        steps.insert(0, t("annotations removed"))
     if modality.skin_surface != "keep":
-        steps.append(f"skin line aligned ({modality.skin_surface})")
-    return ", ".join(steps)
+        steps.append(t("skin surface aligned ({how})", how=t(modality.skin_surface)))
+    return t(", ").join(steps)
 
 
 def setting_text(value: object) -> str:
@@ -82,8 +93,11 @@ def setting_text(value: object) -> str:
 def scaling_words(calibration: Calibration) -> str:
     """Name how the probabilities are scaled."""
     if calibration.logit_adjustment:
-        return f"logit adjustment {calibration.logit_adjustment:g} after scaling"
-    return "vector scaling" if calibration.scale else f"temperature {calibration.temperature:.3g}"
+        strength = f"{calibration.logit_adjustment:g}"
+        return t("logit adjustment {strength} after scaling", strength=strength)
+    if calibration.scale:
+        return t("vector scaling")
+    return t("temperature {value}", value=f"{calibration.temperature:.3g}")
 
 
 def kept_epoch(optim: OptimConfig) -> str:

@@ -15,12 +15,13 @@ from agfnet.bundle import (
     OperatingPoint,
     Rate,
     read_bundle,
-    replace_card,
+    replace_cards,
     write_bundle,
     write_calibration,
 )
 from agfnet.config import ModelConfig, default_modalities
-from agfnet.inference.about import LANGUAGES, about, model_warnings
+from agfnet.inference.about import about, model_warnings
+from agfnet.translation import LANGUAGES
 
 POINT = OperatingPoint(
     group="malignant",
@@ -65,7 +66,7 @@ def folder(tmp_path: Path) -> Path:
         optional=(),
     )
     bundle = write_bundle(tmp_path, {"w": np.zeros(1, np.float32)}, config, "# Card\n")
-    replace_card(write_calibration(bundle, CALIBRATION), "# Card\n", {"test": TEST})
+    replace_cards(write_calibration(bundle, CALIBRATION), {"en": "# Card\n"}, {"test": TEST})
     return tmp_path
 
 
@@ -114,8 +115,8 @@ def test_a_network_no_better_than_the_majority_says_so(folder: Path) -> None:
 
 def test_what_was_not_tested(folder: Path) -> None:
     bundle = read_bundle(folder)
-    replace_card(bundle, "# Card\n", {})
+    replace_cards(bundle, {"en": "# Card\n"}, {})
     lines = about(read_bundle(folder))
-    assert "Not tested on lesions that were held back." in lines
-    replace_card(read_bundle(folder), "# Card\n", {"test": TEST, "elsewhere": TEST})
+    assert "Not tested on held-out lesions." in lines
+    replace_cards(read_bundle(folder), {"en": "# Card\n"}, {"test": TEST, "elsewhere": TEST})
     assert not [line for line in about(read_bundle(folder)) if line.startswith("Not tested")]

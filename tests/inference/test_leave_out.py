@@ -10,7 +10,8 @@ import pytest
 from agfnet.data.table import read_cases
 from agfnet.inference import leave_out
 from agfnet.inference.leave_out import without_each
-from agfnet.inference.predictor import Predictor
+from agfnet.inference.predictor import Decoded, Predictor
+from agfnet.inference.similar import lesion_features
 
 VIEWS = ("clinical", "ultrasound")
 
@@ -60,3 +61,21 @@ def test_nothing_is_computed_for_single_images_or_for_very_many(
     assert without_each(predictor, {name: paths[:1] for name, paths in images.items()}) == []
     monkeypatch.setattr(leave_out, "MAX_COMBINATIONS", 3)
     assert without_each(predictor, images) == []
+
+
+def test_an_image_is_decoded_once(
+    predictor: Predictor, images: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files: list[Path] = []
+    examine = predictor.examine
+    monkeypatch.setattr(
+        predictor, "examine", lambda item, *rest: files.append(item[1]) or examine(item, *rest)
+    )
+    decoded: Decoded = {}
+    predictor.diagnose(images, decoded=decoded)
+    kept = without_each(predictor, images, decoded)
+    features = lesion_features(predictor, images, decoded)
+    assert sorted(files) == sorted(path for paths in images.values() for path in paths)
+    for one, other in zip(kept, without_each(predictor, images), strict=True):
+        np.testing.assert_array_equal(one.probabilities, other.probabilities)
+    np.testing.assert_array_equal(features, lesion_features(predictor, images))

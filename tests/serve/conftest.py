@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from agfnet.phantom.dicom import write_sweep
 
+from .browsing import Open
 from .live import LIMITS, NAME, Live, encoded, make_bundle, noise
 
 
@@ -53,3 +56,45 @@ def live(bundle: Path) -> Iterator[Live]:
     server = Live(bundle, *LIMITS)
     yield server
     server.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One browser; for one module only, since its event loop would be in others' way."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if (chromium := shutil.which("chromium")) is None:
+        pytest.skip("chromium is not installed")
+    with sync_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def visit(browser: Any, request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Opens the page; in the end it must not have failed, nor asked anybody else."""
+    contexts, faults = [], []
+
+    def opened(url: str | None = None, *, width: int = 1280, **settings: Any) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": 800}, **{"locale": "en-GB"} | settings
+        )
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: faults.append(message.text) if own(message) else None)
+        page.on("request", lambda request: faults.append(request.url) if away(request) else None)
+        page.goto(url or request.getfixturevalue("live").url)
+        return page
+
+    def own(message: Any) -> bool:
+        return message.type == "error" and not message.text.startswith("Failed to load resource")
+
+    def away(request: Any) -> bool:
+        return not request.url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert faults == []

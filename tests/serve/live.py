@@ -72,16 +72,24 @@ def make_bundle(folder: Path, modalities: Mapping[str, ModalityConfig] | None = 
             ood_threshold=-0.5,
         ),
     )
-    onnx.save(graph(list(read)), folder / "model.onnx")
+    onnx.save(by_hand(list(read)), folder / "model.onnx")
     seal(folder)
     return folder
 
 
-def graph(modalities: Sequence[str]) -> onnx.ModelProto:
-    """A network as `agfnet export` makes them: classes go by the mean colours of the images."""
+def by_hand(modalities: Sequence[str]) -> onnx.ModelProto:
+    """A network of three classes for images of one colour."""
     first, further = [[3, 0, -1], [0, 3, 0], [-2, 0, 3]], [[1, 0, 0], [0, 1, 0], [0, 0, 2]]
     weights = np.array([*first, *further * (len(modalities) - 1)])
-    constants = {"w": weights, "scale": np.array(1 / 255), "b": np.array([0.1, 0, -0.1])}
+    return graph(modalities, weights, np.array([0.1, 0, -0.1]))
+
+
+def graph(modalities: Sequence[str], weights: Any, bias: Any) -> onnx.ModelProto:
+    """A network as `agfnet export` makes them: classes go by the mean colours of the images.
+
+    `weights` (3 M, C) and `bias` (C,) are those of a linear layer on the colours of M images.
+    """
+    constants = {"w": weights, "scale": np.array(1 / 255), "b": bias}
     nodes, means = [], []
     for m, name in enumerate(modalities):
         nodes += [
@@ -110,11 +118,13 @@ def graph(modalities: Sequence[str]) -> onnx.ModelProto:
         helper.make_tensor_value_info("present", TensorProto.BOOL, ("R", len(modalities))),
         helper.make_tensor_value_info("case", TensorProto.INT64, ("R",)),
     ]
-    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ("R", 3))]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ("R", len(bias)))]
     outputs += [
         helper.make_tensor_value_info(f"guide_{n}", TensorProto.FLOAT, ("R", SIZE, SIZE))
         for n in modalities
     ]
+    width = 3 * len(modalities)
+    outputs.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, ("R", width)))
     outputs.append(helper.make_tensor_value_info("case_out", TensorProto.INT64, ("R",)))
     made = helper.make_graph(nodes, "by colour", inputs, outputs, start)
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)

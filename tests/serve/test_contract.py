@@ -215,7 +215,7 @@ def test_the_model_says_what_it_reads(live: Live) -> None:
     assert said["methods"] == ["occlusion", "guide"]
     assert (said["backend"], said["coverage"], said["risk"]) == ("onnx", 0.9, 0.1)
     assert said["limits"]["files"] == 4
-    assert said["card"].startswith("# By colour")
+    assert said["card"]["en"].startswith("# By colour")
 
 
 def test_request_ids(live: Live) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from itertools import combinations
 from pathlib import Path
@@ -29,7 +27,8 @@ from agfnet.inference.postprocessing import decide
 from agfnet.inference.wording import group_sentences, sentence, warning_sentences
 from agfnet.serve.predict import by_class, class_probabilities, described
 
-from .live import MODALITIES, Live
+from .browsing import Open
+from .live import MODALITIES
 
 CLASSES = ("MEL", "BCC", "SCC", "NV", "SK", "VASC", "DF")
 CONFIG = BundleConfig(
@@ -219,18 +218,11 @@ DRAW = """async ([language, labels, cases]) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def page(live: Live) -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if (chromium := shutil.which("chromium")) is None:
-        pytest.skip("chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        opened = browser.new_page()
-        opened.goto(live.url)
-        opened.locator("#lesion").wait_for()
-        yield opened
-        browser.close()
+@pytest.fixture
+def page(visit: Open) -> Any:
+    opened = visit()
+    opened.locator("#lesion").wait_for()
+    return opened
 
 
 @pytest.mark.browser

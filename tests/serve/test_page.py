@@ -6,10 +6,8 @@ import base64
 import io
 import json
 import re
-import shutil
 import socket
 import zipfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,103 +15,21 @@ import pytest
 
 import agfnet
 from agfnet.config import default_modalities
-from agfnet.inference.wording import WORDS
 from agfnet.serve.preview import HINTS
+from agfnet.translation import WORDS
 
+from .browsing import Open, ask, drop, put, upload, verdict
 from .live import LIMITS, MODALITIES, NAME, Live, arm, encoded, make_bundle, noise
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe_playwright = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
 )
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
+pytestmark = pytest.mark.browser
 
 STATIC = Path(agfnet.__file__).parent / "serve" / "static"
 SERVE = Path(__file__).parents[2] / "docs" / "serve.md"
 OUR_OWN = {"offline", "details", "heic"}
 SECRET = "a-long-secret-token"
-Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One browser; for this module only, since its event loop would be in others' way."""
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def visit(browser: Any, live: Live) -> Iterator[Open]:
-    """Opens the page; in the end it must not have failed, nor asked anybody else."""
-    contexts, faults = [], []
-
-    def opened(url: str = live.url, *, width: int = 1280, **settings: Any) -> Any:
-        context = browser.new_context(
-            viewport={"width": width, "height": 800}, **{"locale": "en-GB"} | settings
-        )
-        context.set_default_timeout(15_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda message: faults.append(message.text) if own(message) else None)
-        page.on("request", lambda request: faults.append(request.url) if away(request) else None)
-        page.goto(url)
-        return page
-
-    def own(message: Any) -> bool:
-        return message.type == "error" and not message.text.startswith("Failed to load resource")
-
-    def away(request: Any) -> bool:
-        return not request.url.startswith(("http://127.0.0.1:", "data:", "blob:"))
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert faults == []
-
-
-def upload(name: str, content: bytes) -> dict[str, Any]:
-    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
-
-
-def put(page: Any, modality: str, *files: dict[str, Any]) -> None:
-    """Choose files in a field, and wait until the page has looked at them."""
-    field = page.locator(f"[data-modality={modality}]")
-    field.locator("input").first.set_input_files(list(files))
-    page.locator("#advice .quiet").wait_for(state="detached")
-
-
-def drop(page: Any, selector: str, *files: dict[str, Any]) -> None:
-    """Drop files from outside."""
-    given = [[one["name"], base64.b64encode(one["buffer"]).decode()] for one in files]
-    dropped = page.evaluate_handle(
-        """(given) => {
-            const transfer = new DataTransfer();
-            for (const [name, text] of given) {
-                const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
-                transfer.items.add(new File([bytes], name));
-            }
-            return transfer;
-        }""",
-        given,
-    )
-    page.dispatch_event(selector, "drop", {"dataTransfer": dropped})
-
-
-def ask(page: Any) -> None:
-    """Ask for the answer and wait for the evidence."""
-    page.click("#analyse")
-    page.locator(".pictures").wait_for()
-
-
-def verdict(page: Any) -> str:
-    return str(page.locator(".verdict").inner_text())
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,13 @@ from agfnet.bundle.config import SCHEMA, BundleConfig
 from agfnet.config.renamed import update, with_former_defaults
 from agfnet.errors import BundleError
 from agfnet.files import SUMS, finish_change, staged_files, verify, write_json, write_text
+from agfnet.translation import Language
 
 T = TypeVar("T")
 WEIGHTS = "model.safetensors"
 NEEDED = ("config.json", "calibration.json", WEIGHTS)
+CARDS: Mapping[Language, str] = {"en": "card.md", "zh": "card.zh.md"}
+"""Model card by language; a bundle may have the English one only."""
 EXPORT = "export.json"
 """Measurements of the exported graphs (see `agfnet.export`)."""
 EVALUATIONS = "evaluations.json"
@@ -50,9 +53,9 @@ def write_bundle(
     folder: Path, weights: Mapping[str, np.ndarray[Any, Any]], config: BundleConfig, card: str
 ) -> Bundle:
     """Write a new bundle with a neutral calibration."""
-    with staged_files(folder, drop=EXPORTS) as new:
+    with staged_files(folder, drop=(*EXPORTS, *CARDS.values())) as new:
         (new / WEIGHTS).write_bytes(save(dict(weights)))  # save_file hides it from other users
-        write_text(new / "card.md", card)
+        write_text(new / CARDS["en"], card)
         write_json(new / "calibration.json", asdict(Calibration()))
         write_json(new / "config.json", asdict(config))
     return read_bundle(folder)
@@ -65,12 +68,21 @@ def write_calibration(bundle: Bundle, calibration: Calibration) -> Bundle:
     return read_bundle(bundle.folder)
 
 
-def replace_card(bundle: Bundle, card: str, tests: Mapping[str, Evaluated] | None = None) -> None:
-    """Replace the card of a verified bundle, and its evaluations unless they are None."""
+def replace_cards(
+    bundle: Bundle, cards: Mapping[Language, str], tests: Mapping[str, Evaluated] | None = None
+) -> None:
+    """Replace the cards of a verified bundle by language, and its evaluations unless None."""
     with staged_files(bundle.folder) as new:
-        write_text(new / "card.md", card)
+        for language, text in cards.items():
+            write_text(new / CARDS[language], text)
         if tests is not None:
             write_json(new / EVALUATIONS, {name: asdict(test) for name, test in tests.items()})
+
+
+def read_cards(bundle: Bundle) -> dict[Language, str]:
+    """Read the cards of a bundle, by language."""
+    files = {language: name for language, name in CARDS.items() if name in bundle.files}
+    return {k: (bundle.folder / name).read_text(encoding="utf-8") for k, name in files.items()}
 
 
 def read_tests(bundle: Bundle) -> dict[str, Evaluated]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from agfnet.config.ranges import Range, Resamples, Seed, Settings
 from agfnet.errors import ConfigError
+from agfnet.translation import Language
 
 MapMethod = Literal[
     "guide",
@@ -53,6 +54,8 @@ class EvaluateConfig(Settings):
     max_focus_lesions: Annotated[int, Range(0, 1e6)] = 100
     """Maximum number of lesions with masks, drawn at random, for the comparison of attribution with
     the lesion (focus.json); 0 leaves it out."""
+    language: Language = "en"
+    """Language of report.html, English or Chinese. The other files are the same in any language."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -224,6 +224,10 @@ class CalibrationConfig(Settings):
     threshold of its operating point."""
     ood_rate: Rate = 0.05
     """Fraction of in-distribution lesions that may be flagged as out-of-distribution."""
+    similar: Annotated[int, Range(0, 1e6)] = 0
+    """Number of training lesions, drawn at random, whose features, diagnoses and ids the bundle
+    keeps, so that the server can show the most similar ones. 0 keeps none: features can reveal
+    something of the images, and ids are identifiers. An ensemble keeps none."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from agfnet.bundle import Bundle, Calibration, Familiarity, read_bundle, write_calibration
+from agfnet.bundle import (
+    Bundle,
+    Calibration,
+    Familiarity,
+    SimilarIndex,
+    read_bundle,
+    write_calibration,
+    write_similar,
+)
 from agfnet.calibration.fit import apply_calibration, fit_calibration
 from agfnet.calibration.ood import fit_familiarity
 from agfnet.card import refresh_card
@@ -34,6 +42,7 @@ from agfnet.evaluation.run import Progress
 from agfnet.inference.familiarity import image_statistics
 from agfnet.inference.predictions import write_predictions
 from agfnet.inference.predictor import Predictor
+from agfnet.inference.similar import lesion_features
 from agfnet.inference.torch_backend import TorchBackend
 
 MAX_STATISTICS = 1000
@@ -82,12 +91,40 @@ def calibrate_run(
     predictions = predict_untrained(predictor, scored, trained, progress)
     calibration = fit_calibration(predictions, config, familiarity)
     predictor.bundle = write_calibration(predictor.bundle, calibration)
+    index = similar_index(predictor, training_cases(tables, held), config.similar)
+    predictor.bundle = write_similar(predictor.bundle, index)
     predictions = apply_calibration(predictions, calibration)
     write_predictions(predictions, folder / VALIDATION)
     observations = observe(folder, predictor, scored, predictions, trained)
     write_warnings(folder, find_problems(observations))
     refresh_card(folder)
     return calibration
+
+
+def similar_index(predictor: Predictor, cases: Sequence[Case], count: int) -> SimilarIndex | None:
+    """Return the features of training lesions, drawn at random; None for none, and for an ensemble.
+
+    Args:
+        predictor: of the run.
+        cases: training cases.
+        count: the most lesions to keep.
+    """
+    if not count:
+        return None
+    rows = sorted(np.random.default_rng(0).permutation(len(cases))[:count].tolist())
+    kept, features = [], []
+    for case in to_classes([cases[row] for row in rows], predictor.bundle.config, Path())[0]:
+        vector = lesion_features(predictor, case.images) if any(case.images.values()) else None
+        if vector is not None and case.label:
+            kept.append(case)
+            features.append(vector)
+    if not kept:
+        return None
+    return SimilarIndex(
+        features=np.stack(features).astype(np.float16),
+        labels=tuple(case.label for case in kept),
+        lesion_ids=tuple(case.lesion_id for case in kept),
+    )
 
 
 def neutral_predictor(

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 from agfnet.bundle import Bundle, Calibration, Evaluated, read_tests
 from agfnet.inference.percents import percent
-from agfnet.inference.wording import rate, whole_percent, words
+from agfnet.inference.wording import rate, whole_percent
+from agfnet.translation import Language, words
 
-LANGUAGES = ("en", "zh")
 
-
-def model_warnings(bundle: Bundle, language: str = "en") -> list[str]:
+def model_warnings(bundle: Bundle, language: Language = "en") -> list[str]:
     """Return the warnings that hold for every answer of a model."""
     text, calibration = words(language), bundle.calibration
     warnings = []
@@ -31,7 +30,7 @@ def uncalibrated(calibration: Calibration) -> bool:
     return calibration == Calibration()
 
 
-def about(bundle: Bundle, language: str = "en") -> list[str]:
+def about(bundle: Bundle, language: Language = "en") -> list[str]:
     """Describe a model: training, validation, tests, and what was not tested."""
     text, config = words(language), bundle.config
     tests = read_tests(bundle)
@@ -49,7 +48,7 @@ def about(bundle: Bundle, language: str = "en") -> list[str]:
     return lines
 
 
-def training_lines(bundle: Bundle, language: str) -> Iterator[str]:
+def training_lines(bundle: Bundle, language: Language) -> Iterator[str]:
     """Yield the lines on the training and validation lesions."""
     text, calibration = words(language), bundle.calibration
     names = class_names(bundle, language)
@@ -75,7 +74,9 @@ def training_lines(bundle: Bundle, language: str) -> Iterator[str]:
         yield text["rule.none"]
 
 
-def evaluation_lines(bundle: Bundle, name: str, test: Evaluated, language: str) -> Iterator[str]:
+def evaluation_lines(
+    bundle: Bundle, name: str, test: Evaluated, language: Language
+) -> Iterator[str]:
     """Yield the lines on one evaluation."""
     text, names = words(language), class_names(bundle, language)
     balanced = rate(test.balanced_accuracy, language)
@@ -94,7 +95,7 @@ def evaluation_lines(bundle: Bundle, name: str, test: Evaluated, language: str) 
         yield text["about.tested.classes"].format(names=text["separator"].join(listed))
 
 
-def class_names(bundle: Bundle, language: str) -> dict[str, str]:
+def class_names(bundle: Bundle, language: Language) -> dict[str, str]:
     """Return the names of the classes in a language."""
     return {
         name: str(getattr(entry, language) or name)

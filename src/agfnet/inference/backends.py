@@ -22,6 +22,10 @@ class Backend(Protocol):
         """Return logits (B, C) of images (B, H, W, 3) uint8 by modality and present (B, M)."""
         ...
 
+    def features(self, images: Sequence[Array], present: Array) -> Array | None:
+        """Return what the head classifies from (B, D); None if there is no such head."""
+        ...
+
 
 def open_backend(
     bundle: Bundle,

@@ -11,7 +11,7 @@ import numpy as np
 
 from agfnet.data.frames import expand
 from agfnet.inference.postprocessing import calibrated, log_softmax
-from agfnet.inference.predictor import Combination, Predictor, frame_combinations
+from agfnet.inference.predictor import Combination, Decoded, Predictor, frame_combinations
 
 Array = np.ndarray[Any, Any]
 MAX_COMBINATIONS = 32
@@ -26,7 +26,9 @@ class LeftOut(NamedTuple):
     probabilities: Array  # (C,), calibrated
 
 
-def without_each(predictor: Predictor, images: Mapping[str, Sequence[Path]]) -> list[LeftOut]:
+def without_each(
+    predictor: Predictor, images: Mapping[str, Sequence[Path]], decoded: Decoded | None = None
+) -> list[LeftOut]:
     """Predict a case again without each image in turn, for modalities that have several.
 
     The other images are combined as if the image had not been given. Each frame combination is
@@ -35,6 +37,7 @@ def without_each(predictor: Predictor, images: Mapping[str, Sequence[Path]]) -> 
     Args:
         predictor: the network.
         images: image files per modality; of files with several frames, each frame is an image.
+        decoded: images that `Predictor.diagnose` has decoded.
 
     Returns:
         Empty if no modality has several images, or if more than `MAX_COMBINATIONS` forward passes
@@ -56,7 +59,11 @@ def without_each(predictor: Predictor, images: Mapping[str, Sequence[Path]]) -> 
     if not different or len(different) > MAX_COMBINATIONS:
         return []
     rows = dict(
-        zip(different, combination_logits(predictor, list(different.values())), strict=True)
+        zip(
+            different,
+            combination_logits(predictor, list(different.values()), decoded or {}),
+            strict=True,
+        )
     )
     calibration = predictor.bundle.calibration
     results = []
@@ -67,11 +74,13 @@ def without_each(predictor: Predictor, images: Mapping[str, Sequence[Path]]) -> 
     return results
 
 
-def combination_logits(predictor: Predictor, images: Sequence[dict[str, Path]]) -> Array:
+def combination_logits(
+    predictor: Predictor, images: Sequence[dict[str, Path]], known: Decoded
+) -> Array:
     """Return the logits (N, C) of N frame combinations; an image of several is decoded once."""
     with ThreadPoolExecutor(predictor.threads) as pool:
         files = dict.fromkeys(file for item in images for file in item.items())
-        decoded = {file: pool.submit(predictor.examine, file) for file in files}
+        decoded = {file: known.get(file) or pool.submit(predictor.examine, file) for file in files}
         batch = [
             Combination(item, last=True, decoded={file[0]: decoded[file] for file in item.items()})
             for item in images

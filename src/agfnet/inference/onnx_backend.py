@@ -63,6 +63,13 @@ class OnnxBackend:
         (logits,) = self.run(["logits"], images, present, np.arange(len(present)))
         return logits
 
+    def features(self, images: Sequence[Array], present: Array) -> Array | None:
+        """Return what the classification head reads (B, D); None if the graph does not have it."""
+        if "features" not in (output.name for output in self.session.get_outputs()):
+            return None
+        (features,) = self.run(["features"], images, present, np.arange(len(present)))
+        return features
+
     def run(
         self, outputs: list[str], images: Sequence[Array], present: Array, case: Array
     ) -> list[Array]:

@@ -39,6 +39,10 @@ class Prepared(NamedTuple):
     hints: tuple[str, ...] = ()  # on its quality, if that is measured
 
 
+Decoded = dict[tuple[str, Path], "Future[Prepared]"]
+"""The images of a case, by modality and path."""
+
+
 @dataclass(frozen=True)
 class Combination:
     """A frame combination: at most one image of each modality, for one forward pass."""
@@ -124,8 +128,12 @@ class Predictor:
         runtime = open_backend(bundle, backend, features=features, threads=threads)
         return cls(bundle=bundle, backend=runtime, batch_size=batch_size, threads=threads)
 
-    def diagnose(self, images: Images) -> Diagnosis:
+    def diagnose(self, images: Images, *, decoded: Decoded | None = None) -> Diagnosis:
         """Diagnose one case from its image files per modality.
+
+        Args:
+            images: image files per modality.
+            decoded: gets the images, so that nothing else need decode them again.
 
         Raises:
             DataError: no image at all, or a modality that the network does not know.
@@ -136,7 +144,7 @@ class Predictor:
             raise DataError(f"unknown modality {min(unknown)!r}; this model reads {known}")
         if not any(images.values()):
             raise DataError(f"no image of any of the modalities {known}; give at least one")
-        answer = next(self.stream_with_errors([images], quality=True))
+        answer = next(self.stream_with_errors([images], quality=True, keep=decoded))
         if isinstance(answer, ImageError):
             raise answer
         return answer
@@ -180,7 +188,12 @@ class Predictor:
             yield answer
 
     def stream_with_errors(
-        self, cases: Iterable[Images], *, block: int | None = None, quality: bool = False
+        self,
+        cases: Iterable[Images],
+        *,
+        block: int | None = None,
+        quality: bool = False,
+        keep: Decoded | None = None,
     ) -> Iterator[Diagnosis | ImageError]:
         """Diagnose cases in order; an image that cannot be read gives the error of its case.
 
@@ -192,6 +205,7 @@ class Predictor:
                 of another size: with blocks, the results are the same to the last bit from
                 whichever block the work begins.
             quality: measure the quality of the images as well.
+            keep: gets all images; otherwise they are dropped after their batch.
         """
         images: list[Mapping[str, Path]] = []  # of the current case
         logits: list[Array] = []
@@ -199,7 +213,7 @@ class Predictor:
         hints: dict[tuple[str, Path], tuple[str, ...]] = {}
         fault: ImageError | None = None
         with ThreadPoolExecutor(self.threads) as pool:
-            for batch in one_ahead(self.batches(pool, cases, block, quality)):
+            for batch in one_ahead(self.batches(pool, cases, block, quality, keep)):
                 faults = [item.fault() for item in batch]
                 readable = [item for item, e in zip(batch, faults, strict=True) if e is None]
                 rows = iter(self.logits_of(readable))
@@ -215,11 +229,16 @@ class Predictor:
                         images, logits, distances, hints, fault = [], [], [], {}, None
 
     def batches(
-        self, pool: Executor, cases: Iterable[Images], block: int | None, quality: bool = False
+        self,
+        pool: Executor,
+        cases: Iterable[Images],
+        block: int | None,
+        quality: bool = False,
+        keep: Decoded | None = None,
     ) -> Iterator[list[Combination]]:
         """Yield batches of frame combinations, whose images are being decoded."""
         rest = iter(cases)
-        decoded: dict[tuple[str, Path], Future[Prepared]] = {}
+        decoded: Decoded = {}
         while True:
             combinations = self.combinations(islice(rest, block))
             batch = list(islice(combinations, self.batch_size))
@@ -227,10 +246,13 @@ class Predictor:
                 return
             while batch:
                 images = dict.fromkeys(image for item in batch for image in item.images.items())
+                before = decoded if keep is None else keep
                 decoded = {
-                    image: decoded.get(image) or pool.submit(self.examine, image, quality)
+                    image: before.get(image) or pool.submit(self.examine, image, quality)
                     for image in images
                 }
+                if keep is not None:
+                    keep.update(decoded)
                 for item in batch:
                     item.decoded.update({key[0]: decoded[key] for key in item.images.items()})
                 yield batch

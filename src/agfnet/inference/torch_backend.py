@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from agfnet.bundle import Bundle
 from agfnet.data.features import FILE, FeatureCache, identities
@@ -18,7 +18,7 @@ from agfnet.errors import BundleError
 from agfnet.inference.flips import passes_of
 from agfnet.models.build import backbone_digests, build, build_ensemble
 from agfnet.models.ensemble import Ensemble
-from agfnet.models.network import Network
+from agfnet.models.network import Network, record_calls
 
 Array = np.ndarray[Any, Any]
 
@@ -82,6 +82,18 @@ class TorchBackend:
             total = total + self.model(inputs, available).logits.float()
         logits: Array = (total / len(self.passes)).cpu().numpy()
         return logits
+
+    @torch.inference_mode()
+    def features(self, images: Sequence[Array], present: Array) -> Array | None:
+        """Return what the classification head reads (B, D), without flips; None without a head."""
+        head = getattr(self.model, "head", None)
+        if not isinstance(head, nn.Module):
+            return None
+        inputs = [self.input(m, image, present[:, m]) for m, image in enumerate(images)]
+        with record_calls([head]) as calls:
+            self.model(inputs, torch.from_numpy(present).to(self.device))
+        features: Array = calls.inputs(head)[0].float().cpu().numpy()
+        return features
 
     def use_members(self, members: Sequence[int]) -> None:
         """Predict with some members of an ensemble only; a single network stays as it is."""

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 
-import agfnet
 from agfnet.bundle import Bundle, Rate
 from agfnet.data.quality import SWAPPED, by_hint
 from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.percents import percent, percent_text, round_percent
 from agfnet.inference.postprocessing import refer
-
-WORDS = Path(agfnet.__file__).with_name("words")
-"""Folder with one JSON file per language."""
-
-
-@cache
-def words(language: str = "en") -> dict[str, str]:
-    """Return the words of a language by key; `{name}` is a field to fill in."""
-    path = WORDS / f"{language}.json"
-    texts: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    return texts
+from agfnet.translation import Language, words
 
 
 def sentence(classes: tuple[str, ...], diagnosis: Diagnosis) -> str:
@@ -84,7 +70,7 @@ def whole_percent(threshold: float) -> str:
     return percent(math.ceil(100 * threshold - 1e-9) / 100)
 
 
-def rate(value: Rate, language: str = "en") -> str:
+def rate(value: Rate, language: Language = "en") -> str:
     """Write a rate with its interval."""
     if value.value is None:
         return words(language)["rate.none"]

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from agfnet import NOTICE
+from agfnet.translation import current_language, t
 
 
 @cache
@@ -22,11 +23,21 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # a number and its per cent sign stay on one line
-    templates.filters["nonbreaking"] = lambda text: Markup(str(text).replace(" %", "\u00a0%"))
-    templates.globals["notice"] = NOTICE
+    templates.filters["nonbreaking"] = lambda text: Markup(percent_signs(str(text)))
+    templates.globals |= {"notice": NOTICE, "t": t, "language": html_language}
     templates.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return templates
+
+
+def percent_signs(text: str) -> str:
+    """Keep a number and its per cent sign on one line; Chinese has no space between them."""
+    space = "\u00a0" if current_language() == "en" else ""
+    return text.replace("\u00a0%", " %").replace(" %", f"{space}%")
+
+
+def html_language() -> str:
+    """Return the current language as HTML names it."""
+    return {"en": "en", "zh": "zh-CN"}[current_language()]
 
 
 def render(template: str, **values: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from agfnet.explain.compute.methods import CHECKS, METHODS
 from agfnet.pages.blocks import Bullets, Section, Table, Text
 from agfnet.report.wording import cell, span
+from agfnet.translation import display_name, t
 
 MEASURES = {
     "relevance_mass_accuracy": (
@@ -42,23 +43,25 @@ def focus(results: Mapping[str, Any] | None) -> Section | None:
     modalities: Mapping[str, Mapping[str, Any]] = results["modalities"]
     rows = [
         (
-            f"{title}\n{text}",
+            f"{t(title)}\n{t(text)}",
             *(cell(measures[key], percent=True) for measures in modalities.values()),
         )
         for key, (title, text) in MEASURES.items()
     ]
-    counts = ", ".join(f"{measures['n']:,} {name}" for name, measures in modalities.items())
+    counts = t(", ").join(f"{part['n']:,} {display_name(n)}" for n, part in modalities.items())
+    text = (
+        "Attribution of the predicted class ({method}), on lesions with masks: {counts}. "
+        "Attribution outside the lesion may indicate a shortcut, or the surrounding skin that a "
+        "dermatologist also looks at: see the cases below."
+    )
+    title = t("Attribution on the lesion")
     return Section(
         "focus",
-        "Attribution on the lesion",
+        title,
         [
-            Text(
-                f"Attribution of the predicted class ({results['method']}), on lesions with "
-                f"masks: {counts}. Attribution outside the lesion may indicate a shortcut, or the "
-                "surrounding skin that a dermatologist also looks at: see the cases below."
-            ),
-            Table("Attribution on the lesion", ("Measure", *modalities), rows),
-            *(Text(f"Excluded: {reason}.", "soft") for reason in results["left_out"]),
+            Text(t(text, method=t(METHODS[results["method"]].title).lower(), counts=counts)),
+            Table(title, (t("Measure"), *map(display_name, modalities)), rows),
+            *(Text(t("Excluded: {names}.", names=part), "soft") for part in results["left_out"]),
         ],
     )
 
@@ -68,31 +71,36 @@ def sanity(results: Mapping[str, Any] | None) -> Section | None:
     if not results:
         return None
     columns = [name for name in CHECKS if name != "order"]
+    fails = t(" (fails)")
     rows = [
         (
-            METHODS[name].title + ("\nDo not rely on it" if row["failed"] else ""),
-            *(f"{row[check]:.2f}" + " (fails)" * (check in row["failed"]) for check in columns),
+            t(METHODS[name].title) + ("\n" + t("Do not rely on it") if row["failed"] else ""),
+            *(f"{row[check]:.2f}" + fails * (check in row["failed"]) for check in columns),
             span(row["order"]["low"], row["order"]["high"], percent=False)
-            + " (fails)" * ("order" in row["failed"]),
+            + fails * ("order" in row["failed"]),
         )
         for name, row in results["methods"].items()
         if name in METHODS
     ]
-    titles = (CHECKS[check].title for check in columns)
+    titles = (t(CHECKS[check].title) for check in columns)
+    gain = f"{t('Gain over chance')}\n{t('95 % interval')}"
+    text = "The maps of agfnet explain were tested on {count} lesions. A method fails if"
+    limits = (
+        "The first three are rank correlations: the first two should be below {limit}, the third "
+        "above it."
+    )
     return Section(
         "sanity",
-        "Sanity checks of the attribution maps",
+        t("Sanity checks of the attribution maps"),
         [
-            Text(
-                f"The maps of agfnet explain were tested on {results['cases']:,} lesions. A method "
-                "fails if"
+            Text(t(text, count=f"{results['cases']:,}")),
+            Bullets(
+                [
+                    t("{title}: {text}.", title=t(check.title), text=t(check.text))
+                    for check in CHECKS.values()
+                ]
             ),
-            Bullets([f"{check.title}: {check.text}." for check in CHECKS.values()]),
-            Table("Sanity checks", ("Method", *titles, "Gain over chance\n95 % interval"), rows),
-            Text(
-                "The first three are rank correlations: the first two should be below "
-                f"{results['limits']['same']:g}, the third above it.",
-                "soft",
-            ),
+            Table(t("Sanity checks"), (t("Method"), *titles, gain), rows),
+            Text(t(limits, limit=f"{results['limits']['same']:g}"), "soft"),
         ],
     )

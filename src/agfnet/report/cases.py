@@ -19,6 +19,7 @@ from agfnet.inference.percents import percent
 from agfnet.inference.predictions import Predictions
 from agfnet.inference.predictor import Predictor
 from agfnet.pages.blocks import Block, Card, CardImage, Cards, Heading, Section, Text
+from agfnet.translation import display_name, joined, listed, t
 
 Pixels = npt.NDArray[np.uint8]  # (H, W, 3)
 CONFIDENT = 0.6  # top probability from which a prediction counts as confident
@@ -142,44 +143,58 @@ def cases_section(classes: Sequence[str], examples: Sequence[Example]) -> Sectio
     """The examples, grouped by kind."""
     if not examples:
         return None
-    text = "Chosen to illustrate each kind, not at random."
+    texts = [t("Chosen to illustrate each kind, not at random.")]
     if any(example.overlays for example in examples):
-        text += (
-            " Next to each image: its attribution by occlusion. Colour marks where covering the "
-            "image lowers the probability of the predicted class most (yellow: most; blue: less; "
-            "no colour: little). It shows what the network used, not what is right."
+        texts.append(
+            t(
+                "Next to each image: its attribution by occlusion. Colour marks where covering the "
+                "image lowers the probability of the predicted class most (yellow: most; blue: "
+                "less; no colour: little). It shows what the network used, not what is right."
+            )
         )
-    blocks: list[Block] = [Text(text)]
+    blocks: list[Block] = [Text(joined(texts))]
     for kind, heading in KINDS.items():
         if cards := [_card(classes, example) for example in examples if example.kind == kind]:
-            blocks += [Heading(heading), Cards(cards)]
-    return Section("cases", "Cases", blocks)
+            blocks += [Heading(t(heading)), Cards(cards)]
+    return Section("cases", t("Cases"), blocks)
 
 
 def card_images(lesion_id: str, images: Mapping[str, Pixels]) -> list[CardImage]:
     """Images of a lesion by modality."""
     return [
-        CardImage(thumbnail(pixels), f"{modality} of lesion {lesion_id}", modality)
-        for modality, pixels in images.items()
+        CardImage(
+            thumbnail(pixels),
+            t("{modality} of lesion {lesion}", modality=display_name(name), lesion=lesion_id),
+            display_name(name),
+        )
+        for name, pixels in images.items()
     ]
 
 
 def _card(classes: Sequence[str], example: Example) -> Card:
     images: list[CardImage] = []
-    for image in card_images(example.lesion_id, example.images):
+    shown = card_images(example.lesion_id, example.images)
+    for name, image in zip(example.images, shown, strict=True):
         images.append(image)
-        if (pixels := example.overlays.get(image.caption)) is not None:
-            images.append(
-                CardImage(thumbnail(pixels), f"attribution in {image.alternative}", "attribution")
-            )
-    abstained = " (abstained)" if example.abstained else ""
-    lines = [f"Label: {example.label or 'none'}", f"Prediction: {example.predicted}{abstained}"]
+        if (pixels := example.overlays.get(name)) is not None:
+            alternative = t("attribution in {image}", image=image.alternative)
+            images.append(CardImage(thumbnail(pixels), alternative, t("attribution")))
+    abstained = t(" (abstained)") if example.abstained else ""
+    label = display_name(example.label) if example.label else t("none")
+    lines = [
+        t("Label: {name}", name=label),
+        t("Prediction: {name}", name=display_name(example.predicted)) + abstained,
+    ]
     if example.prediction_set is not None:
-        names = ", ".join(example.prediction_set) or "empty, no class fits"
-        lines.append(f"Prediction set: {names}")
+        names = listed(example.prediction_set) or t("empty, no class fits")
+        lines.append(t("Prediction set: {names}", names=names))
     top = np.argsort(-example.probabilities, kind="stable")[:3]
     bars = [
-        (classes[c], percent(example.probabilities[c]), float(example.probabilities[c]))
+        (
+            display_name(classes[c]),
+            percent(example.probabilities[c]),
+            float(example.probabilities[c]),
+        )
         for c in top
     ]
     return Card(example.lesion_id, images, lines, bars)

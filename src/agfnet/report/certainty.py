@@ -12,6 +12,7 @@ from agfnet.pages.blocks import Block, Columns, Figure, Heading, Section, Table,
 from agfnet.report.plots.curves import risk_coverage_curve
 from agfnet.report.plots.reliability import reliability_diagram
 from agfnet.report.wording import UNDEFINED, number
+from agfnet.translation import t
 
 
 def certainty(predictions: Predictions, metrics: Mapping[str, Any]) -> Section:
@@ -20,21 +21,25 @@ def certainty(predictions: Predictions, metrics: Mapping[str, Any]) -> Section:
         [
             Figure(
                 reliability_diagram(predictions),
-                "Accuracy at each level of confidence, with 95 % intervals. On the dotted line "
-                "the two agree. Below: the number of cases with that confidence.",
+                t(
+                    "Accuracy at each level of confidence, with 95 % intervals. On the dotted line "
+                    "the two agree. Below: the number of cases with that confidence."
+                ),
             ),
             Figure(
                 risk_coverage_curve(predictions),
-                "Error rate when the least confident cases are not answered. The steeper the line "
-                "falls to the left, the better the confidence separates correct predictions from "
-                "errors.",
+                t(
+                    "Error rate when the least confident cases are not answered. The steeper the "
+                    "line falls to the left, the better the confidence separates correct "
+                    "predictions from errors."
+                ),
             ),
         ]
     )
     cases = predictions.labelled()
     return Section(
         "certainty",
-        "Calibration and uncertainty",
+        t("Calibration and uncertainty"),
         [figures, *_abstention(cases), *_sets(cases, metrics)],
     )
 
@@ -45,18 +50,20 @@ def _abstention(cases: Predictions) -> list[Block]:
         return []
     right = cases.probabilities.argmax(axis=1) == cases.target
     rows = []
-    for title, mask in (("Answered", ~cases.abstain), ("Abstained", cases.abstain)):
+    for title, mask in ((t("Answered"), ~cases.abstain), (t("Abstained"), cases.abstain)):
         count, hits = int(mask.sum()), int(right[mask].sum())
         accuracy = number(hits / count, percent=True) if count else UNDEFINED
         rows.append((title, f"{count:,}", f"{hits:,}", accuracy))
     return [
-        Heading("Abstention"),
+        Heading(t("Abstention")),
         Text(
-            "The network abstains when its confidence is below a threshold, which was set on the "
-            "validation split. Such a case needs review by a specialist. The last row shows what "
-            "the accuracy of these cases would have been."
+            t(
+                "The network abstains when its confidence is below a threshold, which was set on "
+                "the validation split. Such a case needs review by a specialist. The last row "
+                "shows what the accuracy of these cases would have been."
+            )
         ),
-        Table("Abstention", ("", "Lesions", "Correct", "Accuracy"), rows),
+        Table(t("Abstention"), ("", t("Lesions"), t("Correct"), t("Accuracy")), rows),
     ]
 
 
@@ -76,11 +83,19 @@ def _sets(cases: Predictions, metrics: Mapping[str, Any]) -> list[Block]:
     ]
     coverage = number(metrics.get("set_coverage", {}).get("value"), percent=True)
     return [
-        Heading("Prediction sets"),
+        Heading(t("Prediction sets")),
         Text(
-            "The prediction set of a lesion holds the classes that cannot be ruled out. Here it "
-            f"contained the true class of {coverage} of the lesions. An empty set means that no "
-            "class fits. The coverage is guaranteed over all sets, not for the sets of one size."
+            t(
+                "The prediction set of a lesion holds the classes that cannot be ruled out. Here "
+                "it contained the true class of {coverage} of the lesions. An empty set means that "
+                "no class fits. The coverage is guaranteed over all sets, not for the sets of one "
+                "size.",
+                coverage=coverage,
+            )
         ),
-        Table("Prediction sets", ("Classes in the set", "Lesions", "True class in the set"), rows),
+        Table(
+            t("Prediction sets"),
+            (t("Classes in the set"), t("Lesions"), t("True class in the set")),
+            rows,
+        ),
     ]

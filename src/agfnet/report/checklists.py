@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from agfnet.pages.blocks import Block, Heading, Section, Table, Text
+from agfnet.translation import t
 
 
 class Item(NamedTuple):
@@ -110,8 +111,10 @@ def checklists(facts: Mapping[str, str]) -> Section | None:
         return None
     blocks: list[Block] = [
         Text(
-            "Answers of the run itself, often only in part: the checklists ask for more. The "
-            "titles are shortened; read the items where they were published."
+            t(
+                "Answers of the run itself, often only in part: the checklists ask for more. The "
+                "titles are shortened; read the items where they were published."
+            )
         )
     ]
     for name, (items, source) in CHECKLISTS.items():
@@ -119,7 +122,7 @@ def checklists(facts: Mapping[str, str]) -> Section | None:
         unanswered = [f"{i.number} {i.title.lower()}" for i in items if i.fact not in facts]
         blocks += [
             Heading(source),
-            Table(name, ("Item", "Answer of this run"), rows, words=True),
-            Text(f"{', '.join(unanswered)}.", label="To be answered by the authors:"),
+            Table(name, (t("Item"), t("Answer of this run")), rows, words=True),
+            Text(f"{', '.join(unanswered)}.", label=t("To be answered by the authors:")),
         ]
-    return Section("checklists", "For a publication: reporting checklists", blocks)
+    return Section("checklists", t("For a publication: reporting checklists"), blocks)

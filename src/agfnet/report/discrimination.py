@@ -11,6 +11,7 @@ from agfnet.report.plots.confusion import confusion_matrix
 from agfnet.report.plots.curves import decision_curve, roc_curves
 from agfnet.report.plots.forest import Panel, forest
 from agfnet.report.wording import FEW_LESIONS, UNDEFINED, cell, number, span
+from agfnet.translation import display_name, joined, listed, t
 
 CLASS_COLUMNS = {
     "sensitivity": ("Sensitivity", True),
@@ -26,12 +27,14 @@ def confusions(predictions: Predictions) -> Section:
     """The confusion matrix."""
     return Section(
         "confusion",
-        "Confusion matrix",
+        t("Confusion matrix"),
         [
             Figure(
                 confusion_matrix(predictions),
-                "Each row is a true class: the number of its lesions by predicted class, and the "
-                "percentage of the row. Correct predictions lie on the diagonal.",
+                t(
+                    "Each row is a true class: the number of its lesions by predicted class, and "
+                    "the percentage of the row. Correct predictions lie on the diagonal."
+                ),
                 wide=len(predictions.classes) > 6,
             )
         ],
@@ -46,7 +49,7 @@ def classes(predictions: Predictions, results: Mapping[str, Any] | None) -> Sect
     few = [row["n"] < FEW_LESIONS for row in results.values()]
     panels = [
         Panel(
-            title=CLASS_COLUMNS[key][0],
+            title=t(CLASS_COLUMNS[key][0]),
             intervals=[row[key] for row in results.values()],
             percent=CLASS_COLUMNS[key][1],
             kinds=["few" if pale else "" for pale in few],
@@ -55,38 +58,45 @@ def classes(predictions: Predictions, results: Mapping[str, Any] | None) -> Sect
     ]
     rows = [
         (
-            name,
+            display_name(name),
             f"{row['n']:,}",
             *(cell(row[key], percent=percent) for key, (_, percent) in CLASS_COLUMNS.items()),
         )
         for name, row in results.items()
     ]
-    pale = f" Grey: fewer than {FEW_LESIONS} lesions." if any(few) else ""
+    captions = [t("Each class against the rest, with 95 % intervals.")]
+    if any(few):
+        captions.append(t("Grey: fewer than {count} lesions.", count=FEW_LESIONS))
+    alternative = t("Sensitivity, specificity and AUC of each class")
     return Section(
         "classes",
-        "Class by class",
+        t("Class by class"),
         [
             Text(
-                "Sensitivity: the fraction of the lesions of the class that were predicted to be "
-                "in it. Specificity: the fraction of all other lesions that were not. PPV: the "
-                "fraction of the lesions predicted to be in the class that are in it. NPV: the "
-                "fraction of the lesions not predicted to be in it that are not. PPV and NPV "
-                "depend on how common the class is in this table."
+                t(
+                    "Sensitivity: the fraction of the lesions of the class that were predicted to "
+                    "be in it. Specificity: the fraction of all other lesions that were not. PPV: "
+                    "the fraction of the lesions predicted to be in the class that are in it. NPV: "
+                    "the fraction of the lesions not predicted to be in it that are not. PPV and "
+                    "NPV depend on how common the class is in this table."
+                )
             ),
             Figure(
-                forest(list(results), panels, "Sensitivity, specificity and AUC of each class"),
-                f"Each class against the rest, with 95 % intervals.{pale}",
+                forest(list(map(display_name, results)), panels, alternative),
+                joined(captions),
                 wide=True,
             ),
             Table(
-                "Results per class",
-                ("Class", "Lesions", *(title for title, _ in CLASS_COLUMNS.values())),
+                t("Results per class"),
+                (t("Class"), t("Lesions"), *(t(title) for title, _ in CLASS_COLUMNS.values())),
                 rows,
             ),
             Figure(
                 roc_curves(predictions),
-                "True positive rate against false positive rate for every threshold. Guessing "
-                "gives the dotted line.",
+                t(
+                    "True positive rate against false positive rate for every threshold. Guessing "
+                    "gives the dotted line."
+                ),
             ),
         ],
     )
@@ -99,10 +109,15 @@ def group(results: Mapping[str, Any] | None) -> Section | None:
     area = results["auc"]
     blocks: list[Block] = [
         Text(
-            f"The probabilities of {', '.join(results['classes'])} are added and compared with "
-            f"all other classes: {results['positives']:,} of {results['n']:,} lesions, AUC "
-            f"{number(area['value'], percent=False)} "
-            f"({span(area['low'], area['high'], percent=False)})."
+            t(
+                "The probabilities of {names} are added and compared with all other classes: "
+                "{positives} of {count} lesions, AUC {auc} ({interval}).",
+                names=listed(results["classes"]),
+                positives=f"{results['positives']:,}",
+                count=f"{results['n']:,}",
+                auc=number(area["value"], percent=False),
+                interval=span(area["low"], area["high"], percent=False),
+            )
         )
     ]
     rows = [
@@ -114,21 +129,21 @@ def group(results: Mapping[str, Any] | None) -> Section | None:
         for point in results["operating_points"]
     ]
     if rows:
-        head = ("Target sensitivity", "Threshold", *(CLASS_COLUMNS[k][0] for k in POINT_COLUMNS))
-        blocks += [
-            Table("Operating points", head, rows),
-            Text(
-                "The thresholds come from the validation split, not from these lesions: the "
-                "results here are those to expect for new patients of the same kind.",
-                "soft",
-            ),
-        ]
+        titles = (t(CLASS_COLUMNS[key][0]) for key in POINT_COLUMNS)
+        head = (t("Target sensitivity"), t("Threshold"), *titles)
+        text = (
+            "The thresholds come from the validation split, not from these lesions: the results "
+            "here are those to expect for new patients of the same kind."
+        )
+        blocks += [Table(t("Operating points"), head, rows), Text(t(text), "soft")]
     blocks.append(
         Figure(
-            decision_curve(results["decision_curve"], "malignant"),
-            "Net benefit (Vickers and Elkin, 2006): true positives per lesion, minus false "
-            "positives weighted by the odds of the threshold. The network is useful where its line "
-            "lies above both others.",
+            decision_curve(results["decision_curve"], t("malignant")),
+            t(
+                "Net benefit (Vickers and Elkin, 2006): true positives per lesion, minus false "
+                "positives weighted by the odds of the threshold. The network is useful where its "
+                "line lies above both others."
+            ),
         )
     )
-    return Section("group", "Malignant against the rest", blocks)
+    return Section("group", t("Malignant against the rest"), blocks)

@@ -10,6 +10,7 @@ from typing import Any
 from agfnet.evaluation.network_warnings import read_history
 from agfnet.evaluation.run import Evaluation
 from agfnet.inference.predictions import Predictions
+from agfnet.network_description import display_names
 from agfnet.pages.blocks import (
     Block,
     Bullets,
@@ -39,6 +40,7 @@ from agfnet.report.wording import (
     span,
     summary,
 )
+from agfnet.translation import display_name, in_language, joined, listed, t
 
 KEY_METRICS = ("accuracy", "balanced_accuracy", "macro_auc", "ece")
 OPTIONAL = {
@@ -50,23 +52,26 @@ OPTIONAL = {
 
 
 def evaluation_page(evaluation: Evaluation) -> str:
-    """Return the report of an evaluation as HTML."""
+    """Return the report of an evaluation as HTML, in the language of its settings."""
     inputs, predictions = evaluation.inputs, evaluation.predictions
     examples = [
         example(predictions, row, inputs.cases[row], inputs.predictor)
         for row in choose_examples(predictions)
     ]
-    return report_page(
-        title=f"{Path(inputs.config.run).name}: {inputs.name}",
-        predictions=predictions,
-        results=evaluation.results,
-        context=context(evaluation),
-        facts=facts(evaluation),
-        optimal_accuracy=optimal_accuracy(inputs.table.path, inputs.table.modalities, inputs.split),
-        examples=examples,
-        warnings=[str(each).replace("`", "") for each in inputs.warnings],
-        history=read_history(Path(inputs.config.run)),
-    )
+    best = optimal_accuracy(inputs.table.path, inputs.table.modalities, inputs.split)
+    language, sentences = inputs.config.language, facts(evaluation)  # the checklists are English
+    with in_language(language, display_names(inputs.predictor.bundle.config, language)):
+        return report_page(
+            title=f"{Path(inputs.config.run).name}: {inputs.name}",
+            predictions=predictions,
+            results=evaluation.results,
+            context=context(evaluation),
+            facts=sentences,
+            optimal_accuracy=best,
+            examples=examples,
+            warnings=[str(each).replace("`", "") for each in inputs.warnings],
+            history=read_history(Path(inputs.config.run)),
+        )
 
 
 def context(evaluation: Evaluation) -> dict[str, object]:
@@ -74,17 +79,17 @@ def context(evaluation: Evaluation) -> dict[str, object]:
     inputs = evaluation.inputs
     bundle = inputs.predictor.bundle
     return {
-        "Network": bundle.config.network,
-        "Backbone": bundle.config.model.backbone.name,
-        "Modalities": ", ".join(bundle.config.modalities),
-        "Image size": f"{bundle.config.size} px",
-        "Table": inputs.table.path.name,
-        "Split": inputs.split or "all cases",
-        "Excluded (labels that the network does not know)": inputs.excluded,
-        "Lesions used in training or validation": "unknown, its table cannot be read"
+        t("Network"): bundle.config.network,
+        t("Backbone"): bundle.config.model.backbone.name,
+        t("Modalities"): listed(bundle.config.modalities),
+        t("Image size"): f"{bundle.config.size} px",
+        t("Table"): inputs.table.path.name,
+        t("Split"): inputs.split or t("all cases"),
+        t("Excluded (labels that the network does not know)"): inputs.excluded,
+        t("Lesions used in training or validation"): t("unknown, its table cannot be read")
         if evaluation.overlap is None
         else evaluation.overlap["lesions"],
-        "Temperature": f"{bundle.calibration.temperature:.3g}",
+        t("Temperature"): f"{bundle.calibration.temperature:.3g}",
         "agfnet": bundle.config.agfnet,
     }
 
@@ -149,18 +154,19 @@ def _lead(
     warnings: Sequence[str],
 ) -> list[Block]:
     first, *more = summary(predictions, metrics, optimal_accuracy)
+    label = t("Warning:")
     lead: list[Block] = [Text(first, "lead")]
     if "training_overlap" in metrics:
-        lead.append(Text(metrics["training_overlap"]["warning"], label="Warning:"))
-    lead += [Text(text, label="Warning:") for text in warnings]
-    lead += [Text(" ".join(texts)) for texts in (more, decisions(metrics)) if texts]
+        lead.append(Text(metrics["training_overlap"]["warning"], label=label))
+    lead += [Text(text, label=label) for text in warnings]
+    lead += [Text(joined(texts)) for texts in (more, decisions(metrics)) if texts]
     figures = []
     for name in KEY_METRICS:
         if name in metrics:
             metric, percent = metrics[name], MEANINGS[name].percent
             value = number(metric["value"], percent=percent)
             interval = span(metric["low"], metric["high"], percent=percent)
-            figures.append(KeyFigure(MEANINGS[name].title, value, interval))
+            figures.append(KeyFigure(t(MEANINGS[name].title), value, interval))
     return [*lead, KeyFigures(figures)] if figures else lead
 
 
@@ -170,60 +176,66 @@ def _metrics(metrics: Mapping[str, Any], optimal_accuracy: float | None) -> Sect
         if name not in metrics or name in UNLISTED:
             continue
         title, percent, text = MEANINGS.get(name, Meaning(name, False, ""))
-        metric = metrics[name]
+        title, texts, metric = t(title), [t(text)], metrics[name]
         if name == "accuracy" and optimal_accuracy is not None:
-            text += f" The best possible here is {number(optimal_accuracy, percent=True)}."
+            best = number(optimal_accuracy, percent=True)
+            texts.append(t("The best possible here is {accuracy}.", accuracy=best))
         interval = span(metric["low"], metric["high"], percent=percent)
         value = number(metric["value"], percent=percent)
-        rows.append((f"{title}\n{text}", f"{value}\n{interval}"))
+        rows.append((f"{title}\n{joined(texts)}", f"{value}\n{interval}"))
     return Section(
         "numbers",
-        "All metrics",
+        t("All metrics"),
         [
-            Table("Metrics", ("Metric", "Value\n95\u00a0% interval"), rows),
-            Text("Intervals: bootstrap over patients, each with all their lesions.", "soft"),
+            Table(t("Metrics"), (t("Metric"), f"{t('Value')}\n{t('95 % interval')}"), rows),
+            Text(t("Intervals: bootstrap over patients, each with all their lesions."), "soft"),
         ],
     )
 
 
 def _predictions(predictions: Predictions) -> Section:
     count = Counter(predictions.predicted)
-    rows = [(name, f"{count[name]:,}") for name in predictions.classes]
-    return Section("answers", "Predictions", [Table("Predictions", ("Class", "Lesions"), rows)])
+    rows = [(display_name(name), f"{count[name]:,}") for name in predictions.classes]
+    title = t("Predictions")
+    return Section("answers", title, [Table(title, (t("Class"), t("Lesions")), rows)])
 
 
 def _limitations(predictions: Predictions, results: Mapping[str, Any]) -> Section:
     cases = predictions.labelled()
     texts = [
-        "The results hold for patients, devices and clinical practice like those of this table. "
-        "This report says nothing about other places, or whether a doctor decides better with the "
-        "network.",
-        "Every label of the table is taken as the truth.",
-        "The network knows only its classes: any other lesion is assigned to one of them.",
+        t(
+            "The results hold for patients, devices and clinical practice like those of this "
+            "table. This report says nothing about other places, or whether a doctor decides "
+            "better with the network."
+        ),
+        t("Every label of the table is taken as the truth."),
+        t("The network knows only its classes: any other lesion is assigned to one of them."),
     ]
     if len(cases):
         texts.append(
-            "The intervals are not corrected for multiple comparisons: one in twenty is expected "
-            "not to contain the true value."
+            t(
+                "The intervals are not corrected for multiple comparisons: one in twenty is "
+                "expected not to contain the true value."
+            )
         )
     few = sorted(name for name, count in Counter(cases.label).items() if count < FEW_LESIONS)
     if few:
-        texts.append(
-            f"Classes with fewer than {FEW_LESIONS} lesions cannot be judged: {', '.join(few)}."
-        )
-    not_measured = [text for file, text in OPTIONAL.items() if file not in results]
+        text = "Classes with fewer than {count} lesions cannot be judged: {names}."
+        texts.append(t(text, count=FEW_LESIONS, names=listed(few)))
+    not_measured = [t(text) for file, text in OPTIONAL.items() if file not in results]
     if len(cases) and not_measured:
-        texts.append(f"Not measured here: {'; '.join(not_measured)}.")
-    return Section("limits", "Limitations", [Bullets(texts)])
+        texts.append(t("Not measured here: {names}.", names=t("; ").join(not_measured)))
+    return Section("limits", t("Limitations"), [Bullets(texts)])
 
 
 def _context(predictions: Predictions, context: Mapping[str, object]) -> Section:
     properties: dict[str, object] = {
-        "Lesions": f"{len(predictions):,}",
-        "Labelled lesions": f"{len(predictions.labelled()):,}",
-        "Patients": f"{len(set(predictions.patient_id)):,}",
-        "Classes": len(predictions.classes),
+        t("Lesions"): f"{len(predictions):,}",
+        t("Labelled lesions"): f"{len(predictions.labelled()):,}",
+        t("Patients"): f"{len(set(predictions.patient_id)):,}",
+        t("Classes"): len(predictions.classes),
     }
     rows = [(name, str(value)) for name, value in (properties | dict(context)).items()]
-    table = Table("Data and run", ("Property", "Value"), rows, words=True)
-    return Section("data", "Data and run", [table])
+    title = t("Data and run")
+    table = Table(title, (t("Property"), t("Value")), rows, words=True)
+    return Section("data", title, [table])

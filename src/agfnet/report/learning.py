@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from agfnet.pages.blocks import Figure, Section
 from agfnet.report.plots.curves import learning_curves
+from agfnet.translation import t
 
 
 def learning(history: Sequence[Mapping[str, float]]) -> Section | None:
@@ -23,4 +24,5 @@ def learning(history: Sequence[Mapping[str, float]]) -> Section | None:
         "epochs. The training loss is that of augmented images, with dropout, so that it may be "
         "the higher one."
     )
-    return Section("training", "Training", [Figure(learning_curves(history), caption, wide=True)])
+    figure = Figure(learning_curves(history), t(caption), wide=True)
+    return Section("training", t("Training"), [figure])

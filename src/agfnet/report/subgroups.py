@@ -8,6 +8,7 @@ from typing import Any
 from agfnet.pages.blocks import Figure, Section, Table, Text
 from agfnet.report.plots.forest import Panel, forest
 from agfnet.report.wording import cell
+from agfnet.translation import joined, t
 
 MEASURES = {
     "accuracy": ("Accuracy", True),
@@ -29,7 +30,7 @@ def subgroups(results: Mapping[str, Any] | None) -> Section | None:
     drawn = groups[:MAX_ROWS_DRAWN]
     panels = [
         Panel(
-            title=title,
+            title=t(title),
             intervals=[row[key] for _, row in drawn],
             percent=percent,
             kinds=["few" if row["few"] else "" for _, row in drawn],
@@ -38,38 +39,40 @@ def subgroups(results: Mapping[str, Any] | None) -> Section | None:
     ]
     rows = [
         (
-            name + ("\nfew lesions" if row["few"] else ""),
+            name + ("\n" + t("few lesions") if row["few"] else ""),
             f"{row['n']:,}",
             f"{row['patients']:,}",
             *(cell(row[key], percent=percent) for key, (_, percent) in MEASURES.items()),
         )
         for name, row in groups
     ]
-    note = (
-        " Groups in grey are too small to be judged: if nearly all of their predictions are "
-        "correct, or nearly all wrong, the interval is too narrow."
-        if any(row["few"] for _, row in groups)
-        else ""
-    )
+    captions = [t("Each group with 95 % intervals and, in brackets, its number of lesions.")]
+    if any(row["few"] for _, row in groups):
+        captions.append(
+            t(
+                "Groups in grey are too small to be judged: if nearly all of their predictions are "
+                "correct, or nearly all wrong, the interval is too narrow."
+            )
+        )
     names = [f"{name} ({row['n']})" for name, row in drawn]
-    head = ("Group", "Lesions", "Patients", *(title for title, _ in MEASURES.values()))
+    titles = (t(title) for title, _ in MEASURES.values())
+    head = (t("Group"), t("Lesions"), t("Patients"), *titles)
+    alternative = t("Accuracy and calibration by subgroup")
     return Section(
         "subgroups",
-        "Subgroups",
+        t("Subgroups"),
         [
             Text(
-                "Groups also differ by chance, and the more groups there are, the larger the "
-                "difference between the best and the worst. A difference is worth following up "
-                "where the intervals do not overlap. Groups may also differ in their diagnoses."
+                t(
+                    "Groups also differ by chance, and the more groups there are, the larger the "
+                    "difference between the best and the worst. A difference is worth following up "
+                    "where the intervals do not overlap. Groups may also differ in their diagnoses."
+                )
             ),
-            Figure(
-                forest(names, panels, "Accuracy and calibration by subgroup"),
-                f"Each group with 95 % intervals and, in brackets, its number of lesions.{note}",
-                wide=True,
-            ),
-            Table("Subgroups", head, rows),
+            Figure(forest(names, panels, alternative), joined(captions), wide=True),
+            Table(t("Subgroups"), head, rows),
             *(
-                Text(f"Excluded: {column} ({reason}).", "soft")
+                Text(t("Excluded: {names}.", names=f"{column} ({reason})"), "soft")
                 for column, reason in results.get("skipped", {}).items()
             ),
         ],

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from agfnet.inference.predictions import Predictions
+from agfnet.translation import display_name, t
 
 FEW_PATIENTS = 30  # below this a percentile bootstrap is clearly too narrow
 FEW_LESIONS = 20  # below this a fraction of them says little
@@ -171,7 +172,7 @@ def span(low: float | None, high: float | None, *, percent: bool, sign: bool = F
     if low is None or high is None or low == high:
         return UNDEFINED
     first = number(low, percent=percent, sign=sign).removesuffix("\u00a0%")
-    return f"{first} to {number(high, percent=percent, sign=sign)}"
+    return t("{low} to {high}", low=first, high=number(high, percent=percent, sign=sign))
 
 
 def cell(metric: Mapping[str, Any] | None, *, percent: bool) -> str:
@@ -189,42 +190,49 @@ def summary(
     """The result in sentences; the first one alone must be enough."""
     cases = predictions.labelled()
     if not len(cases):
-        return [
-            f"The network classified {_lesions(len(predictions))}. None of them has a label, so "
-            "this report shows the predictions but cannot say how good they are."
-        ]
+        text = (
+            "The network classified {lesions}. None of them has a label, so this report shows the "
+            "predictions but cannot say how good they are."
+        )
+        return [t(text, lesions=_lesions(len(predictions)))]
     right = sum(a == b for a, b in zip(cases.predicted, cases.label, strict=True))
     if len(cases) == 1:
         return [
-            f"The only labelled lesion was classified {'correctly' if right else 'wrongly'}. "
-            "One lesion says nothing about how good the network is."
+            t("The only labelled lesion was classified correctly.")
+            if right
+            else t("The only labelled lesion was classified wrongly."),
+            t("One lesion says nothing about how good the network is."),
         ]
     low, high = metrics["accuracy"]["low"], metrics["accuracy"]["high"]
     undefined = low is None or low == high
-    interval = "interval not defined"
+    interval = t("interval not defined")
     if not undefined:
-        interval = f"95\u00a0% interval {100 * low:.0f} to {_whole(high)}"
+        interval = t("95 % interval {low} to {high}", low=f"{100 * low:.0f}", high=_whole(high))
     sentences = [
-        f"Of {_lesions(len(cases))}, the network classified {right:,} correctly "
-        f"({_whole(right / len(cases))}, {interval})."
+        t(
+            "Of {lesions}, the network classified {right} correctly ({fraction}, {interval}).",
+            lesions=_lesions(len(cases)),
+            right=f"{right:,}",
+            fraction=_whole(right / len(cases)),
+            interval=interval,
+        )
     ]
     if optimal_accuracy is not None:
-        sentences.append(
-            f"The best possible accuracy on these images is {_whole(optimal_accuracy)}."
-        )
+        text = "The best possible accuracy on these images is {accuracy}."
+        sentences.append(t(text, accuracy=_whole(optimal_accuracy)))
     commonest, count = Counter(cases.label).most_common(1)[0]
-    sentences.append(
-        f"Always answering “{commonest}” would be correct for {_whole(count / len(cases))}."
-    )
+    text = "Always answering “{name}” would be correct for {fraction}."
+    fraction = _whole(count / len(cases))
+    sentences.append(t(text, name=display_name(commonest), fraction=fraction))
     confidence = float(cases.probabilities.max(axis=1).mean())
-    agreement = "" if undefined else _agreement(confidence, low, high)
-    sentences.append(f"The mean confidence was {_whole(confidence)}{agreement}.")
+    sentences.append(_agreement(confidence, None if undefined else (low, high)))
     patients = len(set(cases.patient_id))
-    if patients < FEW_PATIENTS:
-        sentences.append(
-            f"With only {patients} {'patient' if patients == 1 else 'patients'}, every interval "
-            "here is narrower than it should be."
-        )
+    if patients == 1:
+        text = "With only 1 patient, every interval here is narrower than it should be."
+        sentences.append(t(text))
+    elif patients < FEW_PATIENTS:
+        text = "With only {patients} patients, every interval here is narrower than it should be."
+        sentences.append(t(text, patients=patients))
     return sentences
 
 
@@ -237,28 +245,49 @@ def decisions(metrics: Mapping[str, Any]) -> list[str]:
 
     sentences = []
     if (abstained := fraction("abstained")) is not None:
-        sentences.append(f"The network abstained for {abstained} of the lesions.")
+        text = "The network abstained for {fraction} of the lesions."
+        sentences.append(t(text, fraction=abstained))
         if (wrong := fraction("selective_risk")) is not None:
-            sentences.append(f"Of the lesions that it answered, {wrong} were wrong.")
+            text = "Of the lesions that it answered, {fraction} were wrong."
+            sentences.append(t(text, fraction=wrong))
     if (covered := fraction("set_coverage")) is not None:
-        size = metrics["set_size"]["value"]
-        sentences.append(
-            f"The prediction sets, with {size:.1f} classes on average, contained the true class of "
-            f"{covered} of the lesions."
+        text = (
+            "The prediction sets, with {size} classes on average, contained the true class of "
+            "{fraction} of the lesions."
         )
+        size = f"{metrics['set_size']['value']:.1f}"
+        sentences.append(t(text, size=size, fraction=covered))
     if (outside := fraction("out_of_distribution")) is not None:
-        sentences.append(f"It marked {outside} of the lesions as unlike the training images.")
+        text = "It marked {fraction} of the lesions as unlike the training images."
+        sentences.append(t(text, fraction=outside))
     return sentences
 
 
-def _agreement(confidence: float, low: float, high: float) -> str:
-    if confidence > high:
-        return ", higher than the accuracy: the probabilities are too high"
-    if confidence < low:
-        return ", lower than the accuracy: the probabilities are too low"
-    if high - low > WIDE:
-        return ", not clearly different from the accuracy, but there are too few cases to be sure"
-    return ", in line with the accuracy: the probabilities can be taken at face value"
+def _agreement(confidence: float, interval: tuple[float, float] | None) -> str:
+    """Compare the mean confidence with the interval of the accuracy."""
+    if interval is None:
+        text = "The mean confidence was {confidence}."
+    elif confidence > interval[1]:
+        text = (
+            "The mean confidence was {confidence}, higher than the accuracy: the probabilities are "
+            "too high."
+        )
+    elif confidence < interval[0]:
+        text = (
+            "The mean confidence was {confidence}, lower than the accuracy: the probabilities are "
+            "too low."
+        )
+    elif interval[1] - interval[0] > WIDE:
+        text = (
+            "The mean confidence was {confidence}, not clearly different from the accuracy, but "
+            "there are too few cases to be sure."
+        )
+    else:
+        text = (
+            "The mean confidence was {confidence}, in line with the accuracy: the probabilities "
+            "can be taken at face value."
+        )
+    return t(text, confidence=_whole(confidence))
 
 
 def _whole(fraction: float) -> str:
@@ -266,4 +295,4 @@ def _whole(fraction: float) -> str:
 
 
 def _lesions(count: int) -> str:
-    return f"{count:,} lesion" + ("" if count == 1 else "s")
+    return t("1 lesion") if count == 1 else t("{count} lesions", count=f"{count:,}")

@@ -23,7 +23,6 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from agfnet import NOTICE, __version__
-from agfnet.inference.wording import WORDS
 from agfnet.serve.api_docs import ERROR, describe, lesion_body, page, zip_body
 from agfnet.serve.guard import FAILED, GONE, Guard, RequestContext
 from agfnet.serve.request_error import RequestError
@@ -40,6 +39,7 @@ from agfnet.serve.schemas import (
 )
 from agfnet.serve.security import Authenticator
 from agfnet.serve.service import Service
+from agfnet.translation import WORDS
 
 STATIC = Path(__file__).with_name("static")
 CODES = {404: "not_found", 405: "method_not_allowed"}

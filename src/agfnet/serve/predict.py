@@ -6,12 +6,13 @@ import base64
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agfnet.bundle import Bundle, BundleConfig
+from agfnet.bundle import Bundle, BundleConfig, SimilarIndex, read_bundle, read_similar
 from agfnet.data.quality import by_hint
 from agfnet.data.table import Case
 from agfnet.inference.decisions_table import decision_rows
@@ -22,12 +23,19 @@ from agfnet.inference.leave_out import without_each
 from agfnet.inference.percents import round_percent, whole_percents
 from agfnet.inference.postprocessing import refer
 from agfnet.inference.predictions import prediction_rows
-from agfnet.inference.predictor import Predictor
+from agfnet.inference.predictor import Decoded, Predictor
+from agfnet.inference.similar import lesion_features, similar_lesions
 from agfnet.inference.wording import sentence, warning_sentences
 from agfnet.serve.lesion import Lesion, error_context, load_uploads
 from agfnet.serve.limits import Limits
 
 Array = np.ndarray[Any, Any]
+
+
+@cache
+def similar_index(folder: Path) -> SimilarIndex | None:
+    """Return the training lesions in a bundle; a worker reads them once."""
+    return read_similar(read_bundle(folder))
 
 
 def files_of(job: Mapping[str, Any]) -> dict[str, list[Path]]:
@@ -48,8 +56,11 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
             limits=limits,
             modalities=list(config.modalities),
         )
-        answer = predictor.diagnose(lesion.images)
-        without = without_each(predictor, lesion.images) if job["leave_out"] else []
+        decoded: Decoded = {}
+        answer = predictor.diagnose(lesion.images, decoded=decoded)
+        without = without_each(predictor, lesion.images, decoded) if job["leave_out"] else []
+        index = similar_index(predictor.bundle.folder) if job.get("similar") else None
+        features = lesion_features(predictor, lesion.images, decoded) if index else None
     report = job.get("report", "none")
     return {
         **described(answer, predictor.bundle),
@@ -65,6 +76,9 @@ def predict(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
             }
             for name, path, row in without
         ],
+        "similar": None
+        if index is None or features is None
+        else [lesion._asdict() for lesion in similar_lesions(features, index)],
         "images": {name: list(map(asdict, infos)) for name, infos in lesion.files.items()},
         **({} if report == "none" else {"report": report_of(report, predictor, answer, files)}),
         "seconds": time.perf_counter() - started,

@@ -26,10 +26,10 @@ from agfnet.data.preprocess import seen_part
 from agfnet.data.quality import HINTS, SMALL, measure_appearance, quality_hints
 from agfnet.data.readers import read_image, upright_size
 from agfnet.inference.predictor import Predictor
-from agfnet.inference.wording import words
 from agfnet.serve.lesion import ImageInfo, as_crop, error_context, load_uploads
 from agfnet.serve.limits import Limits
 from agfnet.serve.predict import files_of
+from agfnet.translation import words
 
 Array = np.ndarray[Any, Any]
 THUMBNAIL = 192

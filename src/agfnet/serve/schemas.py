@@ -55,6 +55,10 @@ class PredictOptions(Options):
         default=False,
         description="Also predict without each image in turn, for modalities with several.",
     )
+    similar: bool = Field(
+        default=False,
+        description="Also return the most similar training lesions, if the model has them.",
+    )
 
 
 class ExplainOptions(Options):
@@ -131,6 +135,14 @@ class Frame(BaseModel):
     percents: Percents = Field(description=WHOLE)
 
 
+class SimilarTrainingLesion(BaseModel):
+    """A training lesion that the network takes to be similar."""
+
+    lesion_id: str
+    label: str
+    distance: float = Field(description="Of the features: 0 is the same, 2 the opposite.")
+
+
 class LeftOutImage(BaseModel):
     """The prediction without one of several images of a modality."""
 
@@ -175,6 +187,9 @@ class Prediction(Reply):
     frames: list[Frame]
     without: list[LeftOutImage] = Field(
         description="With `leave_out`; empty without several images, or with very many."
+    )
+    similar: list[SimilarTrainingLesion] | None = Field(
+        description="With `similar`, the nearest first; null without it, or if the model has none."
     )
     images: dict[str, list[FileInfo]]
     seconds: float
@@ -341,7 +356,7 @@ class ModelInfo(Reply):
     consider: float | None
     risk: float | None
     unfamiliar: bool
-    card: str
+    card: dict[str, str] = Field(description="The model card, by language.")
     limits: Limits
     batches: BatchRules
 

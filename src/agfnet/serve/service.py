@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from agfnet import NOTICE, __version__
-from agfnet.bundle import Bundle, describe, read_bundle
+from agfnet.bundle import Bundle, describe, read_bundle, read_cards
 from agfnet.config import ServeConfig
 from agfnet.errors import BundleError, ConfigError
-from agfnet.inference.about import LANGUAGES, about, model_warnings, uncalibrated
+from agfnet.inference.about import about, model_warnings, uncalibrated
 from agfnet.inference.backends import network_file
 from agfnet.inference.table import model_hash
 from agfnet.parallel import usable_cores
@@ -34,6 +34,7 @@ from agfnet.serve.schemas import Options
 from agfnet.serve.spool import Spool
 from agfnet.serve.uploads import Rules, receive
 from agfnet.serve.watch import Watcher
+from agfnet.translation import LANGUAGES
 
 MAX_WORKERS = 4
 O = TypeVar("O", bound=Options)  # noqa: E741
@@ -133,7 +134,6 @@ class Service:
     def _model(self, methods: list[str]) -> dict[str, Any]:
         """Return the fields of `ModelInfo`; called once, because it reads the whole bundle."""
         config, calibration = self.bundle.config, self.bundle.calibration
-        card = self.bundle.folder / "card.md"
         return {
             "agfnet": __version__,
             "network": describe(self.bundle)["network"],
@@ -156,7 +156,7 @@ class Service:
             "consider": calibration.sets and calibration.sets.consider,
             "risk": calibration.abstention and calibration.abstention.target_risk,
             "unfamiliar": calibration.ood_limit is not None,
-            "card": card.read_text(encoding="utf-8") if "card.md" in self.bundle.files else "",
+            "card": read_cards(self.bundle),
             "limits": asdict(self.limits),
             "batches": {
                 "survive_restart": self.config.spool is not None,

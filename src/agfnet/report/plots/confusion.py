@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from agfnet.inference.predictions import Predictions
 from agfnet.metrics.discrimination import confusion
 from agfnet.report.plots.style import STYLE, short, to_svg
+from agfnet.translation import display_name, t
 
 
 def confusion_matrix(predictions: Predictions) -> str:
@@ -35,7 +36,7 @@ def confusion_matrix(predictions: Predictions) -> str:
             axes.text(
                 column + 0.5, row + 0.55, f"{fraction[row, column]:.0%}", va="top", size=7.5, **text
             )
-        names = [textwrap.fill(short(name), 26) for name in cases.classes]
+        names = [textwrap.fill(short(display_name(name)), 26) for name in cases.classes]
         middles = np.arange(size) + 0.5
         axes.set_xticks(middles, names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(middles, names)
@@ -43,6 +44,6 @@ def confusion_matrix(predictions: Predictions) -> str:
         axes.invert_yaxis()
         axes.set_aspect("equal")
         axes.spines[:].set_visible(False)
-        axes.set_xlabel("Predicted class")
-        axes.set_ylabel("True class")
-        return to_svg(figure, "Confusion matrix: number of lesions by true and predicted class")
+        axes.set_xlabel(t("Predicted class"))
+        axes.set_ylabel(t("True class"))
+        return to_svg(figure, t("Confusion matrix: number of lesions by true and predicted class"))

@@ -26,6 +26,7 @@ from agfnet.report.plots.style import (
     short,
     to_svg,
 )
+from agfnet.translation import display_name, t
 
 Interval = Mapping[str, float | None]  # value, low, high
 
@@ -45,19 +46,20 @@ def roc_curves(predictions: Predictions) -> str:
         for number, column in enumerate(defined):
             false, true = roc_curve(cases.probabilities[:, column], target == column)
             curves.append(np.interp(grid, false, true))
-            label = f"{short(cases.classes[column])}: {areas[column]:.3f}"
+            name = short(display_name(cases.classes[column]))
+            label = t("{title}: {text}", title=name, text=f"{areas[column]:.3f}")
             axes.plot(false, true, linewidth=1.4, label=label, **line_style(number))
         if curves:
             mean = np.append(0, np.mean(curves, axis=0))
-            label = f"mean of the classes: {np.nanmean(areas):.3f}"
+            label = t("mean of the classes: {auc}", auc=f"{np.nanmean(areas):.3f}")
             axes.plot(np.append(0, grid), mean, color="black", linewidth=2.2, label=label)
-            title = "\nArea under the curve"
+            title = "\n" + t("Area under the curve")
             figure.legend(loc="outside lower left", title=title, alignment="left")
         percent_axes(axes)
         axes.set_aspect("equal")
-        axes.set_xlabel("False positive rate (1 - specificity)")
-        axes.set_ylabel("True positive rate (sensitivity)")
-        return to_svg(figure, "ROC curve of each class against the rest")
+        axes.set_xlabel(t("False positive rate (1 - specificity)"))
+        axes.set_ylabel(t("True positive rate (sensitivity)"))
+        return to_svg(figure, t("ROC curve of each class against the rest"))
 
 
 def risk_coverage_curve(predictions: Predictions) -> str:
@@ -70,16 +72,17 @@ def risk_coverage_curve(predictions: Predictions) -> str:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 3.6), layout="constrained")
         axes = figure.subplots()
-        axes.axhline(wrong.mean(), label="all cases", **DOTTED)
-        axes.plot(coverage, best, color=ORANGE, linestyle="--", label="perfect ordering")
+        axes.axhline(wrong.mean(), label=t("all cases"), **DOTTED)
+        axes.plot(coverage, best, color=ORANGE, linestyle="--", label=t("perfect ordering"))
         marker = "o" if len(curve.risk) == 1 else None
-        axes.plot(curve.coverage, curve.risk, color=BLUE, marker=marker, label="this network")
+        axes.plot(curve.coverage, curve.risk, color=BLUE, marker=marker, label=t("this network"))
         percent_axes(axes)
         axes.set_ylim(0, max(0.05, float(curve.risk.max()), float(wrong.mean())) * 1.08)
-        axes.set_xlabel("Fraction of cases answered, most confident first")
-        axes.set_ylabel("Error rate of the answered cases")
+        axes.set_xlabel(t("Fraction of cases answered, most confident first"))
+        axes.set_ylabel(t("Error rate of the answered cases"))
         figure.legend(loc="outside upper left", ncols=3)
-        return to_svg(figure, "Risk-coverage curve: errors left when doubtful cases are set aside")
+        label = "Risk-coverage curve: errors left when doubtful cases are set aside"
+        return to_svg(figure, t(label))
 
 
 def decision_curve(curve: Mapping[str, Any], title: str) -> str:
@@ -97,18 +100,18 @@ def decision_curve(curve: Mapping[str, Any], title: str) -> str:
         figure = Figure(figsize=(4.6, 3.6), layout="constrained")
         axes = figure.subplots()
         _band(axes, threshold, low, high)
-        axes.plot(threshold, model, color=BLUE, label="this network")
-        axes.plot(threshold, treat_all, color=ORANGE, linestyle="--", label="act on all")
-        axes.axhline(0, label="act on none", **DOTTED | {"linewidth": 1})
+        axes.plot(threshold, model, color=BLUE, label=t("this network"))
+        axes.plot(threshold, treat_all, color=ORANGE, linestyle="--", label=t("act on all"))
+        axes.axhline(0, label=t("act on none"), **DOTTED | {"linewidth": 1})
         top = max([0.01, *(value for value in curve["model"] if value is not None)])
         axes.set_ylim(-0.25 * top, 1.15 * top)
         percent_axis(axes.xaxis)
         axes.grid(linewidth=0.6)
         axes.set_axisbelow(True)
-        axes.set_xlabel(f"Probability of “{short(title)}” from which one would act")
-        axes.set_ylabel("Net benefit per lesion")
+        axes.set_xlabel(t("Probability of “{name}” from which one would act", name=short(title)))
+        axes.set_ylabel(t("Net benefit per lesion"))
         figure.legend(loc="outside upper left", ncols=3)
-        return to_svg(figure, "Decision curve: net benefit of the network at each threshold")
+        return to_svg(figure, t("Decision curve: net benefit of the network at each threshold"))
 
 
 def learning_curves(history: Sequence[Mapping[str, float]]) -> str:
@@ -128,23 +131,23 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> str:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 3.2), layout="constrained")
         losses, accuracies = figure.subplots(1, 2)
-        losses.plot(epochs, loss, color=ORANGE, linestyle="--", marker=marker, label="training")
-        losses.plot(epochs, validation, color=BLUE, marker=marker, label="validation")
-        losses.set_ylabel("Cross-entropy")
+        losses.plot(epochs, loss, color=ORANGE, linestyle="--", marker=marker, label=t("training"))
+        losses.plot(epochs, validation, color=BLUE, marker=marker, label=t("validation"))
+        losses.set_ylabel(t("Cross-entropy"))
         losses.set_ylim(bottom=0)
         accuracies.plot(epochs, accuracy, color=BLUE, marker=marker)
-        accuracies.set_ylabel("Balanced accuracy (validation)")
+        accuracies.set_ylabel(t("Balanced accuracy (validation)"))
         accuracies.set_ylim(0, 1.02)
         percent_axis(accuracies.yaxis)
         for axes in (losses, accuracies):
-            label = "lowest validation loss" if axes is losses else None
+            label = t("lowest validation loss") if axes is losses else None
             axes.axvline(best, label=label, **DOTTED)
-            axes.set_xlabel("Epoch")
+            axes.set_xlabel(t("Epoch"))
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.grid(axis="y", linewidth=0.6)
             axes.set_axisbelow(True)
         figure.legend(loc="outside upper left", ncols=3)
-        return to_svg(figure, "Learning curves: loss and balanced accuracy of every epoch")
+        return to_svg(figure, t("Learning curves: loss and balanced accuracy of every epoch"))
 
 
 def severity_curves(
@@ -180,7 +183,7 @@ def severity_curves(
             percent_axis(axes.yaxis)
         for axes in list(grid.flat)[len(panels) :]:
             axes.set_visible(False)
-        figure.supxlabel("Severity", fontsize=9)
+        figure.supxlabel(t("Severity"), fontsize=9)
         figure.supylabel(measure, fontsize=9)
         return to_svg(figure, label)
 

@@ -21,6 +21,7 @@ from agfnet.report.plots.style import (
     short,
     to_svg,
 )
+from agfnet.translation import t
 
 Interval = Mapping[str, float | None]  # value, low, high
 POINTS: dict[str, dict[str, Any]] = {
@@ -77,7 +78,7 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
         value, low, high = (interval[key] for key in ("value", "low", "high"))
         if value is None:
             middle: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 8}
-            axes.text(0.5, row, "not defined", color=GREY, ha="center", va="center", **middle)
+            axes.text(0.5, row, t("not defined"), color=GREY, ha="center", va="center", **middle)
             continue
         if low is not None and high is not None:
             axes.plot([low, high], [row, row], color=POINTS[kind]["color"], linewidth=1.4)

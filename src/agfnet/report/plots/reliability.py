@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from agfnet.inference.predictions import Predictions
 from agfnet.metrics.calibration import reliability
 from agfnet.report.plots.style import BLUE, DOTTED, GREY, STYLE, percent_axes, to_svg
+from agfnet.translation import t
 
 
 def reliability_diagram(predictions: Predictions, bins: int = 10) -> str:
@@ -33,14 +34,13 @@ def reliability_diagram(predictions: Predictions, bins: int = 10) -> str:
             elinewidth=1,
             capsize=3,
         )
-        upper.annotate("too cautious", (0.03, 0.95), color=GREY)
-        upper.annotate("too confident", (0.97, 0.03), color=GREY, ha="right")
+        upper.annotate(t("too cautious"), (0.03, 0.95), color=GREY)
+        upper.annotate(t("too confident"), (0.97, 0.03), color=GREY, ha="right")
         percent_axes(upper)
-        upper.set_ylabel("Accuracy")
+        upper.set_ylabel(t("Accuracy"))
         lower.bar((np.arange(bins) + 0.5) / bins, table.cases, 0.9 / bins, color=BLUE)
         lower.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-        lower.set_ylabel("Cases")
-        lower.set_xlabel("Confidence of the network")
-        return to_svg(
-            figure, "Reliability diagram: how often the network was right at each confidence"
-        )
+        lower.set_ylabel(t("Cases"))
+        lower.set_xlabel(t("Confidence of the network"))
+        label = "Reliability diagram: how often the network was right at each confidence"
+        return to_svg(figure, t(label))

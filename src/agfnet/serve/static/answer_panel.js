@@ -6,6 +6,7 @@ import { comparison, contributions, dependence, overlays } from "./attribution.j
 import { describeError, retryButton } from "./error.js";
 import { leftOut } from "./leave_out.js";
 import { heading, saveReport } from "./report.js";
+import { similarLesions } from "./similar.js";
 import { nameOf, t } from "./locale.js";
 import { showWhole } from "./zoom.js";
 
@@ -87,7 +88,7 @@ export class AnswerPanel {
     this.setBusy("analysing");
     announce(t("analysing"));
     try {
-      const prediction = await this.post("v1/predict", { leave_out: true });
+      const prediction = await this.post("v1/predict", { leave_out: true, similar: true });
       this.answer = { date: new Date(), prediction };
     } catch (error) {
       this.fail(error, () => this.analyse());
@@ -172,6 +173,7 @@ export class AnswerPanel {
       ...overlays(explanation, choice, prediction, model, (selected) => this.explain(selected)),
       ...contributions(explanation),
       ...comparison(explanation, prediction.frames.length),
+      ...similarLesions(prediction),
       frameTable(prediction, explanation.pass, (pass) => this.explain({ ...choice, pass })),
     ];
   }

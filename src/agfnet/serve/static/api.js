@@ -13,7 +13,7 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
  * @typedef {{threshold: number, target_risk: number, confidence: number}} Abstention
  * @typedef {{
  *   agfnet: string, network: string, sha256: string, classes: string[], modalities: Modality[],
- *   types: string[], methods: string[], coverage: number | null, consider: number | null, risk: number | null, card: string,
+ *   types: string[], methods: string[], coverage: number | null, consider: number | null, risk: number | null, card: Record<string, string>,
  *   limits: Record<string, number>, batches: {survive_restart: boolean, keep_s: number}, labels: Record<string, Label>,
  *   about: Record<string, string[]>, warnings: Record<string, string[]>,
  *   operating_point: OperatingPoint | null, abstention: Abstention | null,
@@ -42,7 +42,8 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
  *   probabilities: {name: string, probability: number, percent: number, possible: boolean | null}[],
  *   prediction_set: string[] | null, abstain: boolean | null, out_of_distribution: boolean | null,
  *   missing: string[], missing_untrained: boolean, unfamiliar: string[], foreign: string[],
- *   frames: Pass[], without: LeftOut[], quality: {hint: string, modalities: string[]}[],
+ *   frames: Pass[], without: LeftOut[],
+ *   similar: {lesion_id: string, label: string, distance: number}[] | null, quality: {hint: string, modalities: string[]}[],
  *   images: Record<string, {width: number, height: number, frames: number, crop: Rectangle | null}[]>,
  *   groups: {
  *     name: string, percent: number, percent_others: number, classes: string[], positive: boolean | null,

@@ -54,6 +54,8 @@ function about(model) {
     "about.modalities": listOf(model.modalities.map(({ name }) => nameOf("modality", name))),
     "about.network": `${model.network}, SHA-256 ${model.sha256}`,
   };
+  const cardLanguage = model.card[currentLocale()] ? currentLocale() : "en";
+  const card = model.card[cardLanguage];
   render(
     byId("about-body"),
     model.warnings[currentLocale()].map((text) => h("p", { class: "warning" }, text)),
@@ -67,9 +69,9 @@ function about(model) {
       {},
       Object.entries(entries).map(([key, text]) => [h("dt", {}, t(key)), h("dd", {}, text)]),
     ),
-    model.card && [
+    card && [
       h("h3", {}, t("about.card")),
-      h("pre", { tabindex: "0", lang: "en", "aria-label": t("about.card") }, model.card),
+      h("pre", { tabindex: "0", lang: cardLanguage, "aria-label": t("about.card") }, card),
     ],
     h("p", {}, h("a", { href: "docs" }, t("about.api"))),
   );

@@ -1,0 +1,90 @@
+"""Words in English and Chinese.
+
+The web page and the server share words by a key (`words`), since no English text stands in a
+script. Reports and model cards are written in English in the code, and other languages are looked
+up by the English text (`t`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from typing import Literal, get_args
+
+Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+WORDS = Path(__file__).with_name("words")
+"""Folder with the words of the web page and of answers, one JSON file per language (`en.json`), and
+with the translations of reports and cards (`report.zh.json`)."""
+_current: ContextVar[tuple[Language, Mapping[str, str]]] = ContextVar(
+    "language", default=("en", {})
+)
+
+
+@contextmanager
+def in_language(language: Language, names: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Write texts in a language.
+
+    Args:
+        language: of the texts.
+        names: display names of classes and modalities in this language.
+    """
+    token = _current.set((language, names or {}))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current_language() -> Language:
+    """Return the language of the texts."""
+    return _current.get()[0]
+
+
+def t(text: str, **values: object) -> str:
+    """Return a text in the current language, with the values put into its fields.
+
+    Args:
+        text: English text with fields such as `{count}`, the key of the translation.
+        **values: of the fields.
+    """
+    return translations(current_language()).get(text, text).format(**values)
+
+
+def display_name(name: str) -> str:
+    """Return the display name of a class or modality in the current language."""
+    return _current.get()[1].get(name, name)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Join display names of classes or modalities in the current language."""
+    joint = ", " if current_language() == "en" else "\N{IDEOGRAPHIC COMMA}"
+    return joint.join(map(display_name, names))
+
+
+def joined(sentences: Iterable[str]) -> str:
+    """Join sentences; Chinese has no space between them."""
+    return (" " if current_language() == "en" else "").join(sentences)
+
+
+@cache
+def translations(language: Language) -> dict[str, str]:
+    """Return the translations of the texts; none for English."""
+    if language == "en":
+        return {}
+    return _read(f"report.{language}.json")
+
+
+@cache
+def words(language: Language = "en") -> dict[str, str]:
+    """Return the words of a language by key; `{name}` is a field to fill in."""
+    return _read(f"{language}.json")
+
+
+def _read(name: str) -> dict[str, str]:
+    texts: dict[str, str] = json.loads((WORDS / name).read_text(encoding="utf-8"))
+    return texts
