@@ -152,7 +152,7 @@ def test_the_server_and_its_workers_load_no_torch(bundle: Path) -> None:
         f"predictor = worker.load(dict(bundle={str(bundle)!r}, backend='auto', threads=1))\n"
         "from PIL import Image\n"
         "path = pathlib.Path(sys.argv[1]); Image.effect_noise((60, 60), 50).save(path)\n"
-        "job = dict(files=dict(clinical=[str(path)]), frames={}, crops={}, leave_out=False, similar=True)\n"
+        "job = dict(files=dict(clinical=[str(path)]), frames={}, crops={}, leave_out=False)\n"
         "job |= {'methods': ['occlusion', 'guide'], 'class': None, 'pass': 0}\n"
         "for kind in ('predict', 'explain', 'preview'):\n"
         "    job['kind'] = kind\n"
