@@ -45,7 +45,7 @@ def current_language() -> Language:
     return _current.get()[0]
 
 
-def t(text: str, **values: object) -> str:
+def t(text: str, /, **values: object) -> str:
     """Return a text in the current language, with the values put into its fields.
 
     Args:
