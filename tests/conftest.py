@@ -23,7 +23,6 @@ from agfnet.config import (
 )
 from agfnet.inference.predictions import Predictions
 from agfnet.phantom.cohort import make_cohort
-from agfnet.study.run import run
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +52,8 @@ def settings(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainCon
 @pytest.fixture(scope="session")
 def trained(settings: TrainConfig) -> Path:
     """Run folder of a finished run."""
+    from agfnet.study.run import run  # torch takes seconds to load, and most tests need none
+
     return run(settings, bar=False)
 
 
