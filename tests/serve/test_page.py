@@ -353,21 +353,31 @@ def test_another_model_after_a_restart_is_not_taken_for_the_old(
         server.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_serious_keeps_anybody_out(
-    visit: Open, scheme: str, photo: dict[str, Any], files: dict[str, bytes]
+def check_access(page: Any) -> None:
+    """No finding of axe, of any kind."""
+    found = axe_playwright.Axe().run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+
+
+@pytest.mark.parametrize(("scheme", "locale"), [("light", "en-GB"), ("dark", "zh-CN")])
+def test_nothing_keeps_anybody_out(
+    visit: Open, scheme: str, locale: str, photo: dict[str, Any], files: dict[str, bytes]
 ) -> None:
-    page = visit(color_scheme=scheme, width=390, reduced_motion="reduce")
+    page = visit(color_scheme=scheme, width=390, reduced_motion="reduce", locale=locale)
+    page.locator("#examples button").first.wait_for()
+    check_access(page)
     put(page, "clinical", photo, upload("notes.txt", b"no image"), upload("x.png", files["PNG"]))
     put(page, "ultrasound", upload("clip.dcm", files["DICOM"]))
     ask(page)
-    for summary in page.locator("summary").all():
-        summary.click()
-    found = axe_playwright.Axe().run(page).response["violations"]
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
-    back = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
-    page.click("#theme")
-    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") != back
+    page.evaluate("document.querySelectorAll('details').forEach((e) => { e.open = true; })")
+    for change in ("#theme", "#language", "#theme"):
+        check_access(page)
+        back = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        page.click(change)
+        if change == "#theme":
+            now = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+            assert now != back
+    check_access(page)
     for _ in range(2):  # languages
         for width in (390, 320):
             page.set_viewport_size({"width": width, "height": 800})
@@ -375,6 +385,21 @@ def test_nothing_serious_keeps_anybody_out(
         page.mouse.wheel(0, 5000)
         assert page.locator(".notice").bounding_box()["y"] >= 0
         page.click("#language")
+
+    page.route("**/v1/predict", lambda route: route.fulfill(json=foreign_answer(route)))
+    page.click("#analyse")
+    page.locator(".verdict").wait_for()
+    assert page.locator(".bars").count() == 0
+    check_access(page)
+    page.route("**/v1/predict", lambda route: route.abort())
+    page.click("#analyse")
+    page.locator("#answer [role=alert]").wait_for()
+    check_access(page)
+
+
+def foreign_answer(route: Any) -> dict[str, Any]:
+    """The answer of the server, but for a picture of another kind."""
+    return {**route.fetch().json(), "foreign": ["clinical"], "refer": True}
 
 
 def test_the_path_can_be_walked_by_keyboard(visit: Open, photo: dict[str, Any]) -> None:
