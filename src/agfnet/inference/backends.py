@@ -22,7 +22,7 @@ class Backend(Protocol):
         """Return logits (B, C) of images (B, H, W, 3) uint8 by modality and present (B, M)."""
         ...
 
-    def features(self, images: Sequence[Array], present: Array) -> Array | None:
+    def embed(self, images: Sequence[Array], present: Array) -> Array | None:
         """Return what the head classifies from (B, D); None if there is no such head."""
         ...
 

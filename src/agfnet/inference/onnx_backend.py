@@ -63,7 +63,7 @@ class OnnxBackend:
         (logits,) = self.run(["logits"], images, present, np.arange(len(present)))
         return logits
 
-    def features(self, images: Sequence[Array], present: Array) -> Array | None:
+    def embed(self, images: Sequence[Array], present: Array) -> Array | None:
         """Return what the classification head reads (B, D); None if the graph does not have it."""
         if "features" not in (output.name for output in self.session.get_outputs()):
             return None

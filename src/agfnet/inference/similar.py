@@ -54,7 +54,7 @@ def lesion_features(
         for file in files
     }
     batch = [{name: pixels[name, path] for name, path in item.items()} for item in combinations]
-    features = predictor.backend.features(*stack_images(batch, predictor.bundle.config))
+    features = predictor.backend.embed(*stack_images(batch, predictor.bundle.config))
     return None if features is None else features.mean(axis=0)
 
 

@@ -84,7 +84,7 @@ class TorchBackend:
         return logits
 
     @torch.inference_mode()
-    def features(self, images: Sequence[Array], present: Array) -> Array | None:
+    def embed(self, images: Sequence[Array], present: Array) -> Array | None:
         """Return what the classification head reads (B, D), without flips; None without a head."""
         head = getattr(self.model, "head", None)
         if not isinstance(head, nn.Module):
