@@ -6,9 +6,11 @@ Weights are random; photographs and scans are JPEG and PNG files. The bundle has
 these images, so that the server and the predictor measure how familiar an image is. First, rounds
 of the predictor alone, as `agfnet predict --cases` runs it, and of the server at full load (as many
 requests at a time as it accepts). The client shares the cores: in these rounds it only writes and
-reads sockets. Then single requests for the unloaded time. Then requests arrive at four times the
-sustainable rate, without waiting for responses; those refused with 429 are not repeated. Memory is
-that of the server and its workers together, at the beginning and at the end of the overload.
+reads sockets. On a machine with other work, the processor time of both (the server with its
+workers) is the measure to compare. `--load-seconds 0` ends here. Then single requests for the
+unloaded time. Then requests arrive at four times the sustainable rate, without waiting for
+responses; those refused with 429 are not repeated. Memory is that of the server and its workers
+together, at the beginning and at the end of the overload.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="resnet18")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--load-seconds", type=float, default=60)
     parser.add_argument("--times", type=float, default=4)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
@@ -134,7 +136,28 @@ async def measure(
     bodies = [encoded(case) for case in cases]
     limits = httpx2.Limits(max_connections=None)
     async with httpx2.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
-        alone, served = await throughput(arguments, client.base_url, predictor, cases, bodies)
+        alone, served, costs = await throughput(
+            arguments, client.base_url, pid, predictor, cases, bodies
+        )
+        title = f"{arguments.backbone}, {arguments.size} px"
+        rows = [
+            row(
+                title,
+                "lesions a second, of the predictor alone",
+                statistics.median(served),
+                statistics.median(alone),
+                ratio=median_ratio(served, alone),
+            ),
+            row(
+                title,
+                "lesions a second of processor time, of the predictor alone",
+                statistics.median(1 / cost for _, cost in costs),
+                statistics.median(1 / cost for cost, _ in costs),
+                ratio=statistics.median(cost / other for cost, other in costs),
+            ),
+        ]
+        if not arguments.load_seconds:
+            return rows
         unloaded = [await once(client, body) for body in bodies]
         assert {status for status, _ in unloaded} == {200}
         rate = arguments.times * statistics.median(served)
@@ -142,17 +165,9 @@ async def measure(
     quick, busy = percentile([s for _, s in unloaded]), percentile(seconds)
     early, late = (statistics.median(part) for part in (memory[: len(memory) // 4], memory[-5:]))
     other = sum(count for status, count in statuses.items() if status not in (200, 429))
-    title, total = f"{arguments.backbone}, {arguments.size} px", statuses.total()
-
-    loaded = f"at {arguments.times:g} times the load"
+    total, loaded = statuses.total(), f"at {arguments.times:g} times the load"
     return [
-        row(
-            title,
-            "lesions a second, of the predictor alone",
-            statistics.median(served),
-            statistics.median(alone),
-            ratio=median_ratio(served, alone),
-        ),
+        *rows,
         row(title, f"p95 seconds of those accepted {loaded}, of unloaded", busy, quick),
         row(title, f"accepted {loaded}, of sent", statuses[200], total),
         row(title, f"other than 200 and 429 {loaded}, of sent", other, total),
@@ -163,24 +178,30 @@ async def measure(
 async def throughput(
     arguments: argparse.Namespace,
     url: httpx2.URL,
+    pid: int,
     predictor: Predictor,
     cases: list[dict[str, list[Path]]],
     bodies: list[Body],
-) -> tuple[list[float], list[float]]:
-    """Return lesions per second of the predictor alone and of the server, round by round."""
-    alone, served = [], []
+) -> tuple[list[float], list[float], list[tuple[float, float]]]:
+    """Return lesions per second, and processor seconds of a lesion, round by round.
+
+    Returns:
+        Of the predictor alone, of the server, and the processor seconds of both.
+    """
+    alone, served, costs = [], [], []
     requests = [raw(body, url) for body in bodies]
     for number in range(arguments.rounds + 1):
-        start = time.perf_counter()
+        start, own = time.perf_counter(), time.process_time()
         assert sum(1 for _ in predictor.stream(cases)) == len(cases)
-        middle = time.perf_counter()
+        middle, own, other = time.perf_counter(), time.process_time() - own, processor_seconds(pid)
         rest = iter(requests)
         await asyncio.gather(*(ask_all(url, rest) for _ in range(2 * arguments.workers)))
         end = time.perf_counter()
         if number:  # the first round is a warm-up
             alone.append(len(cases) / (middle - start))
             served.append(len(cases) / (end - middle))
-    return alone, served
+            costs.append((own / len(cases), (processor_seconds(pid) - other) / len(cases)))
+    return alone, served, costs
 
 
 def raw(body: Body, url: httpx2.URL) -> bytes:
@@ -232,7 +253,7 @@ async def flood(
             seconds.append(time_taken)
 
     start = time.perf_counter()
-    for number in range(int(rate * arguments.seconds)):
+    for number in range(int(rate * arguments.load_seconds)):
         due = start + number / rate
         await asyncio.sleep(max(0, due - time.perf_counter()))
         task = asyncio.create_task(ask(number))
@@ -262,6 +283,15 @@ async def once(client: httpx2.AsyncClient, body: Body) -> tuple[int, float]:
 def percentile(values: list[float]) -> float:
     """Return the 95th percentile."""
     return float(np.percentile(values, 95))
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time of a process and its children so far."""
+    total = 0
+    for process in [pid, *Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]:
+        fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def megabytes(pid: int) -> float:

@@ -79,7 +79,7 @@ def visit(browser: Any, request: pytest.FixtureRequest) -> Iterator[Open]:
         context = browser.new_context(
             viewport={"width": width, "height": 800}, **{"locale": "en-GB"} | settings
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)  # of a busy machine
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
