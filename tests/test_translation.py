@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from agfnet.translation import (
     joined,
     listed,
     t,
+    translate_filled,
     translations,
     words,
 )
@@ -51,6 +53,20 @@ def literal_texts() -> Iterator[str]:
                     yield from variables.get(text.id, ())
                 else:
                     yield from strings(text)
+
+
+def warning_texts() -> Iterator[str]:
+    """The texts of the warnings about a network, with numbered fields."""
+    source = (SOURCE / "evaluation" / "network_warnings.py").read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "NetworkWarning":
+            for text in node.args[1:]:
+                parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+                numbers = count()
+                yield "".join(
+                    str(part.value) if isinstance(part, ast.Constant) else f"{{{next(numbers)}}}"
+                    for part in parts
+                )
 
 
 def strings(node: ast.expr) -> Iterator[str]:
@@ -83,7 +99,7 @@ def fields(text: str) -> list[str]:
 
 
 def test_every_text_has_a_translation_and_nothing_else_has() -> None:
-    texts, chinese = {*literal_texts(), *named_texts()}, translations("zh")
+    texts, chinese = {*literal_texts(), *named_texts(), *warning_texts()}, translations("zh")
     assert len(texts) > 200
     assert sorted(texts - set(chinese)) == []
     assert sorted(set(chinese) - texts) == []
@@ -95,6 +111,21 @@ def test_chinese_has_full_width_punctuation_and_our_terms() -> None:
     assert [text for text in texts if re.search(r"[一-鿿][,;:?!()]", text)] == []
     assert [text for text in texts if "病变" in text or "转诊" in text] == []
     assert sorted(path.name for path in WORDS.iterdir()) == ["en.json", "report.zh.json", "zh.json"]
+
+
+def test_a_warning_in_a_file_is_translated() -> None:
+    english = (
+        "With clinical alone, the balanced accuracy on 40 validation lesions is 0.500, and 0.450"
+        " with ultrasound and dermoscopy as well."
+    )
+    names = {"clinical": "临床照片", "ultrasound": "超声", "dermoscopy": "皮肤镜"}
+    with in_language("zh", names):
+        chinese = translate_filled(english)
+        assert translate_filled("Something else.") == "Something else."
+    assert chinese.startswith("仅用临床照片时")
+    assert chinese.endswith("同时使用超声与皮肤镜时为 0.450。")
+    assert re.findall(r"[\d.]+", chinese) == ["40", "0.500", "0.450"]
+    assert translate_filled(english) == english
 
 
 def test_texts_follow_the_language() -> None:

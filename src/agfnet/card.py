@@ -37,6 +37,7 @@ from agfnet.translation import (
     joined,
     listed,
     t,
+    translate_filled,
 )
 
 HUB_NAMES = {
@@ -274,7 +275,8 @@ def training(config: BundleConfig) -> Iterator[str]:
 def warning_lines(warnings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield the warnings about the network."""
     for warning in warnings:
-        yield f"- {warning['message']} {warning['cure']}"
+        texts = joined(translate_filled(warning[part]) for part in ("message", "cure"))
+        yield f"- {texts}"
 
 
 def chosen_settings(plan: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -11,11 +11,16 @@ from agfnet.translation import Language, t, words
 
 
 def display_names(config: BundleConfig, language: Language) -> dict[str, str]:
-    """Return the display names of classes and modalities; none in English, as in the tables."""
+    """Return the display names of classes, also by English name, and modalities.
+
+    There are none in English, as in the tables.
+    """
     if language == "en":
         return {}
-    modalities = {n: words(language).get(f"modality.{n}", n) for n in config.modalities}
-    return modalities | {name: entry.zh or name for name, entry in config.diagnoses.items()}
+    names = {n: words(language).get(f"modality.{n}", n) for n in config.modalities}
+    for name, entry in config.diagnoses.items():
+        names |= {entry.en or name: entry.zh or name, name: entry.zh or name}
+    return names
 
 
 def missing_sentence(dropout: float) -> str:

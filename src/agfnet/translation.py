@@ -8,6 +8,7 @@ up by the English text (`t`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -64,6 +65,26 @@ def listed(names: Iterable[str]) -> str:
     """Join display names of classes or modalities in the current language."""
     joint = ", " if current_language() == "en" else "\N{IDEOGRAPHIC COMMA}"
     return joint.join(map(display_name, names))
+
+
+def translate_filled(text: str) -> str:
+    """Translate a text whose fields are filled in already, such as a warning in a file of a run.
+
+    The English text of its translation has numbered fields, as in `{0} lesions`.
+    """
+    for pattern, translated in _patterns(current_language()):
+        if match := pattern.fullmatch(text):
+            values = (part.split(" and ") for part in match.groups())
+            return translated.format(*(t(" and ").join(map(display_name, v)) for v in values))
+    return text
+
+
+@cache
+def _patterns(language: Language) -> list[tuple[re.Pattern[str], str]]:
+    return [
+        (re.compile(re.sub(r"\\\{\d\\\}", "(.+?)", re.escape(text))), translated)
+        for text, translated in translations(language).items()
+    ]
 
 
 def joined(sentences: Iterable[str]) -> str:

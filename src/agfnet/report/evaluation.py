@@ -40,7 +40,7 @@ from agfnet.report.wording import (
     span,
     summary,
 )
-from agfnet.translation import display_name, in_language, joined, listed, t
+from agfnet.translation import display_name, in_language, joined, listed, t, translate_filled
 
 KEY_METRICS = ("accuracy", "balanced_accuracy", "macro_auc", "ece")
 OPTIONAL = {
@@ -69,7 +69,10 @@ def evaluation_page(evaluation: Evaluation) -> str:
             facts=sentences,
             optimal_accuracy=best,
             examples=examples,
-            warnings=[str(each).replace("`", "") for each in inputs.warnings],
+            warnings=[
+                joined(map(translate_filled, (each.message, each.cure))).replace("`", "")
+                for each in inputs.warnings
+            ],
             history=read_history(Path(inputs.config.run)),
         )
 
