@@ -89,6 +89,7 @@ def named_texts() -> Iterator[str]:
         yield from (title for title, _ in columns.values())
     yield from (*robustness.TITLES.values(), robustness.ALL)
     yield from (INTENDED, NOT_FOR, PYTHON, agfnet.NOTICE, "Sections", *CARD_TITLES, *SHOWN)
+    yield from ("gradient x input", "occlusion")  # of `agfnet.robustness.focus`
     yield from (*SPLITS, "photo", "ultrasound", "crop", "pad", "stretch", "shift", "flatten")
     source = (SOURCE / "network_description.py").read_text(encoding="utf-8")
     yield from FREQUENCIES.findall(source)

@@ -59,7 +59,7 @@ def focus(results: Mapping[str, Any] | None) -> Section | None:
         "focus",
         title,
         [
-            Text(t(text, method=t(METHODS[results["method"]].title).lower(), counts=counts)),
+            Text(t(text, method=t(results["method"]), counts=counts)),
             Table(title, (t("Measure"), *map(display_name, modalities)), rows),
             *(Text(t("Excluded: {names}.", names=part), "soft") for part in results["left_out"]),
         ],
