@@ -16,6 +16,7 @@ from PIL import Image
 
 from agfnet.config import ServeConfig
 from agfnet.errors import ConfigError
+from agfnet.serve.limits import Limits
 from agfnet.serve.spool import Spool
 
 from .live import Live, encoded, noise
@@ -175,3 +176,7 @@ def test_what_a_killed_server_left_is_removed_and_what_a_living_one_has_is_not(
     assert len(list(living.folder.rglob("image"))) == 1
     living.close()
     assert not living.folder.exists()
+
+
+def test_a_photograph_of_a_phone_with_50_megapixels_is_within_the_limit() -> None:
+    assert Limits.of(ServeConfig(bundle="")).megapixels > 8160 * 6144 / 1e6

@@ -147,8 +147,9 @@ class ServeConfig(Settings):
     """Maximum size of a request with one lesion, in MB."""
     files: Annotated[int, Range(1, 10_000)] = 32
     """Maximum number of image files of a lesion."""
-    megapixels: Annotated[float, Range(0.01, 150)] = 50
-    """Maximum size of an image or a frame, in millions of pixels."""
+    megapixels: Annotated[float, Range(0.01, 150)] = 64
+    """Maximum size of an image or a frame, in millions of pixels. Phones of "50 megapixels" have up
+    to 50.2."""
     frames: Annotated[int, Range(1, 10_000)] = 256
     """Maximum number of frames of a lesion, over all its files."""
     batch_mb: Megabytes = 512
