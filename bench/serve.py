@@ -191,16 +191,18 @@ async def throughput(
     alone, served, costs = [], [], []
     requests = [raw(body, url) for body in bodies]
     for number in range(arguments.rounds + 1):
-        start, own = time.perf_counter(), time.process_time()
+        start, before = time.perf_counter(), time.process_time()
         assert sum(1 for _ in predictor.stream(cases)) == len(cases)
-        middle, own, other = time.perf_counter(), time.process_time() - own, processor_seconds(pid)
+        middle, seconds = time.perf_counter(), time.process_time() - before
+        server_before = processor_seconds(pid)
         rest = iter(requests)
         await asyncio.gather(*(ask_all(url, rest) for _ in range(2 * arguments.workers)))
         end = time.perf_counter()
         if number:  # the first round is a warm-up
             alone.append(len(cases) / (middle - start))
             served.append(len(cases) / (end - middle))
-            costs.append((own / len(cases), (processor_seconds(pid) - other) / len(cases)))
+            server_seconds = processor_seconds(pid) - server_before
+            costs.append((seconds / len(cases), server_seconds / len(cases)))
     return alone, served, costs
 
 

@@ -230,9 +230,9 @@ def front_matter(config: BundleConfig, evaluations: Evaluations) -> dict[str, An
 
 
 INTENDED = """\
-Research on the diagnosis of skin lesions from paired images: comparison with other \
-methods, studies of calibration and abstention, retrospective evaluation on a labelled cohort of \
-one's own before any conclusion is drawn from it."""
+Research on the diagnosis of skin lesions from paired images: comparison with other methods, \
+studies of calibration and abstention, retrospective evaluation on a separate labelled cohort \
+before any conclusion is drawn from it."""
 
 NOT_FOR = """Diagnosis, triage or treatment of patients: it is not a medical device and no \
 authority has assessed it. Images of other kinds than those below, lesions of other classes than \

@@ -1,7 +1,7 @@
 """Words in English and Chinese.
 
-The web page and the server share words by a key (`words`), since no English text stands in a
-script. Reports and model cards are written in English in the code, and other languages are looked
+The web page and the server share words by a key (`words`), since no script contains English
+text. Reports and model cards are written in English in the code, and other languages are looked
 up by the English text (`t`).
 """
 
