@@ -148,12 +148,6 @@ BUGS = (
         "calibration/test_fit.py",
     ),
     Bug(
-        "p of the bootstrap may be 0",
-        "metrics/bootstrap.py",
-        {"(tail + 1) / (len(finite) + 1)": "tail / len(finite)"},
-        "metrics/test_bootstrap.py::test_p_is_never_0_however_large_the_difference",
-    ),
-    Bug(
         "p of permutations may be 0",
         "metrics/paired.py",
         {"(extreme + 1) / (permutations + 1)": "extreme / permutations"},
