@@ -1,7 +1,7 @@
 """Every number of the result files, from one seed, as version 0.1 computed it.
 
-The intervals and p of a comparison are those of the jackknife, since version 0.3. A change here is a
-change of results: intervals, random draws or definitions.
+The intervals and p of a comparison are those of the jackknife, since version 0.3. A change here
+is a change of results: intervals, random draws or definitions.
 """
 
 import json
