@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test quick fast lint bench studies mutants docs tutorials clean
+.PHONY: demo test quick fast times lint bench studies mutants docs tutorials clean
 
 demo: $(READY) ## train four networks on a phantom cohort and diagnose a new lesion
 	$(BIN)/agfnet demo
@@ -14,8 +14,11 @@ test: lint ## lint, types and tests
 quick: $(READY) ## lint, types and fast tests, side by side
 	$(MAKE) --no-print-directory -j2 lint fast
 
-fast: $(READY) ## tests that are neither slow nor need a browser
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not browser"
+fast: $(READY) ## all tests but those of tests/slow.txt
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadgroup --quick
+
+times: $(READY) ## write tests/slow.txt again, from the time that each test takes: some minutes
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/pytest -n0 -p times
 
 lint: $(READY) ## style and types
 	$(BIN)/ruff check .

@@ -24,6 +24,32 @@ from agfnet.config import (
 from agfnet.inference.predictions import Predictions
 from agfnet.phantom.cohort import make_cohort
 
+SLOW = frozenset(Path(__file__).with_name("slow.txt").read_text(encoding="utf-8").splitlines())
+"""Unmarked tests, and whole files, that `make quick` leaves out; `make times` writes the list."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="leave out slow tests")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    path = collection_path.relative_to(config.rootpath).as_posix()
+    return True if config.getoption("--quick") and path in SLOW else None
+
+
+def is_slow(item: pytest.Item) -> bool:
+    marked = any(item.get_closest_marker(name) for name in ("slow", "browser"))
+    return marked or item.nodeid.partition("[")[0] in SLOW
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out slow tests for `--quick`; with `--dist loadgroup`, one process trains a network."""
+    if config.getoption("--quick"):
+        items[:] = [item for item in items if not is_slow(item)]
+    for item in items:
+        if "trained" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("trained"))
+
 
 @pytest.fixture(scope="session")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
