@@ -25,6 +25,9 @@ class StudyConfig(Settings):
     export: str | None = None
     """Also write a folder for a paper: Table 1, methods, results, figures and checklists, as LaTeX,
     Markdown and CSV."""
+    predictions: str | None = None
+    """Write tables, figures and report again from this `predictions.zip` of a study, which needs
+    neither its runs nor its images."""
     time_limit: str | None = None
     """Start no run that would not finish within this time, as in `2h` or `1h30m`, judged by the
     finished runs. The tables are then written without the missing runs, which are named; the same
@@ -50,6 +53,9 @@ class StudyConfig(Settings):
                 raise ConfigError(f"{name}: needs --executor ray")
         if self.export is not None and self.shard is not None:
             raise ConfigError("export: needs all runs; leave out shard")
+        for name in ("export", "shard", "time_limit", "init"):
+            if self.predictions is not None and getattr(self, name) is not None:
+                raise ConfigError(f"{name}: not with predictions, which do no runs; leave out one")
         if self.time_limit is not None:
             parse_duration(self.time_limit, "time_limit")
             if self.executor == "ray":

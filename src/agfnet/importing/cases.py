@@ -53,7 +53,8 @@ class CaseMaker:
             DataError: labels look like ids.
         """
         kept = [each for each in lesions if any(n in each.files for n in self.modalities)]
-        if without := [lesion for lesion in lesions if lesion not in kept]:
+        without = [each for each in lesions if not any(n in each.files for n in self.modalities)]
+        if without:
             shown = listed_words([f"{each.row} ({_shown(each)})" for each in without])
             self.notes.append(
                 f"lesions without an image, left out: {len(without)}, in rows {shown}"
@@ -102,11 +103,12 @@ class CaseMaker:
         self, lesions: Sequence[Lesion], column: str, key_names: Mapping[str, str]
     ) -> None:
         """Note lesions without a label, and labels that may need another class."""
-        without = [x for x in lesions if not x.cells[column] or is_placeholder(x.cells[column])]
+        cells = [(str(x.row), x.cells[column]) for x in lesions]
+        without = [row for row, text in cells if not text or is_placeholder(text)]
         if 0 < len(without) < len(lesions):
-            rows = listed_words([f"{x.row}" for x in without])
+            rows = listed_words(without)
             self.notes.append(f"lesions without a label: {len(without)}, in rows {rows}")
-        texts = [x.cells[column] for x in lesions if x not in without]
+        texts = [text for _, text in cells if text and not is_placeholder(text)]
         labels = Counter(key_names.get(text, text) for text in texts)
         if doubtful := [f"{name!r} ({n})" for name, n in labels.items() if is_doubtful(name)]:
             self.notes.append(

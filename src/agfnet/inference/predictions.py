@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,17 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
         writer.writerows(prediction_rows(predictions))
 
 
+def format_predictions(predictions: Predictions, digits: int) -> str:
+    """Return the table as CSV, with as many significant digits of each probability."""
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(prediction_header(predictions.classes))
+    first, end = len(COLUMNS), len(COLUMNS) + len(predictions.classes)
+    for row in prediction_rows(predictions):
+        writer.writerow([*row[:first], *(f"{number:.{digits}g}" for number in row[first:end])])
+    return text.getvalue()
+
+
 def prediction_header(classes: Sequence[str], groups: Iterable[str] = ()) -> list[str]:
     """Return the columns of the table."""
     return [
@@ -197,16 +209,24 @@ def read_predictions(path: str | Path) -> Predictions:
     """
     path = Path(path)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            separator = SEPARATED.match(file.readline())
-            file.seek(0)
-            delimiter = separator[1] if separator else ","
-            reader = csv.reader(file, delimiter=delimiter)
-            header, *rows = [row for row in reader if row] or [[]]
+        return parse_predictions(path.read_bytes().decode("utf-8-sig"), path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); name a CSV file") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: is not a UTF-8 CSV table ({error}); save it as one") from error
+
+
+def parse_predictions(text: str, path: Path) -> Predictions:
+    """Return the content of a predictions table; see `read_predictions`.
+
+    Args:
+        text: content of the file.
+        path: of the file, for messages.
+    """
+    separator = SEPARATED.match(text)
+    delimiter = separator[1] if separator else ","
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
+    header, *rows = [row for row in reader if row] or [[]]
     if delimiter != ",":  # a spreadsheet in a language with decimal commas
         first = len(COLUMNS)
         rows = [[*row[:first], *(cell.replace(",", ".") for cell in row[first:])] for row in rows]

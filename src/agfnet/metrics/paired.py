@@ -41,8 +41,8 @@ def paired_jackknife(
     """Difference a - b of each statistic, where both judged the same cases.
 
     Its variance over patients comes from a jackknife, and the quantile from Student's t with the
-    degrees of freedom of this variance: few where few patients decide. A bootstrap cannot leave the
-    data; between two equal networks its p is too small with few patients
+    degrees of freedom of this variance: few where few patients decide. Unlike a bootstrap, it is
+    not limited to the range of the data; with few patients it is conservative
     (`bench/study_statistics.py`).
 
     Args:

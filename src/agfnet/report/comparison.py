@@ -134,8 +134,8 @@ def _differences(names: Names, results: Results) -> Section:
             ),
             Text(
                 "p: two-sided, for no difference. Intervals of differences and p come from a "
-                "jackknife of patients, with Student's t, so that they hold for few patients as "
-                f"well. Holm: adjusted for the {len(rows)} metrics. Mean AUC by DeLong's method, "
+                "jackknife of patients, with Student's t and the degrees of freedom of the variance. "
+                f"Holm: adjusted for the {len(rows)} metrics. Mean AUC by DeLong's method, "
                 f"patients as clusters: {number(area['value'], percent=False, sign=True)} "
                 f"({span(area['low'], area['high'], percent=False, sign=True)}), "
                 f"p {_p(area['p'])}.",

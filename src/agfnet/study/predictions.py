@@ -1,19 +1,37 @@
-"""Predictions of the networks of a study on one cases table, by method."""
+"""Predictions of the networks of a study: of its runs, or in one small file with all of them.
+
+The file suffices to write the tables and the report again when the statistics change, without the
+runs and their networks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 
 from agfnet.errors import DataError
-from agfnet.inference.predictions import Predictions, align, read_predictions
+from agfnet.files import replacing
+from agfnet.inference.predictions import (
+    Predictions,
+    align,
+    format_predictions,
+    parse_predictions,
+    read_predictions,
+)
 from agfnet.study.executors.job import metrics_file
 from agfnet.study.plan import TEST, Run, Study
 
 RunKey = tuple[int, int | None]  # seed and fold
+Reader = Callable[[Run, str], Predictions | None]
+"""Returns the labelled predictions of a run on a table, None if it has not been scored there."""
+STORED = "predictions.zip"
+DIGITS = 4
+"""Significant digits of a stored probability: tables show three decimals."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +45,71 @@ class MethodPredictions:
     """Predictions of every single run."""
 
 
-def read_method_predictions(study: Study, setting: str, table: str) -> dict[str, MethodPredictions]:
-    """Read the predictions of every method, with the same order of cases for all."""
+def read_run(run: Run, table: str) -> Predictions | None:
+    """Read the predictions in the folder of a run; see `Reader`."""
+    file = metrics_file(run, table)
+    if not file.is_file():
+        return None
+    return read_predictions(file.with_name("predictions.csv")).labelled()
+
+
+def store_predictions(study: Study) -> Path:
+    """Write the predictions of all runs that were scored into one file of the study's folder.
+
+    Returns:
+        The file: a ZIP archive with a table in CSV for each run and table.
+    """
+    path = study.out / STORED
+    with replacing(path) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
+        for run in study.runs:
+            for table in (TEST, *study.file.evaluate):
+                if predictions := read_run(run, table):
+                    entry = ZipInfo(_entry(run, table))  # without the time: always the same bytes
+                    entry.compress_type = ZIP_DEFLATED
+                    archive.writestr(entry, format_predictions(predictions, DIGITS))
+    return path
+
+
+def stored_reader(path: Path, study: Study) -> Reader:
+    """Return a function that reads the predictions in a file of `store_predictions`.
+
+    Raises:
+        DataError: The file is missing or damaged, or has no run of the study.
+    """
+    try:
+        with ZipFile(path) as archive:
+            contents = {name: archive.read(name).decode() for name in archive.namelist()}
+    except (OSError, BadZipFile, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path}: is not a readable file with predictions ({error}); expected the {STORED} "
+            "that `agfnet study` has written"
+        ) from None
+    names = [_entry(run, TEST) for run in study.runs]
+    if not contents.keys() & set(names):
+        raise DataError(f"{path}: has no run of {study.path}, such as {names[0]}")
+
+    def read(run: Run, table: str) -> Predictions | None:
+        name = _entry(run, table)
+        return parse_predictions(contents[name], path / name) if name in contents else None
+
+    return read
+
+
+def _entry(run: Run, table: str) -> str:
+    return f"{run.name}/{table}.csv"
+
+
+def read_method_predictions(
+    study: Study, setting: str, table: str, read: Reader = read_run
+) -> dict[str, MethodPredictions]:
+    """Read the predictions of every method, with the same order of cases for all.
+
+    Args:
+        study: The study.
+        setting: Name of a setting.
+        table: `test`, or a further table.
+        read: Returns the predictions of a run.
+    """
     folds = len(study.file.folds or (None,))
     pooled = table == TEST
     first_of: dict[object, Predictions] = {}  # cohort (a seed, or None if shared) to its order
@@ -38,7 +119,7 @@ def read_method_predictions(study: Study, setting: str, table: str) -> dict[str,
         tables: dict[RunKey, Predictions] = {}
         single: dict[RunKey, Predictions] = {}
         for seed, group in groupby(runs, key=lambda run: run.seed):
-            of_folds = {run.fold: p for run in group if (p := _read(run, table))}
+            of_folds = {run.fold: p for run in group if (p := read(run, table))}
             single |= {(seed, fold): predictions for fold, predictions in of_folds.items()}
             if len(of_folds) == folds:
                 whole = {None: _pool(list(of_folds.values()))} if pooled else of_folds
@@ -54,13 +135,6 @@ def read_method_predictions(study: Study, setting: str, table: str) -> dict[str,
             keys=tuple(tables), tables=tuple(tables.values()), single=single
         )
     return by_method
-
-
-def _read(run: Run, table: str) -> Predictions | None:
-    file = metrics_file(run, table)
-    if not file.is_file():
-        return None
-    return read_predictions(file.with_name("predictions.csv")).labelled()
 
 
 def _pool(parts: Sequence[Predictions]) -> Predictions:

@@ -21,7 +21,13 @@ from agfnet.metrics.ranks import MIN_BLOCKS, average_ranks, friedman_p
 from agfnet.metrics.seeds import SeedMean, over_seeds, separate_cohorts
 from agfnet.metrics.summary import LOWER_IS_BETTER, METRICS, summary
 from agfnet.study.plan import TEST, Study
-from agfnet.study.predictions import MethodPredictions, RunKey, read_method_predictions
+from agfnet.study.predictions import (
+    MethodPredictions,
+    Reader,
+    RunKey,
+    read_method_predictions,
+    read_run,
+)
 
 HIGHEST = {"nll": math.inf, "brier": 2.0}  # of a metric; 1 for all others
 SIGNIFICANT = 0.05  # an adjusted p below this is significant
@@ -118,8 +124,15 @@ class Section:
         return title[:1].upper() + title[1:]
 
 
-def sections(study: Study, *, progress: Progress | None = None) -> list[Section]:
+def sections(
+    study: Study, *, read: Reader = read_run, progress: Progress | None = None
+) -> list[Section]:
     """Compute the results of every setting and table from the finished runs.
+
+    Args:
+        study: The study.
+        read: Returns the predictions of a run; those of its folder by default.
+        progress: Called with the number of finished tables and of all.
 
     Raises:
         DataError: The runs of one table were scored on different cases.
@@ -129,14 +142,14 @@ def sections(study: Study, *, progress: Progress | None = None) -> list[Section]
     for number, (setting, table) in enumerate(pairs):
         if progress is not None:
             progress(number, len(pairs))
-        results.append(_section(study, setting, table))
+        results.append(_section(study, setting, table, read))
     if progress is not None:
         progress(len(pairs), len(pairs))
     return results
 
 
-def _section(study: Study, setting: str, table: str) -> Section:
-    predictions = read_method_predictions(study, setting, table)
+def _section(study: Study, setting: str, table: str, read: Reader) -> Section:
+    predictions = read_method_predictions(study, setting, table, read)
     shared = not study.file.cohort_per_seed
     metrics = study.file.metrics
     methods = {

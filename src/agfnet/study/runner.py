@@ -14,7 +14,8 @@ from agfnet.study.cohorts import make_cohorts
 from agfnet.study.executors import execute
 from agfnet.study.executors.job import ERROR_LOG, state
 from agfnet.study.paper import write_paper
-from agfnet.study.plan import Study, read_study
+from agfnet.study.plan import TEST, Study, read_study
+from agfnet.study.predictions import store_predictions, stored_reader
 from agfnet.study.report import write_study
 from agfnet.study.results import sections
 from agfnet.study.schedule import Schedule, remaining_seconds
@@ -41,6 +42,9 @@ def run_study(config: StudyConfig) -> None:
     if config.dry_run:
         show_runs(study)
         return
+    if config.predictions is not None:
+        write_from_predictions(study, Path(config.predictions))
+        return
     locks = [study.out / LOCKS / f"{run.name}.lock" for run in study.runs]
     try:
         with stopping_on_signals(), locked(locks, cure=f"delete {study.out / LOCKS}"):
@@ -56,6 +60,7 @@ def run_study(config: StudyConfig) -> None:
                 with bar("tables") as progress:
                     results = [s for s in sections(study, progress=progress) if s.cells]
                 say(f"Report: {write_study(study, results, reasons)}. {NOTICE}")
+                store_predictions(study)
                 if config.export is not None:
                     say(f"For a paper: {write_paper(study, results, Path(config.export))}")
             if not_started:
@@ -73,6 +78,19 @@ def run_study(config: StudyConfig) -> None:
             f"{len(failed)} of {len(study.runs)} runs failed (details in {ERROR_LOG} of the run "
             "folder; run the same command to try again):\n" + "\n".join(lines)
         )
+
+
+def write_from_predictions(study: Study, path: Path) -> None:
+    """Write the tables and the report of a study from its stored predictions, without its runs."""
+    if study.file.search is not None:
+        raise ConfigError("predictions: a search has none; leave them out")
+    read = stored_reader(path, study)
+    tables = (TEST, *study.file.evaluate)
+    lacking = [run.name for run in study.runs if any(read(run, t) is None for t in tables)]
+    with bar("tables") as progress:
+        results = [s for s in sections(study, read=read, progress=progress) if s.cells]
+    report = write_study(study, results, dict.fromkeys(lacking, f"not complete in {path.name}"))
+    say(f"Report: {report}. {NOTICE}")
 
 
 def select_shard(study: Study, shard: str | None) -> Study:
