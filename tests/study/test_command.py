@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 from agfnet.cli import main
 from agfnet.config import StudyConfig
-from agfnet.errors import ConfigError, RunError
+from agfnet.errors import ConfigError, DataError, RunError
 from agfnet.locks import locked
 from agfnet.study.executors import local
 from agfnet.study.runner import run_study
@@ -53,6 +55,53 @@ def test_a_finished_study_only_makes_its_tables_again(study_file, quick, tmp_pat
     run_study(StudyConfig(file=path))
     assert len(quick) == 4
     assert tables(tmp_path / "study") == before
+
+
+@pytest.mark.slow
+def test_the_stored_predictions_suffice_for_tables_and_report(study_file, quick, tmp_path, capsys):
+    path = str(study_file(**OWN))
+    out, stored = tmp_path / "study", tmp_path / "predictions.zip"
+    run_study(StudyConfig(file=path))
+    before = {row["metric"]: row for row in rows_of(out)}
+    (out / "predictions.zip").rename(stored)
+    shutil.rmtree(out)
+    run_study(StudyConfig(file=path, predictions=str(stored)))
+    assert len(quick) == 4
+    assert {file.name for file in out.iterdir()} == {"figures", "report.html", "tables"}
+    for row in rows_of(out):
+        for name, value in row.items():
+            near = pytest.approx(value, abs=2e-3) if isinstance(value, float) else value
+            assert before[row["metric"]][name] == near
+    again = stored.read_bytes()
+    run_study(StudyConfig(file=path))
+    assert (out / "predictions.zip").read_bytes() == again  # always the same bytes
+    capsys.readouterr()
+    run_study(StudyConfig(file=str(study_file(**OWN, seeds=[0, 2])), predictions=str(stored)))
+    assert "concatenation-seed2: not complete in predictions.zip" in (
+        out / "report.html"
+    ).read_text(encoding="utf-8")
+
+
+def rows_of(out: Path) -> list[dict[str, object]]:
+    """Rows of the second method."""
+    content = json.loads((out / "tables" / "test.json").read_text())
+    return [row for row in content["rows"] if row["method"] == "concatenation"]
+
+
+def test_files_that_hold_no_predictions_of_a_study(study_file, tmp_path):
+    path = str(study_file(**OWN))
+    (tmp_path / "p.zip").write_bytes(b"PK no archive")
+    with ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("other/test.csv", "")
+    for name, message in (
+        ("none.zip", "not a readable file with predictions"),
+        ("p.zip", "not a readable file with predictions"),
+        ("other.zip", r"has no run of .*, such as agfnet-seed0/test\.csv"),
+    ):
+        with pytest.raises(DataError, match=message):
+            run_study(StudyConfig(file=path, predictions=str(tmp_path / name)))
+    with pytest.raises(ConfigError, match="export: not with predictions"):
+        StudyConfig(file=path, predictions="p.zip", export="paper")
 
 
 @pytest.mark.slow

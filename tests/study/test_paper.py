@@ -6,6 +6,7 @@ import json
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agfnet.config import StudyFile
@@ -14,6 +15,7 @@ from agfnet.metrics.seeds import MIN_SEEDS
 from agfnet.phantom.plan import observers
 from agfnet.phantom.presets import resolve
 from agfnet.study.plan import NETWORKS, read_study
+from agfnet.study.predictions import stored_reader
 from agfnet.study.settings import slug
 from agfnet.study.variants import VARIANTS
 
@@ -57,6 +59,19 @@ def test_what_came_out_is_of_the_study_as_it_stands(path: Path) -> None:
         assert {row["seeds"] for row in found["rows"]} == {len(study.file.seeds)}
         for kind in ("md", "tex", "csv"):
             assert (RESULTS / path.stem / f"{name}.{kind}").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*/predictions.zip")), ids=str)
+def test_the_tables_are_those_of_the_stored_predictions(path: Path) -> None:
+    study = read_study(PAPER / f"{path.parent.name}.yaml")
+    read = stored_reader(path, study)
+    rows = json.loads(path.with_name("test.json").read_text())["rows"]
+    values = {row["method"]: row["value"] for row in rows if row["metric"] == "accuracy"}
+    for method in (study.reference, study.methods[-1]):
+        tables = [read(run, "test") for run in study.runs if run.method == method]
+        right = [np.mean(np.array(t.predicted) == np.array(t.label)) for t in tables if t]
+        assert np.mean(right) == pytest.approx(values[method], abs=1e-9)
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*/*.json")), ids=str)

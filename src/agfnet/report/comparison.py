@@ -134,7 +134,7 @@ def _differences(names: Names, results: Results) -> Section:
             ),
             Text(
                 "p: two-sided, for no difference. Intervals of differences and p come from a "
-                "jackknife of patients, with Student's t and the degrees of freedom of the variance. "
+                "jackknife of patients, with Student's t. "
                 f"Holm: adjusted for the {len(rows)} metrics. Mean AUC by DeLong's method, "
                 f"patients as clusters: {number(area['value'], percent=False, sign=True)} "
                 f"({span(area['low'], area['high'], percent=False, sign=True)}), "
