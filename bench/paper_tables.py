@@ -1,4 +1,4 @@
-"""Write the tables and reports of paper/results again from their JSON, in the present format.
+"""Write tables and reports of studies without stored predictions again from their JSON.
 
     python bench/paper_tables.py
 
