@@ -17,7 +17,8 @@ import torch
 from safetensors.torch import load_file
 from torch.distributed.tensor import DTensor
 
-from agfnet.config import FitConfig, TrainConfig
+from agfnet.config import DataConfig, FitConfig, OptimConfig, TrainConfig
+from agfnet.errors import ConfigError
 from agfnet.evaluation.calibrate import calibrate_run
 from agfnet.training.checkpoints import load_checkpoint
 from agfnet.training.fit import fit
@@ -103,6 +104,13 @@ def test_two_processes_train_the_network_of_one(settings: TrainConfig, tmp_path:
         file.unlink()
     calibrate_run(two)
     assert [file.read_bytes() for file in results] == before
+
+
+@pytest.mark.parametrize("optim", [OptimConfig(accumulate=0), OptimConfig(precision="16-mixed")])
+def test_settings_that_need_whole_backbones(optim: OptimConfig) -> None:
+    sharded = FitConfig(devices=2, shard_backbones=True)
+    with pytest.raises(ConfigError, match=r"optim\.\w+, fit\.shard_backbones: "):
+        TrainConfig(data=DataConfig(cases=""), fit=sharded, optim=optim)
 
 
 @pytest.mark.slow
