@@ -230,6 +230,14 @@ def test_a_network_from_before_averaged_heads_adds_them(bundle: Path) -> None:
     assert read_bundle(bundle).config.model.fusion.average is False
 
 
+def test_a_network_from_before_residual_convolutions_has_none(bundle: Path) -> None:
+    config = json.loads((bundle / "config.json").read_text())
+    assert config["model"]["fusion"].pop("residual") is True
+    (bundle / "config.json").write_text(json.dumps(config))
+    seal(bundle)
+    assert read_bundle(bundle).config.model.fusion.residual is False
+
+
 @pytest.mark.parametrize("schema", [1, 2, 3, 4])
 def test_agfnet_of_the_first_design_is_refused_with_the_version_that_computes_it(
     bundle: Path, schema: int

@@ -27,6 +27,7 @@ SWITCHES: list[dict[str, Any]] = [
     {"scales": 1},
     {"resolution": 2},
     {"convolution": False},
+    {"residual": False},
     {"multi_scale": False},
     {"correlation": False},
     {"enhance": False},

@@ -71,6 +71,9 @@ class FusionConfig(Settings):
     convolution: bool = True
     """Tokens of a feature map see their neighbours, through a 3 x 3 convolution. Without it, they
     are linear in the map."""
+    residual: bool = True
+    """The convolution is added to the linear tokens. Otherwise it replaces them, as in versions
+    before 0.3."""
     guide: bool = True
     """Learn a guide that weights the positions of a modality in the contexts of local learning.
     Without it, all positions have the same weight."""

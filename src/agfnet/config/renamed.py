@@ -147,6 +147,7 @@ def with_former_defaults(settings: dict[str, Any]) -> dict[str, Any]:
     fusion = settings.get("model", {}).get("fusion")
     if fusion is not None:
         fusion.setdefault("average", False)
+        fusion.setdefault("residual", False)
     if "optim" in settings:
         settings["optim"].setdefault("keep", "best")
     return settings

@@ -133,6 +133,7 @@ def build_agfnet(config: ModelConfig, modalities: int, classes: int) -> AGFNet:
             grid=fusion.grid,
             guided=fusion.guide and (fusion.intra or inter),  # nothing else reads the guide
             convolution=fusion.convolution,
+            residual=fusion.residual,
             max_size=fusion.resolution,
         )
         for channels in backbones.channels

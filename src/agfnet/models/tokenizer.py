@@ -22,8 +22,10 @@ class Tokenizer(nn.Module):
         dim: token width d.
         grid: side of the position embedding.
         guided: learn a guide, a weight in (0, 1) for each token.
-        convolution: project a map by a 3 x 3 convolution with GroupNorm and GELU, so that a token
-            sees its neighbours; otherwise by a linear layer with LayerNorm.
+        convolution: tokens see their neighbours, by a 3 x 3 convolution with GroupNorm and GELU.
+        residual: add that convolution to the linear projection with LayerNorm, T + conv(T), so that
+            the backbone and the heads are also joined by a way without it. Otherwise the
+            convolution takes the place of LayerNorm.
         max_size: largest height and width of a feature map; larger maps are averaged in blocks.
     """
 
@@ -35,16 +37,25 @@ class Tokenizer(nn.Module):
         grid: int,
         guided: bool,
         convolution: bool = False,
+        residual: bool = True,
         max_size: int | None = None,
     ) -> None:
         super().__init__()
         self.max_size = max_size
+        replaced = convolution and not residual
         self.project = nn.ModuleList(
-            local_convolution(c, dim) if convolution else nn.Conv2d(c, dim, kernel_size=1)
+            nn.Sequential(nn.Conv2d(c, dim, kernel_size=1), *local_convolution(dim))
+            if replaced
+            else nn.Conv2d(c, dim, kernel_size=1)
             for c in channels
         )
         self.norm = nn.ModuleList(
-            nn.Identity() if convolution else nn.LayerNorm(dim) for _ in channels
+            nn.Identity() if replaced else nn.LayerNorm(dim) for _ in channels
+        )
+        self.neighbours = (
+            nn.ModuleList(local_convolution(dim) for _ in channels)
+            if convolution and residual
+            else None
         )
         self.embed = PositionEmbedding(dim=dim, grid=grid, scales=len(channels))
         self.absent = nn.Parameter(0.02 * torch.randn(dim))
@@ -55,18 +66,20 @@ class Tokenizer(nn.Module):
         if self.max_size is not None:
             maps = [pool_to_max_size(feature, self.max_size) for feature in maps]
         shapes = tuple((int(m.shape[2]), int(m.shape[3])) for m in maps)
-        tokens = torch.cat(
-            [
-                norm(project(feature).flatten(2).mT)
-                for project, norm, feature in zip(self.project, self.norm, maps, strict=True)
-            ],
-            dim=1,
-        )  # (B, N, d)
+        tokens = torch.cat([self.tokens_of(s, feature) for s, feature in enumerate(maps)], dim=1)
         tokens = torch.where(present[:, None, None], tokens, self.absent)
         tokens = tokens + self.embed(shapes)
         if self.guide is None:
             return tokens, torch.ones_like(tokens[..., 0]), shapes
         return tokens, self.guide(tokens).squeeze(-1).sigmoid(), shapes
+
+    def tokens_of(self, scale: int, feature: Tensor) -> Tensor:
+        """Map (B, C_s, H, W) of one scale to its tokens (B, H W, d)."""
+        tokens = self.norm[scale](self.project[scale](feature).flatten(2).mT)
+        if self.neighbours is None:
+            return tokens
+        local = self.neighbours[scale](tokens.mT.unflatten(2, feature.shape[2:]))
+        return tokens + local.flatten(2).mT
 
 
 class PositionEmbedding(nn.Module):
@@ -88,13 +101,10 @@ class PositionEmbedding(nn.Module):
         )
 
 
-def local_convolution(channels: int, dim: int) -> nn.Sequential:
-    """Return a projection to width `dim`, a 3 x 3 convolution, GroupNorm of one group, and GELU."""
+def local_convolution(dim: int) -> nn.Sequential:
+    """Return a 3 x 3 convolution of maps (B, d, H, W), GroupNorm of one group, and GELU."""
     return nn.Sequential(
-        nn.Conv2d(channels, dim, kernel_size=1),
-        nn.Conv2d(dim, dim, kernel_size=3, padding=1),
-        nn.GroupNorm(1, dim),
-        nn.GELU(),
+        nn.Conv2d(dim, dim, kernel_size=3, padding=1), nn.GroupNorm(1, dim), nn.GELU()
     )
 
 

@@ -55,6 +55,7 @@ VARIANTS: dict[str, Variant] = {
     "full resolution": fusion(resolution=4096),
     "without guide": fusion(guide=False),
     "without local convolution": fusion(convolution=False),
+    "convolution not residual": fusion(residual=False),
     "without multi-scale path": fusion(multi_scale=False),
     "without correlation term": fusion(correlation=False),
     "without enhancement": fusion(enhance=False),
