@@ -24,17 +24,19 @@ def features(modalities: int) -> Features:
     )
 
 
-def test_a_path_goes_from_fine_to_coarse_and_its_channels_are_gated() -> None:
+@pytest.mark.parametrize("residual", [True, False])
+def test_a_path_goes_from_fine_to_coarse_and_its_channels_are_gated(residual: bool) -> None:
     torch.manual_seed(0)
-    path = FineToCoarse(dim=8, scales=2, others=1)
+    path = FineToCoarse(dim=8, scales=2, others=1, residual=residual)
     fine, coarse = token_maps(features(1))[0]
     others = [torch.randn(2, 8), torch.randn(2, 8)]
     steps = zip(path.convolutions, path.norms, path.gates, others, strict=True)
     (conv_0, norm_0, gate_0, other_0), (conv_1, norm_1, gate_1, other_1) = steps
     first = norm_0(conv_0(fine)) * 2 * gate_0(other_0).sigmoid()[..., None, None]
-    finer = F.adaptive_avg_pool2d(F.gelu(first), (2, 3))
+    finer = F.adaptive_avg_pool2d(F.gelu(first) + residual * fine, (2, 3))
     second = norm_1(conv_1(torch.cat([coarse, finer], dim=1)))
     expected = F.gelu(second * 2 * gate_1(other_1).sigmoid()[..., None, None])
+    expected = expected + residual * (coarse + finer)
     torch.testing.assert_close(path([fine, coarse], others), expected)
 
 

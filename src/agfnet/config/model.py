@@ -72,8 +72,8 @@ class FusionConfig(Settings):
     """Tokens of a feature map see their neighbours, through a 3 x 3 convolution. Without it, they
     are linear in the map."""
     residual: bool = True
-    """The convolution is added to the linear tokens. Otherwise it replaces them, as in versions
-    before 0.3."""
+    """The convolutions of the tokens and of the path from fine to coarse are added to what they
+    read. Otherwise they replace it, as in versions before 0.3."""
     guide: bool = True
     """Learn a guide that weights the positions of a modality in the contexts of local learning.
     Without it, all positions have the same weight."""

@@ -20,18 +20,21 @@ from agfnet.types import Features
 class FineToCoarse(nn.Module):
     """The scales of one modality, from the finest to the coarsest.
 
-    At each scale a 3 x 3 convolution reads the tokens and what comes from the finer scale. The
-    means of the other modalities' tokens gate its channels: positions are never matched across
-    modalities, which show different planes of the skin.
+    At each scale a 3 x 3 convolution reads the tokens and what comes from the finer scale, and is
+    added to both. The means of the other modalities' tokens gate its channels: positions are never
+    matched across modalities, which show different planes of the skin.
 
     Args:
         dim: width d of the tokens.
         scales: number S of scales.
         others: number M - 1 of other modalities.
+        residual: add the convolution to the tokens and to what comes from the finer scale.
+            Otherwise it replaces them.
     """
 
-    def __init__(self, *, dim: int, scales: int, others: int) -> None:
+    def __init__(self, *, dim: int, scales: int, others: int, residual: bool = True) -> None:
         super().__init__()
+        self.residual = residual
         self.convolutions = nn.ModuleList(
             nn.Conv2d(dim if s == 0 else 2 * dim, dim, kernel_size=3, padding=1)
             for s in range(scales)
@@ -50,13 +53,15 @@ class FineToCoarse(nn.Module):
         """
         path = maps[0]
         for s, feature in enumerate(maps):
+            total = feature
             if s > 0:
                 finer = F.adaptive_avg_pool2d(path, (feature.shape[2], feature.shape[3]))
+                total = feature + finer
                 feature = torch.cat([feature, finer], dim=1)
-            path = self.norms[s](self.convolutions[s](feature))  # (B, d, H_s, W_s)
+            update = self.norms[s](self.convolutions[s](feature))  # (B, d, H_s, W_s)
             if self.gates:
-                path = path * 2 * self.gates[s](others[s]).sigmoid()[..., None, None]
-            path = F.gelu(path)
+                update = update * 2 * self.gates[s](others[s]).sigmoid()[..., None, None]
+            path = total + F.gelu(update) if self.residual else F.gelu(update)
         return path
 
 
@@ -67,11 +72,13 @@ class MultiScale(nn.ModuleList):
         modalities: number M of modalities.
         dim: width d of the tokens.
         scales: number S of scales.
+        residual: as in `FineToCoarse`.
     """
 
-    def __init__(self, *, modalities: int, dim: int, scales: int) -> None:
+    def __init__(self, *, modalities: int, dim: int, scales: int, residual: bool = True) -> None:
         super().__init__(
-            FineToCoarse(dim=dim, scales=scales, others=modalities - 1) for _ in range(modalities)
+            FineToCoarse(dim=dim, scales=scales, others=modalities - 1, residual=residual)
+            for _ in range(modalities)
         )
 
     def forward(self, features: Features) -> list[Tensor]:
