@@ -60,3 +60,22 @@ def test_positions_interpolate() -> None:
     exact = embed(((4, 4),)).unflatten(1, (4, 4))
     torch.testing.assert_close(exact[0, 1, 2], embed.position[0, :, 1, 2] + embed.scale[0])
     assert embed(((9, 5),)).shape == (1, 45, DIM)
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_the_local_convolution_is_added_to_the_linear_tokens_or_replaces_them(
+    residual: bool,
+) -> None:
+    torch.manual_seed(0)
+    layer = Tokenizer(
+        channels=(3,), dim=DIM, grid=2, guided=False, convolution=True, residual=residual
+    )
+    feature, present = torch.randn(2, 3, 4, 6), torch.tensor([True, True])
+    found = layer([feature], present)[0] - layer.embed(((4, 6),))
+    if residual:
+        assert layer.neighbours is not None
+        linear = layer.norm[0](layer.project[0](feature).flatten(2).mT)
+        local = layer.neighbours[0](linear.mT.unflatten(2, (4, 6)))
+        torch.testing.assert_close(found, linear + local.flatten(2).mT)
+    else:
+        torch.testing.assert_close(found, layer.project[0](feature).flatten(2).mT)
