@@ -54,13 +54,13 @@ BUGS = (
     Bug(
         "no average of the weights",
         "training/trainer.py",
-        {"callbacks.append(EMAWeightAveraging(decay=config.ema))": "pass"},
+        {"callbacks.append(average(decay=config.ema))": "pass"},
         "training/test_trainer.py::test_the_moving_average_of_the_weights_is_kept",
     ),
     Bug(
         "gradients are not clipped",
         "training/trainer.py",
-        {"(parameters, gradient_clip_val)": "(parameters, float('inf'))"},
+        {"clip_grad_norm_(parameters, gradient_clip_val)": "clip_grad_norm_(parameters, 1e9)"},
         "training/test_trainer.py::test_gradients_are_clipped",
     ),
     Bug(

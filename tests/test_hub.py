@@ -91,6 +91,6 @@ def test_show_and_verify(bundle: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "agfnet, backbone resnet10t" in shown
     assert "not a medical device" in shown
     assert main(["bundle", "verify", str(bundle)]) == 0
-    assert "5 files" in capsys.readouterr().out
+    assert "6 files" in capsys.readouterr().out
     (bundle / "config.json").write_text((bundle / "config.json").read_text() + " ")
     assert main(["bundle", "verify", str(bundle)]) == 1

@@ -101,6 +101,13 @@ def test_splits_without_a_share_stay_empty():
     assert counts_of(split_cases(cohort({"a": 7}), fractions=(1, 0, 0))) == [7, 0, 0]
 
 
+def test_a_label_that_train_would_lack_comes_in_by_an_exchange():
+    cohort = [case(str(i), label, patient=f"P{i % 4}") for i, label in enumerate("abcbdbac")]
+    cases = split_cases(cohort, fractions=(0.5, 0.25, 0.25))
+    assert {c.label for c in cases if c.split == "train"} == set("abcd")
+    assert {c.split for c in cases} == {"train", "val", "test"}
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     labels=st.lists(st.sampled_from("abcde"), min_size=1, max_size=60),
