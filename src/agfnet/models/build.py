@@ -146,9 +146,7 @@ def build_agfnet(config: ModelConfig, modalities: int, classes: int) -> AGFNet:
         grid=fusion.grid,
     )
     multi_scale: MultiScale | CoarsestScale = (
-        MultiScale(
-            modalities=modalities, dim=dim, scales=fusion.scales, residual=fusion.residual
-        )
+        MultiScale(modalities=modalities, dim=dim, scales=fusion.scales, residual=fusion.residual)
         if fusion.multi_scale
         else CoarsestScale()
     )
