@@ -14,10 +14,13 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
 
 from PIL import Image, ImageDraw
 
@@ -65,14 +68,22 @@ def serving(run: Path) -> Iterator[str]:
     assert process.stderr is not None
     address = re.search(r"http://\S+", process.stderr.readline())
     assert address is not None
-    for line in process.stderr:
-        if "ready" in line:
-            break
     try:
+        while not ready(address[0]) and process.poll() is None:
+            time.sleep(0.5)
         yield address[0]
     finally:
         process.terminate()
         process.wait()
+
+
+def ready(url: str) -> bool:
+    """Whether the server has a worker."""
+    try:
+        with urlopen(f"{url}/readyz") as reply:
+            return bool(reply.status == 200)
+    except URLError:
+        return False
 
 
 def take(browser: Any, url: str, path: Path, *, example: int | None, **settings: Any) -> None:
