@@ -78,7 +78,7 @@ def serving(run: Path) -> Iterator[str]:
 
 
 def ready(url: str) -> bool:
-    """Whether the server has a worker."""
+    """Return whether the server has a worker."""
     try:
         with urlopen(f"{url}/readyz") as reply:
             return bool(reply.status == 200)

@@ -154,27 +154,25 @@ class _Allocation:
         return split_of
 
     def _cover_labels(self, split_of: dict[str, str]) -> None:
-        """Move a patient of each label that train lacks to train, in exchange where one is left.
+        """Move a patient of each label that train lacks to train, in exchange if one is spare.
 
         A label can be lacking where all its patients were assigned for the sake of other labels.
         """
-        train = SPLITS[0]
-        for found in self._by_label.values():
-            if any(split_of[patient.id] == train for patient in found):
+        for patients in self._by_label.values():
+            if any(split_of[patient.id] == SPLITS[0] for patient in patients):
                 continue
-            wanted = found[-1]  # the smallest
-            left, split_of[wanted.id] = split_of[wanted.id], train
-            if left not in split_of.values():
-                spare = [p for p in self._spare(split_of) if p.id != wanted.id]
-                if spare:
-                    split_of[spare[-1].id] = left
+            moved = patients[-1]  # the smallest
+            former, split_of[moved.id] = split_of[moved.id], SPLITS[0]
+            spare = [patient for patient in self._spare(split_of) if patient.id != moved.id]
+            if former not in split_of.values() and spare:
+                split_of[spare[-1].id] = former
 
     def _spare(self, split_of: dict[str, str]) -> list[Patient]:
         """Patients of train without whom it still has every label, largest first."""
-        patients = {p.id: p for found in self._by_label.values() for p in found}
-        train = [p for p in patients.values() if split_of[p.id] == SPLITS[0]]
-        holders = Counter(label for patient in train for label in patient.labels)
-        spare = [p for p in train if all(holders[label] > 1 for label in p.labels)]
+        patients = {p.id: p for holders in self._by_label.values() for p in holders}
+        train = [patient for patient in patients.values() if split_of[patient.id] == SPLITS[0]]
+        counts = Counter(label for patient in train for label in patient.labels)
+        spare = [patient for patient in train if all(counts[name] > 1 for name in patient.labels)]
         return sorted(spare, key=lambda patient: -patient.labels.total())
 
     def _choose(self, label: str, count: int) -> int:
