@@ -128,12 +128,12 @@ def drawing() -> bytes:
 
 
 def write(image: Image.Image, path: Path) -> None:
-    """Write a small PNG."""
+    """Write a small PNG. The octree keeps the colours of a map that few pixels have."""
     image = image.convert("RGB")
     if image.width > MAX_WIDTH:
         image = image.resize((MAX_WIDTH, round(image.height * MAX_WIDTH / image.width)))
     with replacing(path) as temporary:
-        image.quantize(256).save(temporary, "PNG", optimize=True)
+        image.quantize(256, method=Image.Quantize.FASTOCTREE).save(temporary, "PNG", optimize=True)
 
 
 if __name__ == "__main__":
