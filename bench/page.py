@@ -10,21 +10,14 @@ from __future__ import annotations
 
 import argparse
 import io
-import re
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from PIL import Image, ImageDraw
 
 from agfnet.files import replacing
+from serve import running
 
 DESKTOP = {"viewport": {"width": 1180, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True}
@@ -41,7 +34,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
     folder = arguments.folder
-    with serving(arguments.run) as url, sync_playwright() as playwright:
+    with running(arguments.run, workers=1) as (url, _), sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
@@ -53,37 +46,6 @@ def main() -> None:
         browser.close()
     if (picture := arguments.run.parent / "diagnosis.png").is_file():
         write(Image.open(picture), folder / "diagnosis.png")
-
-
-@contextmanager
-def serving(run: Path) -> Iterator[str]:
-    """Run a server; yield its address."""
-    code = "import sys; from agfnet.cli import main; sys.exit(main(sys.argv[1:]))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "serve", str(run), "--port", "0", "--workers", "1"],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stderr is not None
-    address = re.search(r"http://\S+", process.stderr.readline())
-    assert address is not None
-    try:
-        while not ready(address[0]) and process.poll() is None:
-            time.sleep(0.5)
-        yield address[0]
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def ready(url: str) -> bool:
-    """Return whether the server has a worker."""
-    try:
-        with urlopen(f"{url}/readyz") as reply:
-            return bool(reply.status == 200)
-    except URLError:
-        return False
 
 
 def take(browser: Any, url: str, path: Path, *, example: int | None, **settings: Any) -> None:

@@ -82,7 +82,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 
 
 def used(item: pytest.Item, base: str, name: str) -> bool:
-    """Whether a test needs a fixture of its file or room; not one that all rooms share."""
+    """Return whether a test needs a fixture of its file or room, not one that all rooms share."""
     shared = base in ("", "tests")  # of plugins, and of `tests/conftest.py`
     return not shared and name in item.fixturenames and item.nodeid.startswith(base)
 

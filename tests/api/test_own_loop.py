@@ -25,7 +25,7 @@ def examples() -> list[str]:
 
 
 def names(steps: int) -> dict[str, Any]:
-    """What the examples take for granted: the packages, and a loader of one batch of 4 cases."""
+    """Names that the examples use: the packages, and a loader of one batch of 4 cases."""
     labels = torch.tensor([0, 1, 2, 3])
     images = [torch.randn(4, 3, 32, 32) for _ in range(2)]
     present = torch.tensor([[True, True], [True, True], [True, False], [False, True]])

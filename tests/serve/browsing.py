@@ -1,4 +1,4 @@
-"""What a user does on the page."""
+"""Steps of a user on the page."""
 
 from __future__ import annotations
 

@@ -398,7 +398,7 @@ def test_nothing_keeps_anybody_out(
 
 
 def foreign_answer(route: Any) -> dict[str, Any]:
-    """The answer of the server, but for a picture of another kind."""
+    """The result of the server, changed to that of another kind of picture."""
     return {**route.fetch().json(), "foreign": ["clinical"], "refer": True}
 
 
