@@ -30,6 +30,14 @@ def test_the_names_never_change():
     assert Names(KEY).uid("1.2.3") == "2.25.338326801801224977674506275827848189667"
 
 
+def test_no_name_reads_as_a_birth_date():
+    """The first hash of this one is 56896612d19071130d03, which holds 1907-11-30."""
+    name = Names(KEY).name("lesion", "L140236")
+    assert name == Names(KEY).name("lesion", "L140236")
+    assert "19071130" not in name
+    assert len(name) == 21
+
+
 def test_uids_are_valid():
     uids = {Names(KEY).uid(f"1.2.{i}") for i in range(200)}
     assert len(uids) == 200

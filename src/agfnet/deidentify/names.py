@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hmac
 import io
+import re
 import secrets
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,8 @@ from agfnet.errors import ConfigError
 
 Kind = Literal["lesion", "patient", "directory", "file"]
 MIN_KEY_BYTES = 16  # a shorter key can be guessed
+_DATE = re.compile(r"19\d\d(?:0[1-9]|1[0-2])[0-3]\d")
+"""Digits that `agfnet check` may take for a birth date: one code in about 7,000 contains them."""
 
 
 class Names:
@@ -28,7 +31,10 @@ class Names:
 
     def name(self, kind: Kind, original: str) -> str:
         """Return a letter for the kind of name and 80 bits of the hash, such as `L3f06…`."""
-        return self._record(kind, original, kind[0].upper() + self._hash(kind, original)[:10].hex())
+        code = self._hash(kind, original)[:10].hex()
+        while _DATE.search(code):
+            code = self._hash(kind, f"{original}\0{code}")[:10].hex()
+        return self._record(kind, original, kind[0].upper() + code)
 
     def uid(self, original: str) -> str:
         """Return a valid DICOM UID (2.25 and 128 bits of the hash); series stay together."""
