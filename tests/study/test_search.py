@@ -31,6 +31,17 @@ def trials(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_lists_are_searched_as_a_grid(study_file, quick, tmp_path):
+    parameters = {"optim.lr": [0.1, 0.01, 0.001], "model.fusion.scales": [1, 3]}
+    search = {"parameters": parameters, "trials": 6}
+    run_study(StudyConfig(file=str(study_file(**BASE, search=search))))
+    tried = {(row["optim.lr"], row["model.fusion.scales"]) for row in trials(tmp_path / "study")}
+    assert tried == {(rate, scales) for rate in ("0.1", "0.01", "0.001") for scales in "13"}
+    more = {"parameters": parameters, "trials": 8}
+    run_study(StudyConfig(file=str(study_file(**BASE, search=more))))
+    assert len(trials(tmp_path / "study")) == 8
+
+
 @pytest.mark.slow
 def test_a_search_ends_with_trials_best_settings_and_history(
     study_file, quick, tmp_path, fits_schema

@@ -86,7 +86,8 @@ class SearchConfig(Settings):
     """Search settings of every method on validation cases."""
 
     parameters: dict[str, RangeConfig | list[Any]]
-    """Settings to search: dotted name to `{low, high, log}` or to a list of choices."""
+    """Settings to search: dotted name to `{low, high, log}` or to a list of choices. If all are lists
+    and `trials` is the number of their combinations, each combination is tried once."""
     metric: str = "nll"
     """Metric to optimise: mean over folds and seeds on the validation split."""
     trials: Annotated[int, Range(1, 100_000)] = 20

@@ -12,6 +12,7 @@ worker it reaches the same trials, since the next settings depend on the finishe
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import warnings
@@ -116,11 +117,26 @@ def _open(
             "parameters, metric or seeds; give the study another `out`"
         )
     opened.set_user_attr(REQUEST, request)
+    if not opened.get_trials():
+        for parameters in _grid(search):
+            opened.enqueue_trial(parameters)
     for trial in opened.get_trials(states=[optuna.trial.TrialState.RUNNING]):
         opened.set_user_attr(INTERRUPTED, [*_interrupted(opened), trial.number])
         opened.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         opened.enqueue_trial(trial.params)
     return opened
+
+
+def _grid(search: SearchConfig) -> list[dict[str, str]]:
+    """Return all combinations, if every parameter has a list and there is one trial for each."""
+    choices = [
+        [(name, json.dumps(choice)) for choice in values]
+        for name, values in search.parameters.items()
+        if isinstance(values, list)
+    ]
+    combinations = [dict(pairs) for pairs in itertools.product(*choices)]
+    complete = len(choices) == len(search.parameters) and len(combinations) == search.trials
+    return combinations if complete else []
 
 
 def _interrupted(search: optuna.Study) -> list[int]:
