@@ -1,10 +1,14 @@
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from agfnet.config import EvaluateConfig
 from agfnet.inference.predictions import Predictions
 from agfnet.report.cases import KINDS, Example, choose_examples
+from agfnet.report.run import run_evaluation
 
 
 def _predictions(rows: list[tuple[str, float]]) -> Predictions:
@@ -52,3 +56,14 @@ def test_abstained_cases_are_a_separate_kind(table):
     left = cases.probabilities.max(axis=1) < 0.5
     chosen = choose_examples(replace(cases, abstain=left), 12)
     assert sum(left[row] for row in chosen) == 3
+
+
+@pytest.mark.slow
+def test_a_report_shows_cases_only_if_there_are_to_be_any(trained: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    config = EvaluateConfig(run=str(run), resamples=5, max_focus_lesions=0, examples=2)
+    assert 'id="cases"' in (run_evaluation(config) / "report.html").read_text()
+    assert (
+        'id="cases"'
+        not in (run_evaluation(replace(config, examples=0)) / "report.html").read_text()
+    )

@@ -54,6 +54,8 @@ class EvaluateConfig(Settings):
     max_focus_lesions: Annotated[int, Range(0, 1e6)] = 100
     """Maximum number of lesions with masks, drawn at random, for the comparison of attribution with
     the lesion (focus.json); 0 leaves it out."""
+    examples: Annotated[int, Range(0, 1000)] = 12
+    """Number of lesions that report.html shows, with maps of what decided; 0 saves their time."""
     language: Language = "en"
     """Language of report.html, English or Chinese. The other files are the same in any language."""
 

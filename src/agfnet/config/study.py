@@ -86,8 +86,8 @@ class SearchConfig(Settings):
     """Search settings of every method on validation cases."""
 
     parameters: dict[str, RangeConfig | list[Any]]
-    """Settings to search: dotted name to `{low, high, log}` or to a list of choices. If all are lists
-    and `trials` is the number of their combinations, each combination is tried once."""
+    """Settings to search: dotted name to `{low, high, log}` or to a list of choices. If all are
+    lists and `trials` is the number of their combinations, each combination is tried once."""
     metric: str = "nll"
     """Metric to optimise: mean over folds and seeds on the validation split."""
     trials: Annotated[int, Range(1, 100_000)] = 20
@@ -141,7 +141,7 @@ class StudyFile(Settings):
     a table with a split, only test is used."""
     scoring: dict[str, Any] = field(default_factory=dict)
     """Evaluation of every run: settings of `agfnet evaluate`, except run, cases, split and name, as
-    in `{max_focus_lesions: 0, resamples: 200}`."""
+    in `{max_focus_lesions: 0, examples: 0, resamples: 200}`."""
     metrics: list[str] = field(
         default_factory=lambda: ["balanced_accuracy", "macro_auc", "nll", "ece", "aurc"]
     )

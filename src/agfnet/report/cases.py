@@ -53,7 +53,7 @@ class Example:
         return _kind(self.label, self.predicted, confidence, self.abstained)
 
 
-def choose_examples(predictions: Predictions, k: int = 12) -> list[int]:
+def choose_examples(predictions: Predictions, k: int) -> list[int]:
     """Return the rows of up to k cases to show, taking turns between the kinds.
 
     The most confident correct and wrong cases come first; of the others those whose two most

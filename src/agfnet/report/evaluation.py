@@ -56,7 +56,7 @@ def evaluation_page(evaluation: Evaluation) -> str:
     inputs, predictions = evaluation.inputs, evaluation.predictions
     examples = [
         example(predictions, row, inputs.cases[row], inputs.predictor)
-        for row in choose_examples(predictions)
+        for row in choose_examples(predictions, inputs.config.examples)
     ]
     best = optimal_accuracy(inputs.table.path, inputs.table.modalities, inputs.split)
     language, sentences = inputs.config.language, facts(evaluation)  # the checklists are English

@@ -52,7 +52,7 @@ methods:  # the first is the reference; tune the settings of the others as well 
 seeds: [0, 1, 2]  # p values need three; five tell more
 {folds}metrics: [balanced_accuracy, macro_auc, nll, ece, aurc]
 # rope: 0.02  # a difference below this is practically the same
-scoring: {{max_focus_lesions: 0, resamples: 200}}  # less per run; the report has its own intervals
+scoring: {{max_focus_lesions: 0, examples: 0, resamples: 200}}  # the report has its own intervals
 """
 
 
