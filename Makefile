@@ -15,7 +15,7 @@ quick: $(READY) ## lint, types and fast tests, side by side
 	$(MAKE) --no-print-directory -j2 lint fast
 
 fast: $(READY) ## all tests but those of tests/slow.txt
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadgroup --quick
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/pytest -p forked --quick
 
 times: $(READY) ## write tests/slow.txt again, from the time that each test takes: some minutes
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/pytest -n0 -p times

@@ -43,7 +43,7 @@ def is_slow(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out slow tests for `--quick`; with `--dist loadgroup`, one process trains a network."""
+    """Leave out slow tests for `--quick`; of several processes, one trains a network."""
     if config.getoption("--quick"):
         items[:] = [item for item in items if not is_slow(item)]
     for item in items:

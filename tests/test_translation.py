@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import agfnet
-from agfnet.card import INTENDED, NOT_FOR, PYTHON, SHOWN
+from agfnet.card.sections import SHOWN
+from agfnet.card.text import INTENDED, NOT_FOR, PYTHON
 from agfnet.data.table import SPLITS
 from agfnet.explain.compute.methods import CHECKS, METHODS
 from agfnet.report import attribution, cases, discrimination, evaluation, robustness, subgroups
@@ -38,7 +39,7 @@ FREQUENCIES = re.compile(r'frequencies = "([^"]+)"')
 
 def literal_texts() -> Iterator[str]:
     """The texts in the source that `t` is called with, also by way of a variable."""
-    files = [*(SOURCE / "report").rglob("*.py"), SOURCE / "card.py"]
+    files = [*(SOURCE / "report").rglob("*.py"), *(SOURCE / "card").rglob("*.py")]
     for path in [*files, SOURCE / "network_description.py"]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         variables: dict[str, list[str]] = {}

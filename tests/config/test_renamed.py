@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+import agfnet
 import agfnet.bundle
 import agfnet.config
 from agfnet.bundle import Abstention, BundleConfig
 from agfnet.config import CheckConfig, ExplainConfig, ModelConfig, StudyConfig, TrainConfig
-from agfnet.config.renamed import NAMES, REMOVED, VALUES, update, update_arguments
+from agfnet.config.renamed import NAMES, REMOVED, REMOVED_IN, VALUES, update, update_arguments
 from agfnet.errors import ConfigError
 
 
@@ -33,6 +34,13 @@ def test_the_table_names_settings_that_exist() -> None:
         assert not set(REMOVED.get(title, {})) & fields, names
 
 
+def test_the_version_that_ends_the_former_names_is_not_there_yet() -> None:
+    def parts(version: str) -> list[int]:
+        return [int(part) for part in version.split(".")[:2]]
+
+    assert parts(agfnet.__version__) < parts(REMOVED_IN), "remove NAMES, VALUES and their warnings"
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -44,7 +52,7 @@ def test_one_warning_names_the_new_setting(values: dict[str, Any]) -> None:
     updated, lines = lines_of(values, TrainConfig)
     assert json.dumps(updated) == json.dumps(values).replace("clip", "gradient_clip_norm")
     assert lines == [
-        "optim.clip is now optim.gradient_clip_norm; the old name works until version 0.3"
+        "optim.clip is now optim.gradient_clip_norm; version 0.4 will not accept the old name"
     ]
     assert update(updated, TrainConfig) == updated
 

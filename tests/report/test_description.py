@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from agfnet.bundle import Calibration
-from agfnet.card import card, frequencies_sentence, missing_sentence, refresh_card
+from agfnet.card import card, refresh_card
 from agfnet.config import EvaluateConfig
 from agfnet.evaluation.inputs import read_inputs
+from agfnet.network_description import frequencies_sentence, missing_sentence
 from agfnet.report.description import data_facts, model_facts
 
 NONE = {"loss": {"class_weights": "none"}}

@@ -104,9 +104,6 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(f"y: {len(self.classes_)} class; training needs two or more")
-        folder = Path(self.runs or tempfile.mkdtemp(prefix="agfnet-"))
-        if self.runs is None:
-            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         images = [{name: row.get(name) for name in self.modalities} for row in rows]
         numbered = {
             f"{i}:{name}": cell for i, row in enumerate(images) for name, cell in row.items()
@@ -125,31 +122,35 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 )
                 for i, code in enumerate(codes)
             ]
-            fractions = (1 - self.validation_fraction, self.validation_fraction, 0.0)
-            table = folder / "cases.csv"
-            write_cases(
-                split_cases(cases, fractions=fractions, seed=self.random_state),
-                table,
-                modalities=self.modalities,
-                overwrite=True,
-            )
-            self.model_: Model = train(
-                table,
-                preset="none",
-                progress=self.verbose,
-                **{
-                    "runs": str(folder),
-                    "seed": self.random_state,
-                    "data.modalities": list(self.modalities),
-                    "data.size": self.size,
-                    "data.labels": [_label(code) for code in range(len(self.classes_))],
-                    "data.cache_mb": 0,
-                    "model.backbone.name": self.backbone,
-                    "optim.epochs": self.epochs,
-                    **(self.settings or {}),
-                },
-            )
+            self.model_ = self._train(cases)
         return self
+
+    def _train(self, cases: list[Case]) -> Model:
+        """Split cases into training and validation, and train on them."""
+        folder = Path(self.runs or tempfile.mkdtemp(prefix="agfnet-"))
+        if self.runs is None:
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        fractions = (1 - self.validation_fraction, self.validation_fraction, 0.0)
+        table = folder / "cases.csv"
+        write_cases(
+            split_cases(cases, fractions=fractions, seed=self.random_state),
+            table,
+            modalities=self.modalities,
+            overwrite=True,
+        )
+        settings = {
+            "runs": str(folder),
+            "seed": self.random_state,
+            "data.modalities": list(self.modalities),
+            "data.size": self.size,
+            "data.labels": [_label(code) for code in range(len(self.classes_))],
+            "data.cache_mb": 0,
+            "model.backbone.name": self.backbone,
+            "optim.epochs": self.epochs,
+        }
+        return train(
+            table, preset="none", progress=self.verbose, **settings | (self.settings or {})
+        )
 
     def predict_proba(self, X: Any) -> Array:
         """Return calibrated probabilities (N, C), in the order of `classes_`."""

@@ -1,4 +1,4 @@
-"""Former names of settings and of their values, accepted until version 0.3.
+"""Former names of settings and of their values, which version 0.3 changed.
 
 They may occur on the command line, in settings and study files, in the `config.yaml` of a run and
 in the JSON of a bundle. `update` replaces them wherever such settings are read.
@@ -23,6 +23,8 @@ from agfnet.config.training import TrainConfig
 from agfnet.errors import ConfigError
 
 Warn = Callable[[str], None]
+REMOVED_IN = "0.4"
+"""Version that no longer accepts the former names in what a user writes."""
 
 METHODS = {"sum": "addition", "hyper_branch": "hccnn", "adversarial": "amfam"}
 NAMES: dict[str, dict[str, str]] = {
@@ -94,7 +96,7 @@ def update(values: Any, kind: Any, *, warn: Warn | None = None, where: str = "")
         name, inner = _member(kind, head)
         text, present = f"{where}{head}", f"{where}{name}"
         if name != head and warn is not None:
-            warn(f"{text} is now {present}; the old name works until version 0.3")
+            warn(renamed(text, present))
         if head in REMOVED.get(_title(kind), {}):
             if warn is not None and value != REMOVED[_title(kind)][head]:
                 warn(f"{text} has no effect any more; leave it out")
@@ -110,6 +112,11 @@ def update(values: Any, kind: Any, *, warn: Warn | None = None, where: str = "")
                 raise ConfigError(f"{text} and {present} are the same setting; keep {present}")
             result[whole] = content
     return result
+
+
+def renamed(former: str, present: str) -> str:
+    """Return the warning that names what replaces a former name."""
+    return f"{former} is now {present}; version {REMOVED_IN} will not accept the old name"
 
 
 def run_settings(run: str | Path) -> dict[str, Any]:
@@ -211,7 +218,7 @@ def _value(kind: Any, name: str, value: Any, warn: Warn | None, present: str) ->
     choices = VALUES.get(_title(kind), {}).get(name, {})
     for former in value if isinstance(value, list) else [value]:
         if warn is not None and isinstance(former, str) and former in choices:
-            warn(f"{present}: {former} is now {choices[former]}; the old name works until 0.3")
+            warn(renamed(f"{present}: {former}", choices[former]))
     if isinstance(value, list):
         return [choices.get(v, v) if isinstance(v, str) else v for v in value]
     return choices.get(value, value) if isinstance(value, str) else value

@@ -26,40 +26,37 @@ from agfnet.metrics.operating_points import (
 OTHER = "other"
 
 
-def grouped(
-    predictions: Predictions, names: Sequence[str], title: str = "malignant"
-) -> Predictions:
-    """Return the table with two classes, `other` and the title, whose probabilities are summed.
+def grouped(predictions: Predictions, names: Sequence[str]) -> Predictions:
+    """Return the table with two classes, `other` and the group, whose probabilities are summed.
 
     Args:
         predictions: the table.
         names: classes that form the group.
-        title: name of the group.
 
     Raises:
         ConfigError: no name, a name that is no class, or all classes.
     """
-    check_group(predictions.classes, names, title)
+    check_group(predictions.classes, names)
     members = np.isin(predictions.classes, list(names))
     probability = np.clip(predictions.probabilities[:, members].sum(axis=1), 0, 1)
     return Predictions(
-        classes=(OTHER, title),
+        classes=(OTHER, MALIGNANT),
         lesion_id=predictions.lesion_id,
         patient_id=predictions.patient_id,
-        label=tuple(name and (title if name in names else OTHER) for name in predictions.label),
+        label=tuple(name and (MALIGNANT if name in names else OTHER) for name in predictions.label),
         probabilities=np.stack([1 - probability, probability], axis=1),
     )
 
 
-def check_group(classes: Sequence[str], names: Sequence[str], title: str = "malignant") -> None:
+def check_group(classes: Sequence[str], names: Sequence[str]) -> None:
     """Raise ConfigError unless the names are some of the classes, but not all."""
     known = ", ".join(classes)
     if unknown := sorted(set(names) - set(classes)):
         raise ConfigError(
-            f"{title}: {unknown[0]!r} is not a class of this network; expected some of {known}"
+            f"{MALIGNANT}: {unknown[0]!r} is not a class of this network; expected some of {known}"
         )
     if not 0 < len(set(names)) < len(classes):
-        raise ConfigError(f"{title}: name some of the classes, but not all ({known})")
+        raise ConfigError(f"{MALIGNANT}: name some of the classes, but not all ({known})")
 
 
 def evaluate_group(

@@ -70,11 +70,7 @@ def guess_roles(
             )
     free = [name for name in table.columns if name not in named_columns.values()]
     for name in free:
-        sample = [(c[name], c) for _, c in table.rows if c[name]][:60]
-        named = bool(FILE_COLUMN.search(plain_name(name)) or modality_of_name(name))
-        like = sum(bool(FILE.search(text)) for text, _ in sample)
-        real = sum(is_file(text, cells) for text, cells in sample) if named or like else 0
-        if sample and (2 * real >= len(sample) or (2 * like >= len(sample) and named)):
+        if _holds_images(table, name, is_file, bool(modality_of_name(name))):
             images[name] = modality_of_name(name)
     ranked: dict[str, list[tuple[int, int, str]]] = {}
     for number, name in enumerate(free):
@@ -95,15 +91,7 @@ def guess_roles(
     notes = _take_label(table, [name for _, _, name in labels], columns)
     for role, names in ranked.items():
         columns.setdefault(role, min(names)[2])
-    for _, _, name in nameless:  # a plain "ID" is of lesions where it is unique, else of patients
-        values = table.values(name)
-        unique = len(set(values)) == len(table.rows)
-        numbered_images = "" in images.values() and "patient_id" in columns
-        if numbered_images and unique and "lesion_id" not in columns:
-            continue  # it numbers the images, of which a lesion may have several
-        role = "lesion_id" if unique and ("patient_id" in columns or images) else "patient_id"
-        if not ({"patient_id", "lesion_id"} <= columns.keys()) and role not in columns:
-            columns[role] = name
+    _take_plain_ids(table, [name for _, _, name in nameless], columns, images)
     if sides and "lesion_id" not in columns and "patient_id" in columns:
         patients, side = columns["patient_id"], sides[0][2]
         pairs = {(cells[patients], cells[side]) for _, cells in table.rows}
@@ -113,6 +101,31 @@ def guess_roles(
         if name not in named_columns.values():
             _check_twins(table, role, name)
     return Roles(columns, images, identity, tuple(notes))
+
+
+def _holds_images(
+    table: Table, name: str, is_file: Callable[[str, dict[str, str]], bool], names_modality: bool
+) -> bool:
+    """Return whether a column holds image files, by its name and its first cells."""
+    sample = [(cells[name], cells) for _, cells in table.rows if cells[name]][:60]
+    named = names_modality or bool(FILE_COLUMN.search(plain_name(name)))
+    like = sum(bool(FILE.search(text)) for text, _ in sample)
+    real = sum(is_file(text, cells) for text, cells in sample) if named or like else 0
+    return bool(sample) and (2 * real >= len(sample) or (2 * like >= len(sample) and named))
+
+
+def _take_plain_ids(
+    table: Table, names: Sequence[str], columns: dict[str, str], images: Mapping[str, str]
+) -> None:
+    """Take a plain "ID" as that of lesions where it is unique, else as that of patients."""
+    for name in names:
+        unique = len(set(table.values(name))) == len(table.rows)
+        numbered_images = "" in images.values() and "patient_id" in columns
+        if numbered_images and unique and "lesion_id" not in columns:
+            continue  # it numbers the images, of which a lesion may have several
+        role = "lesion_id" if unique and ("patient_id" in columns or images) else "patient_id"
+        if not ({"patient_id", "lesion_id"} <= columns.keys()) and role not in columns:
+            columns[role] = name
 
 
 def _take_label(table: Table, names: Sequence[str], columns: dict[str, str]) -> list[str]:

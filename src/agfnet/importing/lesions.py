@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,21 +73,7 @@ class LesionReader:
                 without.append(line)
                 self.lesion_of.append(None)
                 continue
-            label = cells.get(columns.get("label", ""), "")
-            for role, text in {**values, "label": label}.items():
-                if text.startswith("="):
-                    self.problems.add(
-                        f"{text!r} is a formula; export the table again with its values",
-                        row=line,
-                        column=columns[role],
-                    )
-            for role, text in values.items():
-                if is_rounded(text):
-                    self.problems.add(
-                        f"{text!r} is a number that a spreadsheet has rounded; export it as text",
-                        row=line,
-                        column=columns[role],
-                    )
+            self._check_cells(line, values, cells.get(columns.get("label", ""), ""))
             identity = tuple(patient_key(values.get(role, "")) for role in ids)
             if not any(identity):
                 identity = (str(line),)
@@ -100,6 +86,27 @@ class LesionReader:
                 merged += 1
             self.lesion_of.append(lesion)
         self.problems.check()
+        self._add_notes(without, merged)
+
+    def _check_cells(self, line: int, values: Mapping[str, str], label: str) -> None:
+        """Add the problems of ids, by role, and of a label that a spreadsheet has changed."""
+        for role, text in {**values, "label": label}.items():
+            problem = ""
+            if text.startswith("="):
+                problem = "is a formula; export the table again with its values"
+            elif role in values and is_rounded(text):
+                problem = "is a number that a spreadsheet has rounded; export it as text"
+            if problem:
+                column = self.roles.columns[role]
+                self.problems.add(f"{text!r} {problem}", row=line, column=column)
+
+    def _add_notes(self, without: Sequence[int], merged: int) -> None:
+        """Add notes about rows that were left out or merged.
+
+        Args:
+            without: numbers of the rows with neither an id nor an image.
+            merged: number of rows that were added to the lesion of another row.
+        """
         if without:
             shown = listed_words([str(line) for line in without])
             self.notes.append(f"rows with neither an id nor an image, left out: {shown}")
@@ -108,7 +115,7 @@ class LesionReader:
                 f"{merged + len(self.lesions)} rows are {len(self.lesions)} lesions: rows "
                 "with the same ids are one"
             )
-            if self.roles.images and "lesion_id" not in columns:
+            if self.roles.images and "lesion_id" not in self.roles.columns:
                 self.notes.append(
                     "no column is understood as the lesion: all images of a patient count as one "
                     "lesion; if that is wrong, name the column (--columns.lesion_id)"

@@ -16,7 +16,6 @@ from agfnet.errors import DataError
 from agfnet.importing.encodings import decode
 
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-DELIMITERS = ",;\t|"
 _SEPARATOR = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
 _TEXT_FORMULA = re.compile(r'="(.*)"')
 """A text that Excel must not turn into a number, such as `="0012"`."""

@@ -86,14 +86,14 @@ def influence(scores: npt.ArrayLike, positive: npt.ArrayLike) -> tuple[Floats, F
     return areas, parts
 
 
-def area_interval(area: float, variance: float, level: float = 0.95) -> tuple[float, float]:
-    """Ends of the interval of one area on the logit scale, so that it stays between 0 and 1.
+def area_interval(area: float, variance: float) -> tuple[float, float]:
+    """Ends of the 95 % interval of one area on the logit scale, so that it stays between 0 and 1.
 
     nan where the area is 0 or 1 or the variance is unknown or 0: the data then name no interval.
     """
     if not (0 < area < 1 and variance > 0):
         return float("nan"), float("nan")
-    half = ndtri((1 + level) / 2) * np.sqrt(variance) / (area * (1 - area))
+    half = ndtri(0.975) * np.sqrt(variance) / (area * (1 - area))
     return float(expit(logit(area) - half)), float(expit(logit(area) + half))
 
 

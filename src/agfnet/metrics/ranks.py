@@ -43,9 +43,9 @@ def friedman_p(values: Floats) -> float:
     return float(friedmanchisquare(*complete.T).pvalue)
 
 
-def critical_difference(methods: int, sets: int, level: float = 0.05) -> float:
-    """Smallest significant difference of average ranks (Nemenyi's test)."""
-    q = studentized_range.ppf(1 - level, methods, np.inf) / np.sqrt(2)
+def critical_difference(methods: int, sets: int) -> float:
+    """Smallest difference of average ranks that is significant at 5 % (Nemenyi's test)."""
+    q = studentized_range.ppf(0.95, methods, np.inf) / np.sqrt(2)
     return float(q * np.sqrt(methods * (methods + 1) / (6 * sets)))
 
 

@@ -73,14 +73,14 @@ class SeedMean:
             return Interval(self.value, half, half)
         return Interval(self.value, max(self.value - half, low), min(self.value + half, high))
 
-    def interval_in_range(self, level: float = 0.95, *, high: float = 1.0) -> Interval:
-        """Interval of a metric from 0 to `high`, for which it need not be clipped.
+    def interval_in_range(self, *, high: float = 1.0) -> Interval:
+        """95 % interval of a metric from 0 to `high`, for which it need not be clipped.
 
         It is computed for the logit of the metric, or for its logarithm if `high` is infinite:
         close to the end of its range, a metric of few patients is skewed, and a symmetric interval
         misses the true value too often.
         """
-        half, value = self._half_width(level), self.value
+        half, value = self._half_width(0.95), self.value
         if not (0 < value < high and math.isfinite(half)):
             return Interval(value, math.nan, math.nan)
         if math.isinf(high):

@@ -96,8 +96,9 @@ Stroke = tuple[NDArray[np.float64], float]
 """Points (n, 2) as (x, y) in pixels, and its width in pixels."""
 
 
-def strokes(size: int, paths: list[Stroke], *, oversample: int = 3) -> Image:
+def strokes(size: int, paths: list[Stroke]) -> Image:
     """Return the coverage (size, size) in [0, 1] by strokes."""
+    oversample = 3
     canvas = Pillow.new("L", (size * oversample, size * oversample))
     draw = ImageDraw.Draw(canvas)
     for points, width in paths:

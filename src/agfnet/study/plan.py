@@ -18,6 +18,7 @@ from agfnet.config import (
     TrainConfig,
 )
 from agfnet.config.renamed import METHODS as FORMER_METHODS
+from agfnet.config.renamed import renamed
 from agfnet.config.settings_file import read_yaml
 from agfnet.data.problems import near
 from agfnet.errors import ConfigError
@@ -168,7 +169,7 @@ def _method(base: dict[str, Any], name: str, change: Any, where: str) -> dict[st
         return overlay(base, change, TrainConfig, where)
     known_as = name if change is None else str(change)
     if known_as in FORMER_METHODS:
-        warn(f"method {known_as} is now {FORMER_METHODS[known_as]}; the old name works until 0.3")
+        warn(renamed(f"method {known_as}", FORMER_METHODS[known_as]))
         known_as = FORMER_METHODS[known_as]
     if known_as in NETWORKS:
         return overlay(base, {"model.method": known_as}, TrainConfig, where)

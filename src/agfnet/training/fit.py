@@ -25,7 +25,13 @@ from agfnet.errors import RunError
 from agfnet.files import CHANGE, SUMS, finish_change
 from agfnet.models.build import image_statistics, without_weights
 from agfnet.training.adversarial import AdversarialTask
-from agfnet.training.cases import build_datasets, build_loaders, read_table, select_cases
+from agfnet.training.cases import (
+    TrainingCases,
+    build_datasets,
+    build_loaders,
+    read_table,
+    select_cases,
+)
 from agfnet.training.checkpoints import load_best
 from agfnet.training.features import prepare_features
 from agfnet.training.loggers import check_loggers
@@ -101,14 +107,15 @@ def train_run(
 ) -> None:
     """Train in a locked run folder, and write the bundle; files come from the first process."""
     cases = select_cases(table, config)
-    diagnoses = describe_classes(cases.classes, config.data.diagnoses, config.data.labels)
+    bundle = bundle_config(config, table, cases)
     seed_everything(config.seed, verbose=False)
     labels = [cases.classes.index(case.label) for case in cases.train]
     new_task = partial(build_task, config, labels, len(cases.classes), cases.train)
     task = new_task()
-    mean, std = image_statistics(config.model)
     originals = isinstance(task, AdversarialTask)
-    datasets = build_datasets(cases, config, table.path, mean, std, originals=originals)
+    datasets = build_datasets(
+        cases, config, table.path, bundle.mean, bundle.std, originals=originals
+    )
     if config.data.feature_variants:
         prepare = partial(prepare_features, config, datasets, task.model.backbones, table.path)
         world.on_first(prepare)
@@ -145,7 +152,14 @@ def train_run(
     if sharded:  # what follows needs a whole network, in the first process only
         del task
         task = new_task()
-    bundle = BundleConfig(
+    _, every_val = build_loaders(datasets, config)
+    world.on_first(lambda: write_best(folder, task, every_val, bundle))
+
+
+def bundle_config(config: TrainConfig, table: CasesTable, cases: TrainingCases) -> BundleConfig:
+    """Return the settings of the bundle that a run writes."""
+    mean, std = image_statistics(config.model)
+    return BundleConfig(
         classes=cases.classes,
         labels=config.data.labels,
         modalities=dict(config.data.modalities),
@@ -155,12 +169,10 @@ def train_run(
         model=without_weights(config.model),
         data_hash=cases_hash(table),
         cases=cases.counts(),
-        diagnoses=diagnoses,
+        diagnoses=describe_classes(cases.classes, config.data.diagnoses, config.data.labels),
         simulated=(table.path.parent / "truth.json").is_file(),
         optional=optional_modalities(cases.train, config),
     )
-    _, every_val = build_loaders(datasets, config)
-    world.on_first(lambda: write_best(folder, task, every_val, bundle))
 
 
 def choose_accumulation(

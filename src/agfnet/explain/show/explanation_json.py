@@ -75,13 +75,7 @@ def explanation_json(
                 "failed": [CHECKS[name].text for name in failed[method]]
                 if method in failed
                 else None,
-                "views": {
-                    name: {
-                        "fraction": drawn[method, c][name].fraction,
-                        "cells": np.round(cells(part, MAP_CELLS), 6).tolist(),
-                    }
-                    for name, part in maps.items()
-                },
+                "views": views_json(maps, drawn[method, c]),
             }
             for (method, c), maps in explanation.maps.items()
         ],
@@ -93,4 +87,15 @@ def explanation_json(
             {"query": query, "to_itself": to_itself, "value": value}
             for (query, to_itself), value in explanation.update_norms.items()
         ],
+    }
+
+
+def views_json(maps: Mapping[str, Array], drawn: Mapping[str, DrawnMap]) -> dict[str, Any]:
+    """Return the fraction and the coarse cells of a method's map of each modality."""
+    return {
+        name: {
+            "fraction": drawn[name].fraction,
+            "cells": np.round(cells(part, MAP_CELLS), 6).tolist(),
+        }
+        for name, part in maps.items()
     }

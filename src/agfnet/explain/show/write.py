@@ -73,7 +73,6 @@ def write_case(
         key: draw_maps(key[0], maps, explanation.images, images)
         for key, maps in explanation.maps.items()
     }
-    answer = int(explanation.probabilities.argmax())
     for c in explanation.classes:
         methods = [name for name in METHODS if (name, c) in drawn or (name, ALL) in drawn]
         save_maps(
@@ -96,7 +95,18 @@ def write_case(
     write_json(
         folder / "explanation.json", explanation_json(case, explanation, drawn, config, failed)
     )
-    first = explanation.classes[0]
+    return sheet_row(case, explanation, config, images, drawn)
+
+
+def sheet_row(
+    case: Case,
+    explanation: Explanation,
+    config: BundleConfig,
+    images: Mapping[str, Image],
+    drawn: Mapping[tuple[str, int], Mapping[str, DrawnMap]],
+) -> SheetRow:
+    """Return a case as the sheet shows it, with the first of its maps in `ON_SHEET`."""
+    answer, first = int(explanation.probabilities.argmax()), explanation.classes[0]
     method = next((n for n in ON_SHEET if (n, first) in drawn or (n, ALL) in drawn), "")
     maps = drawn.get((method, first)) or drawn.get((method, ALL)) or {}
     names = dict(zip(config.classes, config.names, strict=True))
