@@ -53,9 +53,11 @@ def bootstrap(
             resampled values from the centre is subtracted from the value. It does not go below 0,
             and is widened to contain the value. Names that are not computed are ignored.
     """
-    values, drawn = _resampled(patients, statistics, resamples, seed)
+    values = statistics(np.ones(len(patients)))
+    drawn = [list(statistics(w).values()) for w in patient_draws(patients, resamples, seed)]
+    columns = np.array(drawn, dtype=np.float64).reshape(len(drawn), len(values)).T
     intervals = {}
-    for (name, value), column in zip(values.items(), drawn.T, strict=True):
+    for (name, value), column in zip(values.items(), columns, strict=True):
         low, high = _percentiles(column, level)
         if not low < high:
             low = high = float("nan")
@@ -78,15 +80,6 @@ def patient_draws(patients: Sequence[str], resamples: int, seed: int) -> Iterato
     for _ in range(resamples):
         drawn = rng.integers(len(names), size=len(names))
         yield np.bincount(drawn, minlength=len(names))[patient].astype(np.float64)
-
-
-def _resampled(
-    patients: Sequence[str], statistics: Statistics[K], resamples: int, seed: int
-) -> tuple[Mapping[K, float], Floats]:
-    """The statistics over all cases, and (R, K) under R resamples."""
-    values = statistics(np.ones(len(patients)))
-    drawn = [list(statistics(w).values()) for w in patient_draws(patients, resamples, seed)]
-    return values, np.array(drawn, dtype=np.float64).reshape(len(drawn), len(values))
 
 
 def _percentiles(drawn: Floats, level: float) -> tuple[float, float]:
