@@ -138,7 +138,7 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             modalities=self.modalities,
             overwrite=True,
         )
-        settings = {
+        settings: dict[str, Any] = {
             "runs": str(folder),
             "seed": self.random_state,
             "data.modalities": list(self.modalities),
