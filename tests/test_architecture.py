@@ -68,7 +68,7 @@ ARROWS = {
     "models": set(),
     "data": set(),
     "bundle": set(),
-    "card": {"bundle", "network_description"},
+    "card": {"inference", "network_description"},
     "network_description": {"bundle"},
     "export": {"models", "evaluation"},
     "hub": {"bundle"},

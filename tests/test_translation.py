@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import io
+import json
 import re
 from collections.abc import Iterator
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import pytest
@@ -13,13 +15,20 @@ import pytest
 import agfnet
 from agfnet.card.sections import SHOWN
 from agfnet.card.text import INTENDED, NOT_FOR, PYTHON
+from agfnet.data import tiff
+from agfnet.data.colours import _NEGATIVE
+from agfnet.data.readers import _TOO_LARGE, _unidentified
 from agfnet.data.table import SPLITS
+from agfnet.evaluation.subgroups import MISSING, VIEWS
 from agfnet.explain.compute.methods import CHECKS, METHODS
 from agfnet.report import attribution, cases, discrimination, evaluation, robustness, subgroups
+from agfnet.report.checklists import CHECKLISTS
 from agfnet.report.wording import MEANINGS
+from agfnet.serve.file_types import describe_other
 from agfnet.translation import (
     WORDS,
     display_name,
+    file_problem,
     in_language,
     joined,
     listed,
@@ -34,13 +43,14 @@ CARD_TITLES = (
     *("Warnings", "Intended use", "Not for", "How to use", "Input", "Training data"),
     *("Chosen settings", "Evaluation", "Calibration", "Exported graphs", "Limits"),
 )
+HEIC = b"ftypheic"
 FREQUENCIES = re.compile(r'frequencies = "([^"]+)"')
 
 
 def literal_texts() -> Iterator[str]:
     """The texts in the source that `t` is called with, also by way of a variable."""
     files = [*(SOURCE / "report").rglob("*.py"), *(SOURCE / "card").rglob("*.py")]
-    for path in [*files, SOURCE / "network_description.py"]:
+    for path in [*files, SOURCE / "network_description.py", SOURCE / "evaluation" / "overlap.py"]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         variables: dict[str, list[str]] = {}
         for node in ast.walk(tree):
@@ -56,18 +66,65 @@ def literal_texts() -> Iterator[str]:
                     yield from strings(text)
 
 
-def warning_texts() -> Iterator[str]:
-    """The texts of the warnings about a network, with numbered fields."""
-    source = (SOURCE / "evaluation" / "network_warnings.py").read_text(encoding="utf-8")
-    for node in ast.walk(ast.parse(source)):
+def filled_texts() -> Iterator[str]:
+    """The texts in files of a run that are translated when they are shown, with numbered fields.
+
+    These are the warnings about a network, the reasons of chosen settings, and the reasons why
+    something is left out of an evaluation.
+    """
+    for node in nodes("evaluation/network_warnings.py"):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "NetworkWarning":
-            for text in node.args[1:]:
-                parts = text.values if isinstance(text, ast.JoinedStr) else [text]
-                numbers = count()
-                yield "".join(
-                    str(part.value) if isinstance(part, ast.Constant) else f"{{{next(numbers)}}}"
-                    for part in parts
-                )
+            yield from map(numbered, node.args[1:])
+    reasons = ("reason", "why")
+    for node in nodes("training/presets.py"):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Choice":
+            yield from outermost(node.args[2])
+        elif isinstance(node, ast.Assign) and assigned(node) == "planned":
+            yield from (text for text in outermost(node.value) if "step" in text)
+        elif isinstance(node, ast.Assign) and assigned(node) in reasons:
+            yield from outermost(node.value)
+    for node in nodes("evaluation/subgroups.py"):
+        if isinstance(node, ast.Assign) and assigned(node) == "skipped":
+            yield from outermost(node.value)
+    for node in nodes("robustness/focus.py"):
+        if isinstance(node, ast.JoinedStr):
+            yield numbered(node)
+
+
+def nodes(file: str) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse((SOURCE / file).read_text(encoding="utf-8")))
+
+
+def assigned(node: ast.Assign) -> str:
+    """The last name on the left of an assignment, also that of a mapping."""
+    target = node.targets[0]
+    if isinstance(target, ast.Tuple):
+        target = target.elts[-1]
+    if isinstance(target, ast.Subscript):
+        target = target.value
+    return getattr(target, "id", "")
+
+
+def outermost(node: ast.expr) -> Iterator[str]:
+    """The texts of an expression: of a choice those of both, of a tuple that of its last part."""
+    if isinstance(node, ast.IfExp):
+        yield from (*outermost(node.body), *outermost(node.orelse))
+    elif isinstance(node, ast.Tuple):
+        yield from outermost(node.elts[-1])
+    elif isinstance(node, ast.JoinedStr) or (
+        isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ):
+        yield numbered(node)
+
+
+def numbered(text: ast.expr) -> str:
+    """A text with its fields numbered."""
+    parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+    numbers = count()
+    return "".join(
+        str(part.value) if isinstance(part, ast.Constant) else f"{{{next(numbers)}}}"
+        for part in parts
+    )
 
 
 def strings(node: ast.expr) -> Iterator[str]:
@@ -91,6 +148,10 @@ def named_texts() -> Iterator[str]:
     yield from (*robustness.TITLES.values(), robustness.ALL)
     yield from (INTENDED, NOT_FOR, PYTHON, agfnet.NOTICE, "Sections", *CARD_TITLES, *SHOWN)
     yield from ("gradient x input", "occlusion")  # of `agfnet.robustness.focus`
+    for items, source in CHECKLISTS.values():
+        yield from (source, *(item.title for item in items))
+    yield from ("the epoch with the lowest validation loss", "the last epoch", VIEWS.strip("()"))
+    yield MISSING
     yield from (*SPLITS, "photo", "ultrasound", "crop", "pad", "stretch", "shift", "flatten")
     source = (SOURCE / "network_description.py").read_text(encoding="utf-8")
     yield from FREQUENCIES.findall(source)
@@ -101,8 +162,8 @@ def fields(text: str) -> list[str]:
 
 
 def test_every_text_has_a_translation_and_nothing_else_has() -> None:
-    texts, chinese = {*literal_texts(), *named_texts(), *warning_texts()}, translations("zh")
-    assert len(texts) > 200
+    texts, chinese = {*literal_texts(), *named_texts(), *filled_texts()}, translations("zh")
+    assert len(texts) > 350
     assert sorted(texts - set(chinese)) == []
     assert sorted(set(chinese) - texts) == []
     assert [text for text in texts if fields(text) != fields(chinese[text])] == []
@@ -112,7 +173,63 @@ def test_chinese_has_full_width_punctuation_and_our_terms() -> None:
     texts = translations("zh").values()
     assert [text for text in texts if re.search(r"[一-鿿][,;:?!()]", text)] == []
     assert [text for text in texts if "病变" in text or "转诊" in text] == []
-    assert sorted(path.name for path in WORDS.iterdir()) == ["en.json", "report.zh.json", "zh.json"]
+    names = ["en.json", "files.zh.json", "report.zh.json", "zh.json"]
+    assert sorted(path.name for path in WORDS.iterdir()) == names
+    problems = json.loads((WORDS / "files.zh.json").read_text(encoding="utf-8")).values()
+    assert [text for text in problems if re.search(r"[一-鿿][,;:?!()]", text)] == []
+
+
+NOT_UPLOADED = re.compile(
+    r"no such file|is a folder|cannot be read|is named like|lesion|^(\{\d\})?$"
+)
+"""Problems that an upload cannot have, or whose text is made elsewhere."""
+
+
+def problem_texts() -> Iterator[str]:
+    """The problems of image files in the source, with 7 in each field."""
+    files = ["serve/lesion.py", *(f"data/{path.name}" for path in (SOURCE / "data").glob("*.py"))]
+    for node in chain.from_iterable(map(nodes, files)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ImageError":
+            text = numbered(node.args[0]) if isinstance(node.args[0], LITERAL) else ""
+            if not NOT_UPLOADED.search(text := re.sub(r"^\{0\}: ", "", text)):
+                yield re.sub(r"\{\d\}", "7", text)
+
+
+LITERAL = (ast.JoinedStr, ast.Constant)
+
+
+def test_every_problem_of_an_upload_is_a_sentence_in_both_languages() -> None:
+    texts = [*problem_texts(), _NEGATIVE, _TOO_LARGE]
+    heads = (b"%PDF-1.7", b"RIFF\0\1\0\0AVI LIST", b"\x89PNG\r\n\x1a\n", b"text")
+    texts += [describe_other(head + bytes(140), "DICOM, TIFF") for head in heads]
+    texts += [
+        "is empty",
+        "is HEIC, not JPEG; save it as JPEG or PNG, or install the extra heic on the server",
+    ]
+    texts += [_unidentified(io.BytesIO(head), head, None) for head in (b"text", b"\0" * 4 + HEIC)]
+    deep = b"\xff\xd8\xff\xc0\0\x0b\x0c"  # a frame of 12 bits per sample
+    texts.append(_unidentified(io.BytesIO(deep), deep, None))
+    texts.append(_unidentified(io.BytesIO(), b"", tiff.Directory(io.BytesIO(), "<", False, {})))
+    assert len(texts) > 40
+    for text in texts:
+        assert file_problem(text, "en") == f"This file {text}."
+        sentence = file_problem(text, "zh")
+        assert sentence is not None, text
+        assert sentence.startswith("该文件")
+        assert not re.search(r"[一-鿿] [一-鿿]|[一-鿿][,;:?!()]", sentence)
+    assert file_problem("says hello", "zh") is None
+    known = json.loads((WORDS / "files.zh.json").read_text(encoding="utf-8"))
+    patterns = {text: re.sub(r"\\{\d\\}", ".+", re.escape(text)) for text in known}
+    unused = {
+        k for k, pattern in patterns.items() if not any(map(re.compile(pattern).fullmatch, texts))
+    }
+    assert all(text == "ZIP" or text.startswith("a video") for text in unused), unused
+    pdf = file_problem(describe_other(b"%PDF-1.7", "JPEG, PNG"), "zh")
+    assert re.split("[，；]", pdf or "") == [  # noqa: RUF001
+        "该文件的类型是 PDF",
+        "不是 JPEG、PNG",
+        "请另存为 JPEG 或 PNG。",
+    ]
 
 
 def test_a_warning_in_a_file_is_translated() -> None:

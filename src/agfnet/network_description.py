@@ -65,10 +65,10 @@ def balancing(settings: Mapping[str, Any]) -> list[str] | None:
         return None
     adjustment = loss.get("logit_adjustment", 0)
     return [
-        *(["balanced class weights"] if loss["class_weights"] == "balanced" else []),
-        *([f"logit adjustment {adjustment:g}"] if adjustment else []),
+        *([t("balanced class weights")] if loss["class_weights"] == "balanced" else []),
+        *([t("logit adjustment {strength}", strength=f"{adjustment:g}")] if adjustment else []),
         *(
-            ["class-balanced sampling"]
+            [t("class-balanced sampling")]
             if settings.get("optim", {}).get("sampling") == "balanced"
             else []
         ),

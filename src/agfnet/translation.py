@@ -20,7 +20,8 @@ Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 WORDS = Path(__file__).with_name("words")
 """Folder with the words of the web page and of answers, one JSON file per language (`en.json`), and
-with the translations of reports and cards (`report.zh.json`)."""
+with the translations of reports and cards (`report.zh.json`) and of the problems of image files
+(`files.zh.json`)."""
 _current: ContextVar[tuple[Language, Mapping[str, str]]] = ContextVar(
     "language", default=("en", {})
 )
@@ -72,18 +73,45 @@ def translate_filled(text: str) -> str:
 
     The English text of its translation has numbered fields, as in `{0} lesions`.
     """
-    for pattern, translated in _patterns(current_language()):
+    for pattern, translated in _patterns(f"report.{current_language()}.json"):
         if match := pattern.fullmatch(text):
             values = (part.split(" and ") for part in match.groups())
             return translated.format(*(t(" and ").join(map(display_name, v)) for v in values))
     return text
 
 
+def file_problem(text: str, language: Language) -> str | None:
+    """Write the problem of an image file as a sentence in a language.
+
+    Args:
+        text: message of an `ImageError`, which continues a sentence that begins with the file.
+        language: of the sentence.
+
+    Returns:
+        None if the message has no translation.
+    """
+    sentence, separator = (words(language)[key] for key in ("file.problem", "separator"))
+    if language == "en":
+        return sentence.format(problem=text)
+    file = f"files.{language}.json"
+    for pattern, translated in _patterns(file):
+        if match := pattern.fullmatch(text):
+            names = (_read(file).get(value, value) for value in match.groups())
+            values = (name.replace(", ", separator) for name in names)
+            problem = translated.format(*values)
+            # a field has spaces around it for names in Latin letters
+            return sentence.format(problem=re.sub(r"(?<=[一-鿿]) (?=[一-鿿])", "", problem))
+    return None
+
+
 @cache
-def _patterns(language: Language) -> list[tuple[re.Pattern[str], str]]:
-    return [
-        (re.compile(re.sub(r"\\\{\d\\\}", "(.+?)", re.escape(text))), translated)
-        for text, translated in translations(language).items()
+def _patterns(file: str) -> list[tuple[re.Pattern[str], str]]:
+    if file.endswith(".en.json"):
+        return []
+    fixed = {text: len(re.sub(r"\{\d\}", "", text)) for text in _read(file)}
+    return [  # a text may also fit that of another with more fields or longer values
+        (re.compile(re.sub(r"\\\{\d\\\}", "(.+?)", re.escape(text))), _read(file)[text])
+        for text in sorted(fixed, key=lambda text: -fixed[text])
     ]
 
 
@@ -92,7 +120,6 @@ def joined(sentences: Iterable[str]) -> str:
     return (" " if current_language() == "en" else "").join(sentences)
 
 
-@cache
 def translations(language: Language) -> dict[str, str]:
     """Return the translations of the texts; none for English."""
     if language == "en":
@@ -100,12 +127,12 @@ def translations(language: Language) -> dict[str, str]:
     return _read(f"report.{language}.json")
 
 
-@cache
 def words(language: Language = "en") -> dict[str, str]:
     """Return the words of a language by key; `{name}` is a field to fill in."""
     return _read(f"{language}.json")
 
 
+@cache
 def _read(name: str) -> dict[str, str]:
     texts: dict[str, str] = json.loads((WORDS / name).read_text(encoding="utf-8"))
     return texts

@@ -182,8 +182,15 @@ def test_files_that_cannot_be_used_are_named_and_the_others_are_answered(
     put(page, "ultrasound", upload("cut.jpg", photo["buffer"][:400]))
     errors = page.locator(".file .error")
     assert errors.count() == 3
-    assert "not supported" in errors.nth(1).inner_text()
-    assert "damaged" in errors.nth(2).inner_text()
+    assert "This file is not JPEG, PNG" in errors.nth(1).inner_text()
+    assert "This file is damaged or truncated" in errors.nth(2).inner_text()
+    page.click("#language")
+    for error in errors.all()[1:]:  # in one sentence, and nothing in English
+        text = error.inner_text().split("\n")[-1]
+        assert text.startswith("该文件")
+        assert text.count("。") == 1
+        assert set(re.findall("[A-Za-z]+", text)) <= {"JPEG", "PNG", "TIFF", "DICOM", "HEIC"}
+    page.click("#language")
     ask(page)
     assert "Not provided: Ultrasound" in verdict(page)
     page.click("#clear")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from agfnet.bundle import BundleConfig, Calibration
+from agfnet.bundle import BundleConfig, Calibration, OperatingPoint
+from agfnet.inference.wording import rate, whole_percent
 from agfnet.network_description import (
     frequencies_sentence,
     missing_sentence,
@@ -13,7 +14,15 @@ from agfnet.network_description import (
     scaling_words,
     setting_text,
 )
-from agfnet.translation import display_name, joined, listed, t, translate_filled
+from agfnet.translation import (
+    current_language,
+    display_name,
+    joined,
+    listed,
+    t,
+    translate_filled,
+    words,
+)
 
 HUB_NAMES = {
     "accuracy": "accuracy",
@@ -71,7 +80,8 @@ def chosen_settings(plan: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield t(text) + "\n"
     yield table([t("setting"), t("value"), t("reason")])
     for choice in plan:
-        yield row(f"`{choice['setting']}`", setting_text(choice["value"]), choice["reason"])
+        reason = translate_filled(choice["reason"])
+        yield row(f"`{choice['setting']}`", setting_text(choice["value"]), reason)
 
 
 def results(evaluations: Evaluations) -> Iterator[str]:
@@ -114,6 +124,8 @@ def calibration_lines(calibration: Calibration | None) -> Iterator[str]:
         )
         each = t("of every class") if sets.by_class else t("over all classes")
         lines.append(t(text, score=sets.score, coverage=f"{sets.coverage:.0%}", each=each))
+    if calibration.operating_point is not None:
+        lines.append(point_sentence(calibration.operating_point))
     if (abstention := calibration.abstention) is not None:
         text = (
             "Leaves an answer below confidence {threshold} to a person: at most {risk} of the "
@@ -132,6 +144,25 @@ def calibration_lines(calibration: Calibration | None) -> Iterator[str]:
         text = "Calls images unfamiliar above an energy of {threshold}"
         lines.append(t(text, threshold=f"{calibration.ood_threshold:.3g}"))
     yield from (f"- {line}" for line in lines)
+
+
+def point_sentence(point: OperatingPoint) -> str:
+    """Describe the operating point, with the numbers that the page shows next to an answer."""
+    text = (
+        "“{group}” is a probability of the group at or above {threshold}: on the validation "
+        "lesions, the sensitivity is {sensitivity} ({positives} lesions of the group) and the "
+        "specificity {specificity} ({negatives} others)"
+    )
+    language = current_language()
+    return t(
+        text,
+        group=words(language).get(f"group.{point.group}", point.group),
+        threshold=whole_percent(point.threshold),
+        sensitivity=rate(point.sensitivity, language),
+        positives=point.positives,
+        specificity=rate(point.specificity, language),
+        negatives=point.negatives,
+    )
 
 
 def graphs(exported: Mapping[str, Any]) -> Iterator[str]:

@@ -159,6 +159,20 @@ def read_for(path: StrPath, *, size: int, modality: ModalityConfig) -> Image:
     return read_image(path, side=reduced, region=modality.region)
 
 
+def check_size(pixels: NDArray[np.uint8], name: object) -> None:
+    """Refuse an image (H, W, 3) in which nothing can be seen.
+
+    Raises:
+        ImageError: it has fewer than `MIN_SIDE` rows or columns.
+    """
+    height, width = pixels.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        raise ImageError(
+            f"{name}: is {width} x {height} pixels, too small; expected at least {MIN_SIDE} pixels "
+            "in width and in height"
+        )
+
+
 def prepare_image(
     image: Image, *, name: str, size: int, modality: ModalityConfig
 ) -> NDArray[np.uint8]:
@@ -181,12 +195,7 @@ def prepare_image(
     """
     # loading scipy takes as long as reading a model: only where it is needed
     pixels = image.pixels
-    if min(pixels.shape[:2]) < MIN_SIDE:
-        height, width = pixels.shape[:2]
-        raise ImageError(
-            f"{name}: is {width} x {height} pixels, too small; expected at least {MIN_SIDE} pixels "
-            "in width and in height"
-        )
+    check_size(pixels, name)
     if modality.crop_field_of_view and not image.boxed:
         from agfnet.data.ultrasound import crop_field_of_view
 

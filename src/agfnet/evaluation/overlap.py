@@ -13,6 +13,7 @@ from agfnet.errors import AgfnetError
 from agfnet.evaluation.inputs import EvaluationInputs
 from agfnet.evaluation.members import cases_of, member_tables
 from agfnet.files import sha256
+from agfnet.translation import t
 
 SEEN = ("train", "val")  # the validation split chose the epoch and the calibration
 
@@ -89,17 +90,20 @@ def paths(case: Case) -> list[Path]:
 
 def overlap_sentence(overlap: Mapping[str, int]) -> str:
     """A warning for a table that overlaps with the training."""
-    counts = [
-        f"{overlap[key]:,} by {name}"
-        for key, name in (
-            ("images", "identical images"),
-            ("lesion_ids", "lesion id"),
-            ("patient_ids", "patient id"),
-        )
-        if overlap[key]
-    ]
-    condition = "" if overlap["images"] else ", unless the ids name other patients"
-    return (
-        f"{overlap['lesions']:,} of these lesions were used to train or validate this network "
-        f"({', '.join(counts)}){condition}. The results are not those to expect for new patients."
+    images, lesions, patients = (
+        f"{overlap[key]:,}" if overlap[key] else ""
+        for key in ("images", "lesion_ids", "patient_ids")
     )
+    counts = [
+        t("{count} by identical images", count=images) if images else "",
+        t("{count} by lesion id", count=lesions) if lesions else "",
+        t("{count} by patient id", count=patients) if patients else "",
+    ]
+    text = (
+        "{lesions} of these lesions were used to train or validate this network ({counts}). The "
+        "results are not those to expect for new patients."
+        if images
+        else "{lesions} of these lesions were used to train or validate this network ({counts}), "
+        "unless the ids name other patients. The results are not those to expect for new patients."
+    )
+    return t(text, lesions=f"{overlap['lesions']:,}", counts=t(", ").join(filter(None, counts)))

@@ -8,7 +8,7 @@ from typing import Any
 from agfnet.explain.compute.methods import CHECKS, METHODS
 from agfnet.pages.blocks import Bullets, Section, Table, Text
 from agfnet.report.wording import cell, span
-from agfnet.translation import display_name, t
+from agfnet.translation import display_name, t, translate_filled
 
 MEASURES = {
     "relevance_mass_accuracy": (
@@ -61,7 +61,10 @@ def focus(results: Mapping[str, Any] | None) -> Section | None:
         [
             Text(t(text, method=t(results["method"]), counts=counts)),
             Table(title, (t("Measure"), *map(display_name, modalities)), rows),
-            *(Text(t("Excluded: {names}.", names=part), "soft") for part in results["left_out"]),
+            *(
+                Text(t("Excluded: {names}.", names=translate_filled(part)), "soft")
+                for part in results["left_out"]
+            ),
         ],
     )
 

@@ -118,11 +118,14 @@ def checklists(facts: Mapping[str, str]) -> Section | None:
         )
     ]
     for name, (items, source) in CHECKLISTS.items():
-        rows = [(f"{i.number} {i.title}", facts[i.fact]) for i in items if i.fact in facts]
-        unanswered = [f"{i.number} {i.title.lower()}" for i in items if i.fact not in facts]
+        rows = [(f"{i.number} {t(i.title)}", facts[i.fact]) for i in items if i.fact in facts]
+        unanswered = [f"{i.number} {t(i.title).lower()}" for i in items if i.fact not in facts]
         blocks += [
-            Heading(source),
+            Heading(t(source)),
             Table(name, (t("Item"), t("Answer of this run")), rows, words=True),
-            Text(f"{', '.join(unanswered)}.", label=t("To be answered by the authors:")),
+            Text(
+                t("{text}.", text=t(", ").join(unanswered)),
+                label=t("To be answered by the authors:"),
+            ),
         ]
     return Section("checklists", t("For a publication: reporting checklists"), blocks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from agfnet.config import OptimConfig
@@ -19,6 +19,8 @@ from agfnet.network_description import (
     preparation,
     scaling_words,
 )
+from agfnet.report.subgroups import column_name
+from agfnet.translation import display_name, joined, listed, t
 
 
 def facts(evaluation: Evaluation) -> dict[str, str]:
@@ -33,72 +35,136 @@ def data_facts(inputs: EvaluationInputs) -> dict[str, str]:
     attributes = sorted({name for case in table.cases for name in case.attributes})
     patients = len({case.patient_id for case in table.cases})
     count = Counter(case.split for case in table.cases)
-    parts = [f"{name} {count[name]:,}" for name in SPLITS if count[name]]
-    modalities = config.modalities.items()
-    preparations = [f"{name}: {preparation(value, config.size)}" for name, value in modalities]
-    fold = inputs.settings["data"].get("fold")
-    missing = ", ".join(
-        f"{name}: {sum(not case.images[name] for case in table.cases):,}"
+    parts = [f"{t(name)} {count[name]:,}" for name in SPLITS if count[name]]
+    preparations = {n: preparation(m, config.size) for n, m in config.modalities.items()}
+    missing = {
+        name: f"{sum(not case.images[name] for case in table.cases):,}"
         for name in config.modalities
-    )
+    }
+    fold = inputs.settings["data"].get("fold")
     sentences = {
-        "data": f"{table.path.name}: {len(table):,} lesions of {patients:,} patients. The authors "
-        "must state where and when the data were collected.",
-        "preparation": "; ".join(preparations) + ".",
-        "selection_of_data": f"{inputs.excluded:,} lesions excluded because the network does not "
-        "know their label.",
-        "elements": f"Images: {', '.join(config.modalities)}. Further columns, not used by the "
-        f"network: {', '.join(attributes) or 'none'}.",
-        "missing": f"Lesions without {missing}. "
-        + missing_sentence(inputs.settings["optim"]["modality_dropout"]),
-        "outcome": f"The label of the table, one of: {', '.join(config.classes)}. The authors must "
-        "state how it was determined.",
-        "sample": f"Lesions: {', '.join(parts) or f'{len(table):,}'}. The sample size was not "
-        "calculated.",
+        "data": t(
+            "{table}: {lesions} lesions of {patients} patients. The authors must state where and "
+            "when the data were collected.",
+            table=table.path.name,
+            lesions=f"{len(table):,}",
+            patients=f"{patients:,}",
+        ),
+        "preparation": t("{text}.", text=t("; ").join(by_name(preparations))),
+        "selection_of_data": t(
+            "{count} lesions excluded because the network does not know their label.",
+            count=f"{inputs.excluded:,}",
+        ),
+        "elements": t(
+            "Images: {images}. Further columns, not used by the network: {columns}.",
+            images=listed(config.modalities),
+            columns=t(", ").join(attributes) or t("none"),
+        ),
+        "missing": joined(
+            [
+                t("Lesions without {missing}.", missing=t(", ").join(by_name(missing))),
+                missing_sentence(inputs.settings["optim"]["modality_dropout"]),
+            ]
+        ),
+        "outcome": t(
+            "The label of the table, one of: {names}. The authors must state how it was "
+            "determined.",
+            names=listed(config.classes),
+        ),
+        "sample": t(
+            "Lesions: {parts}. The sample size was not calculated.",
+            parts=t(", ").join(parts) or f"{len(table):,}",
+        ),
     }
     if inputs.config.cases is None:
+        disjoint = "Patients: no patient is in two parts, which is checked when the table is read."
         sentences |= {
-            "partition": "Column split of the table."
+            "partition": t("Column split of the table.")
             if fold is None
-            else f"Column fold of the table, fold {fold} for testing.",
-            "disjoint": "Patients: no patient is in two parts, which is checked when the table is "
-            "read.",
+            else t("Column fold of the table, fold {fold} for testing.", fold=fold),
+            "disjoint": t(disjoint),
         }
     return sentences
 
 
+def by_name(texts: dict[str, str]) -> Iterable[str]:
+    """Yield what is said of each modality behind its name."""
+    return (t("{name}: {text}", name=display_name(name), text=text) for name, text in texts.items())
+
+
 def model_facts(inputs: EvaluationInputs) -> dict[str, str]:
     """The network, its software and its training."""
-    bundle, settings = inputs.predictor.bundle, inputs.settings
-    config, calibration = bundle.config, bundle.calibration
-    optim, environment = settings["optim"], inputs.environment
+    bundle, environment = inputs.predictor.bundle, inputs.environment
+    calibration = bundle.calibration
+    packages = {"Python": environment["python"]} | environment["packages"]
+    versions = [f"agfnet {environment['agfnet']}", *(" ".join(item) for item in packages.items())]
+    decisions = [
+        t(", a prediction set") if calibration.sets else "",
+        t(", and whether the network abstains") if calibration.abstention else "",
+    ]
+    scaling = scaling_words(calibration)
+    measures = t(", ").join(balancing(inputs.settings) or [t("nothing")])
+    return training_facts(inputs) | {
+        "software": t("{text}.", text=t(", ").join(versions)),
+        "ensemble": t("None: one network; several frames of a lesion are averaged."),
+        "analysis": t("Calibrated on the validation lesions ({scaling}).", scaling=scaling)
+        if calibration.cases is None
+        else t(
+            "Calibrated on {count} validation lesions ({scaling}).",
+            count=calibration.cases,
+            scaling=scaling,
+        ),
+        "imbalance": joined(
+            [
+                t("For rare classes: {measures}.", measures=measures),
+                frequencies_sentence(inputs.settings, calibration),
+            ]
+        ),
+        "output": t("Probabilities of the classes{decisions}.", decisions="".join(decisions)),
+        "code": t(
+            "agfnet {version}, Apache-2.0. The authors must state data availability, funding, "
+            "protocol, registration and interests.",
+            version=environment["agfnet"],
+        ),
+        "updating": t("None."),
+    }
+
+
+def training_facts(inputs: EvaluationInputs) -> dict[str, str]:
+    """The network, its start and its training."""
+    config, settings = inputs.predictor.bundle.config, inputs.settings
+    optim = settings["optim"]
     method: str = config.model.method
     if method == "agfnet":
-        method = "AGFnet, our interpretation of Xiao et al., 2025"
-    weights = settings["model"]["backbone"]["weights"] or "random weights"
-    packages = "".join(f", {name} {version}" for name, version in environment["packages"].items())
-    decisions = [
-        ", a prediction set" if calibration.sets else "",
-        ", and whether the network abstains" if calibration.abstention else "",
-    ]
+        method = t("AGFnet, our interpretation of Xiao et al., 2025")
+    kept = t(kept_epoch(OptimConfig(**optim)))
+    training = (
+        "AdamW, {epochs} epochs, batches of {batch}, maximum learning rate {rate}, with "
+        "augmentation. All settings: config.yaml."
+        if settings["data"]["augment"]
+        else "AdamW, {epochs} epochs, batches of {batch}, maximum learning rate {rate}, without "
+        "augmentation. All settings: config.yaml."
+    )
     return {
-        "model": f"{method}; backbone {config.model.backbone.name}, images of {config.size} x "
-        f"{config.size} pixels. All settings: config.yaml; all weights: bundle/.",
-        "software": f"agfnet {environment['agfnet']}, Python {environment['python']}{packages}.",
-        "initialisation": f"Backbone: {weights}; the rest random, seed {settings['seed']}.",
-        "training": f"AdamW, {optim['epochs']} epochs, batches of {optim['batch_size']}, maximum "
-        f"learning rate {optim['lr']:g}, augmentation "
-        f"{'on' if settings['data']['augment'] else 'off'}. All settings: config.yaml.",
-        "model_choice": f"{kept_epoch(OptimConfig(**optim)).capitalize()}.",
-        "ensemble": "None: one network; several frames of a lesion are averaged.",
-        "analysis": f"Calibrated on {calibration.cases or 'the'} validation lesions ("
-        f"{scaling_words(calibration)}).",
-        "imbalance": f"For rare classes: {', '.join(balancing(settings) or ['nothing'])}. "
-        + frequencies_sentence(settings, calibration),
-        "output": f"Probabilities of the classes{''.join(decisions)}.",
-        "code": f"agfnet {environment['agfnet']}, Apache-2.0. The authors must state data "
-        "availability, funding, protocol, registration and interests.",
-        "updating": "None.",
+        "model": t(
+            "{method}; backbone {backbone}, images of {size} x {size} pixels. All settings: "
+            "config.yaml; all weights: bundle/.",
+            method=method,
+            backbone=config.model.backbone.name,
+            size=config.size,
+        ),
+        "initialisation": t(
+            "Backbone: {weights}; the rest random, seed {seed}.",
+            weights=settings["model"]["backbone"]["weights"] or t("random weights"),
+            seed=settings["seed"],
+        ),
+        "training": t(
+            training,
+            epochs=optim["epochs"],
+            batch=optim["batch_size"],
+            rate=f"{optim['lr']:g}",
+        ),
+        "model_choice": t("{text}.", text=kept[:1].upper() + kept[1:]),
     }
 
 
@@ -106,34 +172,53 @@ def result_facts(evaluation: Evaluation) -> dict[str, str]:
     """The measures and what they were applied to."""
     inputs, results = evaluation.inputs, evaluation.results
     table, split = inputs.table, inputs.split
-    part = f" ({split})" if split else ""
+    part = t(" ({part})", part=t(split)) if split else ""
     sentences = {
-        "metrics": "metrics.json and classes.json; this report defines each metric.",
-        "uncertainty": f"95 % percentile intervals from {inputs.config.resamples:,} bootstrap "
-        "resamples of patients.",
-        "flow": f"{len(table):,} lesions in the table, {evaluation.metrics['n']:,} scored{part}.",
-        "performance": "All metrics of this report have intervals"
-        + (", also in subgroups." if "subgroups.json" in results else "."),
-        "parts": f"This part only{part}; evaluate the others with --split.",
-        "failures": "Confusion matrix, and the confident errors of this report.",
-        "limitations": "Listed in this report, as far as they follow from the run.",
-        "external": "None: the table of the training"
-        + (", other patients." if split == "test" else ".")
-        if inputs.config.cases is None
-        else f"{table.path.name} is not the table of the training; the authors must state where "
-        "it comes from.",
+        "metrics": t("metrics.json and classes.json; this report defines each metric."),
+        "uncertainty": t(
+            "95 % percentile intervals from {count} bootstrap resamples of patients.",
+            count=f"{inputs.config.resamples:,}",
+        ),
+        "flow": t(
+            "{lesions} lesions in the table, {scored} scored{part}.",
+            lesions=f"{len(table):,}",
+            scored=f"{evaluation.metrics['n']:,}",
+            part=part,
+        ),
+        "performance": t(
+            "All metrics of this report have intervals, also in subgroups."
+            if "subgroups.json" in results
+            else "All metrics of this report have intervals."
+        ),
+        "parts": t("This part only{part}; evaluate the others with --split.", part=part),
+        "failures": t("Confusion matrix, and the confident errors of this report."),
+        "limitations": t("Listed in this report, as far as they follow from the run."),
+        "external": origin(inputs),
     }
     if columns := results.get("subgroups.json", {}).get("columns"):
-        names = ", ".join(name.strip("()") for name in columns)
-        sentences["patients"] = f"Lesions by {names}: see the subgroups."
-        sentences["fairness"] = f"Performance compared by {names}; nothing was corrected."
+        names = t(", ").join(map(column_name, columns))
+        sentences["patients"] = t("Lesions by {names}: see the subgroups.", names=names)
+        text = "Performance compared by {names}; nothing was corrected."
+        sentences["fairness"] = t(text, names=names)
     if "robustness.json" in results:
-        sentences["robustness"] = "Corrupted, missing and mismatched images: see the section."
+        text = "Corrupted, missing and mismatched images: see the section."
+        sentences["robustness"] = t(text)
     if "focus.json" in results:
-        sentences["explanation"] = (
-            "Attribution compared with lesion masks; attribution maps of single cases."
-        )
+        text = "Attribution compared with lesion masks; attribution maps of single cases."
+        sentences["explanation"] = t(text)
     return sentences
+
+
+def origin(inputs: EvaluationInputs) -> str:
+    """Say how the table relates to that of the training."""
+    if inputs.config.cases is not None:
+        text = (
+            "{table} is not the table of the training; the authors must state where it comes from."
+        )
+        return t(text, table=inputs.table.path.name)
+    if inputs.split == "test":
+        return t("None: the table of the training, other patients.")
+    return t("None: the table of the training.")
 
 
 def optimal_accuracy(cases: Path, modalities: Sequence[str], split: str | None) -> float | None:

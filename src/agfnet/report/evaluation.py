@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agfnet.evaluation.network_warnings import read_history
+from agfnet.evaluation.overlap import overlap_sentence
 from agfnet.evaluation.run import Evaluation
 from agfnet.inference.predictions import Predictions
 from agfnet.network_description import display_names
@@ -59,14 +60,14 @@ def evaluation_page(evaluation: Evaluation) -> str:
         for row in choose_examples(predictions, inputs.config.examples)
     ]
     best = optimal_accuracy(inputs.table.path, inputs.table.modalities, inputs.split)
-    language, sentences = inputs.config.language, facts(evaluation)  # the checklists are English
+    language = inputs.config.language
     with in_language(language, display_names(inputs.predictor.bundle.config, language)):
         return report_page(
             title=f"{Path(inputs.config.run).name}: {inputs.name}",
             predictions=predictions,
             results=evaluation.results,
             context=context(evaluation),
-            facts=sentences,
+            facts=facts(evaluation),
             optimal_accuracy=best,
             examples=examples,
             warnings=[
@@ -160,7 +161,7 @@ def _lead(
     label = t("Warning:")
     lead: list[Block] = [Text(first, "lead")]
     if "training_overlap" in metrics:
-        lead.append(Text(metrics["training_overlap"]["warning"], label=label))
+        lead.append(Text(overlap_sentence(metrics["training_overlap"]), label=label))
     lead += [Text(text, label=label) for text in warnings]
     lead += [Text(joined(texts)) for texts in (more, decisions(metrics)) if texts]
     figures = []

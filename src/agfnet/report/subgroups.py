@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agfnet.evaluation.subgroups import MISSING, VIEWS
 from agfnet.pages.blocks import Figure, Section, Table, Text
 from agfnet.report.plots.forest import Panel, forest
 from agfnet.report.wording import cell
-from agfnet.translation import joined, t
+from agfnet.translation import display_name, joined, t, translate_filled
 
 MEASURES = {
     "accuracy": ("Accuracy", True),
@@ -23,7 +24,7 @@ def subgroups(results: Mapping[str, Any] | None) -> Section | None:
     if not results or not results["columns"]:
         return None
     groups = [
-        (f"{column.strip('()')}: {row['group']}", row)
+        (t("{name}: {text}", name=column_name(column), text=group_name(row["group"])), row)
         for column, content in results["columns"].items()
         for row in content["groups"]
     ]
@@ -72,8 +73,23 @@ def subgroups(results: Mapping[str, Any] | None) -> Section | None:
             Figure(forest(names, panels, alternative), joined(captions), wide=True),
             Table(t("Subgroups"), head, rows),
             *(
-                Text(t("Excluded: {names}.", names=f"{column} ({reason})"), "soft")
+                Text(t("Excluded: {names}.", names=left_out(column, reason)), "soft")
                 for column, reason in results.get("skipped", {}).items()
             ),
         ],
     )
+
+
+def column_name(column: str) -> str:
+    """Return the name of a column for readers: `(views)` is ours, all others are the user's."""
+    return t("views") if column == VIEWS else column
+
+
+def group_name(group: str) -> str:
+    """Return the name of a group; our own are those of empty cells and of the modalities."""
+    return t("(empty)") if group == MISSING else " + ".join(map(display_name, group.split(" + ")))
+
+
+def left_out(column: str, reason: str) -> str:
+    """Say why a column has no groups."""
+    return column_name(column) + t(" ({part})", part=translate_filled(reason))

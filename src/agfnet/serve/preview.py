@@ -22,7 +22,7 @@ from agfnet.data.lesion_box import (
     whole_pixels,
 )
 from agfnet.data.paths import with_frame
-from agfnet.data.preprocess import seen_part
+from agfnet.data.preprocess import check_size, seen_part
 from agfnet.data.quality import HINTS, SMALL, measure_appearance, quality_hints
 from agfnet.data.readers import read_image, upright_size
 from agfnet.inference.predictor import Predictor
@@ -101,6 +101,7 @@ def thumbnails(path: Path, info: ImageInfo, modality: ModalityConfig) -> list[An
         judged = number == middle
         side = 2 * SMALL if judged else longest
         pixels = read_image(frame, side=side, region=modality.region).pixels
+        check_size(pixels, frame)
         hints = judged and quality_hints(measure_appearance(pixels), modality.modality_type)
         thumbnail = uri(reduced(pixels, longest), form="JPEG")
         shown.append({"frame": number, "thumbnail": thumbnail, "hints": hints or []})

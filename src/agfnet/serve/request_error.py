@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
+
+from agfnet.translation import LANGUAGES, file_problem
+
+OF_A_FILE = ("unreadable_image", "unsupported_type")
+"""Codes whose message continues a sentence that begins with a file."""
 
 
 @dataclass
@@ -29,4 +35,14 @@ class RequestError(Exception):
             "message": self.message,
             "modality": self.modality,
             "file": self.file,
+            "sentences": self.sentences(),
         }
+
+    def sentences(self) -> dict[str, str]:
+        """Write the message about one file as a sentence in each language that has it."""
+        if self.code not in OF_A_FILE or self.modality is None or self.file is None:
+            return {}
+        label = rf"{re.escape(self.modality)}, file {self.file}(?:, frame \d+)?: "
+        problem = re.sub(f"^{label}", "", self.message)
+        texts = {language: file_problem(problem, language) for language in LANGUAGES}
+        return {language: text for language, text in texts.items() if text is not None}

@@ -374,6 +374,9 @@ class Problem(BaseModel):
     message: str
     modality: str | None
     file: int | None
+    sentences: dict[str, str] = Field(
+        description="The message about one file as a sentence, by language."
+    )
 
 
 class ErrorReply(BaseModel):

@@ -135,7 +135,8 @@ def choose_modalities(data: DataConfig) -> Iterator[Choice]:
         absent = [name for name in data.modalities if name not in columns]
         reason = "the image columns of the table"
         if absent:
-            reason += f", which has no image of {', '.join(absent)}"
+            names = ", ".join(absent)
+            reason = f"the image columns of the table, which has no image of {names}"
         yield Choice("data.modalities", modalities, reason)
 
 
@@ -241,8 +242,10 @@ def first_that_fits(
         if seconds <= limit:
             break
     if seconds is not None and limit is not None:
-        relation = "within" if seconds <= limit else "the shortest plan here; the limit is"
-        why = f"about {format_duration(seconds)}, {relation} {format_duration(limit)}"
+        planned, most = format_duration(seconds), format_duration(limit)
+        why = f"about {planned}, within {most}"
+        if seconds > limit:
+            why = f"about {planned}, the shortest plan here; the limit is {most}"
         rest = [replace(c, reason=why) if c.setting == "data.size" else c for c in rest]
     return Plan(candidate, (*choices, *rest), seconds)
 

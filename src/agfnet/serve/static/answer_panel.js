@@ -153,12 +153,23 @@ export class AnswerPanel {
         h(
           "div",
           { class: "error screen", role: "alert" },
+          this.fileOf(failure.error),
           describeError(failure.error, this.lesion.model.limits),
           retryButton(failure.error, failure.retry),
         ),
       answer && explanation && this.explanationParts(answer, explanation),
     );
     byId("save").hidden = answer === null;
+  }
+
+  /**
+   * The name of the file that an error is about, if it is about one.
+   * @param {unknown} error
+   */
+  fileOf(error) {
+    if (!(error instanceof ServerError) || error.file === null) return null;
+    const item = this.lesion.usable(error.modality ?? "")[error.file];
+    return item ? h("p", {}, h("strong", {}, item.file.name)) : null;
   }
 
   /**

@@ -90,14 +90,18 @@ export function pin(sha256) {
 /** An error of the server, or of the way to it. */
 export class ServerError extends Error {
   /**
-   * @param {{code: string, message?: string, modality?: string | null, file?: number | null}} error
+   * @param {{
+   *   code: string, message?: string, modality?: string | null, file?: number | null,
+   *   sentences?: Record<string, string>,
+   * }} error
    * @param {string} [requestId]
    */
-  constructor({ code, message = "", modality = null, file = null }, requestId = "") {
+  constructor({ code, message = "", modality = null, file = null, sentences = {} }, requestId = "") {
     super(message);
     this.code = code;
     this.modality = modality;
     this.file = file;
+    this.sentences = sentences;
     this.requestId = requestId;
   }
 }

@@ -1,7 +1,7 @@
 /** An error in the user's language, followed by the server's message where it says more. */
 import { ServerError } from "./api.js";
 import { h } from "./dom.js";
-import { t } from "./locale.js";
+import { currentLocale, t } from "./locale.js";
 
 const WITH_MESSAGE = ["bad_request", "invalid", "no_room", "unreadable_image", "unsupported_type"];
 
@@ -13,15 +13,17 @@ const WITH_MESSAGE = ["bad_request", "invalid", "no_room", "unreadable_image", "
  */
 export function describeError(error, limits) {
   if (!(error instanceof ServerError)) throw error;
+  const ofFile = error.sentences[currentLocale()];
   return [
-    h("p", {}, t(`error.${error.code}`, limits)),
-    error.code === "unsupported_type" && /\bHEIC\b/.test(error.message) && h("p", {}, t("error.heic")),
-    WITH_MESSAGE.includes(error.code) &&
+    h("p", {}, ofFile ?? t(`error.${error.code}`, limits)),
+    error.code === "unsupported_type" && /\bis HEIC\b/.test(error.message) && h("p", {}, t("error.heic")),
+    !ofFile &&
+      WITH_MESSAGE.includes(error.code) &&
       h(
         "p",
         { class: "details" },
         t("error.details") + t("colon"),
-        h("q", { lang: "en" }, messageOf(error)),
+        h("q", { lang: "en" }, error.message),
       ),
   ].filter(Boolean);
 }
@@ -36,12 +38,3 @@ export function retryButton(error, retry) {
   const [onclick, text] = stale ? [() => location.reload(), "reload"] : [retry, "again"];
   return h("button", { type: "button", class: "main", onclick }, t(text));
 }
-
-/**
- * The server's message without field and file, next to which the page shows it.
- * @param {ServerError} error
- */
-const messageOf = ({ message, modality, file }) =>
-  message.startsWith(`${modality}, file ${file}: `)
-    ? message.slice(`${modality}, file ${file}: `.length)
-    : message;
