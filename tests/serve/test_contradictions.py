@@ -20,12 +20,15 @@ from agfnet.bundle import (
     PredictionSets,
     Rate,
 )
+from agfnet.card import card
 from agfnet.config import ModelConfig, default_modalities
 from agfnet.explain.compute.contributions import contributions
+from agfnet.inference.about import training_lines
 from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.postprocessing import decide
 from agfnet.inference.wording import group_sentences, sentence, warning_sentences
 from agfnet.serve.predict import by_class, class_probabilities, described
+from agfnet.translation import Language
 
 from .browsing import Open
 from .live import MODALITIES
@@ -178,6 +181,24 @@ def test_sentences_agree() -> None:
         assert len(warning_sentences(CONFIG.names, answer)) == len(
             set(warning_sentences(CONFIG.names, answer))
         )
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_card_has_the_operating_point_of_the_page(language: Language) -> None:
+    """Also the sentences about the model, next to which the page shows the card."""
+    of = bundle(replace(CALIBRATED, cases=130, patients=120))
+    text = card(CONFIG, calibration=of.calibration, language=language)
+    (line,) = [each for each in text.splitlines() if "40%" in each]
+    (said,) = [each for each in training_lines(of, language) if "40%" in each]
+    numbers = ["40%", "95%", "83%", "99%", "70%", "60%", "79%"]
+    assert re.findall(r"\d+%", line) == re.findall(r"\d+%", said) == numbers
+    for count in ("40", "90"):  # lesions of the group, and others
+        assert re.search(rf"(?<![\d.]){count}(?![\d%])", line)
+        assert re.search(rf"(?<![\d.]){count}(?![\d%])", said)
+    shown = {text for _, answer in answers() for text in group_sentences(of, answer)}
+    threshold = [text for text in shown if "threshold" in text]
+    assert threshold
+    assert all(re.findall(r"\d+%", text) == numbers for text in threshold)
 
 
 DRAW = """async ([language, labels, cases]) => {

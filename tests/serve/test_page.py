@@ -297,7 +297,7 @@ def test_many_lesions(visit: Open, live: Live, photo: dict[str, Any], scan: dict
         page.get_by_role("button", name="predictions.csv").click()
     rows = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
     assert [row.split(",")[0] for row in rows] == ["lesion_id", "L1"]
-    page.get_by_role("button", name="Stop and delete").click()
+    page.get_by_role("button", name="Delete from the server").click()
     page.get_by_text("The batch is deleted from the server.").wait_for()
     assert live.metric("agfnet_batches") == 0  # not even the one that failed
 

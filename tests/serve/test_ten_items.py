@@ -318,6 +318,58 @@ def test_4_one_number_for_each_image(visit: Open, clinic: Clinic) -> None:
     check_numbers(page, clinic, "zh")
 
 
+def test_4_the_report_the_bars_and_the_api_have_the_same_numbers(
+    visit: Open, clinic: Clinic
+) -> None:
+    page, names = visit(clinic.url), clinic.names("en")
+    most_probable = [clinic.predict(case)["probabilities"][0] for case in clinic.cases[:20]]
+    order = sorted(range(20), key=lambda k: most_probable[k]["probability"])
+    for k in (order[0], order[-1]):  # unsure and sure
+        give(page, clinic.files(clinic.cases[k]))
+        with page.expect_response("**/v1/explain") as explained:
+            ask(page)
+        answer, explanation = clinic.predict(clinic.cases[k]), explained.value.json()
+        percents = {names[r["name"]]: bounded(r["percent"]) for r in answer["probabilities"]}
+        alone = {
+            tuple(one["modalities"]): (names[one["predicted"]], one["percents"])
+            for one in explanation["answers"]
+        }
+        with page.expect_download() as download:
+            page.click("#save-report")
+        report = page.context.new_page()
+        report.set_content(Path(download.value.path()).read_text(encoding="utf-8"))
+        for shown in (page, report):
+            assert bars(shown) == percents
+            check_without(shown, alone, names[explanation["class"]])
+        texts = [
+            [each.inner_text() for each in shown.locator(".verdict p").all()]
+            for shown in (page, report)
+        ]
+        assert texts[0] == texts[1]
+        report.close()
+        page.click("#clear")
+
+
+def check_without(page: Any, alone: dict[tuple[str, ...], Any], explained: str) -> None:
+    """The table and the sentences on each image left out have the numbers of the API."""
+    rows = page.locator("#comparison tbody tr").all_inner_texts()
+    assert len(rows) == 3
+    expected = {"All": MODALITIES, "Without Ultrasound": ("clinical",)}
+    expected |= {"Without Clinical photo": ("ultrasound",)}
+    for start, modalities in expected.items():
+        (row,) = [text for text in rows if text.startswith(start)]
+        predicted, percents = alone[modalities]
+        known = {key.replace("_", " "): bounded(value) for key, value in percents.items()}
+        assert f"{predicted} ({known[predicted]})" in row
+        assert row.split()[-1] == known[explained]
+    said = " ".join(page.locator(".dependence").all_inner_texts())
+    for modality, name in (("clinical", "Ultrasound"), ("ultrasound", "Clinical photo")):
+        predicted, percents = alone[(modality,)]
+        if f"Without {name}" in said:
+            number = bounded(percents[predicted.replace(" ", "_")])
+            assert f"Without {name}, the result would be {predicted} ({number})" in said
+
+
 def check_numbers(page: Any, clinic: Clinic, language: str) -> None:
     """No class has two numbers, but in the rows that leave an image out."""
     numbers = bars(page)

@@ -88,7 +88,7 @@ def context(evaluation: Evaluation) -> dict[str, object]:
         t("Modalities"): listed(bundle.config.modalities),
         t("Image size"): f"{bundle.config.size} px",
         t("Table"): inputs.table.path.name,
-        t("Split"): inputs.split or t("all cases"),
+        t("Split"): t(inputs.split) if inputs.split else t("all cases"),
         t("Excluded (labels that the network does not know)"): inputs.excluded,
         t("Lesions used in training or validation"): t("unknown, its table cannot be read")
         if evaluation.overlap is None

@@ -24,7 +24,14 @@ def subgroups(results: Mapping[str, Any] | None) -> Section | None:
     if not results or not results["columns"]:
         return None
     groups = [
-        (t("{name}: {text}", name=column_name(column), text=group_name(row["group"])), row)
+        (
+            t(
+                "{name}: {text}",
+                name=column_name(column),
+                text=group_name(row["group"], content["kind"]),
+            ),
+            row,
+        )
         for column, content in results["columns"].items()
         for row in content["groups"]
     ]
@@ -85,8 +92,11 @@ def column_name(column: str) -> str:
     return t("views") if column == VIEWS else column
 
 
-def group_name(group: str) -> str:
-    """Return the name of a group; our own are those of empty cells and of the modalities."""
+def group_name(group: str, kind: str) -> str:
+    """Return the name of a group: our own are ranges of numbers, empty cells, and modalities."""
+    if kind == "quartile" and " to " in group:
+        low, high = group.split(" to ")
+        return t("{low} to {high}", low=low, high=high)
     return t("(empty)") if group == MISSING else " + ".join(map(display_name, group.split(" + ")))
 
 

@@ -24,8 +24,8 @@ def find_table(folder: Path) -> Path:
     """
     tables = sorted(folder.rglob(TABLE))
     if len(tables) != 1:
-        text = f"the zip archive contains {len(tables)} files {TABLE}"
-        raise RequestError(422, "invalid", f"{text}; expected one, or a file 'cases'")
+        text = f"the zip archive contains {len(tables) or 'no'} {TABLE}"
+        raise RequestError(422, "invalid", f"{text}; expected one, or the table as a second file")
     return tables[0]
 
 

@@ -136,13 +136,13 @@ export class BatchPanel {
             h(
               "button",
               { type: "button", "data-key": name, onclick: () => this.fetchTable(status.id, name) },
-              `${t(`batch.table.${name}`)} (${name})`,
+              t("batch.table", { title: t(`batch.table.${name}`), file: name }),
             ),
           ),
           h(
             "button",
             { type: "button", "data-key": "delete", onclick: () => this.delete(status.id) },
-            t("batch.stop"),
+            t(["done", "failed"].includes(status.state) ? "batch.delete" : "batch.stop"),
           ),
         ),
     );

@@ -109,7 +109,7 @@ export const withProbability = (name, number) =>
 export function setLocale(name) {
   language = name;
   document.documentElement.lang = name === "zh" ? "zh-CN" : name;
-  document.title = `agfnet: ${t("title")}`;
+  document.title = `agfnet${t("colon")}${t("title")}`;
   for (const element of document.querySelectorAll("[data-t]")) {
     element.textContent = t(element.getAttribute("data-t") ?? "");
   }
