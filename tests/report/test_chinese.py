@@ -28,10 +28,8 @@ PLAN = [
     {"setting": "model.dropout", "value": 0.2, "reason": "59 training lesions are few"},
     {"setting": "data.size", "value": 64, "reason": "about 9 min, within 1.0 h"},
 ]
-CODE = re.compile(
-    r"```.*?```|`[^`]*`|--[\w.-]+(?: \w+)?|agfnet [a-z]+|\b[\w.]+\.(?:yaml|json|csv|onnx)\b|\bbundle/",
-    re.S,
-)
+FILE = r"\b[\w.]+\.(?:yaml|json|csv|onnx)\b|\bbundle/"
+CODE = re.compile(rf"```.*?```|`[^`]*`|--[\w.-]+(?: \w+)?|agfnet [a-z]+|{FILE}", re.S)
 WORD = re.compile(r"(?<![\w-])(?:[A-Za-z][\w.+-]*[A-Za-z\d]|[A-Za-z]{2,})")
 
 
