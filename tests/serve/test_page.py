@@ -293,6 +293,16 @@ def test_many_lesions(visit: Open, live: Live, photo: dict[str, Any], scan: dict
     page.set_input_files("#batch-cases", upload("cases.csv", table))
     page.click("#batch-start")
     page.get_by_text("Done: 2 lesions, 1 of which could not be read.").first.wait_for()
+    files = {"clinical": ("x", photo["buffer"]), "ultrasound": ("x", scan["buffer"])}
+    answer = live.client.post("/v1/predict", files=files).json()
+    assert not answer["foreign"]
+    rows = [row.inner_text().split("\t") for row in page.locator("#batch-state tbody tr").all()]
+    name = live.client.get("/v1/model").json()["labels"][answer["predicted"]]["en"]
+    assert [row[:2] for row in rows] == [["L2", "—"], ["L1", name]]
+    assert "could not be read" in rows[0][2]
+    assert ("At or above the threshold" in rows[1][2]) == answer["groups"][0]["positive"]
+    assert ("Specialist review needed" in rows[1][2]) == answer["refer"]
+    assert "%" not in page.locator("#batch-state").inner_text()  # the files have the numbers
     with page.expect_download() as download:
         page.get_by_role("button", name="predictions.csv").click()
     rows = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
@@ -300,6 +310,41 @@ def test_many_lesions(visit: Open, live: Live, photo: dict[str, Any], scan: dict
     page.get_by_role("button", name="Delete from the server").click()
     page.get_by_text("The batch is deleted from the server.").wait_for()
     assert live.metric("agfnet_batches") == 0  # not even the one that failed
+
+
+def test_a_table_with_quotes_is_read_as_it_is_meant(visit: Open) -> None:
+    page = visit()
+    text = 'lesion_id,predicted\r\n"a, ""b""\nc",x\n\nd,\n'
+    read = "(text) => import('./static/batch_results.js').then((m) => m.records(text))"
+    assert page.evaluate(read, text) == [
+        {"lesion_id": 'a, "b"\nc', "predicted": "x"},
+        {"lesion_id": "d", "predicted": ""},
+    ]
+
+
+def test_a_batch_tells_which_results_are_none(visit: Open, live: Live) -> None:
+    page = visit()
+    page.locator("#lesion").wait_for()
+    rows = [
+        {
+            "lesion": "far",
+            "predicted": "melanoma",
+            "foreign": True,
+            "refer": True,
+            "positive": True,
+        },
+        {"lesion": "near", "predicted": "wart", "foreign": False, "refer": True, "positive": False},
+    ]
+    draw = """([rows, model]) => import('./static/batch_results.js').then((module) => {
+        const parts = module.resultsTable(rows, model).flat();
+        return parts.map((part) => [...part.querySelectorAll("tr")].map((tr) => tr.textContent));
+    })"""
+    model = live.client.get("/v1/model").json()
+    (lines,) = [part for part in page.evaluate(draw, [rows, model]) if part]
+    assert lines[1].startswith("far—No diagnosis")
+    assert "melanoma" not in lines[1]
+    name = model["labels"]["wart"]["en"]
+    assert lines[2] == f"near{name}Uncertain. Specialist review needed."
 
 
 def free_port() -> int:

@@ -1,5 +1,6 @@
 /** Batch analysis: send a zip archive, follow its progress, download the tables. */
 import { ask, askJson, pause, ServerError } from "./api.js";
+import { fetchRows, resultsTable } from "./batch_results.js";
 import { announce, byId, h, render, save } from "./dom.js";
 import { describeError } from "./error.js";
 import { t } from "./locale.js";
@@ -11,13 +12,16 @@ const POLL_S = 1;
 /** The panel for batches. */
 export class BatchPanel {
   /** @param {import("./api.js").Model} model */
-  constructor({ limits, batches }) {
-    this.limits = limits;
-    this.rules = batches;
+  constructor(model) {
+    this.model = model;
+    this.limits = model.limits;
+    this.rules = model.batches;
     /** @type {BatchStatus | null} */
     this.status = null;
     /** @type {"" | "sending" | "deleted"} */
     this.phase = "";
+    /** @type {import("./batch_results.js").Row[] | null} */
+    this.rows = null;
     /** @type {unknown} */
     this.error = null;
     byId("batch-form").addEventListener("submit", (/** @type {Event} */ event) => {
@@ -37,12 +41,13 @@ export class BatchPanel {
       const file = byId(`batch-${field}`).files[0];
       if (file) form.append(field, file, field);
     }
-    Object.assign(this, { status: null, error: null, phase: "sending" });
+    Object.assign(this, { status: null, rows: null, error: null, phase: "sending" });
     this.show();
     try {
       this.status = await askJson("v1/batches", { method: "POST", body: form });
       this.phase = "";
       await this.follow();
+      if (this.status?.state === "done") this.rows = await fetchRows(this.status);
     } catch (error) {
       this.error = error;
     }
@@ -82,7 +87,7 @@ export class BatchPanel {
 
   /** @param {string} id */
   async delete(id) {
-    this.status = null;
+    Object.assign(this, { status: null, rows: null });
     await this.attempt(async () => {
       await ask(`v1/batches/${id}`, { method: "DELETE" });
       this.phase = "deleted";
@@ -119,6 +124,7 @@ export class BatchPanel {
           { class: status.state === "failed" ? "error" : "" },
           t(`batch.${status.state}`, { ...status }),
         ),
+      status && this.rows && resultsTable(this.rows, this.model),
       status?.error && h("pre", { lang: "en", tabindex: "0" }, status.error),
       status?.state === "running" &&
         h("progress", {
