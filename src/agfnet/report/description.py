@@ -34,15 +34,12 @@ def data_facts(inputs: EvaluationInputs) -> dict[str, str]:
     table, config = inputs.table, inputs.predictor.bundle.config
     attributes = sorted({name for case in table.cases for name in case.attributes})
     patients = len({case.patient_id for case in table.cases})
-    count = Counter(case.split for case in table.cases)
-    parts = [f"{t(name)} {count[name]:,}" for name in SPLITS if count[name]]
     preparations = {n: preparation(m, config.size) for n, m in config.modalities.items()}
     missing = {
         name: f"{sum(not case.images[name] for case in table.cases):,}"
         for name in config.modalities
     }
-    fold = inputs.settings["data"].get("fold")
-    sentences = {
+    return split_facts(inputs) | {
         "data": t(
             "{table}: {lesions} lesions of {patients} patients. The authors must state where and "
             "when the data were collected.",
@@ -71,11 +68,17 @@ def data_facts(inputs: EvaluationInputs) -> dict[str, str]:
             "determined.",
             names=listed(config.classes),
         ),
-        "sample": t(
-            "Lesions: {parts}. The sample size was not calculated.",
-            parts=t(", ").join(parts) or f"{len(table):,}",
-        ),
     }
+
+
+def split_facts(inputs: EvaluationInputs) -> dict[str, str]:
+    """The parts of the table."""
+    cases = inputs.table.cases
+    count = Counter(case.split for case in cases)
+    parts = [f"{t(name)} {count[name]:,}" for name in SPLITS if count[name]]
+    fold = inputs.settings["data"].get("fold")
+    text = "Lesions: {parts}. The sample size was not calculated."
+    sentences = {"sample": t(text, parts=t(", ").join(parts) or f"{len(cases):,}")}
     if inputs.config.cases is None:
         disjoint = "Patients: no patient is in two parts, which is checked when the table is read."
         sentences |= {
