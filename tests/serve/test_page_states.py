@@ -53,7 +53,7 @@ def check_page(page: Any, locale: str) -> None:
 
 TEXT_IN_THE_LANGUAGE = """() => {
     const copy = document.body.cloneNode(true);
-    const other = "script, [hidden], [lang=en], #about, #lesion, #answer, dialog:not([open])";
+    const other = "script, noscript, [hidden], [lang=en], #about, #lesion, #answer, dialog:not([open])";
     for (const part of copy.querySelectorAll(other)) part.remove();
     return copy.textContent;
 }"""
