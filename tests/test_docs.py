@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agfnet.cli import build_parser
-from agfnet.cli.arguments import current_arguments, join_images
+from agfnet.cli.arguments import current_arguments
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if path.parent.name != "decisions")
@@ -31,7 +31,7 @@ LINES = [line for path in PAGES for line in command_lines(path.read_text(encodin
 @pytest.mark.parametrize("line", sorted(set(LINES)))
 def test_commands_of_the_pages_are_understood(line: str) -> None:
     _, name, *rest = shlex.split(line)
-    parsed = build_parser([name]).parse_args(current_arguments(join_images([name, *rest])))
+    parsed = build_parser([name]).parse_args(current_arguments([name, *rest]))
     assert parsed.command == name
 
 

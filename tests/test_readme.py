@@ -10,7 +10,7 @@ import pytest
 
 from agfnet import __version__
 from agfnet.cli import COMMANDS, build_parser
-from agfnet.cli.arguments import current_arguments, join_images
+from agfnet.cli.arguments import current_arguments
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,7 +57,7 @@ COMMAND_LINES = [line for line in code(README) if line.startswith("agfnet ")]
 def test_commands_of_the_readme_are_understood(line: str) -> None:
     _, name, *rest = shlex.split(line)
     assert name in COMMANDS
-    parsed = build_parser([name]).parse_args(current_arguments(join_images([name, *rest])))
+    parsed = build_parser([name]).parse_args(current_arguments([name, *rest]))
     assert parsed.command == name
 
 

@@ -7,16 +7,14 @@ from typing import Any
 import pytest
 
 from agfnet.cli import build_parser, explicit_settings
-from agfnet.cli.arguments import current_arguments, join_images
+from agfnet.cli.arguments import current_arguments
 from agfnet.config import ExplainConfig, ModalityConfig, TrainCommand, TrainConfig
 from agfnet.config.forms import accept_forms
 
 
 def parsed(*arguments: str) -> Any:
     parser = build_parser(arguments[:1])
-    return parser.instantiate(parser.parse_args(current_arguments(join_images(arguments))))[
-        arguments[0]
-    ]
+    return parser.instantiate(parser.parse_args(current_arguments(arguments)))[arguments[0]]
 
 
 def test_a_list_of_modalities_takes_the_preparation_of_each_name() -> None:

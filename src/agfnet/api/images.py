@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from agfnet.data.table import JOIN
+from agfnet.data.table import cell_paths
 from agfnet.errors import ImageError
 
 Files = dict[str, tuple[Path, ...]]
@@ -40,7 +40,7 @@ def _files(name: str, value: Any, folder: Path) -> tuple[Path, ...]:
     if value is None or value == "" if not isinstance(value, np.ndarray) else False:
         return ()
     if isinstance(value, str):
-        return tuple(Path(part) for part in value.split(JOIN) if part)
+        return cell_paths(value)
     if isinstance(value, list | tuple):
         return tuple(path for part in value for path in _files(name, part, folder))
     if isinstance(value, np.ndarray) and value.ndim == 4:

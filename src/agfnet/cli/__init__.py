@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from agfnet.cli.arguments import current_arguments, join_images, table_of_reproduced
+from agfnet.cli.arguments import current_arguments
 from agfnet.cli.commands import COMMANDS
 from agfnet.cli.parser import build_parser
 from agfnet.cli.slips import guess
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         brief = bool({"-h", "--help"} & set(arguments))
         parser = build_parser(arguments[:1], full=not brief)
         options = [re.sub("^--help[-_]all$", "--help", argument) for argument in arguments]
-        words = current_arguments(table_of_reproduced(join_images(options)))
+        words = current_arguments(options)
         parsed = parser.parse_args(words)
         debug = parsed[name].debug
         values = vars(parser.instantiate(parsed)[name])

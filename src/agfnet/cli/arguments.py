@@ -19,8 +19,9 @@ from agfnet.terminal import warn
 def current_arguments(arguments: Sequence[str]) -> list[str]:
     """Return arguments as the parser expects them.
 
-    Former names of settings are replaced, `--config FILE` by its content, and values that are
-    written in another form (`agfnet.config.forms`) by the form of their type.
+    Images become one option, and `train --reproduce RUN` gets the table of the run. Former names of
+    settings are replaced, `--config FILE` by its content, and values that are written in another
+    form (`agfnet.config.forms`) by the form of their type.
     """
     command = COMMANDS.get(arguments[0]) if arguments else None
     if command is None:
@@ -28,7 +29,8 @@ def current_arguments(arguments: Sequence[str]) -> list[str]:
     kind = command.settings
     result = []
     before: dict[str, Any] = {}
-    for argument in update_arguments(arguments, kind, warn):
+    words = join_images(arguments)
+    for argument in update_arguments([*words, *table_of_reproduced(words)], kind, warn):
         name, equals, text = argument.removeprefix("--").partition("=")
         if name == "config" and equals:
             before = accept_forms(update(read_yaml(Path(text)), kind, warn=warn), kind)
@@ -43,7 +45,9 @@ def current_arguments(arguments: Sequence[str]) -> list[str]:
 
 
 def table_of_reproduced(arguments: Sequence[str]) -> list[str]:
-    """Add the table of the run in `train --reproduce RUN`, unless another path is given.
+    """Return the option for the table of the run in `train --reproduce RUN`, if it is needed.
+
+    None is needed for other commands, or where a path is given.
 
     Raises:
         RunError: it is not a run folder.
@@ -54,11 +58,11 @@ def table_of_reproduced(arguments: Sequence[str]) -> list[str]:
         if match := option.fullmatch(argument):
             values[match[1]] = following if match[2] is None else match[2]
     if arguments[:1] != ["train"] or values.keys() != {"reproduce"}:
-        return list(arguments)
+        return []
     run = Path(values["reproduce"])
     if not (run / "config.yaml").is_file():
         raise RunError(f"{run}: not a run folder (no config.yaml); expected runs/NAME")
-    return [*arguments, f"--data.cases={run_settings(run)['data']['cases']}"]
+    return [f"--data.cases={run_settings(run)['data']['cases']}"]
 
 
 def join_images(arguments: Sequence[str]) -> list[str]:

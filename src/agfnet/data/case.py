@@ -16,6 +16,11 @@ JOIN = "|"
 COLUMNS = ("lesion_id", "patient_id", "label", "split")
 
 
+def cell_paths(cell: str) -> tuple[Path, ...]:
+    """Return the paths that a cell of images names, as they are written there."""
+    return tuple(Path(part) for part in cell.split(JOIN) if part)
+
+
 @dataclass(frozen=True)
 class Case:
     """One lesion."""

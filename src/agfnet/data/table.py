@@ -8,7 +8,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from agfnet.data.case import JOIN, SPLITS, Case, CasesTable, box_column, cases_hash, mask_column
+from agfnet.data.case import (
+    JOIN,
+    SPLITS,
+    Case,
+    CasesTable,
+    box_column,
+    cases_hash,
+    cell_paths,
+    mask_column,
+)
 from agfnet.data.case_reader import iterate_cases
 from agfnet.data.image_cells import find_modalities
 from agfnet.data.labels import map_labels
@@ -23,6 +32,7 @@ __all__ = [
     "CasesTable",
     "box_column",
     "cases_hash",
+    "cell_paths",
     "find_modalities",
     "iterate_cases",
     "map_labels",

@@ -12,7 +12,7 @@ import numpy as np
 
 from agfnet.bundle import Bundle
 from agfnet.config import ExplainConfig
-from agfnet.data.table import JOIN, Case, read_cases
+from agfnet.data.table import Case, cell_paths, read_cases
 from agfnet.errors import ConfigError, DataError
 from agfnet.explain.compute.explanation import explain_batch
 from agfnet.explain.compute.images import PreparedImage, load_images
@@ -132,10 +132,7 @@ def select_cases(config: ExplainConfig, predictor: Predictor) -> list[Case]:
     """Return the lesion of the settings, or those of the table with an image; a sample if many."""
     modalities = tuple(predictor.bundle.config.modalities)
     if config.cases is None:
-        images = {
-            name: tuple(Path(path) for path in cell.split(JOIN) if path)
-            for name, cell in (config.images or {}).items()
-        }
+        images = {name: cell_paths(cell) for name, cell in (config.images or {}).items()}
         predictor.diagnose(images)  # raises if they cannot be read
         empty = dict.fromkeys(modalities, ())
         return [Case("lesion", "lesion", "", empty | images, {}, "", {}, 0)]

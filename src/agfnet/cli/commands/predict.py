@@ -47,7 +47,7 @@ def predict_table(config: PredictConfig, predictor: Any) -> None:
 
 
 def predict_lesion(config: PredictConfig, predictor: Any) -> None:
-    from agfnet.data.table import JOIN
+    from agfnet.data.table import cell_paths
     from agfnet.inference.about import model_warnings
     from agfnet.inference.percents import percent_text
     from agfnet.inference.wording import (
@@ -59,10 +59,7 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
 
     if config.picture is not None:
         import matplotlib  # noqa: F401  # an error before the prediction, if it is missing
-    images = {
-        name: tuple(Path(path) for path in cell.split(JOIN) if path)
-        for name, cell in (config.images or {}).items()
-    }
+    images = {name: cell_paths(cell) for name, cell in (config.images or {}).items()}
     diagnosis = predictor.diagnose(images)
     if config.dicom is not None:  # first, so that a missing package is the only message
         save_report(config, predictor.bundle, diagnosis, images)
