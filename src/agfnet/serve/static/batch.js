@@ -53,7 +53,7 @@ export class BatchPanel {
     }
     if (this.phase === "sending") this.phase = "";
     this.show();
-    announce(byId("batch-state").textContent);
+    announce(byId("batch-state").querySelector("p")?.textContent ?? ""); // not the whole table
   }
 
   /** Ask for the progress until the batch is done or deleted. */
