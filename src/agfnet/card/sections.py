@@ -150,8 +150,8 @@ def point_sentence(point: OperatingPoint) -> str:
     """Describe the operating point, with the numbers that the page shows next to an answer."""
     text = (
         "“{group}” is a probability of the group at or above {threshold}: on the validation "
-        "lesions, the sensitivity is {sensitivity} ({positives} lesions of the group) and the "
-        "specificity {specificity} ({negatives} others)"
+        "lesions, the sensitivity for the {positives} of the group is {sensitivity}, and the "
+        "specificity for the {negatives} others {specificity}"
     )
     language = current_language()
     return t(
