@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, pairwise
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from signal import SIGTERM
+from signal import SIGINT
 from typing import Any
 
 import pytest
@@ -47,8 +47,11 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     try:
         collect_reports(session, running)
     finally:
+        for receiver, (pid, _) in running.items():  # they still end their fixtures, as servers
+            receiver.close()
+            os.kill(pid, SIGINT)
         for pid, _ in running.values():
-            os.kill(pid, SIGTERM)
+            os.waitpid(pid, 0)
     return True
 
 
@@ -99,12 +102,15 @@ def work(
             if session.shouldfail or session.shouldstop:
                 break
         sender.send(None)
+    except (KeyboardInterrupt, BrokenPipeError):
+        pass  # the parent has stopped
     except BaseException:
         traceback.print_exc()
-        raise
     finally:
-        session._setupstate.teardown_exact(None)
-        os._exit(0)
+        try:
+            session._setupstate.teardown_exact(None)
+        finally:
+            os._exit(0)
 
 
 def prepare(config: pytest.Config, sender: Connection, process: int) -> None:

@@ -102,6 +102,8 @@ def test_it_stops_at_the_first_failure_if_that_is_asked_for(tests: Path) -> None
     code, output = run(tests, "--processes", "2", "-x")
     assert code == 1
     assert "stopping after 1 failures" in output
+    texts = [line.split(" ", 1)[1] for line in (tests / "notes").read_text().splitlines()]
+    assert texts.count("begin") == texts.count("end")
 
 
 def test_a_process_that_dies_is_a_failure(tests: Path) -> None:
