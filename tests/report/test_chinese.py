@@ -48,6 +48,9 @@ def test_english_words_are_found() -> None:
 @pytest.mark.slow
 def test_nothing_in_a_chinese_report_or_card_is_english(trained: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(trained, tmp_path / "small"))
+    shutil.rmtree(
+        run / "evaluation", ignore_errors=True
+    )  # results of other tests, with their names
     (run / "plan.json").write_text(json.dumps(PLAN), encoding="utf-8")
     config = read_bundle(run).config
     folder = run_evaluation(
