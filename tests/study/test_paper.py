@@ -75,6 +75,19 @@ def test_the_tables_are_those_of_the_stored_predictions(path: Path) -> None:
         assert np.mean(right) == pytest.approx(values[method], abs=1e-9)
 
 
+def test_every_method_was_searched_alike_and_has_the_best_settings() -> None:
+    study = read_study(PAPER / "search_milk10k.yaml")
+    trials = json.loads((RESULTS / "search_milk10k" / "search.json").read_text())["trials"]
+    runs = read_study(PAPER / "frozen_milk10k.yaml").runs
+    for method in study.methods:
+        own = [trial for trial in trials if trial["method"] == method]
+        assert study.file.search
+        assert len(own) == study.file.search.trials
+        assert len({trial["parameters"]["optim.lr"] for trial in own}) == len(own)
+        best = min(own, key=lambda trial: trial["value"])["parameters"]["optim.lr"]
+        assert {run.config.optim.lr for run in runs if run.method == method} == {best}
+
+
 TABLES = [path for path in sorted(RESULTS.glob("*/*.json")) if path.name != "search.json"]
 
 
