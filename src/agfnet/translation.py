@@ -73,11 +73,12 @@ def translate_filled(text: str) -> str:
 
     The English text of its translation has numbered fields, as in `{0} lesions`.
     """
-    for pattern, translated in _patterns(f"report.{current_language()}.json"):
-        if match := pattern.fullmatch(text):
-            values = (part.split(" and ") for part in match.groups())
-            return translated.format(*(t(" and ").join(map(display_name, v)) for v in values))
-    return text
+    language = current_language()
+    if language == "en" or (match := _match(text, f"report.{language}.json")) is None:
+        return text
+    translated, fields = match
+    values = (field.split(" and ") for field in fields)
+    return translated.format(*(t(" and ").join(map(display_name, v)) for v in values))
 
 
 def file_problem(text: str, language: Language) -> str | None:
@@ -94,20 +95,25 @@ def file_problem(text: str, language: Language) -> str | None:
     if language == "en":
         return sentence.format(problem=text)
     file = f"files.{language}.json"
+    if (match := _match(text, file)) is None:
+        return None
+    translated, fields = match
+    names = (_read(file).get(field, field) for field in fields)
+    problem = translated.format(*(name.replace(", ", separator) for name in names))
+    # a field has spaces around it for names in Latin letters
+    return sentence.format(problem=re.sub(r"(?<=[一-鿿]) (?=[一-鿿])", "", problem))
+
+
+def _match(text: str, file: str) -> tuple[str, tuple[str, ...]] | None:
+    """Return the translation of a text in a file of words, and the text's fields."""
     for pattern, translated in _patterns(file):
         if match := pattern.fullmatch(text):
-            names = (_read(file).get(value, value) for value in match.groups())
-            values = (name.replace(", ", separator) for name in names)
-            problem = translated.format(*values)
-            # a field has spaces around it for names in Latin letters
-            return sentence.format(problem=re.sub(r"(?<=[一-鿿]) (?=[一-鿿])", "", problem))
+            return translated, match.groups()
     return None
 
 
 @cache
 def _patterns(file: str) -> list[tuple[re.Pattern[str], str]]:
-    if file.endswith(".en.json"):
-        return []
     fixed = {text: len(re.sub(r"\{\d\}", "", text)) for text in _read(file)}
     return [  # a text may also fit that of another with more fields or longer values
         (re.compile(re.sub(r"\\\{\d\\\}", "(.+?)", re.escape(text))), _read(file)[text])

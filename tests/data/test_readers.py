@@ -4,7 +4,6 @@ import contextlib
 import io
 import struct
 import warnings
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,8 @@ from agfnet.data import readers
 from agfnet.data.paths import named_frame
 from agfnet.data.readers import count_frames, decode_image, read_image
 from agfnet.errors import ImageError
+
+from .pngs import png
 
 
 def noise(height: int, width: int) -> np.ndarray:
@@ -41,18 +42,6 @@ def fault(data: bytes) -> str:
         decoded(data)
     assert "\n" not in str(caught.value)
     return str(caught.value)
-
-
-def png(width: int, height: int, *, kind: int, depth: int, raw: bytes) -> bytes:
-    """A PNG that Pillow itself cannot write."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        check = zlib.crc32(name + data)
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", check)
-
-    head = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
 
 
 def lossless_jpeg(values: np.ndarray) -> bytes:

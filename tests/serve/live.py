@@ -131,8 +131,12 @@ def graph(modalities: Sequence[str], weights: Any, bias: Any) -> onnx.ModelProto
 
 
 def encoded(pixels: np.ndarray[Any, Any], form: str, **options: Any) -> bytes:
+    return encoded_image(Image.fromarray(pixels), form, **options)
+
+
+def encoded_image(image: Image.Image, form: str, **options: Any) -> bytes:
     target = io.BytesIO()
-    Image.fromarray(pixels).save(target, format=form, **options)
+    image.save(target, format=form, **options)
     return target.getvalue()
 
 

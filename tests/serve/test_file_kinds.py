@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
-import struct
-import zlib
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from .live import Live, encoded, noise
+from ..data.pngs import png
+from .live import Live, encoded, encoded_image, noise
 
 WIDTH, HEIGHT = 96, 64
 CROP = {"file": 0, "x": 0, "y": 0, "width": WIDTH // 2, "height": HEIGHT // 2}
@@ -26,26 +24,12 @@ def picture() -> Any:
     return pixels
 
 
-def encoded_image(image: Image.Image, form: str, **options: Any) -> bytes:
-    target = io.BytesIO()
-    image.save(target, form, **options)
-    return target.getvalue()
-
-
 def png_of_16_bits(pixels: Any) -> bytes:
     """A PNG of 16 bits per sample, which Pillow does not write in colour."""
     values = (pixels.astype(np.uint16) * 257).astype(">u2")
     rows = b"".join(b"\0" + row.tobytes() for row in values)
     kind = 2 if pixels.ndim == 3 else 0
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        )
-
-    head = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, kind, 0, 0, 0)
-    parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + parts
+    return png(pixels.shape[1], pixels.shape[0], kind=kind, depth=16, raw=rows)
 
 
 def turned(pixels: Any) -> bytes:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import socket
-import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from agfnet.errors import ConfigError
 from agfnet.serve.limits import Limits
 from agfnet.serve.spool import Spool
 
+from ..data.pngs import png
 from .live import Live, encoded, noise
 
 Files = dict[str, bytes]
@@ -74,13 +73,8 @@ def test_megapixels(live: Live) -> None:
 
 
 def test_a_bomb_is_told_by_its_header(live: Live) -> None:
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        whole = kind + content
-        return struct.pack(">I", len(content)) + whole + struct.pack(">I", zlib.crc32(whole))
-
-    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(999)))
-    assert code(live.predict(png + chunk(b"IEND", b"")), 413) == "too_many_pixels"
+    bomb = png(60_000, 60_000, kind=2, depth=8, raw=bytes(999))
+    assert code(live.predict(bomb), 413) == "too_many_pixels"
 
 
 def test_frames(live: Live, files: Files) -> None:

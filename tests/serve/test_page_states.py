@@ -59,7 +59,7 @@ TEXT_IN_THE_LANGUAGE = """() => {
     for (const part of copy.querySelectorAll(`${silent}, ${other}`)) part.remove();
     return copy.textContent;
 }"""
-"""What the page says in its own language, outside the parts that other tests look at."""
+"""Returns the text of the page in its own language, without the parts that other tests look at."""
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])

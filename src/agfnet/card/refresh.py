@@ -27,14 +27,15 @@ def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> Non
     bundle = read_bundle(run)
     files = sorted(Path(run).glob("evaluation/*/metrics.json"))
     results = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in files}
-    results = dict(sorted((results | dict(evaluations or {})).items()))
+    results |= evaluations or {}
+    labelled = {name: metrics for name, metrics in sorted(results.items()) if metrics["n"]}
     exported = json.loads((bundle.folder / EXPORT).read_bytes()) if EXPORT in bundle.files else {}
     settings = run_settings(run)
     texts = {
         language: card(
             bundle.config,
             calibration=bundle.calibration,
-            evaluations={name: metrics for name, metrics in results.items() if metrics["n"]},
+            evaluations=labelled,
             exported=exported,
             settings=settings,
             warnings=read_list(Path(run) / "warnings.json"),
@@ -46,8 +47,7 @@ def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> Non
     point = bundle.calibration.operating_point
     tests = {
         name: evaluated(Path(run) / "evaluation" / name, metrics, point)
-        for name, metrics in results.items()
-        if metrics["n"]
+        for name, metrics in labelled.items()
     }
     replace_cards(bundle, texts, tests)
 

@@ -32,7 +32,7 @@ HUB_NAMES = {
     "brier": "brier_score",
     "ece": "expected_calibration_error",
 }
-"""What hubs call the metrics that they know."""
+"""Names on model hubs of the metrics that they know."""
 SHOWN = (*HUB_NAMES, "macro_sensitivity", "macro_specificity", "nll", "aurc")
 FEW = 30  # training cases of a class below which its figures are not to be relied on
 

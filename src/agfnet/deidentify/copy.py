@@ -12,7 +12,7 @@ from agfnet.data.dicom import is_dicom
 from agfnet.data.folds import FOLD
 from agfnet.data.paths import named_frame, split_box, with_box, with_frame
 from agfnet.data.problems import near
-from agfnet.data.table import JOIN, Case, CasesTable, find_modalities, read_cases, write_cases
+from agfnet.data.table import Case, CasesTable, cell_paths, find_modalities, read_cases, write_cases
 from agfnet.deidentify.names import Names, new_key, read_key
 from agfnet.deidentify.photos import strip_photo
 from agfnet.deidentify.tags import deidentify_dicom
@@ -133,7 +133,7 @@ def _read(config: DeidentifyConfig) -> CasesTable:
     for name in config.keep:
         if name not in columns:
             raise ConfigError(f"keep: there is no column {name!r}; {near(name, columns)}")
-        paths = (path for case in table for path in case.attributes[name].split(JOIN) if path)
+        paths = (path for case in table for path in cell_paths(case.attributes[name]))
         if any(named_frame(table.path.parent / path)[0].is_file() for path in paths):
             raise ConfigError(f"keep: {name!r} names files; name it under --modalities instead")
     return table
