@@ -4,14 +4,15 @@
 
 In the `shortcut` phantom, rulers (photograph) and callipers (ultrasound) are associated with
 malignancy in training, and not in the test. AGFnet is trained with and without feature
-reconstruction, and three baselines without changes; one seed each.
+reconstruction, and three baselines without changes; three seeds each.
 
 - Fraction of the attribution to the predicted class that lies on the mark, in test lesions with a
   mark. Baseline: the fraction of the image that the mark covers. The same for a network with
   shuffled weights shows the effect of the appearance of the mark alone. The position of the mark is
-  known from the same cohort drawn without marks. Intervals: 95 %, bootstrap over lesions.
-- The sanity checks of `agfnet explain --sanity` for every method and network.
-- Cost of the guide and LayerCAM of 100 pairs, in forward passes and relative to predicting them.
+  known from the same cohort drawn without marks. Means over the seeds, with 95 % intervals for new
+  lesions and new seeds.
+- The sanity checks of `agfnet explain --sanity` for every method and network of the first seed.
+- Cost of the guide and both CAMs of 100 pairs, in forward passes and relative to predicting them.
 
 Contact sheets of each network are in `--out`. Finished runs and measurements are reused.
 """
@@ -22,7 +23,7 @@ import csv
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,6 +56,7 @@ from agfnet.explain.run import explain
 from agfnet.explain.show.write import SHEET
 from agfnet.files import write_json
 from agfnet.inference.torch_backend import TorchBackend
+from agfnet.metrics.seeds import over_seeds
 from agfnet.phantom.cohort import make_cohort
 from agfnet.terminal import say
 from agfnet.training.fit import fit
@@ -82,6 +84,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--marked", type=int, default=30, help="lesions with each mark")
     parser.add_argument("--checked", type=int, default=20, help="lesions in the sanity checks")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--train", action="store_true", help="train only")
     parser.add_argument("--pictures", type=Path, help="folder for the pictures of the docs")
@@ -89,20 +92,23 @@ def main() -> None:
     out = arguments.out
     table, twin = (cohort(out, arguments.lesions, marks) for marks in (True, False))
     for name in arguments.networks:
-        if not (out / folder_of(name) / "bundle").is_dir():
-            train(out, name, NETWORKS[name], table, arguments.epochs)
+        for seed in arguments.seeds:
+            if not (out / folder_of(name, seed) / "bundle").is_dir():
+                train(out, name, seed, table, arguments.epochs)
     if arguments.train:
         return
     marks = {view: marked(table, twin, view)[: arguments.marked] for view in VIEWS}
     on_marks = {
-        (name, view): on_mark(out / folder_of(name), marks[view], view)
+        (name, view): stacked(
+            on_mark(out / folder_of(name, seed), marks[view], view) for seed in arguments.seeds
+        )
         for name in arguments.networks
         for view in VIEWS
     }
     rows = [*mark_rows(on_marks), *difference_rows(on_marks)]
     cases = subset(out / "marked.csv", [mark.case for mark in marks["clinical"]])
     for name in arguments.networks:
-        run = out / folder_of(name)
+        run = out / folder_of(name, arguments.seeds[0])
         sheet = ExplainConfig(
             model=str(run),
             cases=str(cases),
@@ -113,9 +119,9 @@ def main() -> None:
         explain(sheet)
         if name != "without FRL":
             rows += sanity_rows(name, run, table, arguments.checked)
-    rows += cost_rows(out / folder_of("AGFnet"), table)
+    rows += cost_rows(out / folder_of("AGFnet", arguments.seeds[0]), table)
     if arguments.pictures:
-        pictures(out, cases, arguments.pictures)
+        pictures(out, arguments.seeds[0], cases, arguments.pictures)
     finish(rows, arguments)
 
 
@@ -126,9 +132,15 @@ def subset(path: Path, cases: Sequence[Case]) -> Path:
     return path
 
 
-def folder_of(name: str) -> str:
+def folder_of(name: str, seed: int) -> str:
     """Return the name of the run folder of a network."""
-    return name.replace(" ", "-").lower()
+    return f"{name.replace(' ', '-').lower()}-seed{seed}"
+
+
+def stacked(seeds: Iterable[dict[str, list[float]]]) -> dict[str, np.ndarray]:
+    """Join the measures of several seeds: method to (seeds, lesions)."""
+    measures = list(seeds)
+    return {name: np.array([seed[name] for seed in measures]) for name in measures[0]}
 
 
 def cohort(out: Path, lesions: int, marks: bool) -> Path:
@@ -149,9 +161,7 @@ def cohort(out: Path, lesions: int, marks: bool) -> Path:
     return folder / "cases.csv"
 
 
-def train(
-    out: Path, name: str, change: Callable[[TrainConfig], TrainConfig], table: Path, epochs: int
-) -> None:
+def train(out: Path, name: str, seed: int, table: Path, epochs: int) -> None:
     """Train one network."""
     base = TrainConfig(
         data=DataConfig(cases=str(table), size=SIZE),
@@ -163,12 +173,13 @@ def train(
             epochs=epochs, batch_size=32, lr=1e-3, precision="32-true", modality_dropout=0.1
         ),
         runs=str(out),
-        name=folder_of(name),
+        name=folder_of(name, seed),
+        seed=seed,
         resume=True,
     )
     start = time.process_time()
-    fit(change(base), progress=False)
-    say(f"{name}: trained in {time.process_time() - start:.0f} CPU seconds")
+    fit(NETWORKS[name](base), progress=False)
+    say(f"{name}, seed {seed}: trained in {time.process_time() - start:.0f} CPU seconds")
 
 
 class Mark(NamedTuple):
@@ -269,7 +280,7 @@ def loaded(cases: Sequence[Case], bundle: Bundle) -> tuple[list[np.ndarray], np.
     )
 
 
-def mark_rows(on_marks: Mapping[tuple[str, str], Mapping[str, list[float]]]) -> list[Row]:
+def mark_rows(on_marks: Mapping[tuple[str, str], Mapping[str, np.ndarray]]) -> list[Row]:
     """Return the mean fraction of the attribution on the mark, for every network and method."""
     rows = []
     for (name, view), measures in on_marks.items():
@@ -282,7 +293,7 @@ def mark_rows(on_marks: Mapping[tuple[str, str], Mapping[str, list[float]]]) -> 
     return rows
 
 
-def difference_rows(on_marks: Mapping[tuple[str, str], Mapping[str, list[float]]]) -> list[Row]:
+def difference_rows(on_marks: Mapping[tuple[str, str], Mapping[str, np.ndarray]]) -> list[Row]:
     """Return AGFnet with FRL minus without, paired by lesion."""
     rows = []
     for view in VIEWS:
@@ -291,7 +302,7 @@ def difference_rows(on_marks: Mapping[tuple[str, str], Mapping[str, list[float]]
             continue
         for method in with_frl:
             if method != "area" and not method.startswith("shuffled"):
-                change = np.subtract(with_frl[method], without[method]).tolist()
+                change = with_frl[method] - without[method]
                 base = float(np.nanmean(without[method]))
                 rows.append(
                     mean_row(f"AGFnet, {method}", f"{view}: FRL less without", change, base)
@@ -299,16 +310,20 @@ def difference_rows(on_marks: Mapping[tuple[str, str], Mapping[str, list[float]]
     return rows
 
 
-def mean_row(name: str, metric: str, values: Sequence[float], baseline: float) -> Row:
-    """Return the mean over lesions with its bootstrap interval; nan values are left out."""
-    known = np.array([value for value in values if math.isfinite(value)])
-    count = len(known)
-    if not count:  # all maps are empty
-        known = np.zeros(1)
-    draws = np.random.default_rng(0).integers(len(known), size=(1000, len(known)))
-    low, high = np.quantile(known[draws].mean(axis=1), [0.025, 0.975]).tolist()
-    mean = float(known.mean())
-    return row(name, metric, mean, baseline, low=low, high=high, lesions=count)
+def mean_row(name: str, metric: str, values: np.ndarray, baseline: float) -> Row:
+    """Return the mean of (seeds, lesions), without lesions with nan, and its interval."""
+    lesions = values[:, np.isfinite(values).all(axis=0)]
+    if not lesions.size:  # all maps are empty
+        lesions = np.zeros((len(values), 2))
+    left_out = np.array(
+        [np.delete(lesions, each, axis=1).mean(axis=1) for each in range(lesions.shape[1])]
+    )
+    mean = over_seeds(lesions.mean(axis=1), left_out)
+    low, high = (x if math.isfinite(x) else mean.value for x in mean.interval()[1:])
+    count = lesions.shape[1]
+    return row(
+        name, metric, mean.value, baseline, low=low, high=high, lesions=count, seeds=len(values)
+    )
 
 
 def sanity_rows(name: str, run: Path, table: Path, checked: int) -> list[Row]:
@@ -343,7 +358,7 @@ def sanity_rows(name: str, run: Path, table: Path, checked: int) -> list[Row]:
 
 
 def cost_rows(run: Path, table: Path) -> list[Row]:
-    """Measure the guide, queries and both CAMs of 100 pairs, against predicting them."""
+    """Measure the guide and both CAMs of 100 pairs, against predicting them."""
     bundle = read_bundle(run)
     explainer = Explainer(backend=TorchBackend(bundle=bundle))
     cases = require_split(read_cases(table, modalities=VIEWS), "test")[:100]
@@ -363,28 +378,26 @@ def cost_rows(run: Path, table: Path) -> list[Row]:
         times["predict"].append(time.process_time() - start)
         seen = 0
         start = time.process_time()
-        explainer.maps(
-            ["guide", "fusion_query", "view_query", "layercam", "gradcam"], images, present, zeros
-        )
+        explainer.maps(["guide", "layercam", "gradcam"], images, present, zeros)
         times["explain"].append(time.process_time() - start)
     handle.remove()
     base, value = min(times["predict"]), min(times["explain"])
-    name, passes = "AGFnet, guide, queries and CAM", seen / len(cases)
+    name, passes = "AGFnet, guide and CAM", seen / len(cases)
     return [
         row(name, "passes per pair", passes, 1.0),
         row(name, "CPU seconds for 100 pairs", value, base),
     ]
 
 
-def pictures(out: Path, cases: Path, folder: Path) -> None:
+def pictures(out: Path, seed: int, cases: Path, folder: Path) -> None:
     """Save the contact sheets without and with FRL side by side, and all maps of one lesion."""
     names = ("without FRL", "AGFnet")
-    sheets = [Image.open(out / folder_of(name) / "marked" / SHEET) for name in names]
+    sheets = [Image.open(out / folder_of(name, seed) / "marked" / SHEET) for name in names]
     both = Image.new("RGB", (sum(x.width for x in sheets), max(x.height for x in sheets)), "white")
     both.paste(sheets[0].convert("RGB"), (0, 0))
     both.paste(sheets[1].convert("RGB"), (sheets[0].width, 0))
     both.save(folder / "explain-marked.jpg", quality=80)
-    run = out / folder_of("AGFnet")
+    run = out / folder_of("AGFnet", seed)
     config = ExplainConfig(model=str(run), cases=str(cases), out=str(run / "maps"), max_lesions=1)
     explain(config)
     (maps,) = (run / "maps").glob("*/maps-*.png")
