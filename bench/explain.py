@@ -117,8 +117,7 @@ def main() -> None:
             methods=["layercam", "gradcam"],
         )
         explain(sheet)
-        if name != "without FRL":
-            rows += sanity_rows(name, run, table, arguments.checked)
+        rows += sanity_rows(name, run, table, arguments.checked)
     rows += cost_rows(out / folder_of("AGFnet", arguments.seeds[0]), table)
     if arguments.pictures:
         pictures(out, arguments.seeds[0], cases, arguments.pictures)

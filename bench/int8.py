@@ -2,8 +2,8 @@
 
     python bench/int8.py RUN... --json bench/results/int8.json
 
-RUN is a run folder with a test split, for example `runs/paper/comparison_milk10k/runs/
-agfnet-*` of `agfnet study paper/comparison_milk10k.yaml`. A copy of each is exported as by `agfnet
+RUN is a run folder with a test split, for example `runs/paper/frozen_milk10k/runs/
+agfnet-*` of `agfnet study paper/frozen_milk10k.yaml`. A copy of each is exported as by `agfnet
 export --int8 true`: the ranges of the activations come from training cases. Measured are balanced
 accuracy, ECE and macro AUC of the int8 graph, against the fp32 graph, with the difference and its
 interval over patients; the fraction of lesions with the same prediction; and the balanced accuracy
