@@ -138,7 +138,7 @@ class StudyFile(Settings):
     """Render a separate phantom cohort for every seed, so that results generalise over cohorts."""
     evaluate: dict[str, str | dict[str, Any]] = field(default_factory=dict)
     """Further tables to evaluate every run on: name to a cases table, or to changes of `cohort`. Of
-    a table with a split, only test is used."""
+    a table with a split, or with folds as that of the runs, only test is used."""
     scoring: dict[str, Any] = field(default_factory=dict)
     """Evaluation of every run: settings of `agfnet evaluate`, except run, cases, split and name, as
     in `{max_focus_lesions: 0, examples: 0, resamples: 200}`."""

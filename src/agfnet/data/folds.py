@@ -168,9 +168,21 @@ def read_split(
         DataError: problems of the table, or there is no such fold.
     """
     table = read_cases(path, modalities=modalities, check_files=check_files)
-    if fold is None:
-        return table
-    with _naming(path):
+    return table if fold is None else split_by_fold(table, fold)
+
+
+def has_folds(cases: Iterable[Case]) -> bool:
+    """Return whether the cases are of several folds."""
+    return len({case.attributes.get(FOLD) for case in cases}) > 1
+
+
+def split_by_fold(table: CasesTable, fold: int) -> CasesTable:
+    """Return the table with the split that tests on a fold.
+
+    Raises:
+        DataError: there is no such fold.
+    """
+    with _naming(table.path):
         return replace(table, cases=fold_split(table, fold))
 
 

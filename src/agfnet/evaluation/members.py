@@ -11,8 +11,8 @@ from typing import Any
 from agfnet.bundle import BundleConfig
 from agfnet.config.renamed import update
 from agfnet.config.training import TrainConfig
-from agfnet.data.folds import read_split
-from agfnet.data.table import Case, CasesTable, map_labels
+from agfnet.data.folds import has_folds, read_split, split_by_fold
+from agfnet.data.table import Case, CasesTable, map_labels, read_cases
 from agfnet.errors import DataError, RunError
 from agfnet.inference.diagnosis import Diagnosis, collect_predictions
 from agfnet.inference.predictions import Predictions
@@ -46,6 +46,7 @@ def run_table(
     cases: str | None,
     config: BundleConfig,
     *,
+    split: bool = False,
     check_files: bool = True,
 ) -> CasesTable:
     """Read a table by its path, or the table of a training, split as it was there.
@@ -54,17 +55,21 @@ def run_table(
         settings: of the training run.
         cases: path of the table; None for that of the training.
         config: of the network.
+        split: split a table with folds by the fold of the training, also one that is given by its
+            path.
         check_files: also check that every image file exists.
 
     Raises:
         DataError: the table is not there, or has problems.
     """
     path, fold = (settings["data"].get(key) for key in ("cases", "fold"))
-    if cases is not None:
-        path, fold = cases, None
-    elif not Path(path).is_file():
-        raise DataError(f"{path}: the table of this run is no longer there; name it with --cases")
     modalities = tuple(config.modalities)
+    if cases is not None:
+        table = read_cases(cases, modalities=modalities, check_files=check_files)
+        by_fold = split and fold is not None and has_folds(table)
+        return split_by_fold(table, fold) if by_fold else table
+    if not Path(path).is_file():
+        raise DataError(f"{path}: the table of this run is no longer there; name it with --cases")
     return read_split(path, modalities=modalities, fold=fold, check_files=check_files)
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 
 from agfnet.config.renamed import run_settings
-from agfnet.data.folds import read_split
+from agfnet.data.folds import has_folds, read_split
 from agfnet.data.splits import require_split
 from agfnet.data.table import read_cases
 from agfnet.errors import RunError, StoppedError
@@ -110,9 +110,10 @@ def complete(run: Run) -> None:
 
 
 def split_to_score(run: Run, cases: str) -> Literal["test"] | None:
-    """Return `test` for a further table with a split, and None (all cases) for one without."""
+    """Return `test` for a further table with a split or folds, else None (all cases)."""
     table = read_cases(cases, modalities=tuple(run.config.data.modalities), check_files=False)
-    return "test" if any(case.split for case in table) else None
+    with_folds = run.config.data.fold is not None and has_folds(table)
+    return "test" if with_folds or any(case.split for case in table) else None
 
 
 def write_error(run: Run, error: BaseException) -> str:
