@@ -8,9 +8,12 @@ rounds is reported.
 - forward: seconds per batch against two bare backbones (their last three maps, no head).
 - training step (forward, loss, backward, AdamW, with what a method adds in training): seconds
   against concatenation.
+- operations: floating-point operations of both, which do not depend on the machine.
 - parameters: those of the network against those of its backbones.
 - fusion alone (tokens, ALL, AGL, heads), on random maps of a ResNet-50 pair: seconds and megabytes
   stored for the backward pass, each against the same at half the side.
+
+All networks at once need 15 GB for a pair of ResNet-50 at 224 px: `--networks` names a few.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from dataclasses import replace
 import torch
 from common import Row, finish, in_rounds, options, row, rows_against, timed
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from agfnet.config import (
     BackboneConfig,
@@ -77,40 +82,64 @@ def batch(size: int, count: int) -> Batch:
     )
 
 
-def forward(backbone: str, size: int, count: int, rounds: int) -> list[Row]:
-    """Time the forward pass without gradients."""
+def operations(work: Callable[[], object]) -> int:
+    """Count floating-point operations: convolutions, matrix products and attention."""
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def measured(
+    works: dict[str, Callable[[], object]], base: str, title: str, what: str, rounds: int
+) -> list[Row]:
+    """Return seconds and operations of each network, against those of one of them."""
+    counts = {name: operations(work) for name, work in works.items()}
+    times = in_rounds({name: timed(work) for name, work in works.items()}, rounds)
+    return [
+        *rows_against(times, base, title, f"{what} s"),
+        *(
+            row(f"{title}, {name}", f"{what} operations", count, counts[base])
+            for name, count in counts.items()
+        ),
+    ]
+
+
+def forward(names: list[str], backbone: str, size: int, count: int, rounds: int) -> list[Row]:
+    """Measure the forward pass without gradients."""
     data = batch(size, count)
     agfnet = network(settings(backbone))
     assert isinstance(agfnet, AGFNet)
-    networks = {
-        "two bare backbones": Bare(agfnet).eval(),
-        **{method: network(settings(backbone, method)) for method in BASELINES},
-        "AGFnet": agfnet,
-        "AGFnet, d = 128": network(settings(backbone, dim=128)),
-        "AGFnet, rebuilds missing views": network(settings(backbone, reconstruct_missing=True)),
+    base = "two bare backbones"
+    networks = {base: Bare(agfnet).eval()} | {
+        name: network(config)
+        for name, config in forward_settings(backbone).items()
+        if name in names
     }
 
-    def forward_of(model: nn.Module) -> Callable[[], float]:
-        return timed(lambda: model(data.images, data.present))
+    def work_of(model: nn.Module) -> Callable[[], object]:
+        return lambda: model(data.images, data.present)
 
+    works = {name: work_of(model) for name, model in networks.items()}
     with torch.inference_mode():
-        times = in_rounds({name: forward_of(model) for name, model in networks.items()}, rounds)
-    return rows_against(
-        times, "two bare backbones", f"{backbone}, {size} px x {count}", "forward s"
-    )
+        return measured(works, base, f"{backbone}, {size} px x {count}", "forward", rounds)
 
 
-def training(backbone: str, size: int, count: int, rounds: int) -> list[Row]:
-    """Time a whole step of the optimiser."""
-    data = batch(size, count)
-    base = TrainConfig(data=DataConfig(cases="none"), model=settings(backbone))
-    configs = {
-        **{method: replace(base, model=settings(backbone, method)) for method in BASELINES},
-        "AGFnet without FRL": replace(base, reconstruction=ReconstructionConfig(enabled=False)),
-        "AGFnet": base,
+def forward_settings(backbone: str) -> dict[str, ModelConfig]:
+    """Return the networks whose forward pass is measured."""
+    return {
+        **{method: settings(backbone, method) for method in BASELINES},
+        "AGFnet": settings(backbone),
+        "AGFnet, d = 128": settings(backbone, dim=128),
+        "AGFnet, rebuilds missing views": settings(backbone, reconstruct_missing=True),
     }
 
-    def step_of(config: TrainConfig) -> Callable[[], float]:
+
+def training(names: list[str], backbone: str, size: int, count: int, rounds: int) -> list[Row]:
+    """Measure a whole step of the optimiser."""
+    data = batch(size, count)
+    configs = training_settings(backbone)
+
+    def step_of(config: TrainConfig) -> Callable[[], object]:
         task = build_task(config, data.labels.tolist(), CLASSES).train()
         optimizer = build_optimizer(task, config.optim)
 
@@ -119,22 +148,30 @@ def training(backbone: str, size: int, count: int, rounds: int) -> list[Row]:
             task(data, 1.0)["loss"].backward()
             optimizer.step()
 
-        return timed(step)
+        return step
 
-    times = in_rounds({name: step_of(config) for name, config in configs.items()}, rounds)
-    return rows_against(
-        times, "concatenation", f"{backbone}, {size} px x {count}", "training step s"
-    )
+    base = "concatenation"
+    works = {name: step_of(configs[name]) for name in configs if name in {*names, base}}
+    title = f"{backbone}, {size} px x {count}"
+    return measured(works, base, title, "training step", rounds)
 
 
-def parameters(backbone: str) -> list[Row]:
+def training_settings(backbone: str) -> dict[str, TrainConfig]:
+    """Return the trainings whose step is measured."""
+    base = TrainConfig(data=DataConfig(cases="none"), model=settings(backbone))
+    return {
+        **{method: replace(base, model=settings(backbone, method)) for method in BASELINES},
+        "AGFnet without FRL": replace(base, reconstruction=ReconstructionConfig(enabled=False)),
+        "AGFnet": base,
+    }
+
+
+def parameters(names: list[str], backbone: str) -> list[Row]:
     """Count the parameters of the whole network, against its two backbones."""
     rows = []
-    for name, config in {
-        **{method: settings(backbone, method) for method in BASELINES},
-        "AGFnet": settings(backbone),
-        "AGFnet, d = 128": settings(backbone, dim=128),
-    }.items():
+    for name, config in forward_settings(backbone).items():
+        if name not in names:
+            continue
         model = network(config)
         total, floor = (
             sum(p.numel() for p in part.parameters())
@@ -148,6 +185,7 @@ class Maps(nn.Module):
     """Replacement of a backbone: returns the same random maps for every image."""
 
     channels = (512, 1024, 2048)
+    synchronised = False
 
     def __init__(self, size: int, count: int) -> None:
         super().__init__()
@@ -209,6 +247,8 @@ def main() -> None:
     """Measure all networks on all backbones and sizes."""
     parser = options(__doc__)
     parser.add_argument("--rounds", type=int, default=7)
+    every = list(dict.fromkeys([*forward_settings("resnet18"), *training_settings("resnet18")]))
+    parser.add_argument("--networks", nargs="*", default=every, choices=every)
     parser.add_argument("--backbones", nargs="*", default=["resnet18", "resnet50"])
     parser.add_argument("--sizes", nargs="*", type=int, default=[128, 224])
     parser.add_argument("--batch", type=int, default=8)
@@ -218,10 +258,10 @@ def main() -> None:
     torch.manual_seed(0)
     rows = []
     for backbone in arguments.backbones:
-        rows += parameters(backbone)
+        rows += parameters(arguments.networks, backbone)
         for size in arguments.sizes:
-            rows += forward(backbone, size, arguments.batch, arguments.rounds)
-            rows += training(backbone, size, arguments.batch, arguments.rounds)
+            rows += forward(arguments.networks, backbone, size, arguments.batch, arguments.rounds)
+            rows += training(arguments.networks, backbone, size, arguments.batch, arguments.rounds)
     rows += fusion_alone([128, 256, 512, 1024], 1, arguments.rounds)
     finish(rows, arguments, f"{arguments.threads} threads, medians of {arguments.rounds} rounds")
 
