@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 import agfnet
 
-ROOT = Path(agfnet.__file__).parent
+ROOT = Path(__file__).parents[1] / "src" / "agfnet"
 GROUND = {
     "",
     "cluster",
@@ -88,15 +89,15 @@ def reachable(room: str) -> set[str]:
     return {room} | below | {far for near in below for far in reachable(near)}
 
 
-def imports(path: Path) -> set[str]:
+def imports(tree: ast.Module) -> set[str]:
     """Rooms of agfnet that a file imports, at its top or inside functions."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
+            assert node.level == 0, f"relative import in line {node.lineno}"
             module = node.module or ""
             names = [module]
             if module == "agfnet":
@@ -117,20 +118,20 @@ def room_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize("room", sorted({room_of(path) for path in FILES}))
-def test_imports_follow_the_arrows(room: str) -> None:
+def test_imports_follow_the_arrows(room: str, trees: Mapping[Path, ast.Module]) -> None:
     assert room in ARROWS or room in GROUND, f"{room} is not a room of the house"
     allowed = GROUND | reachable(room)
     for path in FILES:
         if room_of(path) == room:
             file = str(path.relative_to(ROOT))
-            assert imports(path) <= allowed | EXCEPTIONS.get(file, set()), file
+            assert imports(trees[path]) <= allowed | EXCEPTIONS.get(file, set()), file
 
 
-def test_ground_imports_only_ground() -> None:
+def test_ground_imports_only_ground(trees: Mapping[Path, ast.Module]) -> None:
     files = [path for path in FILES if room_of(path) in GROUND - {""}]
     assert {room_of(path) for path in files} == GROUND - {""}
     for path in files:
-        assert imports(path) <= GROUND
+        assert imports(trees[path]) <= GROUND
 
 
 def test_data_and_models_never_meet() -> None:
@@ -173,6 +174,11 @@ def test_help_loads_nothing_heavy() -> None:
 )
 def test_rooms_that_need_no_torch_load_none(module: str) -> None:
     assert "torch" not in loaded_by(f"import {module}")
+
+
+@pytest.mark.slow
+def test_a_worker_of_the_server_starts_without_scipy() -> None:
+    assert "scipy" not in loaded_by("import agfnet.serve.worker")
 
 
 PUBLIC = {

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
-from scipy.special import log_softmax
+
+from agfnet.inference.postprocessing import log_softmax
 
 Array = np.ndarray[Any, Any]
 Logits = Callable[[Sequence[Array], Array], Array]
@@ -42,7 +43,7 @@ def occlusion(
         a modality is missing.
     """
     rows = np.arange(len(classes))
-    whole = log_softmax(logits(images, present), axis=1)[rows, classes]
+    whole = log_softmax(logits(images, present))[rows, classes]
     maps = [np.zeros((len(classes), cells, cells), dtype=np.float32) for _ in images]
     work = iter(
         (m, row, cell)
@@ -56,7 +57,7 @@ def occlusion(
         for index, (m, _, cell) in enumerate(batch):
             image = covered[m][index]
             image[_cell(cell, image.shape, cells)] = mean_colour(image)
-        answers = log_softmax(logits(covered, present[case_rows]), axis=1)
+        answers = log_softmax(logits(covered, present[case_rows]))
         for (m, row, cell), answer in zip(batch, answers, strict=True):
             maps[m][(row, *cell)] = max(0.0, whole[row] - answer[classes[row]])
     return [
