@@ -33,8 +33,9 @@ from agfnet.bundle import Bundle, BundleConfig, read_bundle, write_bundle
 from agfnet.config import ModelConfig, default_modalities
 from agfnet.export.graph import deployed, export_graph
 from agfnet.export.int8 import quantise
+from agfnet.inference.combinations import stack_images
 from agfnet.inference.onnx_backend import OnnxBackend
-from agfnet.inference.predictor import Predictor, stack_images
+from agfnet.inference.predictor import Predictor
 from agfnet.models.build import build, image_statistics
 
 LESIONS = 64

@@ -41,8 +41,9 @@ from agfnet.data.preprocess import load
 from agfnet.data.splits import require_split
 from agfnet.data.table import Case, read_cases
 from agfnet.evaluation.members import run_table, to_classes
+from agfnet.inference.combinations import stack_images
 from agfnet.inference.familiarity import FOREIGN, image_statistics, relative_distance
-from agfnet.inference.predictor import Predictor, stack_images
+from agfnet.inference.predictor import Predictor
 from agfnet.inference.torch_backend import TorchBackend
 from agfnet.models.backbone import pool
 from agfnet.models.network import record_calls

@@ -9,8 +9,9 @@ import pytest
 
 from agfnet.data.table import read_cases
 from agfnet.inference import leave_out
+from agfnet.inference.combinations import Decoded
 from agfnet.inference.leave_out import without_each
-from agfnet.inference.predictor import Decoded, Predictor
+from agfnet.inference.predictor import Predictor
 from agfnet.inference.similar import lesion_features
 
 VIEWS = ("clinical", "ultrasound")

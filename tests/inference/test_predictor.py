@@ -10,9 +10,10 @@ from PIL import Image
 from agfnet.bundle import Abstention, Calibration, PredictionSets
 from agfnet.data.table import Case, read_cases
 from agfnet.errors import DataError
+from agfnet.inference.combinations import frame_combinations
 from agfnet.inference.diagnosis import common_hints
 from agfnet.inference.postprocessing import calibrated, prediction_set
-from agfnet.inference.predictor import Predictor, frame_combinations
+from agfnet.inference.predictor import Predictor
 
 VIEWS = ("clinical", "ultrasound")
 

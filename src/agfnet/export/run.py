@@ -24,9 +24,10 @@ from agfnet.evaluation.members import run_table, to_classes
 from agfnet.export.graph import export_graph
 from agfnet.export.parity import Parity, Rows, compare, edge_rows, reference
 from agfnet.files import staged_files, write_json
+from agfnet.inference.combinations import frame_combinations, stack_images
 from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend
 from agfnet.inference.predictions import Predictions
-from agfnet.inference.predictor import Predictor, frame_combinations, stack_images
+from agfnet.inference.predictor import Predictor
 from agfnet.metrics.summary import METRICS
 
 Progress = Callable[[int, int], None]

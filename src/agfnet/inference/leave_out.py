@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agfnet.data.frames import expand
+from agfnet.inference.combinations import Combination, Decoded, frame_combinations
 from agfnet.inference.postprocessing import calibrated, log_softmax
-from agfnet.inference.predictor import Combination, Decoded, Predictor, frame_combinations
+from agfnet.inference.predictor import Predictor
 
 Array = np.ndarray[Any, Any]
 MAX_COMBINATIONS = 32

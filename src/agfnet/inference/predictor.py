@@ -4,70 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 import numpy as np
 
-from agfnet.bundle import Bundle, BundleConfig, read_bundle
+from agfnet.bundle import Bundle, read_bundle
 from agfnet.config import Backend as BackendName
-from agfnet.data.frames import expand
 from agfnet.data.preprocess import load, prepare_image, read_for
 from agfnet.data.quality import measure_appearance, quality_hints
 from agfnet.data.table import Case
 from agfnet.errors import DataError, ImageError
 from agfnet.inference.backends import Backend, open_backend
+from agfnet.inference.combinations import (
+    Array,
+    Combination,
+    Decoded,
+    Images,
+    Prepared,
+    batches,
+    one_ahead,
+    stack_images,
+)
 from agfnet.inference.diagnosis import Diagnosis, collect_predictions, common_hints
 from agfnet.inference.familiarity import image_statistics, relative_distance
 from agfnet.inference.postprocessing import calibrated, decide, energy, log_softmax
 from agfnet.inference.predictions import Predictions
 from agfnet.parallel import usable_cores
-
-Array = np.ndarray[Any, Any]
-Images = Mapping[str, Sequence[Path]]  # image files per modality
-T = TypeVar("T")
-
-
-class Prepared(NamedTuple):
-    """A prepared image, and what is known of it."""
-
-    pixels: Array  # (S, S, 3) uint8
-    distance: float | None  # from the training images, if their statistics are known
-    hints: tuple[str, ...] = ()  # on its quality, if that is measured
-
-
-Decoded = dict[tuple[str, Path], "Future[Prepared]"]
-"""The images of a case, by modality and path."""
-
-
-@dataclass(frozen=True)
-class Combination:
-    """A frame combination: at most one image of each modality, for one forward pass."""
-
-    images: dict[str, Path]
-    last: bool  # of its case
-    unreadable: ImageError | None = None  # the frames of the case could not be counted
-    decoded: dict[str, Future[Prepared]] = field(default_factory=dict)
-
-    def fault(self) -> ImageError | None:
-        """Wait until all images are decoded; return the first error."""
-        for image in self.decoded.values():
-            error = image.exception()
-            if isinstance(error, ImageError):
-                return error
-        return self.unreadable
-
-    def distances(self) -> list[tuple[str, float]]:
-        """Return modality and distance of each image whose distance is known."""
-        known = ((name, image.result().distance) for name, image in self.decoded.items())
-        return [(name, distance) for name, distance in known if distance is not None]
-
-    def hints(self) -> dict[tuple[str, Path], tuple[str, ...]]:
-        """Return the hints on the quality of each image, by modality and path."""
-        return {(name, self.images[name]): i.result().hints for name, i in self.decoded.items()}
 
 
 class Predictor:
@@ -213,7 +178,15 @@ class Predictor:
         hints: dict[tuple[str, Path], tuple[str, ...]] = {}
         fault: ImageError | None = None
         with ThreadPoolExecutor(self.threads) as pool:
-            for batch in one_ahead(self.batches(pool, cases, block, quality, keep)):
+            decoding = batches(
+                cases,
+                self.bundle.config.modalities,
+                size=self.batch_size,
+                block=block,
+                decode=lambda image: pool.submit(self.examine, image, quality),
+                keep=keep,
+            )
+            for batch in one_ahead(decoding):
                 faults = [item.fault() for item in batch]
                 readable = [item for item, e in zip(batch, faults, strict=True) if e is None]
                 rows = iter(self.logits_of(readable))
@@ -227,49 +200,6 @@ class Predictor:
                     if item.last:
                         yield fault or self.diagnosis_of(images, np.stack(logits), distances, hints)
                         images, logits, distances, hints, fault = [], [], [], {}, None
-
-    def batches(
-        self,
-        pool: Executor,
-        cases: Iterable[Images],
-        block: int | None,
-        quality: bool = False,
-        keep: Decoded | None = None,
-    ) -> Iterator[list[Combination]]:
-        """Yield batches of frame combinations, whose images are being decoded."""
-        rest = iter(cases)
-        decoded: Decoded = {}
-        while True:
-            combinations = self.combinations(islice(rest, block))
-            batch = list(islice(combinations, self.batch_size))
-            if not batch:
-                return
-            while batch:
-                images = dict.fromkeys(image for item in batch for image in item.images.items())
-                before = decoded if keep is None else keep
-                decoded = {
-                    image: before.get(image) or pool.submit(self.examine, image, quality)
-                    for image in images
-                }
-                if keep is not None:
-                    keep.update(decoded)
-                for item in batch:
-                    item.decoded.update({key[0]: decoded[key] for key in item.images.items()})
-                yield batch
-                batch = list(islice(combinations, self.batch_size))
-
-    def combinations(self, cases: Iterable[Images]) -> Iterator[Combination]:
-        """Yield the frame combinations of every case; an empty one if a header is unreadable."""
-        modalities = self.bundle.config.modalities
-        for case in cases:
-            try:
-                frames = {name: expand(case.get(name, ())) for name in modalities}
-            except ImageError as error:
-                yield Combination({}, last=True, unreadable=error)
-                continue
-            *first, last = frame_combinations(frames, modalities)
-            yield from (Combination(images, last=False) for images in first)
-            yield Combination(last, last=True)
 
     def diagnosis_of(
         self,
@@ -339,39 +269,8 @@ class Predictor:
         return self.backend.logits(*stack_images(images, self.bundle.config))
 
 
-def one_ahead(items: Iterable[T]) -> Iterator[T]:
-    """Yield the same items, each after the next one is taken from its source."""
-    held: list[T] = []
-    for item in items:
-        yield from held
-        held = [item]
-    yield from held
-
-
 def _first(values: Array | None) -> Any:
     """Return the decision on the only case."""
     if values is None:
         return None
     return values[0].item() if values.ndim == 1 else values[0]
-
-
-def stack_images(
-    batch: Sequence[Mapping[str, Array]], config: BundleConfig
-) -> tuple[list[Array], Array]:
-    """Stack prepared images of frame combinations as a backend reads them.
-
-    Returns:
-        Images per modality (B, H, W, 3), zero where missing, and present (B, M) bool.
-    """
-    blank = np.zeros((config.size, config.size, 3), dtype=np.uint8)
-    images = [np.stack([item.get(name, blank) for item in batch]) for name in config.modalities]
-    return images, np.array([[name in item for name in config.modalities] for item in batch])
-
-
-def frame_combinations(
-    images: Mapping[str, Sequence[Path]], modalities: Iterable[str]
-) -> list[dict[str, Path]]:
-    """Combine frames for the network: frame i of every modality, in turn."""
-    frames = {name: images[name] for name in modalities if images.get(name)}
-    count = max((len(paths) for paths in frames.values()), default=1)
-    return [{name: paths[i % len(paths)] for name, paths in frames.items()} for i in range(count)]

@@ -15,7 +15,8 @@ import numpy as np
 
 from agfnet.bundle import SimilarIndex
 from agfnet.data.frames import expand
-from agfnet.inference.predictor import Decoded, Predictor, frame_combinations, stack_images
+from agfnet.inference.combinations import Decoded, frame_combinations, stack_images
+from agfnet.inference.predictor import Predictor
 
 Array = np.ndarray[Any, Any]
 SHOWN = 5

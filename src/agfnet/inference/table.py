@@ -25,13 +25,14 @@ from agfnet.data.table import Case
 from agfnet.errors import DataError, ImageError, RunError
 from agfnet.files import sha256
 from agfnet.inference.backends import network_file
+from agfnet.inference.combinations import Images
 from agfnet.inference.decisions_table import decision_columns, decision_rows
 from agfnet.inference.diagnosis import Diagnosis, collect_predictions
 from agfnet.inference.frames_table import companion_path, frame_header, frame_rows
 from agfnet.inference.job import Job
 from agfnet.inference.postprocessing import decide
 from agfnet.inference.predictions import Predictions, prediction_header, prediction_rows
-from agfnet.inference.predictor import Images, Predictor
+from agfnet.inference.predictor import Predictor
 
 Progress = Callable[[int, int], None]
 Answer = tuple[Case, Diagnosis | ImageError]

@@ -23,9 +23,10 @@ from agfnet.data.preprocess import prepare_image, read_for
 from agfnet.data.readers import Image
 from agfnet.data.table import Case
 from agfnet.errors import DataError
+from agfnet.inference.combinations import frame_combinations, stack_images
 from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.predictions import Predictions
-from agfnet.inference.predictor import Predictor, frame_combinations, stack_images
+from agfnet.inference.predictor import Predictor
 from agfnet.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupt, generator
 
 MISSING, MISMATCHED, FRAMES_LOST = "missing", "mismatched", "frames_lost"

@@ -17,9 +17,10 @@ from agfnet.explain.compute.contributions import contributions
 from agfnet.explain.compute.images import PreparedImage, load_images, stack_images
 from agfnet.explain.compute.occlusion import enlarged, occlusion
 from agfnet.inference.backends import Backend
+from agfnet.inference.combinations import frame_combinations
 from agfnet.inference.onnx_backend import OnnxBackend
 from agfnet.inference.postprocessing import calibrated
-from agfnet.inference.predictor import Predictor, frame_combinations
+from agfnet.inference.predictor import Predictor
 from agfnet.serve.lesion import Lesion, error_context, load_uploads
 from agfnet.serve.limits import Limits
 from agfnet.serve.predict import by_class, class_probabilities, files_of, frame

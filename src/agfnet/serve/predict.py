@@ -15,6 +15,7 @@ import numpy as np
 from agfnet.bundle import Bundle, BundleConfig, SimilarIndex, read_bundle, read_similar
 from agfnet.data.quality import by_hint
 from agfnet.data.table import Case
+from agfnet.inference.combinations import Decoded
 from agfnet.inference.decisions_table import decision_rows
 from agfnet.inference.diagnosis import Diagnosis, collect_predictions
 from agfnet.inference.dicom_report import make_report
@@ -23,7 +24,7 @@ from agfnet.inference.leave_out import without_each
 from agfnet.inference.percents import round_percent, whole_percents
 from agfnet.inference.postprocessing import refer
 from agfnet.inference.predictions import prediction_rows
-from agfnet.inference.predictor import Decoded, Predictor
+from agfnet.inference.predictor import Predictor
 from agfnet.inference.similar import lesion_features, similar_lesions
 from agfnet.inference.wording import sentence, warning_sentences
 from agfnet.serve.lesion import Lesion, error_context, load_uploads
