@@ -46,28 +46,6 @@ def classes(predictions: Predictions, results: Mapping[str, Any] | None) -> Sect
     several = len(set(predictions.labelled().label)) > 1
     if not results or not several:
         return None
-    few = [row["n"] < FEW_LESIONS for row in results.values()]
-    panels = [
-        Panel(
-            title=t(CLASS_COLUMNS[key][0]),
-            intervals=[row[key] for row in results.values()],
-            percent=CLASS_COLUMNS[key][1],
-            kinds=["few" if pale else "" for pale in few],
-        )
-        for key in ("sensitivity", "specificity", "auc")
-    ]
-    rows = [
-        (
-            display_name(name),
-            f"{row['n']:,}",
-            *(cell(row[key], percent=percent) for key, (_, percent) in CLASS_COLUMNS.items()),
-        )
-        for name, row in results.items()
-    ]
-    captions = [t("Each class against the rest, with 95 % intervals.")]
-    if any(few):
-        captions.append(t("Grey: fewer than {count} lesions.", count=FEW_LESIONS))
-    alternative = t("Sensitivity, specificity and AUC of each class")
     return Section(
         "classes",
         t("Class by class"),
@@ -81,16 +59,8 @@ def classes(predictions: Predictions, results: Mapping[str, Any] | None) -> Sect
                     "NPV depend on how common the class is in this table."
                 )
             ),
-            Figure(
-                forest(list(map(display_name, results)), panels, alternative),
-                joined(captions),
-                wide=True,
-            ),
-            Table(
-                t("Results per class"),
-                (t("Class"), t("Lesions"), *(t(title) for title, _ in CLASS_COLUMNS.values())),
-                rows,
-            ),
+            class_plot(results),
+            class_table(results),
             Figure(
                 roc_curves(predictions),
                 t(
@@ -100,6 +70,40 @@ def classes(predictions: Predictions, results: Mapping[str, Any] | None) -> Sect
             ),
         ],
     )
+
+
+def class_plot(results: Mapping[str, Any]) -> Figure:
+    """A forest plot of the results of each class."""
+    few = [row["n"] < FEW_LESIONS for row in results.values()]
+    panels = [
+        Panel(
+            title=t(CLASS_COLUMNS[key][0]),
+            intervals=[row[key] for row in results.values()],
+            percent=CLASS_COLUMNS[key][1],
+            kinds=["few" if pale else "" for pale in few],
+        )
+        for key in ("sensitivity", "specificity", "auc")
+    ]
+    captions = [t("Each class against the rest, with 95 % intervals.")]
+    if any(few):
+        captions.append(t("Grey: fewer than {count} lesions.", count=FEW_LESIONS))
+    alternative = t("Sensitivity, specificity and AUC of each class")
+    names = list(map(display_name, results))
+    return Figure(forest(names, panels, alternative), joined(captions), wide=True)
+
+
+def class_table(results: Mapping[str, Any]) -> Table:
+    """A row for each class."""
+    titles = (t(title) for title, _ in CLASS_COLUMNS.values())
+    rows = [
+        (
+            display_name(name),
+            f"{row['n']:,}",
+            *(cell(row[key], percent=percent) for key, (_, percent) in CLASS_COLUMNS.items()),
+        )
+        for name, row in results.items()
+    ]
+    return Table(t("Results per class"), (t("Class"), t("Lesions"), *titles), rows)
 
 
 def group(results: Mapping[str, Any] | None) -> Section | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agfnet.evaluation.subgroups import MISSING, VIEWS
@@ -17,55 +17,14 @@ MEASURES = {
     "ece": ("Calibration error", True),
 }
 MAX_ROWS_DRAWN = 40  # the table shows all
+Group = tuple[str, Mapping[str, Any]]  # name, and results from subgroups.json
 
 
 def subgroups(results: Mapping[str, Any] | None) -> Section | None:
     """A forest plot and a table of all groups of all columns."""
     if not results or not results["columns"]:
         return None
-    groups = [
-        (
-            t(
-                "{name}: {text}",
-                name=column_name(column),
-                text=group_name(row["group"], content["kind"]),
-            ),
-            row,
-        )
-        for column, content in results["columns"].items()
-        for row in content["groups"]
-    ]
-    drawn = groups[:MAX_ROWS_DRAWN]
-    panels = [
-        Panel(
-            title=t(title),
-            intervals=[row[key] for _, row in drawn],
-            percent=percent,
-            kinds=["few" if row["few"] else "" for _, row in drawn],
-        )
-        for key, (title, percent) in MEASURES.items()
-    ]
-    rows = [
-        (
-            name + ("\n" + t("few lesions") if row["few"] else ""),
-            f"{row['n']:,}",
-            f"{row['patients']:,}",
-            *(cell(row[key], percent=percent) for key, (_, percent) in MEASURES.items()),
-        )
-        for name, row in groups
-    ]
-    captions = [t("Each group with 95 % intervals and, in brackets, its number of lesions.")]
-    if any(row["few"] for _, row in groups):
-        captions.append(
-            t(
-                "Groups in grey are too small to be judged: if nearly all of their predictions are "
-                "correct, or nearly all wrong, the interval is too narrow."
-            )
-        )
-    names = [f"{name} ({row['n']})" for name, row in drawn]
-    titles = (t(title) for title, _ in MEASURES.values())
-    head = (t("Group"), t("Lesions"), t("Patients"), *titles)
-    alternative = t("Accuracy and calibration by subgroup")
+    groups = named_groups(results["columns"])
     return Section(
         "subgroups",
         t("Subgroups"),
@@ -77,14 +36,70 @@ def subgroups(results: Mapping[str, Any] | None) -> Section | None:
                     "where the intervals do not overlap. Groups may also differ in their diagnoses."
                 )
             ),
-            Figure(forest(names, panels, alternative), joined(captions), wide=True),
-            Table(t("Subgroups"), head, rows),
+            group_plot(groups),
+            group_table(groups),
             *(
                 Text(t("Excluded: {names}.", names=left_out(column, reason)), "soft")
                 for column, reason in results.get("skipped", {}).items()
             ),
         ],
     )
+
+
+def named_groups(columns: Mapping[str, Any]) -> list[Group]:
+    """Return the name for readers and the results of each group of each column."""
+    return [
+        (
+            t(
+                "{name}: {text}",
+                name=column_name(column),
+                text=group_name(row["group"], content["kind"]),
+            ),
+            row,
+        )
+        for column, content in columns.items()
+        for row in content["groups"]
+    ]
+
+
+def group_plot(groups: Sequence[Group]) -> Figure:
+    """A forest plot with a panel for each measure."""
+    drawn = groups[:MAX_ROWS_DRAWN]
+    panels = [
+        Panel(
+            title=t(title),
+            intervals=[row[key] for _, row in drawn],
+            percent=percent,
+            kinds=["few" if row["few"] else "" for _, row in drawn],
+        )
+        for key, (title, percent) in MEASURES.items()
+    ]
+    captions = [t("Each group with 95 % intervals and, in brackets, its number of lesions.")]
+    if any(row["few"] for _, row in groups):
+        captions.append(
+            t(
+                "Groups in grey are too small to be judged: if nearly all of their predictions are "
+                "correct, or nearly all wrong, the interval is too narrow."
+            )
+        )
+    names = [f"{name} ({row['n']})" for name, row in drawn]
+    alternative = t("Accuracy and calibration by subgroup")
+    return Figure(forest(names, panels, alternative), joined(captions), wide=True)
+
+
+def group_table(groups: Sequence[Group]) -> Table:
+    """A row for each group."""
+    titles = (t(title) for title, _ in MEASURES.values())
+    rows = [
+        (
+            name + ("\n" + t("few lesions") if row["few"] else ""),
+            f"{row['n']:,}",
+            f"{row['patients']:,}",
+            *(cell(row[key], percent=percent) for key, (_, percent) in MEASURES.items()),
+        )
+        for name, row in groups
+    ]
+    return Table(t("Subgroups"), (t("Group"), t("Lesions"), t("Patients"), *titles), rows)
 
 
 def column_name(column: str) -> str:

@@ -66,13 +66,11 @@ def explain(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
     contribution = contributions(predict, images, present[0])
     whole = contribution.answers[frozenset(np.flatnonzero(present[0]).tolist())]
     number = select_class(job["class"], whole, config.classes)
-    maps = {}
-    for method in dict.fromkeys(job["methods"]):
-        values = attribution(method, predictor.backend, images, present, number)
-        if values is not None:
-            by_name = {name: values[names.index(name)] for name in views}
-            pictures = {name: pixels for name, (pixels, _) in shown.items()}
-            maps[method] = layers(views, pictures, by_name)
+    pictures = {name: pixels for name, (pixels, _) in shown.items()}
+    values = {
+        method: attribution(method, predictor.backend, images, present, number)
+        for method in dict.fromkeys(job["methods"])
+    }
     return {
         "class": config.classes[number],
         "pass": job["pass"],
@@ -89,17 +87,23 @@ def explain(job: Mapping[str, Any], predictor: Predictor, limits: Limits) -> dic
             }
             for subset, row in contribution.answers.items()
         ],
-        "images": {
-            name: {
-                "width": pixels.shape[1],
-                "height": pixels.shape[0],
-                "pixel_spacing": spacing,
-                "image": uri(pixels, form="JPEG"),
-            }
-            for name, (pixels, spacing) in shown.items()
+        "images": {name: picture_json(*parts) for name, parts in shown.items()},
+        "maps": {
+            method: layers(views, pictures, {name: maps[names.index(name)] for name in views})
+            for method, maps in values.items()
+            if maps is not None
         },
-        "maps": maps,
         "seconds": time.perf_counter() - started,
+    }
+
+
+def picture_json(pixels: Array, spacing: float | None) -> dict[str, Any]:
+    """Return an image as a page shows it, with its pixel spacing in millimetres."""
+    return {
+        "width": pixels.shape[1],
+        "height": pixels.shape[0],
+        "pixel_spacing": spacing,
+        "image": uri(pixels, form="JPEG"),
     }
 
 

@@ -68,17 +68,7 @@ def explanation_json(
             for subset, p in contributions.answers.items()
         },
         "without_region": None if without_region is None else by_class(without_region),
-        "maps": [
-            {
-                "method": method,
-                "class": None if c == ALL else config.classes[c],
-                "failed": [CHECKS[name].text for name in failed[method]]
-                if method in failed
-                else None,
-                "views": views_json(maps, drawn[method, c]),
-            }
-            for (method, c), maps in explanation.maps.items()
-        ],
+        "maps": maps_json(explanation, drawn, config, failed),
         "attention": [
             {"query": query, "key": key, "weights": np.round(weights, 4).tolist()}
             for (query, key), weights in explanation.attention.items()
@@ -88,6 +78,24 @@ def explanation_json(
             for (query, to_itself), value in explanation.update_norms.items()
         ],
     }
+
+
+def maps_json(
+    explanation: Explanation,
+    drawn: Mapping[tuple[str, int], Mapping[str, DrawnMap]],
+    config: BundleConfig,
+    failed: Mapping[str, Sequence[str]],
+) -> list[dict[str, Any]]:
+    """Return the maps of each method and class, with the sanity checks that the method failed."""
+    return [
+        {
+            "method": method,
+            "class": None if c == ALL else config.classes[c],
+            "failed": [CHECKS[name].text for name in failed[method]] if method in failed else None,
+            "views": views_json(maps, drawn[method, c]),
+        }
+        for (method, c), maps in explanation.maps.items()
+    ]
 
 
 def views_json(maps: Mapping[str, Array], drawn: Mapping[str, DrawnMap]) -> dict[str, Any]:
