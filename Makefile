@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
+# Byte code of the tests and of src is kept: compiling it again takes ten seconds at each start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test quick fast times lint bench studies mutants docs tutorials clean
 
 demo: $(READY) ## train four networks on a phantom cohort and diagnose a new lesion

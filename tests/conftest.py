@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from PIL import Image as Pillow
 from agfnet.config import (
     BackboneConfig,
     DataConfig,
+    EvaluateConfig,
     FusionConfig,
     ModelConfig,
     OptimConfig,
@@ -26,6 +29,9 @@ from agfnet.phantom.cohort import make_cohort
 
 SLOW = frozenset(Path(__file__).with_name("slow.txt").read_text(encoding="utf-8").splitlines())
 """Unmarked tests, and whole files, that `make quick` leaves out; `make times` writes the list."""
+
+SHARED = {"trained": "trained", "cohort": "trained", "live": "live", "trees": "trees"}
+"""Fixtures that take seconds, and the group of tests for which one process makes them."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,12 +49,13 @@ def is_slow(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out slow tests for `--quick`; of several processes, one trains a network."""
+    """Leave out slow tests for `--quick`; of several processes, one makes what many tests share."""
     if config.getoption("--quick"):
         items[:] = [item for item in items if not is_slow(item)]
     for item in items:
-        if "trained" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("trained"))
+        for name, group in SHARED.items():
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -77,10 +84,32 @@ def settings(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainCon
 
 @pytest.fixture(scope="session")
 def trained(settings: TrainConfig) -> Path:
-    """Run folder of a finished run."""
-    from agfnet.study.run import run  # torch takes seconds to load, and most tests need none
+    """Run folder of a finished training, calibrated; `evaluated` is the same with a report."""
+    from agfnet.evaluation.calibrate import calibrate_run
+    from agfnet.training.fit import fit  # torch takes seconds to load, and most tests need none
 
-    return run(settings, bar=False)
+    folder = fit(settings, progress=False)
+    calibrate_run(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def evaluated(trained: Path) -> Path:
+    """Run folder of `trained`, evaluated on the test split: most of its time is the bootstrap."""
+    from agfnet.report.run import run_evaluation
+
+    run_evaluation(EvaluateConfig(run=str(trained)))
+    return trained
+
+
+@pytest.fixture(scope="session")
+def trees() -> Mapping[Path, ast.Module]:
+    """Syntax trees of all Python files but the tests."""
+    root = Path(__file__).parents[1]
+    paths = chain.from_iterable(
+        root.glob(f"{folder}/**/*.py") for folder in ("src", "bench", "docs")
+    )
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 
 @pytest.fixture(scope="session")

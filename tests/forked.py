@@ -3,14 +3,18 @@
 pytest-xdist collects in every process. For short tests that takes as long as the tests, since the
 libraries that they import are large. Here the processes are forked after the collection. They take
 files of tests one after the other; tests with the same mark `xdist_group` stay in one process.
+
+The garbage collector does not run during the collection, and later leaves out what was there before
+the fork: most of it are the libraries, which stay.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import chain, pairwise
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -27,6 +31,16 @@ LARGE = 40
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--processes", type=int, default=usable_cores(), help="processes of tests")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -56,7 +70,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def divide(items: list[pytest.Item]) -> list[list[pytest.Item]]:
-    """Return the tests that one process takes at once: groups first, and long parts early."""
+    """Return the tests that one process takes at once: groups first, and large parts early."""
     groups: dict[tuple[bool, str], list[pytest.Item]] = {}
     for item in items:
         mark = item.get_closest_marker("xdist_group")

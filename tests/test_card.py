@@ -17,8 +17,8 @@ from agfnet.config import ModalityConfig
 
 
 @pytest.fixture
-def run(trained: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained, tmp_path / "run"))
+def run(evaluated: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(evaluated, tmp_path / "run"))
 
 
 def metrics(run: Path, name: str = "test") -> dict[str, Any]:

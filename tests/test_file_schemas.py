@@ -37,25 +37,29 @@ def test_schemas_are_schemas_and_printed(file: str, capsys: pytest.CaptureFixtur
 
 
 def test_files_of_a_run(trained: Path) -> None:
-    files = ("bundle/config.json", "bundle/calibration.json", "bundle/evaluations.json")
-    for file in (*files, "environment.json", "warnings.json"):
+    files = ("bundle/config.json", "bundle/calibration.json", "environment.json", "warnings.json")
+    for file in files:
         validate(file, read(trained / file))
+
+
+def test_files_of_an_evaluation(evaluated: Path) -> None:
+    validate("bundle/evaluations.json", read(evaluated / "bundle" / "evaluations.json"))
     for file in ("metrics.json", "classes.json", "subgroups.json", "focus.json"):
-        validate(file, read(trained / "evaluation" / "test" / file))
+        validate(file, read(evaluated / "evaluation" / "test" / file))
 
 
-def test_comparison_check_answer_and_study(trained: Path, cohort: Path) -> None:
-    config = CompareConfig(run_a=str(trained), run_b=str(trained), resamples=10)
+def test_comparison_check_answer_and_study(evaluated: Path, cohort: Path) -> None:
+    config = CompareConfig(run_a=str(evaluated), run_b=str(evaluated), resamples=10)
     validate("compare.json", compare_runs(config).results)
     validate("findings.json", check_cases(CheckConfig(cases=str(cohort), workers=0)).as_json())
     images = read_cases(cohort, modalities=("clinical", "ultrasound")).cases[0].images
-    answer = agfnet.load(trained).predict(clinical=images["clinical"][0])
+    answer = agfnet.load(evaluated).predict(clinical=images["clinical"][0])
     validate("answer.json", answer.to_dict())
     validate("study.json", read(ROOT / "paper" / "results" / "comparison" / "test.json"))
 
 
-def test_a_wrong_file_is_refused(trained: Path) -> None:
-    metrics = read(trained / "evaluation" / "test" / "metrics.json")
+def test_a_wrong_file_is_refused(evaluated: Path) -> None:
+    metrics = read(evaluated / "evaluation" / "test" / "metrics.json")
     for wrong in ({**metrics, "n": "many"}, {**metrics, "accuracy": {"value": 1}}):
         with pytest.raises(ValidationError):
             validate("metrics.json", wrong)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -72,11 +71,6 @@ def shown(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def names_assigned(tree: ast.AST) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -106,23 +100,25 @@ def test_no_banned_words(paths: list[Path]) -> None:
 
 
 @by_folder(CODE)
-def test_docstrings_open_with_a_noun_phrase_or_an_imperative(paths: list[Path]) -> None:
+def test_docstrings_open_with_a_noun_phrase_or_an_imperative(
+    paths: list[Path], trees: Mapping[Path, ast.Module]
+) -> None:
     problems = [
         f"{shown(path)}:{getattr(node, 'lineno', 1)}: {text.splitlines()[0]}"
         for path in paths
-        for node in ast.walk(parsed(path))
+        for node in ast.walk(trees[path])
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if QUESTION.match(text := ast.get_docstring(node) or "")
+        if QUESTION.match(text := (ast.get_docstring(node, clean=False) or "").lstrip())
     ]
     assert not problems, "\n".join(problems)
 
 
 @by_folder(CODE)
-def test_names_say_what_they_hold(paths: list[Path]) -> None:
+def test_names_say_what_they_hold(paths: list[Path], trees: Mapping[Path, ast.Module]) -> None:
     problems = [
         f"{shown(path)}:{line}: {name}"
         for path in paths
-        for line, name in names_assigned(parsed(path))
+        for line, name in names_assigned(trees[path])
         if name in VAGUE
     ]
     assert not problems, "\n".join(problems)

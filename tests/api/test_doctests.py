@@ -39,9 +39,9 @@ def write(path: Path, rows: list[dict[str, str]]) -> Path:
 
 
 @pytest.fixture
-def names(trained: Path, cohort: Path, tmp_path: Path) -> dict[str, Any]:
+def names(evaluated: Path, cohort: Path, tmp_path: Path) -> dict[str, Any]:
     run = tmp_path / "first"
-    shutil.copytree(trained, run)
+    shutil.copytree(evaluated, run)
     images = read_cases(cohort, modalities=("clinical", "ultrasound")).cases[0].images
     with cohort.open(newline="") as file:
         rows = list(csv.DictReader(file))

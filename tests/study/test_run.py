@@ -44,7 +44,7 @@ def same_weights(a: Path, b: Path) -> bool:
 
 
 @pytest.mark.slow
-def test_run_folder_holds_what_the_contract_says(trained: Path, settings: TrainConfig) -> None:
+def test_run_folder_holds_what_the_contract_says(evaluated: Path, settings: TrainConfig) -> None:
     for name in (
         "config.yaml",
         "environment.json",
@@ -59,10 +59,10 @@ def test_run_folder_holds_what_the_contract_says(trained: Path, settings: TrainC
         "evaluation/test/metrics.json",
         "evaluation/test/report.html",
     ):
-        assert (trained / name).is_file(), name
-    recorded = yaml.safe_load((trained / "config.yaml").read_text())
+        assert (evaluated / name).is_file(), name
+    recorded = yaml.safe_load((evaluated / "config.yaml").read_text())
     assert recorded == json.loads(json.dumps(asdict(settings)))
-    environment = json.loads((trained / "environment.json").read_text())
+    environment = json.loads((evaluated / "environment.json").read_text())
     assert environment["seed"] == 0
     assert len(environment["data_sha256"]) == 64
     assert environment["packages"]["torch"]
@@ -76,12 +76,12 @@ def test_history_has_a_row_per_epoch(trained: Path) -> None:
     )
 
 
-def test_predictions_and_metrics_follow_the_contract(trained: Path, cohort: Path) -> None:
-    folder = trained / "evaluation" / "test"
+def test_predictions_and_metrics_follow_the_contract(evaluated: Path, cohort: Path) -> None:
+    folder = evaluated / "evaluation" / "test"
     rows = rows_of(folder / "predictions.csv")
     test = [c for c in read_cases(cohort, modalities=("clinical",)) if c.split == "test"]
     assert [row["lesion_id"] for row in rows] == [case.lesion_id for case in test]
-    classes = json.loads((trained / "bundle" / "config.json").read_text())["classes"]
+    classes = json.loads((evaluated / "bundle" / "config.json").read_text())["classes"]
     columns = ["lesion_id", "patient_id", "label", "predicted", *(f"p_{c}" for c in classes)]
     groups = [name for name in rows[0] if name.startswith("group_")]
     assert groups[:1] == ["group_malignant"]
@@ -95,11 +95,11 @@ def test_predictions_and_metrics_follow_the_contract(trained: Path, cohort: Path
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_network(trained: Path, settings: TrainConfig) -> None:
+def test_the_same_seed_gives_the_same_network(evaluated: Path, settings: TrainConfig) -> None:
     again = run(replace(settings, name="again"), bar=False)
-    assert same_weights(trained, again)
+    assert same_weights(evaluated, again)
     table = "evaluation/test/predictions.csv"
-    assert (trained / table).read_bytes() == (again / table).read_bytes()
+    assert (evaluated / table).read_bytes() == (again / table).read_bytes()
 
 
 @pytest.mark.slow
