@@ -6,12 +6,15 @@ READY := .venv/.ready
 # Byte code of the tests and of src is kept: compiling it again takes ten seconds at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick fast times lint bench studies mutants docs tutorials clean
+.PHONY: demo test whole quick fast times lint bench studies mutants docs tutorials clean
 
 demo: $(READY) ## train four networks on a phantom cohort and diagnose a new lesion
 	$(BIN)/agfnet demo
 
-test: lint ## lint, types and tests
+test: $(READY) ## lint, types and tests, side by side
+	$(MAKE) --no-print-directory -j2 lint whole
+
+whole: $(READY) ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto # a process per core, and no threads within
 
 quick: $(READY) ## lint, types and fast tests, side by side
