@@ -52,9 +52,14 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def remove_temporary(folder: Path) -> None:
-    """Remove the temporary files that a killed process has left in a folder and its folders."""
-    for path in folder.rglob(".*"):
+def remove_temporary(folder: Path, *, deep: bool = True) -> None:
+    """Remove the temporary files that a killed process has left in a folder.
+
+    Args:
+        folder: the folder.
+        deep: also in the folders within.
+    """
+    for path in folder.rglob(".*") if deep else folder.glob(".*"):
         if TEMPORARY.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 

@@ -55,8 +55,11 @@ def test_the_settings_are_those_of_the_run_unless_given(run: Path) -> None:
 
 
 def test_calibrating_again_starts_from_the_network(run: Path) -> None:
+    temporary = run / f".{VALIDATION}.4711"
+    temporary.write_text("of a calibration that was killed")
     once, twice = calibrate_run(run), calibrate_run(run)
     assert once == twice
+    assert not temporary.exists()
 
 
 @pytest.mark.slow

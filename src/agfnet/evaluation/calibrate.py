@@ -39,6 +39,7 @@ from agfnet.evaluation.members import (
 from agfnet.evaluation.network_warnings import find_problems, write_warnings
 from agfnet.evaluation.observations import observe
 from agfnet.evaluation.run import Progress
+from agfnet.files import remove_temporary
 from agfnet.inference.familiarity import image_statistics
 from agfnet.inference.predictions import write_predictions
 from agfnet.inference.predictor import Predictor
@@ -71,6 +72,7 @@ def calibrate_run(
         progress: called with the number of finished cases and the number of all.
     """
     folder = run_folder(run)
+    remove_temporary(folder, deep=False)  # of a killed calibration: nothing else writes here now
     settings = run_settings(folder)
     if config is None:
         config = CalibrationConfig(**settings.get("calibration", {}))
