@@ -312,14 +312,14 @@ def difference_rows(on_marks: Mapping[tuple[str, str], Mapping[str, np.ndarray]]
 def mean_row(name: str, metric: str, values: np.ndarray, baseline: float) -> Row:
     """Return the mean of (seeds, lesions), without lesions with nan, and its interval."""
     lesions = values[:, np.isfinite(values).all(axis=0)]
-    if not lesions.size:  # all maps are empty
+    count = lesions.shape[1]
+    if not count:  # all maps are empty
         lesions = np.zeros((len(values), 2))
     left_out = np.array(
         [np.delete(lesions, each, axis=1).mean(axis=1) for each in range(lesions.shape[1])]
     )
     mean = over_seeds(lesions.mean(axis=1), left_out)
     low, high = (x if math.isfinite(x) else mean.value for x in mean.interval()[1:])
-    count = lesions.shape[1]
     return row(
         name, metric, mean.value, baseline, low=low, high=high, lesions=count, seeds=len(values)
     )

@@ -168,20 +168,20 @@ def read_split(
         DataError: problems of the table, or there is no such fold.
     """
     table = read_cases(path, modalities=modalities, check_files=check_files)
-    return table if fold is None else split_by_fold(table, fold)
+    return table if fold is None else _split_by_fold(table, fold)
 
 
-def has_folds(cases: Iterable[Case]) -> bool:
-    """Return whether the cases are of several folds."""
-    return len({case.attributes.get(FOLD) for case in cases}) > 1
-
-
-def split_by_fold(table: CasesTable, fold: int) -> CasesTable:
-    """Return the table with the split that tests on a fold.
+def split_as_trained(table: CasesTable, fold: int | None) -> CasesTable:
+    """Split a further table with folds as a training on a fold; return others unchanged.
 
     Raises:
-        DataError: there is no such fold.
+        DataError: the table has folds, but not this one.
     """
+    folds = {case.attributes.get(FOLD) for case in table}
+    return table if fold is None or len(folds) < 2 else _split_by_fold(table, fold)
+
+
+def _split_by_fold(table: CasesTable, fold: int) -> CasesTable:
     with _naming(table.path):
         return replace(table, cases=fold_split(table, fold))
 

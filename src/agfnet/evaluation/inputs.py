@@ -72,7 +72,8 @@ def read_inputs(config: EvaluateConfig) -> EvaluationInputs:
     bundle = predictor.bundle
     malignant = malignant_classes(config.malignant, bundle.config)
     members = member_settings(run, settings)
-    table = run_table(settings, config.cases, bundle.config, split=split is not None)
+    by_fold = split is not None and len(members) == 1  # members of an ensemble may differ in it
+    table = run_table(settings, config.cases, bundle.config, split=by_fold)
     part = table.cases if split is None else require_split(table, split)
     if split == "test" and config.cases is None and len(members) > 1:
         check_untrained(run, part, members, bundle.config)

@@ -11,7 +11,7 @@ from typing import Any
 from agfnet.bundle import BundleConfig
 from agfnet.config.renamed import update
 from agfnet.config.training import TrainConfig
-from agfnet.data.folds import has_folds, read_split, split_by_fold
+from agfnet.data.folds import read_split, split_as_trained
 from agfnet.data.table import Case, CasesTable, map_labels, read_cases
 from agfnet.errors import DataError, RunError
 from agfnet.inference.diagnosis import Diagnosis, collect_predictions
@@ -66,8 +66,7 @@ def run_table(
     modalities = tuple(config.modalities)
     if cases is not None:
         table = read_cases(cases, modalities=modalities, check_files=check_files)
-        by_fold = split and fold is not None and has_folds(table)
-        return split_by_fold(table, fold) if by_fold else table
+        return split_as_trained(table, fold) if split else table
     if not Path(path).is_file():
         raise DataError(f"{path}: the table of this run is no longer there; name it with --cases")
     return read_split(path, modalities=modalities, fold=fold, check_files=check_files)

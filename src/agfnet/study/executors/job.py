@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 
 from agfnet.config.renamed import run_settings
-from agfnet.data.folds import has_folds, read_split
+from agfnet.data.folds import read_split, split_as_trained
 from agfnet.data.splits import require_split
 from agfnet.data.table import read_cases
 from agfnet.errors import RunError, StoppedError
@@ -112,8 +112,8 @@ def complete(run: Run) -> None:
 def split_to_score(run: Run, cases: str) -> Literal["test"] | None:
     """Return `test` for a further table with a split or folds, else None (all cases)."""
     table = read_cases(cases, modalities=tuple(run.config.data.modalities), check_files=False)
-    with_folds = run.config.data.fold is not None and has_folds(table)
-    return "test" if with_folds or any(case.split for case in table) else None
+    split = split_as_trained(table, run.config.data.fold)
+    return "test" if any(case.split for case in split) else None
 
 
 def write_error(run: Run, error: BaseException) -> str:
