@@ -196,13 +196,13 @@ def read_json(path: Path, kind: type[T]) -> T:
 def parse(path: Path, text: str | bytes, kind: type[T]) -> T:
     """Convert the JSON of a file to a dataclass and check every field."""
     try:
-        return _adapter(kind).validate_json(text)  # type: ignore[arg-type]
+        return adapter(kind).validate_json(text)  # type: ignore[arg-type]
     except (ValidationError, UnicodeDecodeError) as error:
         first = str(error).splitlines()
         raise BundleError(f"{path}: damaged: {' '.join(first[:3])}") from error
 
 
 @cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
-    """Return what checks the fields of a class; it is built once, which takes time."""
+def adapter(kind: type[T]) -> TypeAdapter[T]:
+    """Return the validator of a dataclass; it is built once, which takes time."""
     return TypeAdapter(kind)

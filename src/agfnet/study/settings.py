@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from agfnet.bundle.files import adapter
 from agfnet.config.renamed import entry_type, group_type, update
 from agfnet.data.problems import near
 from agfnet.errors import ConfigError
@@ -78,7 +79,7 @@ def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
         ConfigError: A value is of the wrong type, out of range, or missing.
     """
     try:
-        return TypeAdapter(kind).validate_python(dict(values))
+        return adapter(kind).validate_python(dict(values))  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
