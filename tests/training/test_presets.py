@@ -132,10 +132,22 @@ def test_frozen_backbones_keep_to_the_time_as_well(table: Path) -> None:
     assert 1 <= few.config.data.feature_variants < 8
     assert few.seconds is not None
     assert few.seconds < fast.seconds * 0.8
-    never = planned(table, preset="fast", time_limit=1 / 60)
-    assert never.config.data.feature_variants == 1
+    never = planned(table, preset="fast", time_limit=1 / 600)
+    assert never.config.data.feature_variants == never.config.optim.epochs == 1
     (reason,) = (c.reason for c in never.choices if c.setting == "data.size")
-    assert reason.endswith("the shortest plan here; the limit is 1 s")
+    assert "the shortest plan here; the limit is" in reason
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_short_time_leaves_fewer_epochs(table: Path, frozen: bool) -> None:
+    given = {"model.backbone.weights": "timm", "model.backbone.frozen": frozen}
+    usual = planned(table, given)
+    for seconds in (7, 11) if frozen else (20, 60):
+        plan = planned(table, given, time_limit=seconds / 60)
+        assert plan.seconds is not None
+        assert plan.seconds <= seconds
+        assert 1 <= plan.config.optim.epochs < usual.config.optim.epochs
+        assert 0.9 <= plan.config.optim.ema < 1  # type: ignore[operator]
 
 
 def test_presets_differ_in_effort_and_none_chooses_nothing(table: Path) -> None:

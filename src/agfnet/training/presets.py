@@ -181,37 +181,41 @@ def candidates(
         decided: the user has decided whether backbones are frozen.
     """
     batch = config.optim.batch_size
-    steps = STEPS[preset]
-    epochs = min(max(round(steps * batch / data.lesions), EPOCHS[0]), EPOCHS[1])
-    decay = round(1 - 1 / max(10.0, 0.03 * epochs * data.lesions / batch), 4)
-    shared = [
-        Choice("optim.ema", decay, "an average of the weights varies less than the last ones")
-    ]
-    if preset != "fast":
-        shared.append(Choice("calibration.flips", True, "the mean over mirrored images is better"))
-    planned = f"about {round(epochs * data.lesions / batch)} steps"
+    most = min(max(round(STEPS[preset] * batch / data.lesions), EPOCHS[0]), EPOCHS[1])
+    fewer = [most // 2**n for n in range(1, most.bit_length())]
     random_weights = config.model.backbone.weights in (None, RANDOM)
     may_freeze = config.model.backbone.frozen or not (decided or random_weights)
     if preset != "fast" or not may_freeze:
-        for size in (GPU_SIZE,) if data.gpu else SIZES[preset]:
+        sizes = (GPU_SIZE,) if data.gpu else SIZES[preset]
+        shorter = [] if may_freeze else [(sizes[-1], epochs) for epochs in fewer]
+        for size, epochs in [*((size, most) for size in sizes), *shorter]:
             yield [
                 Choice("data.size", size, "as large as the time permits"),
-                Choice("optim.epochs", epochs, planned),
                 Choice("optim.lr", 1e-3, "for fine-tuning"),
                 Choice("optim.backbone_lr", 0.3, "pretrained weights change less"),
-                *shared,
+                *length(data, preset, batch, epochs),
             ]
     if not may_freeze:
         return
-    for variants in FROZEN_VARIANTS:
+    last = [(FROZEN_VARIANTS[-1], epochs) for epochs in fewer]
+    for variants, epochs in [*((number, most) for number in FROZEN_VARIANTS), *last]:
         yield [
             Choice("model.backbone.frozen", True, "whole networks take too long here"),
             Choice("data.feature_variants", variants, "the maps of frozen backbones are kept"),
             Choice("data.size", 128, "for a CPU"),
-            Choice("optim.epochs", epochs, planned),
             Choice("optim.lr", 1e-3, "for frozen backbones"),
-            *shared,
+            *length(data, preset, batch, epochs),
         ]
+
+
+def length(data: Fingerprint, preset: Preset, batch: int, epochs: int) -> Iterator[Choice]:
+    """Yield what depends on the number of epochs, and flips, which only `fast` leaves out."""
+    steps = epochs * data.lesions / batch
+    yield Choice("optim.epochs", epochs, f"about {round(steps)} steps")
+    decay = round(1 - 1 / max(10.0, 0.03 * steps), 4)
+    yield Choice("optim.ema", decay, "an average of the weights varies less than the last ones")
+    if preset != "fast":
+        yield Choice("calibration.flips", True, "the mean over mirrored images is better")
 
 
 def first_that_fits(
