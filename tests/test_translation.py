@@ -27,6 +27,7 @@ from agfnet.report.wording import MEANINGS
 from agfnet.serve.file_types import describe_other
 from agfnet.translation import (
     WORDS,
+    batch_problems,
     display_name,
     file_problem,
     in_language,
@@ -173,10 +174,11 @@ def test_chinese_has_full_width_punctuation_and_our_terms() -> None:
     texts = translations("zh").values()
     assert [text for text in texts if re.search(r"[一-鿿][,;:?!()]", text)] == []
     assert [text for text in texts if "病变" in text or "转诊" in text] == []
-    names = ["en.json", "files.zh.json", "report.zh.json", "zh.json"]
+    names = ["batch.zh.json", "en.json", "files.zh.json", "report.zh.json", "zh.json"]
     assert sorted(path.name for path in WORDS.iterdir()) == names
-    problems = json.loads((WORDS / "files.zh.json").read_text(encoding="utf-8")).values()
-    assert [text for text in problems if re.search(r"[一-鿿][,;:?!()]", text)] == []
+    for name in ("batch.zh.json", "files.zh.json"):
+        problems = json.loads((WORDS / name).read_text(encoding="utf-8")).values()
+        assert [text for text in problems if re.search(r"[一-鿿][,;:?!()]", text)] == []
 
 
 NOT_UPLOADED = re.compile(
@@ -230,6 +232,45 @@ def test_every_problem_of_an_upload_is_a_sentence_in_both_languages() -> None:
         "不是 JPEG、PNG",
         "请另存为 JPEG 或 PNG。",
     ]
+
+
+FILES_OF_BATCHES = (
+    *("data/rows.py", "data/case_reader.py", "data/image_cells.py"),
+    *("serve/archive.py", "serve/batch_table.py", "serve/batch.py"),
+)
+NAMES = ("message", "text", "hint")
+CALLS = ("add", "stop", "_invalid", "_too_large", "RequestError")
+PREFIX = {"_invalid": "the zip archive: {0} ", "_too_large": "the zip archive contains "}
+NOT_OF_BATCHES = re.compile(
+    r"expected one zip|the zip archive is missing|the batch is|the table does|too many batches"
+    r"|no room for the batch|.* counts as an empty|(the zip archive( contains|:))?[7; ]*$"
+)
+"""Errors of a request, notes, and texts that are made elsewhere."""
+
+
+def batch_texts() -> Iterator[str]:
+    """The problems of a table and an archive in the source, with 7 in each field."""
+    for node in chain.from_iterable(map(nodes, FILES_OF_BATCHES)):
+        values, prefix = [], ""
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            values, prefix = node.args if name in CALLS else [], PREFIX.get(name, "")
+        elif isinstance(node, ast.Return | ast.Assign) and node.value is not None:
+            values = [node.value] if isinstance(node, ast.Return) or assigned(node) in NAMES else []
+        texts = (text for value in values for text in outermost(value))
+        yield from (re.sub(r"\{\d\}", "7", prefix + text) for text in texts if " " in text)
+
+
+def test_every_problem_of_a_batch_has_a_translation() -> None:
+    texts = [text for text in batch_texts() if not NOT_OF_BATCHES.match(text)]
+    assert len(texts) > 30
+    for text in texts:
+        assert batch_problems(f"cases.csv:3 column clinical: {text}", "zh") is not None, text
+    line = "cases.csv:1 column lesion_id: there is no such column; did you mean 'lesion'?"
+    assert batch_problems(f"{line}\n… and 3 more", "zh") == (
+        "cases.csv 第 1 行，lesion_id 列：没有这一列；是否为 'lesion'？\n……另有 3 处"  # noqa: RUF001
+    )
+    assert batch_problems(f"{line}\nsays hello", "zh") is None
 
 
 def test_a_warning_in_a_file_is_translated() -> None:

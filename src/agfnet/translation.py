@@ -21,7 +21,9 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 WORDS = Path(__file__).with_name("words")
 """Folder with the words of the web page and of answers, one JSON file per language (`en.json`), and
 with the translations of reports and cards (`report.zh.json`) and of the problems of image files
-(`files.zh.json`)."""
+(`files.zh.json`) and of batches (`batch.zh.json`)."""
+_LOCATION = re.compile(r"(?P<file>.+?)(:(?P<row>\d+))?( column (?P<column>.+?))?: (?P<problem>.+)")
+"""Of a problem of a table, as `agfnet.data.problems` writes it."""
 _current: ContextVar[tuple[Language, Mapping[str, str]]] = ContextVar(
     "language", default=("en", {})
 )
@@ -102,6 +104,40 @@ def file_problem(text: str, language: Language) -> str | None:
     problem = translated.format(*(name.replace(", ", separator) for name in names))
     # a field has spaces around it for names in Latin letters
     return sentence.format(problem=re.sub(r"(?<=[一-鿿]) (?=[一-鿿])", "", problem))
+
+
+def batch_problems(text: str, language: Language) -> str | None:
+    """Write the problems of a batch, one per line, in a language other than English.
+
+    Args:
+        text: message of a `DataError`, with lines `FILE:ROW column COLUMN: problem`, or of a zip
+            archive.
+        language: of the lines.
+
+    Returns:
+        None if a line has no translation.
+    """
+    lines = [_batch_problem(line, language) for line in text.splitlines()]
+    return None if None in lines else "\n".join(filter(None, lines))
+
+
+def _batch_problem(line: str, language: Language) -> str | None:
+    """Translate a problem, which may begin with its row and column in a table."""
+    match = _LOCATION.fullmatch(line)
+    problem = _filled(match["problem"], language) if match else None
+    if match is None or problem is None:
+        return _filled(line, language)
+    places = (f"{part} {match[part]}" for part in ("row", "column") if match[part])
+    location = "".join(_filled(text, language) or text for text in places)
+    return match["file"] + location + words(language)["colon"] + problem
+
+
+def _filled(text: str, language: Language) -> str | None:
+    """Translate a problem of a batch and its fields, as far as these are texts themselves."""
+    if (match := _match(text, f"batch.{language}.json")) is None:
+        return None
+    translated, fields = match
+    return translated.format(*(_filled(field, language) or field for field in fields))
 
 
 def _match(text: str, file: str) -> tuple[str, tuple[str, ...]] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import time
 import zipfile
 from pathlib import Path
@@ -134,6 +135,7 @@ def test_a_table_with_problems(table: str, message: str, live: Live, files: File
     assert said["state"] == "failed"
     assert message in said["error"]
     assert "/dev/shm" not in said["error"]
+    assert re.match("(?s)cases.csv( 第 \\d 行)?(，.+列)?：[^a-z].*", said["sentences"]["zh"])  # noqa: RUF001
     delete(live, said)
 
 

@@ -92,8 +92,8 @@ def _target(name: str, folder: Path) -> Path:
     if any(unicodedata.category(letter) == "Cc" for letter in name):
         raise _invalid(name, "has a control character in its name; rename it")
     if len(name) > MAX_NAME or len(path.parts) > MAX_DEPTH:
-        text = f"has a path of more than {MAX_NAME} characters or {MAX_DEPTH} folders; shorten it"
-        raise _invalid(name, text)
+        limits = f"{MAX_NAME} characters or {MAX_DEPTH} folders"
+        raise _invalid(name, f"has a path of more than {limits}; shorten it")
     target = folder / path
     if target.exists():
         raise _invalid(name, "is in the archive twice; rename one of them")

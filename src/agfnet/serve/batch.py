@@ -33,6 +33,7 @@ from agfnet.serve.monitoring import log
 from agfnet.serve.pool import Pool
 from agfnet.serve.request_error import RequestError
 from agfnet.serve.uploads import Rules, receive
+from agfnet.translation import LANGUAGES, batch_problems
 
 T = TypeVar("T")
 PROBLEMS = "problems.csv"
@@ -67,7 +68,10 @@ class Batch:
     def status(self) -> dict[str, Any]:
         """Return the fields of `BatchStatus`."""
         names = ("id", "state", "done", "total", "problems", "error", "tables")
-        return {name: getattr(self, name) for name in names}
+        others = [language for language in LANGUAGES if self.error and language != "en"]
+        texts = {language: batch_problems(self.error or "", language) for language in others}
+        known = {language: text for language, text in texts.items() if text is not None}
+        return {name: getattr(self, name) for name in names} | {"sentences": known}
 
 
 class Batches:

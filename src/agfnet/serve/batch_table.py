@@ -24,8 +24,9 @@ def find_table(folder: Path) -> Path:
     """
     tables = sorted(folder.rglob(TABLE))
     if len(tables) != 1:
-        text = f"the zip archive contains {len(tables) or 'no'} {TABLE}"
-        raise RequestError(422, "invalid", f"{text}; expected one, or the table as a second file")
+        content = f"contains {len(tables) or 'no'} {TABLE}"
+        text = f"the zip archive {content}; expected one, or the table as a second file"
+        raise RequestError(422, "invalid", text)
     return tables[0]
 
 

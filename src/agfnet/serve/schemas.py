@@ -280,6 +280,10 @@ class BatchStatus(Reply):
     total: int
     problems: int = Field(description="Lesions that could not be read.")
     error: str | None
+    sentences: dict[str, str] = Field(
+        default_factory=dict,
+        description="The error in other languages, if it has a translation.",
+    )
     tables: list[str]
 
 

@@ -59,7 +59,7 @@ export const ROOT = new URL("..", import.meta.url); // the server may lie below 
  * }} Explanation
  * @typedef {{
  *   id: string, state: "reading" | "running" | "done" | "failed", done: number, total: number,
- *   problems: number, error: string | null, tables: string[],
+ *   problems: number, error: string | null, sentences: Record<string, string>, tables: string[],
  * }} BatchStatus
  */
 

@@ -3,7 +3,7 @@ import { ask, askJson, pause, ServerError } from "./api.js";
 import { fetchRows, resultsTable } from "./batch_results.js";
 import { announce, byId, h, render, save } from "./dom.js";
 import { describeError } from "./error.js";
-import { t } from "./locale.js";
+import { currentLocale, t } from "./locale.js";
 
 /** @typedef {import("./api.js").BatchStatus} BatchStatus */
 
@@ -125,7 +125,7 @@ export class BatchPanel {
           t(`batch.${status.state}`, { ...status }),
         ),
       status && this.rows && resultsTable(this.rows, this.model),
-      status?.error && h("pre", { lang: "en", tabindex: "0" }, status.error),
+      status?.error && errorText(status),
       status?.state === "running" &&
         h("progress", {
           max: status.total,
@@ -153,4 +153,15 @@ export class BatchPanel {
         ),
     );
   }
+}
+
+/**
+ * The problems of the table or the archive, in English where the language of the page has none.
+ * @param {BatchStatus} status
+ */
+function errorText(status) {
+  const translated = status.sentences[currentLocale()];
+  return translated
+    ? h("pre", { tabindex: "0" }, translated)
+    : h("pre", { lang: "en", tabindex: "0" }, status.error);
 }
