@@ -39,9 +39,9 @@ class Reader(CalibrationDataReader):  # type: ignore[misc]
 def quantise(source: Path, target: Path, feeds: Iterator[Feed]) -> None:
     """Write an int8 copy of a graph.
 
-    Convolutions alone are quantised, with the rectifiers and pools that lead to them, weights per
-    channel, activations by the range that they have on the batches: they are nearly all of the
-    work, and attention is sensitive.
+    Convolutions alone are quantised, but for the first of each backbone, with the rectifiers and
+    pools that lead to them, weights per channel, activations by the range that they have on the
+    batches: they are nearly all of the work, and attention is sensitive.
 
     Args:
         source: the fp32 graph.
@@ -69,13 +69,33 @@ def towards_convolutions(graph: onnx.GraphProto) -> list[str]:
     """Names of the convolutions of a graph, and of the rectifiers and pools that lead to them.
 
     One of these left in floats would be converted to and fro, which takes time and costs accuracy.
+    The first convolution of each backbone, and what follows up to the second, stay in floats: it
+    may amplify differences between pixels that are smaller than a step of 8 bits.
     """
     makers = {name: node for node in graph.node for name in node.output}
-    waiting = [node for node in graph.node if node.op_type == "Conv"]
-    seen: dict[str, str] = {}
+    before = {n.name: ancestors(n, makers) for n in graph.node if n.op_type in QUANTISED}
+    convolutions = {node.name for node in graph.node if node.op_type == "Conv"}
+    later = {name for name in convolutions if before[name] & convolutions}
+    leading = set[str]().union(*(before[name] for name in later))
+    return [
+        name
+        for name, names in before.items()
+        if name in later or (name in leading - convolutions and names & later)
+    ]
+
+
+def ancestors(node: onnx.NodeProto, makers: Mapping[str, onnx.NodeProto]) -> set[str]:
+    """Names of the nodes that lead to a node.
+
+    Args:
+        node: of the graph.
+        makers: the node of each tensor.
+    """
+    waiting = [makers[name] for name in node.input if name in makers]
+    seen: set[str] = set()
     while waiting:
         node = waiting.pop()
         if node.name not in seen:
-            seen[node.name] = node.op_type
+            seen.add(node.name)
             waiting += [makers[name] for name in node.input if name in makers]
-    return [name for name, kind in seen.items() if kind in QUANTISED]
+    return seen
