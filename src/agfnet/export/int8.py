@@ -39,7 +39,7 @@ class Reader(CalibrationDataReader):  # type: ignore[misc]
 def quantise(source: Path, target: Path, feeds: Iterator[Feed]) -> None:
     """Write an int8 copy of a graph.
 
-    Convolutions alone are quantised, but for the first of each backbone, with the rectifiers and
+    Convolutions alone are quantised, except the first of each backbone, with the rectifiers and
     pools that lead to them, weights per channel, activations by the range that they have on the
     batches: they are nearly all of the work, and attention is sensitive.
 
