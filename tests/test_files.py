@@ -6,7 +6,11 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
+from agfnet.errors import ConfigError
 from agfnet.files import (
+    check_outputs,
     finish_change,
     remove_temporary,
     seal,
@@ -79,3 +83,15 @@ def test_what_a_killed_process_has_left_is_removed(tmp_path: Path) -> None:
     remove_temporary(tmp_path)
     kept = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
     assert kept == [".lock", "a.1", "history.csv"]
+
+
+def test_a_command_does_not_overwrite_what_it_reads(tmp_path: Path) -> None:
+    table, link, other = tmp_path / "cases.csv", tmp_path / "link.csv", tmp_path / "other.csv"
+    table.write_text("a")
+    other.write_text("b")
+    link.symlink_to(table)
+    (tmp_path / "folder").mkdir()
+    check_outputs({"json": other, "html": None, "fix": tmp_path / "new"}, [table, tmp_path / "no"])
+    for output in (table, str(table), link, tmp_path / "folder" / ".." / "cases.csv"):
+        with pytest.raises(ConfigError, match=r"json: .* would be overwritten; name another file"):
+            check_outputs({"html": other, "json": output}, [other.with_name("x"), table])

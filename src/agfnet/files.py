@@ -12,11 +12,11 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from agfnet.errors import BundleError
+from agfnet.errors import BundleError, ConfigError
 
 SUMS = "SHA256SUMS"
 SUM = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9_-][A-Za-z0-9._-]*)")
@@ -50,6 +50,27 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_outputs(outputs: Mapping[str, Path | str | None], inputs: Iterable[Path | str]) -> None:
+    """Check that a command does not overwrite what it reads, under whichever path.
+
+    Args:
+        outputs: setting to the file that it names, if any.
+        inputs: files that the command reads.
+
+    Raises:
+        ConfigError: an output is one of the inputs.
+    """
+    read = [path for path in map(Path, inputs) if path.exists()]
+    for setting, output in outputs.items():
+        if output and Path(output).exists():
+            for path in read:
+                if path.samefile(output):
+                    raise ConfigError(
+                        f"{setting}: {output} is read by this command and would be overwritten; "
+                        "name another file"
+                    )
 
 
 def remove_temporary(folder: Path, *, deep: bool = True) -> None:

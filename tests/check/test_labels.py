@@ -19,6 +19,8 @@ from agfnet.check.labels import alike
         ("haemangioma", "Hemangioma"),
         ("BCC", "basal cell carcinoma"),
         ("NV", "NEV"),
+        ("TRUE", "1"),
+        ("no", "False"),
     ],
 )
 def test_spellings_of_one_label(one: str, other: str) -> None:
@@ -33,6 +35,8 @@ def test_spellings_of_one_label(one: str, other: str) -> None:
         ("lipoma", "lymphoma"),
         ("myoma", "myxoma"),
         ("grade a", "grade b"),
+        ("yes", "no"),
+        ("TRUE", "True"),  # which read_cases reports
         ("melanoma1", "melanoma2"),
         ("melanoma i", "melanoma ii"),
         ("melanomaII", "melanomaIII"),

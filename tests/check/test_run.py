@@ -32,6 +32,7 @@ PLANTS = (
 )
 # what concerns the whole table, and cannot stand beside the others in one
 APART = {"cells", "nameless_column", "patient_unknown", "patient_dominant", "column_type"}
+APART |= {"column_spelling", "patient_missing"}
 SHORTCUTS = {kind for kind in FINDINGS if kind.startswith("shortcut")}  # test_shortcut.py
 
 
@@ -117,6 +118,19 @@ def test_cells_and_columns(tmp_path: Path) -> None:
         ("nameless_column", 4),
         ("file_lesions", 4),
         ("patient_unknown", None),
+    ]
+
+
+def test_columns_of_another_spelling_and_patients_left_out(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.effect_noise((64, 64), 50 + number).save(tmp_path / f"{number}.png")
+    path = tmp_path / "cases.csv"
+    rows = "L1,P1,0.png,a\nL2,,1.png,b\nL3,P3,2.png,a\n"
+    path.write_text("lesion_id,patient_id,ultrasound,Label\n" + rows)
+    findings = [each for each in check(path).findings if each.name != "shortcut_column"]
+    assert [(each.name, each.row, each.column) for each in findings] == [
+        ("column_spelling", None, "label"),
+        ("patient_missing", 3, "patient_id"),
     ]
 
 

@@ -53,6 +53,44 @@ def test_predict_answers_in_plain_words(
         assert image.width > 500
 
 
+@pytest.mark.parametrize("option", ["--picture", "--dicom"])
+def test_predict_does_not_overwrite_its_images(
+    trained: Path,
+    pair: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+) -> None:
+    photo = Path(shutil.copy(pair["clinical"], tmp_path / "photo.jpg"))
+    before = photo.read_bytes()
+    images = {**pair, "clinical": f"{photo}#0"}
+    assert predict(trained, images, option, str(photo)) == 2
+    assert f"{option[2:]}: {photo} is read by this command" in capsys.readouterr().err
+    assert photo.read_bytes() == before
+
+
+def test_a_picture_of_an_unknown_format_is_refused_before_the_prediction(
+    pair: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(tmp_path / "none", pair, "--picture", str(tmp_path / "answer.xyz")) == 2
+    assert "expected .png, .pdf or .svg" in capsys.readouterr().err
+
+
+def test_commands_do_not_overwrite_the_table_that_they_read(
+    trained: Path, cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "cases.csv"
+    table.write_bytes(cohort.read_bytes())
+    for arguments in (
+        ["predict", str(trained), "--cases", str(table), "--out", str(table)],
+        ["check", str(table), "--json", str(table)],
+        ["check", str(table), "--html", str(table)],
+    ):
+        assert main(arguments) == 2
+        assert "would be overwritten; name another file" in capsys.readouterr().err
+        assert table.read_bytes() == cohort.read_bytes()
+
+
 def test_predict_without_ultrasound_says_so(
     trained: Path, pair: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from agfnet.data.spelling import is_placeholder, is_rounded, label_key, patient_key
+from agfnet.data.spelling import (
+    column_key,
+    is_placeholder,
+    is_rounded,
+    label_key,
+    patient_key,
+    rounded,
+)
 
 
 @pytest.mark.parametrize(
@@ -12,6 +19,10 @@ from agfnet.data.spelling import is_placeholder, is_rounded, label_key, patient_
         ("P1", "p1", "P 1", "P-1", "p_01", "P\u20131", "P\u00a01", "P.1"),
         ("Zoe\u0308", "Zo\u00eb", "zo\u00eb"),
         ("1-2", "01-2", "1\u20132"),
+        ("12", "#12", "(12)", "[12]", "12.", "12:", "\u0661\u0662", "\u06f1\u06f2", "\u202a12"),
+        ("1234", "1,234", "1.234", "1'234", "1\u2019234", "1\u202f234", "01234"),
+        ("1000", "1,000"),
+        ("2023-7", "2023/07", "2023_7"),
     ],
 )
 def test_spellings_of_one_patient(spellings: tuple[str, ...]):
@@ -19,7 +30,21 @@ def test_spellings_of_one_patient(spellings: tuple[str, ...]):
 
 
 def test_different_patients():
-    names = ("12", "120", "1.2", "1-2", "P1", "P10", "1-23", "12-3", "P1a", "Zoe", "0")
+    names = (
+        "12",
+        "120",
+        "1.2",
+        "1-2",
+        "P1",
+        "P10",
+        "1-23",
+        "12-3",
+        "P1a",
+        "Zoe",
+        "0",
+        "12,34",
+        "#A",
+    )
     assert len(set(map(patient_key, names))) == len(names)
 
 
@@ -41,7 +66,9 @@ def test_placeholders(word: str):
     assert is_placeholder(word)
 
 
-@pytest.mark.parametrize("word", ["", "NV", "KA", "Nadine", "P1", "0", "other", "nanometre", "#12"])
+@pytest.mark.parametrize(
+    "word", ["", "NV", "KA", "Nadine", "P1", "0", "other", "nanometre", "#12", "#0", "#A", "#AB"]
+)
 def test_words_that_are_no_placeholders(word: str):
     assert not is_placeholder(word)
 
@@ -49,3 +76,17 @@ def test_words_that_are_no_placeholders(word: str):
 def test_numbers_that_a_spreadsheet_rounded():
     assert all(map(is_rounded, ("1.23457E+11", "1,23457E+11", "1.2e11", "1E+12")))
     assert not any(map(is_rounded, ("123457000000", "1E12", "E1", "12.5", "P1E+5", "")))
+
+
+def test_long_numbers_whose_last_digits_a_spreadsheet_replaced_by_zeros():
+    eighteen = [f"11010119900307{digit}000" for digit in range(3)]
+    assert rounded(["P1", "12", *eighteen]) == set(eighteen)
+    assert rounded([*eighteen, "110101199003071234"]) == set()
+    assert rounded(["1234567890123450"]) == set()  # one id may end in zero by chance
+    assert rounded(["1.23457E+11", "7"]) == {"1.23457E+11"}
+
+
+def test_columns_in_other_spellings():
+    names = ("patient_id", "Patient_ID", "Patient ID", "patient-id", "patientId", "PATIENT\u00a0ID")
+    assert len(set(map(column_key, names))) == 1
+    assert column_key("patient_id") != column_key("patients")

@@ -590,6 +590,76 @@ def test_a_misspelt_first_path_hides_no_column(table: Path, caplog: LogCaptureFi
     assert "column original: holds paths of images, but none of these files exists" in caplog.text
 
 
+def test_an_image_column_without_any_path_is_noted(table: Path, caplog: LogCaptureFixture):
+    (table.parent / "a.png").write_bytes(b"x")
+    table.write_text("lesion_id,clinical,ultrasound\n1,a.png,\"['b.png', 'c.png']\"\n2,a.png,\n")
+    assert find_modalities(table) == ("clinical",)
+    assert "column ultrasound: should hold paths of images, but no cell is" in caplog.text
+    caplog.clear()
+    table.write_text("lesion_id,clinical,ultrasound\n1,a.png,nan\n2,a.png,\n")
+    assert find_modalities(table) == ("clinical",)
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("header", "column", "other"),
+    [
+        ("lesion_id,Patient_ID,label,clinical,ultrasound", "patient_id", "Patient_ID"),
+        ("lesion_id,patient,label,clinical,ultrasound", "patient_id", "patient"),
+        ("lesion_id,patient_id,LABEL,clinical,ultrasound", "label", "LABEL"),
+        ("lesion_id,patient_id,Split,clinical,ultrasound", "split", "Split"),
+        ("lesion_id,patient_id,Fold,clinical,ultrasound", "fold", "Fold"),
+        (
+            "lesion_id,patient_id,Clinical mask,clinical,ultrasound",
+            "clinical_mask",
+            "Clinical mask",
+        ),
+    ],
+)
+def test_a_column_that_its_spelling_leaves_unused_is_noted(
+    table: Path, caplog: LogCaptureFixture, header: str, column: str, other: str
+):
+    table.write_text(f"{header}\nL1,P1,x,a.png,\n")
+    read(table, check_files=False)
+    assert f"column {column}: there is no such column; {other!r} is not used as one" in caplog.text
+    caplog.clear()
+    extra = header.replace("lesion_id", f"lesion_id,{column}", 1)  # then `other` is an attribute
+    if column not in header.split(","):
+        table.write_text(f"{extra}\nL1,,P1,x,a.png,\n")
+        read(table, check_files=False)
+        assert "there is no such column" not in caplog.text
+
+
+def test_empty_cells_among_patients_are_noted(table: Path, caplog: LogCaptureFixture):
+    header = "lesion_id,patient_id,clinical,ultrasound\n"
+    table.write_text(header + "L1,P1,a.png,\nL2,,b.png,\nL3,P2,c.png,\nL4,,d.png,\n")
+    patients = [each.patient_id for each in read(table, check_files=False).cases]
+    assert patients == ["P1", "L2", "P2", "L4"]
+    assert "2 of 4 cells are empty, so each of these lesions is its own patient" in caplog.text
+    caplog.clear()
+    table.write_text(header + "L1,,a.png,\nL2,,b.png,\n")
+    read(table, check_files=False)
+    assert not caplog.text
+
+
+def test_texts_that_a_spreadsheet_protects_are_read_as_they_are(table: Path):
+    table.write_text('lesion_id,patient_id,clinical,ultrasound\n="L1",="0012",="a.png",\n')
+    (only,) = read(table, check_files=False).cases
+    assert (only.lesion_id, only.patient_id) == ("L1", "0012")
+    assert only.images["clinical"] == (table.parent / "a.png",)
+
+
+def test_separators_within_quotes_do_not_count(table: Path):
+    header = 'lesion_id;clinical;ultrasound;"age, years, at, the, visit"'
+    table.write_text(f"{header}\nL1;a.png;;7\n")
+    assert read(table, check_files=False).cases[0].attributes == {"age, years, at, the, visit": "7"}
+
+
+def test_a_path_may_begin_with_a_mark_of_direction(table: Path):
+    table.write_text("lesion_id,clinical,ultrasound\nL1,\u202aa.png,\n")
+    assert read(table, check_files=False).cases[0].images["clinical"][0].name == "a.png"
+
+
 def test_a_placeholder_is_no_class():
     with pytest.raises(DataError, match=r"label 'NA' \(2 lesions, the first in row 2\)"):
         map_labels([*LABELLED, *(case(n, label="NA", split="train") for n in "67")], None)

@@ -25,6 +25,9 @@ FINDINGS: dict[str, FindingType] = {
     # the table
     "cells": FindingType("error", "Rows with a wrong number of cells"),
     "nameless_column": FindingType("error", "Text under a column without a name"),
+    "column_spelling": FindingType(
+        "warning", "Columns that are not used because of their spelling"
+    ),
     "lesion_empty": FindingType("error", "Lesions without an id"),
     "lesion_repeated": FindingType("error", "Lesion ids in several rows"),
     "no_image": FindingType("error", "Lesions without any image"),
@@ -36,6 +39,7 @@ FINDINGS: dict[str, FindingType] = {
     "split_empty": FindingType("warning", "Lesions without a split among others that have one"),
     "patient_splits": FindingType("error", "One patient in several splits"),
     "patient_unknown": FindingType("note", "No patients"),
+    "patient_missing": FindingType("note", "Lesions without a patient among others that have one"),
     "patient_spelling": FindingType("warning", "One patient id in several spellings"),
     "patient_placeholder": FindingType("warning", "Words for a missing patient id"),
     "patient_rounded": FindingType("error", "Patient ids that a spreadsheet has rounded"),

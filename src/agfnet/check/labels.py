@@ -11,8 +11,8 @@ from agfnet.check.findings import Findings, counted
 from agfnet.data.spelling import (
     INVISIBLE,
     is_placeholder,
-    is_rounded,
     label_key,
+    rounded,
     usual_spellings,
 )
 from agfnet.data.table import Case
@@ -21,6 +21,7 @@ from agfnet.diagnoses import one_diagnosis
 MIN_WORD = 7
 """Shortest word in which one letter more, less or other may be a slip: short codes such as NV, BCC,
 SCC differ by a letter on purpose."""
+_ANSWERS = ({"true", "yes", "1", "ja", "oui", "是"}, {"false", "no", "0", "nein", "non", "否"})
 MANY_LESIONS, MANY_FRACTION = 10, 0.2
 """Lesions of one patient, and their fraction of all, from which the id may be a placeholder."""
 
@@ -103,8 +104,9 @@ def check_patients(cases: Sequence[Case], findings: Findings) -> None:
     if all(case.patient_id == case.lesion_id for case in cases):
         message = "every lesion counts as its own patient; leaks between lesions of one go unseen"
         findings.add("patient_unknown", message, column="patient_id")
+    rounded_ids = rounded(lesions)
     for patient, members in lesions.items():
-        if is_rounded(patient):
+        if patient in rounded_ids:
             findings.add(
                 "patient_rounded",
                 f"{patient!r} ({counted(len(members), 'lesion')}) is a rounded number, which "
@@ -133,9 +135,11 @@ def check_splits(cases: Sequence[Case], findings: Findings) -> None:
 def alike(first: str, second: str) -> bool:
     """Return whether two labels may be one in two spellings that `read_cases` does not report.
 
-    They may if they differ by hyphens or underscores, by the spelling of ae and oe, or by one
+    They may if both say yes or both no (`TRUE` and `1`), if they differ by hyphens or underscores, by the spelling of ae and oe, or by one
     letter in a long word, or if the dictionary has both as names of one diagnosis.
     """
+    if any({label_key(first), label_key(second)} <= answers for answers in _ANSWERS):
+        return label_key(first) != label_key(second)
     words, others = _words(first), _words(second)
     if label_key(first) == label_key(second) or not words:
         return False

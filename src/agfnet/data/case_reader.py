@@ -12,7 +12,13 @@ from agfnet.data.case import COLUMNS, JOIN, SPLITS, Case, box_column, mask_colum
 from agfnet.data.image_cells import PathCells, names_file
 from agfnet.data.problems import Problems, StrPath
 from agfnet.data.rows import Row, read_rows
-from agfnet.data.spelling import is_placeholder, patient_key, usual_spellings
+from agfnet.data.spelling import (
+    PATIENT_COLUMNS,
+    column_key,
+    is_placeholder,
+    patient_key,
+    usual_spellings,
+)
 from agfnet.data.write_table import check_modalities
 
 
@@ -44,12 +50,31 @@ def iterate_cases(
     """
     check_modalities(modalities)
     path = Path(path).absolute()
-    rows = read_rows(path, problems, required=("lesion_id", *modalities)).rows
+    table = read_rows(path, problems, required=("lesion_id", *modalities))
+    _note_misspelled(table.columns, modalities, problems)
     paths = PathCells(path.parent, problems, check_files=check_files)
     reader = _CaseReader(
         paths, modalities, problems, check_boxes=check_files and check_boxes, compare=compare
     )
-    return reader.read_all(islice(rows, start, stop))
+    return reader.read_all(islice(table.rows, start, stop))
+
+
+def _note_misspelled(columns: Sequence[str], modalities: Sequence[str], problems: Problems) -> None:
+    """Note optional columns that are there in another spelling alone, and hence not used."""
+    spellings = {name: {name} for name in (*COLUMNS, "fold")}
+    spellings["patient_id"] |= PATIENT_COLUMNS
+    for modality in modalities:
+        spellings |= {name: {name} for name in (mask_column(modality), box_column(modality))}
+    for name, usual in spellings.items():
+        keys = {column_key(spelling) for spelling in usual}
+        others = [column for column in columns if column_key(column) in keys]
+        if others and name not in columns:
+            problems.note(
+                f"there is no such column; {others[0]!r} is not used as one: rename it to {name}",
+                row=None,
+                column=name,
+                finding="column_spelling",
+            )
 
 
 class _CaseReader:
@@ -75,11 +100,14 @@ class _CaseReader:
         self._labels = Counter[str]()
         self._label_rows: dict[str, int] = {}
         self._patients: dict[str, tuple[str, int]] = {}
+        self._with_patient = 0
+        self._without_patient: list[int] = []
 
     def read_all(self, rows: Iterable[Row]) -> Iterator[Case]:
         """Yield the cases of rows, and then add the problems of all labels together."""
         yield from map(self.read, rows)
         self._check_labels()
+        self._check_patients()
 
     def read(self, row: Row) -> Case:
         cells = row.cells
@@ -120,6 +148,9 @@ class _CaseReader:
 
     def _patient(self, patient: str, line: int) -> str:
         if not is_placeholder(patient):
+            self._with_patient += bool(patient)
+            if not patient:
+                self._without_patient.append(line)
             return patient
         self._problems.note(
             f"{patient!r} counts as an empty cell, so this lesion is its own patient; empty the "
@@ -160,6 +191,17 @@ class _CaseReader:
                     column="label",
                     finding="label_spelling",
                 )
+
+    def _check_patients(self) -> None:
+        """Note empty cells among patient ids: they may stand for the patient above."""
+        if self._with_patient and (without := self._without_patient):
+            self._problems.note(
+                f"{len(without)} of {len(without) + self._with_patient} cells are empty, so each "
+                "of these lesions is its own patient; fill them in if they mean the patient above",
+                row=without[0],
+                column="patient_id",
+                finding="patient_missing",
+            )
 
     def _check_split(self, split: str, patient: str, line: int) -> None:
         known, first = split, line

@@ -47,7 +47,7 @@ def find_modalities(path: StrPath) -> tuple[str, ...]:
             if not cell or name in images:
                 continue
             like_path = _IMAGE.search(cell) is not None
-            tried[name] += 1
+            tried[name] += not is_placeholder(cell)
             like_paths[name] += like_path
             if (like_path and name in known) or (
                 (like_path or tried[name] <= TRIED) and names_file(cell, table.parent)
@@ -58,11 +58,17 @@ def find_modalities(path: StrPath) -> tuple[str, ...]:
     if not images:
         raise DataError(f"{path}: no column holds the path of a file; name the image columns")
     for name in candidates:
-        if name not in images and 2 * like_paths[name] > tried[name]:
+        if name in images or not tried[name]:
+            continue
+        paths = 2 * like_paths[name] > tried[name]
+        if paths or name in known:
             logging.getLogger(__name__).warning(
-                "%s column %s: holds paths of images, but none of these files exists; it is kept as"
-                " text. To use it, correct the paths, or name it under --modalities",
+                "%s column %s: %s; it is kept as text. To use it, correct the paths, or name it"
+                " under --modalities",
                 *(path, name),
+                "holds paths of images, but none of these files exists"
+                if paths
+                else "should hold paths of images, but no cell is the path of a file",
             )
     return tuple(name for name in candidates if name in images)
 
@@ -136,7 +142,9 @@ class PathCells:
             if existing := self._in_other_case(named_frame(path)[0]):
                 shown = os.path.relpath(existing, self.folder)
                 return f"there is {shown!r}, which differs by case or Unicode form: correct it"
-        for separator in ";,":
+        if "://" in name:
+            return "download the file, and write its path"
+        for separator in ";,\n":
             if separator in name:
                 return f"several paths are joined by {JOIN!r}, not by {separator!r}"
         return "correct the path or copy the file there"

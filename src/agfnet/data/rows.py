@@ -182,7 +182,8 @@ def _delimiter(path: Path) -> tuple[str, bool]:
         first = next((text for line in file if (text := line.lstrip())), "")
     if match := _SEPARATOR.fullmatch(first.rstrip("\r\n ")):
         return match[1], True
-    return max(",;\t", key=first.count), False
+    unquoted = re.sub(r'"[^"]*"', "", first)
+    return max(",;\t", key=unquoted.count), False
 
 
 def _lines(path: Path, delimiter: str, problems: Problems) -> Iterator[tuple[int, list[str]]]:
@@ -203,6 +204,11 @@ def _lines(path: Path, delimiter: str, problems: Problems) -> Iterator[tuple[int
 
 
 def _clean(cell: str) -> str:
-    """Remove the space around a cell, invisible characters there, and any byte order mark."""
+    """Remove the space around a cell, invisible characters there, and any byte order mark.
+
+    `="0012"`, as spreadsheets write a text that is not a number, is read as that text.
+    """
     cell = cell.strip()
+    if cell.startswith('="') and cell.endswith('"') and cell.count('"') == 2:
+        cell = cell[2:-1].strip()
     return cell if cell.isascii() else cell.replace("\ufeff", "").strip(_MARGIN)

@@ -8,22 +8,36 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
-INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
-"""Soft hyphen, zero-width characters and byte order mark."""
+INVISIBLE = (
+    "\u00ad\u200b\u200c\u200d\u2060\ufeff"
+    "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+"""Soft hyphen, zero-width characters and byte order mark; marks of the direction of writing, which
+come with a path that is copied from a window."""
+PATIENT_COLUMNS = {"patient", "patientno", "patientnr", "patientnumber", "subject", "subjectid"}
+"""Further names of a column of patient ids, as by `column_key`."""
 _PLACEHOLDERS = {
     *("na", "nan", "nat", "none", "null", "nil", "empty", "missing", "undefined"),
     *("unknown", "unk", "unkn", "notknown", "notavailable", "notapplicable", "unspecified"),
     *("notspecified", "notrecorded", "nodata", "tbd", "tba", "todo", "anonymous", "anonymized"),
     *("anonymised", "anon", "unbekannt", "keineangabe", "inconnu", "desconocido"),
-    *("未知", "不详", "不明", "无", "未填", "匿名"),
+    *("未知", "不详", "不明", "无", "未填", "匿名", "不詳", "無", "なし", "미상"),
+    *("sconosciuto", "desconhecido", "onbekend", "okänd", "ukendt", "ukjent", "неизвестно"),
 }
-_SPREADSHEET_ERROR = re.compile(r"#[a-z/0]+[!?]?")
+# of Excel in several languages: those without a mark at the end are #N/A
+_SPREADSHEET_ERROR = re.compile(r"#(div/0!?|[a-z][a-z/]*[!?]|n/?[advb]|getting_data)")
 _DASH = re.compile(r"[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
 _DIGIT = re.compile("[0-9]")
 _DECIMAL = re.compile(r"(-?\d+)[.,]0+")
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?P<mark>[.,'\u2019])\d{3}((?P=mark)\d{3})*")
+_BETWEEN_DIGITS = re.compile(r"(?<=\d)[-_/]+(?=\d)")
+_AROUND = "#()[]{}<>.,;:*"
 _LEADING_ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")
 _SEPARATOR = re.compile(r"(?<=[^\W\d_])[-_./]+|[-_./]+(?=[^\W\d_])")
 _ROUNDED = re.compile(r"\d[.,]\d+e\+?\d+|\de\+\d+")
+_LONG = re.compile(r"[1-9]\d{15,}")
+PRECISION = 15
+"""Digits of a number that a spreadsheet keeps; it replaces the others by zeros."""
 
 
 @lru_cache(maxsize=1 << 14)
@@ -36,7 +50,11 @@ def label_key(label: str) -> str:
     text = label
     if not text.isascii():
         text = unicodedata.normalize("NFKC", _DASH.sub("-", text))
-        text = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc"))
+        text = "".join(
+            str(unicodedata.decimal(c)) if c.isdecimal() else c
+            for c in text
+            if unicodedata.category(c) not in ("Cf", "Cc")
+        )
     text = "".join(text.split()).strip("'\"`").casefold()
     if match := _DECIMAL.fullmatch(text):
         text = match[1]
@@ -60,10 +78,22 @@ def usual_spellings(labels: Iterable[str]) -> dict[str, str]:
 def patient_key(patient: str) -> str:
     """Return what all spellings of a patient id share.
 
-    As `label_key`, and separators next to a letter make no difference: `P-012` and `p12`. A
-    separator between two digits counts, since `1-23` and `12-3` are two patients.
+    As `label_key`, and separators next to a letter make no difference (`P-012` and `p12`), nor
+    brackets and signs around the id (`#12`), nor thousands separators (`1,234`). A separator
+    between two digits counts, since `1-23` and `12-3` are two patients, but not which one it is
+    (`2023-1` and `2023/1`).
     """
-    return _LEADING_ZEROS.sub("", _SEPARATOR.sub("", label_key(patient)))
+    text = patient.strip()
+    if _THOUSANDS.fullmatch(text) and not text.endswith(".000"):  # a decimal number rather
+        return re.sub(r"\D", "", text)
+    text = label_key(patient)
+    text = text.strip(_AROUND) or text
+    return _LEADING_ZEROS.sub("", _BETWEEN_DIGITS.sub("-", _SEPARATOR.sub("", text)))
+
+
+def column_key(name: str) -> str:
+    """Return what all spellings of a column's name share: `Patient ID` and `patient_id`."""
+    return re.sub(r"[\W_]", "", label_key(name))
 
 
 @lru_cache(maxsize=1 << 14)
@@ -86,3 +116,17 @@ def is_error(text: str) -> bool:
 def is_rounded(text: str) -> bool:
     """Return whether a spreadsheet has rounded a long number, as in `1.23457E+11`."""
     return _ROUNDED.fullmatch(text.strip().casefold()) is not None
+
+
+def rounded(texts: Iterable[str]) -> set[str]:
+    """Return the ids that a spreadsheet has rounded.
+
+    These are the numbers of `is_rounded`, and long whole numbers if all of them end in zeros after
+    the digits that a spreadsheet keeps, which by chance is rarer than one in a thousand.
+    """
+    ids = set(texts)
+    long = {text for text in ids if _LONG.fullmatch(text)}
+    zeros = sum(len(text) - PRECISION for text in long)
+    if zeros < 3 or any(text[PRECISION:].strip("0") for text in long):
+        long = set()
+    return long | {text for text in ids if is_rounded(text)}

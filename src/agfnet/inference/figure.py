@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agfnet import NOTICE
+from agfnet.errors import ConfigError
 from agfnet.files import replacing
 from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.fonts import font_families
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 
 MAX_CLASSES = 8
 """Classes in the figure; the most probable ones."""
+
+
+def check_format(path: str | Path) -> None:
+    """Check that the suffix of a file is one of a figure.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    suffix = Path(path).suffix.lower()
+    if suffix and suffix[1:] not in FigureCanvasBase.get_supported_filetypes():
+        raise ConfigError(f"picture: {path}: {suffix} is no format; expected .png, .pdf or .svg")
 
 
 def save_picture(

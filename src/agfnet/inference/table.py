@@ -23,7 +23,7 @@ from agfnet.config import PredictConfig, parse_shard
 from agfnet.data.streaming import count_cases, stream_cases
 from agfnet.data.table import Case
 from agfnet.errors import DataError, ImageError, RunError
-from agfnet.files import sha256
+from agfnet.files import check_outputs, sha256
 from agfnet.inference.backends import network_file
 from agfnet.inference.combinations import Images
 from agfnet.inference.decisions_table import decision_columns, decision_rows
@@ -86,6 +86,14 @@ def predict_table(
     table = Path(config.cases or "")
     bundle = predictor.bundle
     files = files_of(config)
+    check_outputs(
+        {
+            "out": files.predictions,
+            "out (frames)": files.frames,
+            "out (decisions)": files.decisions,
+        },
+        [table],
+    )
     rows = checked_rows(table, config, bundle.config)
     digest = sha256(table)
     job = Job(

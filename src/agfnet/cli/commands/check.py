@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 def check(config: CheckConfig) -> None:
     from agfnet.check.report import report_lines
     from agfnet.check.run import check_cases
-    from agfnet.files import write_json, write_text
+    from agfnet.files import check_outputs, write_json, write_text
 
+    check_outputs({"json": config.json, "html": config.html}, [config.cases])
     with bar("reading images") as progress:
         checked = check_cases(config, progress=progress)
     for line in report_lines(checked):

@@ -13,6 +13,7 @@ from agfnet.terminal import bar, say, show_table
 
 
 def predict(config: PredictConfig) -> None:
+    check_files(config)
     with bar("loading the model"):
         from agfnet.inference.predictor import Predictor
 
@@ -21,6 +22,20 @@ def predict(config: PredictConfig) -> None:
         predict_table(config, predictor)
     else:
         predict_lesion(config, predictor)
+
+
+def check_files(config: PredictConfig) -> None:
+    """Check the files to write before anything else is done."""
+    from agfnet.data.paths import named_frame
+    from agfnet.data.table import cell_paths
+    from agfnet.files import check_outputs
+    from agfnet.inference.figure import check_format
+
+    if config.picture is not None:
+        check_format(config.picture)
+    images = [path for cell in (config.images or {}).values() for path in cell_paths(cell)]
+    inputs = [named_frame(path)[0] for path in images]
+    check_outputs({"picture": config.picture, "dicom": config.dicom}, inputs)
 
 
 def predict_table(config: PredictConfig, predictor: Any) -> None:
@@ -57,8 +72,6 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
         warning_sentences,
     )
 
-    if config.picture is not None:
-        import matplotlib  # noqa: F401  # an error before the prediction, if it is missing
     images = {name: cell_paths(cell) for name, cell in (config.images or {}).items()}
     diagnosis = predictor.diagnose(images)
     if config.dicom is not None:  # first, so that a missing package is the only message
