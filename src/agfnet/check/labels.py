@@ -135,8 +135,9 @@ def check_splits(cases: Sequence[Case], findings: Findings) -> None:
 def alike(first: str, second: str) -> bool:
     """Return whether two labels may be one in two spellings that `read_cases` does not report.
 
-    They may if both say yes or both no (`TRUE` and `1`), if they differ by hyphens or underscores, by the spelling of ae and oe, or by one
-    letter in a long word, or if the dictionary has both as names of one diagnosis.
+    They may if both say yes or both no (`TRUE` and `1`), if they differ by hyphens or underscores,
+    by the spelling of ae and oe, or by one letter in a long word, or if the dictionary has both as
+    names of one diagnosis.
     """
     if any({label_key(first), label_key(second)} <= answers for answers in _ANSWERS):
         return label_key(first) != label_key(second)
