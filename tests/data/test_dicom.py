@@ -1026,3 +1026,105 @@ def test_12_bits_called_16_in_colour():
     pixels = np.rint(SKIN / 255 * 4095).astype(np.uint16)
     found = read(written(dataset(pixels, "RGB", bits=16))).pixels
     assert np.abs(found.astype(int) - SKIN).max() <= 1
+
+
+# what programs state that is not so
+
+
+def smooth(*, rows: int = 32, columns: int = 32) -> np.ndarray:
+    """Colours as of skin, which do not vary much from pixel to pixel."""
+    light = np.linspace(80, 230, rows * columns).reshape(rows, columns)
+    return np.stack([light, 0.7 * light, 0.6 * light], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize("mode", ["RGB", "YCbCr"])
+def test_whole_colours_that_are_stated_as_subsampled(mode: str, frames: int):
+    colour = smooth()
+    stored = np.asarray(Pillow.fromarray(colour).convert(mode))
+    made = dataset(np.stack([stored] * frames), "YBR_FULL_422", NumberOfFrames=frames)
+    data = written(made)
+    for number in range(frames):
+        found = read(data, frame=number).pixels
+        assert np.abs(found.astype(int) - colour).max() <= 3
+
+
+def test_explicit_values_that_are_stated_as_implicit():
+    pixels = noise(37, 41)
+    data = written(dataset(pixels)).replace(
+        ExplicitVRLittleEndian.encode(), b"1.2.840.10008.1.2\0\0"
+    )
+    assert (grey(data) == pixels).all()
+
+
+def test_jpeg_that_is_stated_as_jpeg_2000_and_the_reverse():
+    colour = smooth()
+    stream = io.BytesIO()
+    Pillow.fromarray(colour).save(stream, "JPEG", quality=95)
+    made = dataset(colour, "YBR_FULL_422")
+    made.PixelData = encapsulate([stream.getvalue()])
+    found = read(written(made, JPEGBaseline8Bit)).pixels
+    assert np.abs(found.astype(int) - colour).max() <= 8
+    made.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    file = io.BytesIO()
+    pydicom.dcmwrite(file, made, enforce_file_format=True)
+    assert (read(file.getvalue()).pixels == found).all()
+    made.PixelData = encapsulate([b"\xff\x4f\xff\x51" + bytes(100)])
+    assert "states JPEG, but its frames are not JPEG" in fault(written(made, JPEGBaseline8Bit))
+
+
+def test_floating_point_values_are_refused():
+    made = dataset(noise(8, 8))
+    del made.PixelData
+    made.FloatPixelData, made.BitsAllocated = np.zeros((8, 8), "<f4").tobytes(), 32
+    assert "has floating point values" in fault(written(made))
+
+
+def test_a_slope_of_zero_is_refused():
+    made = dataset(noise(8, 8), RescaleSlope="0", RescaleIntercept="0")
+    assert "has a RescaleSlope of 0" in fault(written(made))
+
+
+@pytest.mark.parametrize(
+    "name", ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"]
+)
+def test_display_and_spacing_of_a_frame_in_functional_groups(name: str):
+    values = np.stack([np.arange(16, dtype=np.uint16).reshape(4, 4) * 10] * 2)
+    groups = []
+    for width in (4096, 256):
+        window, scale, measures = Dataset(), Dataset(), Dataset()
+        window.WindowCenter, window.WindowWidth = str(width // 2), str(width)
+        scale.RescaleSlope, scale.RescaleIntercept = "2", "0"
+        measures.PixelSpacing = ["0.1", "0.2"]
+        group = Dataset()
+        group.FrameVOILUTSequence = [window]
+        group.PixelValueTransformationSequence = [scale]
+        group.PixelMeasuresSequence = [measures]
+        groups.append(group)
+    shared = name.startswith("Shared")
+    made = dataset(values, bits=12, NumberOfFrames=2, **{name: groups[: 1 if shared else 2]})
+    data = written(made)
+    for number, width in enumerate((4096, 4096) if shared else (4096, 256)):
+        plain = dataset(values[number], bits=12, RescaleSlope="2", RescaleIntercept="0")
+        plain.WindowCenter, plain.WindowWidth = str(width // 2), str(width)
+        assert (grey(data, frame=number) == grey(written(plain))).all()
+        assert read(data, frame=number).spacing == (0.1, 0.2)
+
+
+def test_lookup_tables_of_one_byte_per_entry_and_of_big_endian_files():
+    values = np.array([[0, 1, 2, 3]], dtype=np.uint8)
+    table = lookup([0, 50, 100, 255], 0, 8)
+    table.LUTData = bytes([0, 50, 100, 255])
+    assert grey(written(dataset(values, VOILUTSequence=[table]))).tolist() == [[0, 50, 100, 255]]
+    table = lookup([0, 50, 100, 255], 0, 8)
+    table.LUTData = np.array([0, 50, 100, 255], ">u2").tobytes()
+    made = dataset(values, VOILUTSequence=[table])
+    assert grey(written(made, ExplicitVRBigEndian)).tolist() == [[0, 50, 100, 255]]
+
+
+def test_a_negative_first_value_of_a_lookup_table_as_an_unsigned_number():
+    values = np.array([[-2, -1, 0, 1]], dtype=np.int16)
+    table = lookup([0, 50, 100, 255], 2**16 - 2, 8)
+    table["LUTDescriptor"].VR = "US"
+    made = dataset(values, bits=12, VOILUTSequence=[table])
+    assert grey(written(made)).tolist() == [[0, 50, 100, 255]]

@@ -212,3 +212,15 @@ def test_damaged_bytes_give_an_image_or_an_image_error() -> None:
             damaged[position] = rng.choice([0, 1, 255, rng.integers(256)])
         with contextlib.suppress(ImageError):
             read(bytes(damaged), frame=number % 2)
+
+
+def test_signed_values_of_8_bits_without_negative_ones() -> None:
+    half = (RAMP // 2).astype(np.int8)
+    assert np.abs(read(tiff(page(half))).astype(int) - RAMP[..., None]).max() <= 2
+
+
+@pytest.mark.parametrize("scale", [1, 256, 257])
+def test_palette_of_8_and_of_16_bits(scale: int) -> None:
+    levels = np.stack([np.arange(256), np.arange(256)[::-1], np.arange(256) // 2])
+    data = tiff(page(RAMP, photometric=3, tags={320: (levels * scale).ravel().tolist()}))
+    assert (read(data) == levels[:, RAMP].transpose(1, 2, 0)).all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,21 @@ def to_rgb(
         grey = _grey(np.asarray(image), signed=signed)
         white_is_zero = tags.get(tiff.PHOTOMETRIC) == tiff.WHITE_IS_ZERO
         return Pillow.fromarray(255 - grey if white_is_zero else grey).convert("RGB")
-    if signed and np.asarray(image).max() > 127:
-        raise ImageError(_NEGATIVE)
+    if signed:
+        values = np.asarray(image)
+        if values.max() > 127:
+            raise ImageError(_NEGATIVE)
+        image = Pillow.frombytes(image.mode, image.size, to_8_bit(values, white=127).tobytes())
+    if (
+        image.mode == "P"
+        and image.format == "TIFF"
+        and max(tags.get(tiff.COLOUR_MAP, (256,))) < 256
+    ):
+        # some programs write colours of 8 bits, where Pillow takes the high byte of 16
+        levels = [
+            value for entry in zip(*_thirds(tags[tiff.COLOUR_MAP]), strict=True) for value in entry
+        ]
+        image.putpalette(levels)
     if image.mode == "LAB":
         raise ImageError("has CIELAB colours; save it as RGB")
     if decode_low_bytes is not None:
@@ -44,6 +57,12 @@ def to_rgb(
     if image.has_transparency_data:
         image = _on_black(image.convert("RGBA"))
     return image if image.mode == "RGB" else image.convert("RGB")  # convert always copies
+
+
+def _thirds(levels: Sequence[int]) -> list[Sequence[int]]:
+    """Return the red, green and blue levels of a TIFF's palette."""
+    size = len(levels) // 3
+    return [levels[:size], levels[size : 2 * size], levels[2 * size :]]
 
 
 def _grey(values: NDArray[np.generic], *, signed: bool) -> NDArray[np.uint8]:

@@ -24,12 +24,19 @@ _DEFAULTS = {"PixelRepresentation": 0, "PlanarConfiguration": 0}
 """What every viewer takes for an attribute that is missing: unsigned, and colour by pixel."""
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _NUMBERS = ("WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept")
+_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_IN_GROUPS = {
+    "FrameVOILUTSequence": ("WindowCenter", "WindowWidth", "VOILUTFunction"),
+    "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
+    "PixelMeasuresSequence": ("PixelSpacing",),
+}
+"""Attributes of a frame, of all frames or of each, by the sequence that holds them."""
 _TAGS = (
     *("SOPClassUID", "NumberOfFrames", "Rows", "BitsStored", "HighBit"),
     *(*_REQUIRED, *_DEFAULTS, *_SPACINGS, *_NUMBERS),
     *("PixelPaddingValue", "PixelPaddingRangeLimit", "PresentationLUTShape"),
     *("VOILUTFunction", "VOILUTSequence", "ModalityLUTSequence"),
-    *("SequenceOfUltrasoundRegions", "SharedFunctionalGroupsSequence"),
+    *("SequenceOfUltrasoundRegions", *_GROUPS),
     *(
         f"{prefix}{colour}PaletteColorLookupTable{part}"
         for prefix, part in (("", "Descriptor"), ("", "Data"), ("Segmented", "Data"))
@@ -41,9 +48,11 @@ _MIN_REGION = 16  # rows and columns of a region that is taken for an image
 _REGION_TOLERANCE = 2  # pixels that a region may reach beyond the image: devices count differently
 # baseline, extended and lossless, of which Pillow decodes 8 bits
 _JPEG = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70))
+_JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
 # the first bytes of a frame, by which further fragments of the same frame differ
 _FRAME_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff")
 _RLE = "1.2.840.10008.1.2.5"
+_EXPLICIT = (b"OB", b"OW", b"UN")  # value representations of pixel data
 _UNDEFINED = 0xFFFFFFFF  # length of compressed pixel data
 
 
@@ -114,6 +123,7 @@ def read_dicom(
     count = _check_header(file, header)
     if frame >= count:
         raise no_such_frame(frame, count)
+    _take_from_groups(header, frame)
     pixels = to_rgb(_decode(file, header, frame, count), header)
     box, spacing = _region(header, pixels.shape[:2])
     if region and box is not None:
@@ -148,6 +158,19 @@ def _read_header(file: BinaryIO) -> Dataset:
     return header
 
 
+def _take_from_groups(header: Dataset, frame: int) -> None:
+    """Take from the functional groups what the header itself does not state of a frame."""
+    for name, position in zip(_GROUPS, (0, frame), strict=True):
+        for group in _items(header, name)[position : position + 1]:
+            for sequence, attributes in _IN_GROUPS.items():
+                for item in _items(group, sequence)[:1]:
+                    for attribute in attributes:
+                        if attribute in item and header.get(attribute) in (None, ""):
+                            header[attribute] = item[attribute]
+    for name in _NUMBERS:
+        _correct_number(header, name)
+
+
 def _correct_number(header: Dataset, name: str) -> None:
     """Replace decimal commas in an attribute of decimal numbers.
 
@@ -164,6 +187,8 @@ def _correct_number(header: Dataset, name: str) -> None:
         numbers = [math.nan]
     if not all(map(math.isfinite, numbers)):
         raise ImageError(f"has no valid number in {name} ({element.value}); correct or delete it")
+    if name == "RescaleSlope" and not all(numbers):
+        raise ImageError("has a RescaleSlope of 0, which leaves no image; correct or delete it")
     if any(isinstance(value, str) and "," in value for value in values):
         element.value = [f"{number:.10g}" for number in numbers]
 
@@ -238,12 +263,22 @@ def _frames_in_data(file: BinaryIO, header: Dataset) -> int:
         else:
             frames = sum(_bytes_at(file, offset + 8, 3) in _FRAME_STARTS for offset in offsets)
     elif length is not None and header.file_meta.get("TransferSyntaxUID"):
-        subsampled = header.PhotometricInterpretation == "YBR_FULL_422"
-        samples = 2 if subsampled else header.SamplesPerPixel
+        samples = 2 if _is_subsampled(header, length) else header.SamplesPerPixel
         bits = header.Rows * header.Columns * samples * header.BitsAllocated
         frames = 8 * length // bits if bits else 0
     file.seek(start)
     return frames
+
+
+def _is_subsampled(header: Dataset, length: int | None) -> bool:
+    """Return whether uncompressed pixel data of a length has half the colours, as it may state.
+
+    Some programs decompress to whole colours and leave the attribute as it was.
+    """
+    if header.PhotometricInterpretation != "YBR_FULL_422" or length is None:
+        return False
+    frame = 3 * header.Rows * header.Columns * header.BitsAllocated
+    return 8 * length < frame * _frame_count(header)
 
 
 def _enter_pixel_data(file: BinaryIO, header: Dataset) -> int | None:
@@ -253,7 +288,7 @@ def _enter_pixel_data(file: BinaryIO, header: Dataset) -> int | None:
     if len(element) < 8 or struct.unpack(order + "HH", element[:4]) != (0x7FE0, 0x0010):
         return None
     # by the bytes: some files mix both encodings
-    number = file.read(4) if element[4:6] in (b"OB", b"OW", b"UN") else element[4:]
+    number = file.read(4) if element[4:6] in _EXPLICIT else element[4:]
     return int(struct.unpack(order + "I", number)[0])
 
 
@@ -266,21 +301,46 @@ def _decode(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[
     """Return the values of one frame, (H, W) or (H, W, C)."""
     from pydicom.pixels import pixel_array
 
-    from agfnet.data.dicom_jpeg import decode_jpeg
+    from agfnet.data.dicom_jpeg import decode_jpeg, likely_rgb
 
     syntax = header.file_meta.get("TransferSyntaxUID")
-    if syntax in _JPEG and _enter_pixel_data(file, header) == _UNDEFINED:
+    start = file.tell()
+    explicit = _bytes_at(file, start + 4, 2) in _EXPLICIT
+    file.seek(start)
+    length = _enter_pixel_data(file, header)
+    if length == _UNDEFINED and (syntax in _JPEG or _is_jpeg(file, syntax, frame, count)):
         return decode_jpeg(file, header, frame, count)
     options = {"pixel_representation": header.PixelRepresentation, "number_of_frames": count}
     options |= {"bits_stored": header.BitsStored}
     if header.SamplesPerPixel != 1:
         options["planar_configuration"] = header.PlanarConfiguration
+    compressed = syntax is not None and syntax.is_compressed
+    stated = header.PhotometricInterpretation
+    whole = stated == "YBR_FULL_422" and not compressed and not _is_subsampled(header, length)
+    if whole and length is not None:
+        options["photometric_interpretation"] = "RGB"  # leaves the values as they are
     with decoder_errors():
         try:
-            return pixel_array(file, index=frame, **options)
+            if explicit and syntax is not None and syntax.is_implicit_VR:
+                raise ValueError("is not written as its transfer syntax says")
+            values = pixel_array(file, index=frame, **options)
         except Exception:  # deflated, without a transfer syntax, or not written as its syntax says
             dataset = _with_syntax(_read_whole(file))
-            return pixel_array(dataset, index=frame, **options)
+            values = pixel_array(dataset, index=frame, **options)
+    return likely_rgb(values, stated=None) if options.get("photometric_interpretation") else values
+
+
+def _is_jpeg(file: BinaryIO, syntax: Any, frame: int, count: int) -> bool:
+    """Return whether a frame that is called JPEG 2000 is JPEG; the file stays at its pixel data."""
+    from pydicom.encaps import get_frame
+
+    if syntax not in _JPEG_2000:
+        return False
+    start = file.tell()
+    with decoder_errors():
+        stream = get_frame(file, frame, number_of_frames=count)
+    file.seek(start)
+    return stream.startswith(_FRAME_STARTS[0])
 
 
 def _read_whole(file: BinaryIO) -> Dataset:
@@ -368,12 +428,9 @@ def _physical_delta(region: Dataset) -> Spacing | None:
 
 
 def _pixel_spacing(header: Dataset) -> Spacing | None:
-    groups = _items(header, "SharedFunctionalGroupsSequence")
-    measures = _items(groups[0], "PixelMeasuresSequence") if groups else []
-    for dataset in (header, *measures):
-        for name in _SPACINGS:
-            if spacing := _spacing(dataset.get(name)):
-                return spacing
+    for name in _SPACINGS:
+        if spacing := _spacing(header.get(name)):
+            return spacing
     return None
 
 

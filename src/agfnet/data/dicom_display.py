@@ -24,6 +24,8 @@ def to_rgb(values: NDArray[Any], header: Dataset) -> NDArray[np.uint8]:
     if bits != header.BitsAllocated and isinstance(high, int) and high >= bits:
         # pydicom takes the lowest bits, whatever is stated
         raise ImageError(f"has {bits} bits up to bit {high}; save it with {bits - 1} as HighBit")
+    if values.dtype.kind == "f":
+        raise ImageError("has floating point values; save it with 8 or 16 bits per channel")
     if bits > 16:
         raise ImageError(f"has {bits} bits per pixel; save it with 16 or fewer")
     if header.PhotometricInterpretation == "PALETTE COLOR":
@@ -88,7 +90,7 @@ def _display(
     with decoder_errors():
         values = apply_modality_lut(stored, header)
         if lut := header.get("VOILUTSequence"):
-            return _look_up(values, lut[0])
+            return _look_up(values, lut[0], little_endian=header.original_encoding[1] is not False)
     low, high = sorted(values[list(extremes)].tolist())
     if header.get("WindowCenter") is not None and header.get("WindowWidth") is not None:
         try:
@@ -100,13 +102,19 @@ def _display(
     return np.clip((values - low) / max(high - low, 1e-9), 0, 1)
 
 
-def _look_up(values: NDArray[Any], lut: Dataset) -> NDArray[np.float64]:
+def _look_up(values: NDArray[Any], lut: Dataset, *, little_endian: bool) -> NDArray[np.float64]:
     """Return the brightness of values by a lookup table.
 
     pydicom's own function wraps around where an 8-bit table has more than 256 entries.
     """
     entries, first, bits = lut.LUTDescriptor
+    entries = entries or 2**16
+    if first >= 2**15 and values.min() < 0:  # a negative number that is stated as an unsigned one
+        first -= 2**16
     data = lut.LUTData
-    data = np.frombuffer(data, np.uint16) if isinstance(data, bytes) else np.array(data)
-    index = np.clip(values - first, 0, min(entries or 2**16, len(data)) - 1)
+    if isinstance(data, bytes):  # entries of 8 bits have one byte or two
+        two = "<u2" if little_endian else ">u2"
+        data = np.frombuffer(data, np.uint8 if len(data) < 2 * entries else two)
+    index = np.clip(values - first, 0, min(entries, len(data)) - 1)
+    data = np.asarray(data)
     return np.clip(data[index.astype(int)] / (2**bits - 1), 0, 1)

@@ -32,6 +32,8 @@ def decode_jpeg(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDAr
 
     with decoder_errors():
         stream = get_frame(file, frame, number_of_frames=count)
+        if not stream.startswith(b"\xff\xd8"):
+            raise ImageError("states JPEG, but its frames are not JPEG; export it again")
         image, values = _stored_values(stream)
         shape = header.Rows, header.Columns
     if values.shape[:2] != shape or values.ndim != (2 if header.SamplesPerPixel == 1 else 3):
@@ -62,7 +64,19 @@ def _to_rgb(image: Any, header: Dataset, values: NDArray[np.uint8]) -> NDArray[n
     reverse. A JPEG without markers says nothing.
     """
     stated: Colours = "RGB" if header.PhotometricInterpretation == "RGB" else "YCbCr"
-    declared = _declared(image)
+    return likely_rgb(values, stated=stated, declared=_declared(image))
+
+
+def likely_rgb(
+    values: NDArray[np.uint8], *, stated: Colours | None, declared: Colours | None = None
+) -> NDArray[np.uint8]:
+    """Return values in RGB; where two statements differ or say nothing, the values decide.
+
+    Args:
+        values: (H, W, 3), RGB or YCbCr.
+        stated: what the DICOM header says, if it is to be believed.
+        declared: what the JPEG says.
+    """
     if stated == "RGB" and declared == "RGB":
         return values
     from pydicom.pixels import convert_color_space
