@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from agfnet.data.table import Case, read_cases
 from agfnet.errors import ConfigError, DataError
@@ -244,3 +245,50 @@ def test_a_name_that_is_not_utf_8_is_named(tmp_path: Path):
     (source / "label").rename(os.fsdecode(os.fsencode(source) + b"/n\xe6vus"))
     with pytest.raises(DataError, match=r"the name of 'n\\xe6vus' is not UTF-8; rename it"):
         import_folder(source, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        *("train_set val_set test_set", "Training-Set Validation-Set Testing-Set"),
+        *(
+            "1_train 2_val 3_test",
+            "train_data valid_data test_data",
+            "\u8bad\u7ec3\u96c6 \u9a8c\u8bc1\u96c6 \u6d4b\u8bd5\u96c6",
+        ),
+    ],
+)
+def test_further_names_of_splits(tmp_path: Path, names: str):
+    paths = [f"{name}/naevus/L{n}/clinical.jpg" for n, name in enumerate(names.split())]
+    cases = imported(tmp_path, *paths)[1]
+    assert {case.lesion_id: case.split for case in cases} == {
+        "L0": "train",
+        "L1": "val",
+        "L2": "test",
+    }
+    assert {case.label for case in cases} == {"naevus"}
+
+
+@pytest.mark.parametrize("name", ["fold{}", "Fold_{}", "{}_fold", "cv{}"])
+def test_folders_of_folds_are_no_labels(tmp_path: Path, name: str):
+    paths = [f"{name.format(n)}/naevus/L{n}/clinical.jpg" for n in (1, 2)]
+    with pytest.raises(DataError, match=r"are folds and not diagnoses"):
+        imported(tmp_path, *paths)
+
+
+def test_labels_that_begin_like_splits_stay(tmp_path: Path):
+    names = ("traintrack/L1/clinical.jpg", "testicular metastasis/L2/clinical.jpg")
+    assert [case.split for case in imported(tmp_path, *names)[1]] == ["", ""]
+
+
+def test_grey_images_with_the_names_of_a_camera_are_ultrasound(tmp_path: Path):
+    source = make(tmp_path)
+    folder = source / "naevus" / "L1"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (64, 64), (200, 120, 100)).save(folder / "IMG_0001.JPG")
+    Image.effect_noise((64, 64), 50).save(folder / "IMG_0002.JPG")
+    report = import_folder(source, tmp_path / "out")
+    (case,) = read_cases(report.table, modalities=VIEWS).cases
+    assert (files(case, "clinical"), files(case, "ultrasound")) == (
+        *(["IMG_0001.JPG"], ["IMG_0002.JPG"]),
+    )

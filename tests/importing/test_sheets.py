@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -131,3 +132,40 @@ def test_labels_that_are_ids() -> None:
     assert looks_like_ids(["Patient 1", "Patient 2"])
     assert looks_like_ids(["Muster, Anna", "Doe, Jane"])
     assert looks_like_ids([f"name {chr(97 + n)}x" for n in range(20)])
+
+
+def test_long_numbers_are_rounded_ones(tmp_path: Path) -> None:
+    photo(tmp_path / "d" / "L1.jpg")
+    cells = [["patient", "lesion", "dx"], [110101199003071234.0, "L1", "BCC"]]
+    path = xlsx(tmp_path / "t.xlsx", {"a": cells})
+    with pytest.raises(DataError, match=r"column patient: '1\.10101199003071E\+17' is a number"):
+        plan_table(path, root=tmp_path / "d")
+    path = xlsx(tmp_path / "t.xlsx", {"a": [cells[0], [123456789012345, "L1", "BCC"]]})
+    assert plan_table(path, root=tmp_path / "d").cases[0].patient_id == "123456789012345"
+
+
+def test_formulas_without_results_are_refused(tmp_path: Path) -> None:
+    cells = [["patient", "lesion", "dx", "age"], ["P1", "L1", "BCC", 77], ["P2", "L2", "NV", 78]]
+    path = xlsx(tmp_path / "t.xlsx", {"a": cells})
+
+    def with_formula(text: bytes) -> Path:
+        other = tmp_path / "formula.xlsx"
+        with ZipFile(path) as source, ZipFile(other, "w") as file:
+            for name in source.namelist():
+                file.writestr(name, source.read(name).replace(b"<v>77</v>", text))
+        return other
+
+    for text in (b"<f>70+7</f>", b"<f>70+7</f><v></v>", b"<f>70+7</f><v/>"):
+        with pytest.raises(DataError, match=r"1 cells have formulas without their results \(D2\)"):
+            read_sheets(with_formula(text))
+    (sheet,) = read_sheets(with_formula(b"<f>70+7</f><v>77</v>"))
+    assert sheet.rows[1] == (2, ("P1", "L1", "BCC", "77"))
+
+
+def test_empty_cells_of_patients_are_noted(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        photo(tmp_path / "d" / f"L{number}.jpg", number)
+    cells = [["patient", "lesion", "dx"], ["P1", "L1", "BCC"], ["", "L2", "NV"], ["P2", "L3", "NV"]]
+    plan = plan_table(xlsx(tmp_path / "t.xlsx", {"a": cells}), root=tmp_path / "d")
+    assert [case.patient_id for case in plan.cases] == ["P1", "L2", "P2"]
+    assert any("lesions without a patient: 1, in rows 3; each" in note for note in plan.notes)

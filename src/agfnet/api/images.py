@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from agfnet.api.tables import is_missing
 from agfnet.data.table import cell_paths
 from agfnet.errors import ImageError
 
 Files = dict[str, tuple[Path, ...]]
 _MEMORY = Path("/dev/shm")
+_OTHER_MODES = {"HSV": "RGB", "RGBa": "RGBA", "La": "LA"}
+"""Modes that no file keeps, and those to which they are converted without loss."""
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
@@ -37,7 +40,7 @@ def image_files(images: Mapping[str, Any]) -> Iterator[Files]:
 
 def _files(name: str, value: Any, folder: Path) -> tuple[Path, ...]:
     """Return the files of one modality."""
-    if value is None or value == "" if not isinstance(value, np.ndarray) else False:
+    if is_missing(value) or (isinstance(value, str) and not value):
         return ()
     if isinstance(value, str):
         return cell_paths(value)
@@ -66,6 +69,8 @@ def _write(name: str, value: Any, path: Path) -> Path:
             " array, a pydicom data set, or a list of them"
         )
     upright = ImageOps.exif_transpose(value)
+    if upright.mode in _OTHER_MODES:
+        upright = upright.convert(_OTHER_MODES[upright.mode])
     path = path.with_suffix(".png" if upright.mode in _PNG_MODES else ".tif")
     upright.save(path, compression=None) if path.suffix == ".tif" else upright.save(path)
     return path

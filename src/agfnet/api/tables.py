@@ -12,27 +12,52 @@ from agfnet.data.table import JOIN, read_cases
 from agfnet.errors import DataError
 from agfnet.files import replacing
 
+_WHOLE = ("lesion_id", "patient_id", "fold")
+"""Columns whose numbers are whole ones."""
 Row = tuple[str, dict[str, Any]]  # lesion id, images by modality
 
 
 def records(table: Any) -> list[dict[str, Any]]:
     """Return the rows of a DataFrame or of a list of mappings; missing cells become None.
 
+    An index of pandas that has a name is a column; ids and folds that pandas keeps as decimal
+    numbers, because a cell is missing, are whole numbers again.
+
     Raises:
         DataError: Something else.
     """
-    rows = table.to_dict("records") if hasattr(table, "to_dict") else table
-    rows = rows.tolist() if hasattr(rows, "tolist") else rows  # an array of mappings
+    rows = _mappings(table)
     if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
         raise DataError(
-            f"{type(table).__name__} is no table; expected a path, a pandas DataFrame, or a list of"
-            " mappings from column to value"
+            f"{type(table).__name__} is no table; expected a path, a pandas or polars DataFrame, or"
+            " a list of mappings from column to value"
         )
-    # a float that differs from itself is NaN, the empty cell of pandas
-    return [
-        {str(k): None if isinstance(v, float) and v != v else v for k, v in row.items()}
-        for row in rows
-    ]
+    return [{str(name): _value(str(name), v) for name, v in row.items()} for row in rows]
+
+
+def _mappings(table: Any) -> Any:
+    """Return the rows of a table, if it is one."""
+    if hasattr(table, "to_dicts"):  # polars
+        return table.to_dicts()
+    if hasattr(table, "to_dict") and hasattr(table, "columns"):  # pandas
+        if any(name is not None and name not in table.columns for name in table.index.names):
+            table = table.reset_index()
+        return table.to_dict("records")
+    return table.tolist() if hasattr(table, "tolist") else table  # an array of mappings
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a value is None, NaN, or the NA or NaT of pandas."""
+    if isinstance(value, float):
+        return value != value
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _value(column: str, value: Any) -> Any:
+    if is_missing(value):
+        return None
+    whole = column in _WHOLE and isinstance(value, float) and value.is_integer()
+    return int(value) if whole else value
 
 
 def case_rows(table: Any, modalities: Sequence[str]) -> Iterator[Row]:
@@ -46,7 +71,11 @@ def case_rows(table: Any, modalities: Sequence[str]) -> Iterator[Row]:
             yield case.lesion_id, {name: list(case.images[name]) for name in modalities}
         return
     for number, row in enumerate(records(table), start=1):
-        yield str(row.get("lesion_id", number)), {name: row.get(name) for name in modalities}
+        lesion = row.get("lesion_id")
+        yield (
+            str(number if lesion is None else lesion),
+            {name: row.get(name) for name in modalities},
+        )
 
 
 def table_file(table: Any, path: Path) -> str:

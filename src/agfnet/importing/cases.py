@@ -71,6 +71,7 @@ class CaseMaker:
         if column:
             self._note_labels(kept, column, key_names)
         self._name_patients(kept)
+        self._note_patients(kept)
         return [
             self._case(lesion, name, column, spelling, key_names)
             for lesion, name in zip(kept, self._unique_names(kept), strict=True)
@@ -165,6 +166,15 @@ class CaseMaker:
             patient = lesion.ids.get("patient_id", "")
             joined = f"{lesion.ids.get('centre', '')}-{patient}".strip("-")
             self.patient_of[id(lesion)] = joined if patient and shared else patient
+
+    def _note_patients(self, lesions: Sequence[Lesion]) -> None:
+        """Note lesions without a patient among others that have one."""
+        without = [str(each.row) for each in lesions if not self.patient_of[id(each)]]
+        if 0 < len(without) < len(lesions):
+            self.notes.append(
+                f"lesions without a patient: {len(without)}, in rows {listed_words(without)}; each "
+                "counts as its own patient: if an empty cell means the patient above, fill it in"
+            )
 
     def _unique_names(self, lesions: Sequence[Lesion]) -> list[str]:
         """Return an id for each lesion: its own where it is unique, else joined with others."""

@@ -29,12 +29,14 @@ from agfnet.importing.labels import looks_like_ids
 from agfnet.importing.tree import SUFFIXES, Tree, listed, notes, walk
 from agfnet.importing.views import File, Views, read_tags
 
+_SET = r"(?:sets?|data|dataset|split|images?|cases)?"
 SPLITS = {
-    **dict.fromkeys(("train", "training", "trainset"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing", "testset"), "test"),
+    "train": re.compile(rf"(?:train|training){_SET}|训练集?|訓練"),
+    "val": re.compile(rf"(?:val|valid|validation|dev){_SET}|验证集?|検証"),
+    "test": re.compile(rf"(?:test|testing){_SET}|测试集?"),
 }
-"""Names of folders that are splits and not labels."""
+"""Names of folders that are splits and not labels, without separators and digits."""
+_FOLDS = re.compile(r"(?:fold|cv|kfold)[\W_]*\d+|\d+[\W_]*fold|第?\d+折", re.IGNORECASE)
 MANY = 20
 """Images of a modality, above which a folder may hold several lesions."""
 LESION, PATIENT = 2, 3  # folders from the source down to the lesion, without and with patients
@@ -178,6 +180,12 @@ def _check_labels(
     source: Path, cases: Sequence[Case], order: Sequence[str], modalities: Sequence[str]
 ) -> None:
     names = sorted({case.label for case in cases})
+    if all(map(_FOLDS.fullmatch, names)):
+        raise DataError(
+            f"{source}: the folders at the level of the labels are folds and not diagnoses: "
+            f"{', '.join(names[:3])}; join them to one tree, and write the number of the fold into "
+            "the column fold of the table"
+        )
     reason = looks_like_ids([case.label for case in cases])
     if all(map(Views(source, modalities).named, names)):
         reason = "are named after modalities"
@@ -247,7 +255,10 @@ def _by_content(source: Path, path: Path, modalities: Sequence[str]) -> str:
 
 def _split_of(folder: Path, level: int) -> str:
     """Return the split that a folder of a lesion names at a level; or empty."""
-    return SPLITS.get(folder.parts[level].casefold(), "") if level < len(folder.parts) - 1 else ""
+    if level >= len(folder.parts) - 1:
+        return ""
+    name = re.sub(r"[\W_\d]", "", folder.parts[level].casefold())
+    return next((split for split, names in SPLITS.items() if names.fullmatch(name)), "")
 
 
 def _split_level(source: Path, lesions: dict[Path, Files]) -> int | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile, is_zipfile
 
+from agfnet.data.spelling import INVISIBLE, PRECISION
 from agfnet.errors import DataError
 from agfnet.importing.encodings import decode
 
@@ -19,7 +20,9 @@ WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _SEPARATOR = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
 _TEXT_FORMULA = re.compile(r'="(.*)"')
 """A text that Excel must not turn into a number, such as `="0012"`."""
-_INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060\u00ad"))
+_FORMULA = re.compile(rb'<c r="([A-Z]+\d+)"[^>]*>\s*<f\b(?:(?!</c>).)*</c>', re.DOTALL)
+_RESULT = re.compile(rb"<v[^>/]*>[^<]")
+_INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ def _workbook(path: Path) -> list[Sheet]:
             for sheet in book.sheets_metadata
             if sheet.visible != calamine.SheetVisibleEnum.Visible
         }
-        note = _hidden_cells(path)
+        parts = _sheet_parts(path)
+        _check_formulas(path, parts)
+        note = _hidden_cells(parts)
         return [
             _sheet(book.get_sheet_by_name(name), note, hidden=name in hidden)
             for name in book.sheet_names
@@ -77,13 +82,32 @@ def _workbook(path: Path) -> list[Sheet]:
         raise DataError(f"{path}: is not a readable workbook ({error}); save it as CSV") from None
 
 
-def _hidden_cells(path: Path) -> str:
-    """Return a line about hidden rows and columns of an XLSX file; they are read as the others."""
+def _sheet_parts(path: Path) -> bytes:
+    """Return the XML of all sheets of an XLSX file; nothing for other workbooks."""
     if not is_zipfile(path):
-        return ""
+        return b""
     with ZipFile(path) as book:
         names = [name for name in book.namelist() if re.fullmatch(r"xl/worksheets/.*\.xml", name)]
-        text = b"".join(map(book.read, names))
+        return b"".join(map(book.read, names))
+
+
+def _check_formulas(path: Path, text: bytes) -> None:
+    """Raise DataError if cells have formulas without their results, which are read as empty."""
+    cells = [
+        cell[1].decode()
+        for cell in _FORMULA.finditer(text)
+        if b't="str"' not in cell[0] and not _RESULT.search(cell[0])
+    ]
+    if cells:
+        shown = ", ".join(cells[:3]) + ", …" * (len(cells) > 3)
+        raise DataError(
+            f"{path}: {len(cells)} cells have formulas without their results ({shown}), as some "
+            "programs write them; open it in a spreadsheet program, save it, and import it again"
+        )
+
+
+def _hidden_cells(text: bytes) -> str:
+    """Return a line about hidden rows and columns of an XLSX file; they are read as the others."""
     counts = [
         (len(re.findall(rb"<%s\b[^>]*\bhidden=[\"'](?:1|true)" % tag, text)), what)
         for tag, what in ((b"row", "rows"), (b"col", "groups of columns"))
@@ -102,6 +126,8 @@ def _sheet(sheet: Any, note: str, *, hidden: bool) -> Sheet:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, float) and abs(value) >= 10**PRECISION:
+        return f"{value:.{PRECISION - 1}E}"  # its last digits are lost: shown as a rounded number
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else repr(value)
     if isinstance(value, datetime.datetime):

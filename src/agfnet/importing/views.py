@@ -91,7 +91,7 @@ class Views:
         if file.dicom:
             name = _DICOM_MODALITIES.get(file.tags.get("Modality", ""), "ultrasound")
             return name or self._by_picture(file), mask
-        if _CAMERA.match(file.path.name):
+        if _CAMERA.match(file.path.name) and not self._is_grey(file):  # scanners number so too
             return "clinical", mask
         return self._by_picture(file), mask
 
@@ -100,12 +100,18 @@ class Views:
         return any(map(_MASK.search, (*file.path.parts[-2:-1], file.path.stem)))
 
     def _by_picture(self, file: File) -> str:
+        if (grey := self._is_grey(file)) is None:
+            return ""
+        self.by_content.append(file.path)
+        return "ultrasound" if grey else "clinical"
+
+    def _is_grey(self, file: File) -> bool | None:
+        """Return whether an image is grey; None if it cannot be read."""
         try:
             pixels = read_image(self.root / file.path, side=64).pixels[::4, ::4].astype(int)
         except ImageError:
-            return ""
-        self.by_content.append(file.path)
-        return "ultrasound" if np.ptp(pixels, axis=2).mean() < GREY else "clinical"
+            return None
+        return bool(np.ptp(pixels, axis=2).mean() < GREY)
 
 
 def read_tags(root: Path, file: File) -> None:

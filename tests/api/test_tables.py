@@ -1,0 +1,55 @@
+"""Tables in memory, of pandas, of polars and of mappings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agfnet.api.tables import case_rows, is_missing, records, table_file
+from agfnet.errors import DataError
+
+ROWS = [{"lesion_id": "a", "clinical": "a.png"}, {"lesion_id": "b", "clinical": "b.png"}]
+NAType = type("NAType", (), {})  # named as that of pandas
+
+
+class PolarsFrame:
+    """The part of a polars DataFrame that is used; its `to_dict` takes no positional argument."""
+
+    columns = ("lesion_id", "clinical")
+
+    def to_dict(self, *, as_series: bool = True) -> dict[str, Any]:
+        raise AssertionError(as_series)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        return ROWS
+
+
+def test_rows_of_polars() -> None:
+    assert [lesion for lesion, _ in case_rows(PolarsFrame(), ("clinical",))] == ["a", "b"]
+
+
+def test_an_index_with_a_name_is_a_column() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(ROWS)
+    assert records(frame) == ROWS
+    assert records(frame.set_index("lesion_id")) == ROWS
+    with pytest.raises(DataError, match="Series is no table"):
+        records(frame.iloc[0])
+
+
+def test_missing_values() -> None:
+    assert all(map(is_missing, (None, float("nan"), NAType())))
+    assert not any(map(is_missing, ("", 0, "nan", 1.5, [])))
+
+
+def test_a_lesion_without_an_id_has_its_number() -> None:
+    rows = [{"lesion_id": value} for value in (7.0, float("nan"), None, NAType(), "x")]
+    assert [lesion for lesion, _ in case_rows(rows, ())] == ["7", "2", "3", "4", "x"]
+
+
+def test_ids_and_folds_are_written_as_whole_numbers(tmp_path: Path) -> None:
+    rows = [{"lesion_id": "a", "patient_id": 12.0, "fold": 1.0, "depth": 2.0, "site": NAType()}]
+    path = Path(table_file(rows, tmp_path / "cases.csv"))
+    assert path.read_text().splitlines()[1] == "a,12,1,2.0,"
