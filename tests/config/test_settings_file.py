@@ -38,3 +38,14 @@ def test_encodings_with_a_mark_are_read(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("name: ä\n", encoding=encoding)
     assert read_yaml(path) == {"name": "ä"}
+
+
+def test_labels_are_text_as_written(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("data:\n  labels: [0, 01, 1.0, true, no, 2020-01-01, null]\n  size: 64\n")
+    labels = ["0", "01", "1.0", "true", "no", "2020-01-01", None]
+    assert read_yaml(path) == {"data": {"labels": labels, "size": 64}}
+    path.write_text("data.labels:\n  malignant: [1, 2]\n  0: [3]\n")
+    assert read_yaml(path) == {"data.labels": {"malignant": ["1", "2"], "0": ["3"]}}
+    path.write_text("data: {labels: null}\n")
+    assert read_yaml(path) == {"data": {"labels": None}}

@@ -11,20 +11,42 @@ import yaml
 from agfnet.errors import ConfigError
 
 
+_TEXT = "tag:yaml.org,2002:str"
+_NULL = "tag:yaml.org,2002:null"
+
+
 class Loader(yaml.SafeLoader):
-    """Reads `yes`, `no`, `on` and `off` as words, and refuses a key that occurs twice."""
+    """Reads `yes`, `no`, `on` and `off` as words, and refuses a key that occurs twice.
+
+    Labels are text as they are written, numbers and `true` too.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Return the mapping; an error names the line of the second key."""
         seen: set[Any] = set()
-        for key_node, _ in node.value:
+        for key_node, value_node in node.value:
             key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key.rpartition(".")[2] == "labels":
+                _read_as_text(value_node)
             if isinstance(key, str) and key in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"{key!r} occurs twice; keep one", problem_mark=key_node.start_mark
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+def _read_as_text(node: yaml.Node) -> None:
+    """Turn the scalars of a node into text, but for null."""
+    if isinstance(node, yaml.ScalarNode):
+        node.tag = node.tag if node.tag == _NULL else _TEXT
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _read_as_text(item)
+    elif isinstance(node, yaml.MappingNode):
+        for pair in node.value:
+            for item in pair:
+                _read_as_text(item)
 
 
 Loader.yaml_implicit_resolvers = {
