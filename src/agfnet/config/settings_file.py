@@ -10,7 +10,6 @@ import yaml
 
 from agfnet.errors import ConfigError
 
-
 _TEXT = "tag:yaml.org,2002:str"
 _NULL = "tag:yaml.org,2002:null"
 
