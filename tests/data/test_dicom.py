@@ -1083,6 +1083,8 @@ def test_floating_point_values_are_refused():
 def test_a_slope_of_zero_is_refused():
     made = dataset(noise(8, 8), RescaleSlope="0", RescaleIntercept="0")
     assert "has a RescaleSlope of 0" in fault(written(made))
+    colour = dataset(smooth(), "RGB", RescaleSlope="0")  # not used for colours
+    assert (read(written(colour)).pixels == smooth()).all()
 
 
 @pytest.mark.parametrize(

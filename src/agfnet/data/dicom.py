@@ -187,8 +187,6 @@ def _correct_number(header: Dataset, name: str) -> None:
         numbers = [math.nan]
     if not all(map(math.isfinite, numbers)):
         raise ImageError(f"has no valid number in {name} ({element.value}); correct or delete it")
-    if name == "RescaleSlope" and not all(numbers):
-        raise ImageError("has a RescaleSlope of 0, which leaves no image; correct or delete it")
     if any(isinstance(value, str) and "," in value for value in values):
         element.value = [f"{number:.10g}" for number in numbers]
 

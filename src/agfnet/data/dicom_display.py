@@ -87,6 +87,8 @@ def _display(
     """
     from pydicom.pixels import apply_modality_lut, apply_windowing
 
+    if header.get("RescaleSlope") is not None and float(header.RescaleSlope) == 0:
+        raise ImageError("has a RescaleSlope of 0, which leaves no image; correct or delete it")
     with decoder_errors():
         values = apply_modality_lut(stored, header)
         if lut := header.get("VOILUTSequence"):
