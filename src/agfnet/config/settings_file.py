@@ -36,7 +36,7 @@ class Loader(yaml.SafeLoader):
 
 
 def _read_as_text(node: yaml.Node) -> None:
-    """Turn the scalars of a node into text, but for null."""
+    """Turn the scalars of a node into text, except null."""
     if isinstance(node, yaml.ScalarNode):
         node.tag = node.tag if node.tag == _NULL else _TEXT
     elif isinstance(node, yaml.SequenceNode):
