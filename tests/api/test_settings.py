@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -49,6 +50,9 @@ def test_errors(values: dict[str, object], text: str) -> None:
 
 class Frame:
     """The part of a pandas DataFrame that is used."""
+
+    columns = ("lesion_id", "clinical", "age")
+    index = SimpleNamespace(names=[None])
 
     def to_dict(self, orient: str) -> list[dict[str, object]]:
         assert orient == "records"

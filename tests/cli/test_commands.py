@@ -189,23 +189,29 @@ def test_predict_a_table_names_every_missing_file_and_writes_nothing(
     assert not out.exists()
 
 
+@pytest.fixture
+def own(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the run that tests share, whose card lists every evaluation."""
+    return Path(shutil.copytree(trained, tmp_path / "own"))
+
+
 @pytest.mark.slow
 def test_evaluate_another_table(
-    trained: Path, cohort: Path, capsys: pytest.CaptureFixture[str]
+    own: Path, cohort: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["evaluate", str(trained), "--cases", str(cohort), "--split", "val"]
+    arguments = ["evaluate", str(own), "--cases", str(cohort), "--split", "val"]
     assert main([*arguments, "--name", "validation", "--resamples", "20"]) == 0
-    folder = trained / "evaluation" / "validation"
+    folder = own / "evaluation" / "validation"
     count = json.loads((folder / "metrics.json").read_text())["n"]
     split = [case for case in read_cases(cohort, modalities=VIEWS) if case.split == "val"]
     assert count == len(split)
     assert "report.html" in capsys.readouterr().out.replace("\n", "")
 
 
-def test_evaluate_an_unlabelled_table(trained: Path, pair: dict[str, str], tmp_path: Path) -> None:
+def test_evaluate_an_unlabelled_table(own: Path, pair: dict[str, str], tmp_path: Path) -> None:
     table = write_table(tmp_path / "new.csv", [{"lesion_id": "a", **pair}])
-    assert main(["evaluate", str(trained), "--cases", str(table)]) == 0
-    folder = trained / "evaluation" / "new"
+    assert main(["evaluate", str(own), "--cases", str(table)]) == 0
+    folder = own / "evaluation" / "new"
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(metrics) == {"n", "training_overlap"}
     assert metrics["n"] == 0
@@ -223,28 +229,28 @@ def test_evaluate_names_an_unknown_label(
 
 @pytest.mark.slow
 def test_evaluate_tries_poor_images_and_compare_pairs_two_runs(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     fits_schema: Callable[[str, Any], None],
 ) -> None:  # fmt: skip
     small = ["--resamples", "20", "--split", "val", "--name", "tried"]
-    assert main(["evaluate", str(trained), *small, "--robustness", "--max-focus-lesions", "0"]) == 0
-    folder = trained / "evaluation" / "tried"
+    assert main(["evaluate", str(own), *small, "--robustness", "--max-focus-lesions", "0"]) == 0
+    folder = own / "evaluation" / "tried"
     tried = json.loads((folder / "robustness.json").read_text())
     assert len(tried["conditions"]) > 70
     fits_schema("robustness.json", tried)
     assert "Robustness to image corruption" in (folder / "report.html").read_text(encoding="utf-8")
     against = ["--robustness", "--reference"]
-    assert main(["evaluate", str(trained), "--split", "val", *against, str(tmp_path)]) == 1
+    assert main(["evaluate", str(own), "--split", "val", *against, str(tmp_path)]) == 1
     assert "--robustness` on the same table first" in capsys.readouterr().err
-    assert main(["evaluate", str(trained), *small, "--reference", str(trained)]) == 2
-    assert main(["evaluate", str(trained), *small]) == 0
+    assert main(["evaluate", str(own), *small, "--reference", str(own)]) == 2
+    assert main(["evaluate", str(own), *small]) == 0
     assert not (folder / "robustness.json").exists()  # that was another evaluation
     focus = json.loads((folder / "focus.json").read_text())
     assert set(focus["modalities"]) == set(VIEWS)
     fits_schema("focus.json", focus)
 
     out = tmp_path / "compared"
-    compare = ["compare", str(trained), str(trained), "--out", str(out), "--resamples", "20"]
+    compare = ["compare", str(own), str(own), "--out", str(out), "--resamples", "20"]
     assert main([*compare, "--name", "tried"]) == 0
     assert "lesions that both runs predicted" in capsys.readouterr().out
     assert json.loads((out / "compare.json").read_text())["metrics"]["nll"]["difference"]["p"] == 1
