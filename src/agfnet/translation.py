@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -106,8 +106,18 @@ def file_problem(text: str, language: Language) -> str | None:
     return sentence.format(problem=re.sub(r"(?<=[一-鿿]) (?=[一-鿿])", "", problem))
 
 
+def in_all_languages(write: Callable[[Language], str | None]) -> dict[str, str]:
+    """Return a text in each language in which it can be written.
+
+    Args:
+        write: returns the text in a language, or None.
+    """
+    texts = {language: write(language) for language in LANGUAGES}
+    return {language: text for language, text in texts.items() if text is not None}
+
+
 def batch_problems(text: str, language: Language) -> str | None:
-    """Write the problems of a batch, one per line, in a language other than English.
+    """Translate the problems of a batch, one per line.
 
     Args:
         text: message of a `DataError`, with lines `FILE:ROW column COLUMN: problem`, or of a zip
@@ -115,8 +125,10 @@ def batch_problems(text: str, language: Language) -> str | None:
         language: of the lines.
 
     Returns:
-        None if a line has no translation.
+        None if there is nothing to translate, or a line has no translation.
     """
+    if language == "en" or not text:
+        return None
     lines = [_batch_problem(line, language) for line in text.splitlines()]
     return None if None in lines else "\n".join(filter(None, lines))
 

@@ -61,12 +61,9 @@ def iterate_cases(
 
 def _note_misspelled(columns: Sequence[str], modalities: Sequence[str], problems: Problems) -> None:
     """Note optional columns that are there in another spelling alone, and hence not used."""
-    spellings = {name: {name} for name in (*COLUMNS, "fold")}
-    spellings["patient_id"] |= PATIENT_COLUMNS
-    for modality in modalities:
-        spellings |= {name: {name} for name in (mask_column(modality), box_column(modality))}
-    for name, usual in spellings.items():
-        keys = {column_key(spelling) for spelling in usual}
+    further = (*map(mask_column, modalities), *map(box_column, modalities))
+    for name in (*COLUMNS, "fold", *further):
+        keys = {column_key(name)} | (PATIENT_COLUMNS if name == "patient_id" else set())
         others = [column for column in columns if column_key(column) in keys]
         if others and name not in columns:
             problems.note(

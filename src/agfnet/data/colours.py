@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +43,8 @@ def to_rgb(
         and max(tags.get(tiff.COLOUR_MAP, (256,))) < 256
     ):
         # some programs write colours of 8 bits, where Pillow takes the high byte of 16
-        levels = [
-            value for entry in zip(*_thirds(tags[tiff.COLOUR_MAP]), strict=True) for value in entry
-        ]
-        image.putpalette(levels)
+        levels = np.reshape(tags[tiff.COLOUR_MAP], (3, -1))  # red, green and blue
+        image.putpalette(levels.T.ravel().tolist())
     if image.mode == "LAB":
         raise ImageError("has CIELAB colours; save it as RGB")
     if decode_low_bytes is not None:
@@ -57,12 +55,6 @@ def to_rgb(
     if image.has_transparency_data:
         image = _on_black(image.convert("RGBA"))
     return image if image.mode == "RGB" else image.convert("RGB")  # convert always copies
-
-
-def _thirds(levels: Sequence[int]) -> list[Sequence[int]]:
-    """Return the red, green and blue levels of a TIFF's palette."""
-    size = len(levels) // 3
-    return [levels[:size], levels[size : 2 * size], levels[2 * size :]]
 
 
 def _grey(values: NDArray[np.generic], *, signed: bool) -> NDArray[np.uint8]:

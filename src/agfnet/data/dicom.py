@@ -10,19 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agfnet.data.decoding import decoder_errors
+from agfnet.data.dicom_geometry import SPACINGS, Spacing, items_of, largest_region, pixel_spacing
 from agfnet.errors import ImageError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-Spacing = tuple[float, float]
-"""Pixel spacing: distance of neighbouring rows and of neighbouring columns in millimetres."""
 _INSTALL = "install agfnet[dicom]"
 
 _REQUIRED = ("Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
 _DEFAULTS = {"PixelRepresentation": 0, "PlanarConfiguration": 0}
 """What every viewer takes for an attribute that is missing: unsigned, and colour by pixel."""
-_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _NUMBERS = ("WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept")
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _IN_GROUPS = {
@@ -33,7 +31,7 @@ _IN_GROUPS = {
 """Attributes of a frame, of all frames or of each, by the sequence that holds them."""
 _TAGS = (
     *("SOPClassUID", "NumberOfFrames", "Rows", "BitsStored", "HighBit"),
-    *(*_REQUIRED, *_DEFAULTS, *_SPACINGS, *_NUMBERS),
+    *(*_REQUIRED, *_DEFAULTS, *SPACINGS, *_NUMBERS),
     *("PixelPaddingValue", "PixelPaddingRangeLimit", "PresentationLUTShape"),
     *("VOILUTFunction", "VOILUTSequence", "ModalityLUTSequence"),
     *("SequenceOfUltrasoundRegions", *_GROUPS),
@@ -43,9 +41,6 @@ _TAGS = (
         for colour in ("Red", "Green", "Blue")
     ),
 )
-_TWO_DIMENSIONAL, _TISSUE, _CENTIMETRES = 1, 1, 3  # the codes of a region
-_MIN_REGION = 16  # rows and columns of a region that is taken for an image
-_REGION_TOLERANCE = 2  # pixels that a region may reach beyond the image: devices count differently
 # baseline, extended and lossless, of which Pillow decodes 8 bits
 _JPEG = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70))
 _JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
@@ -125,11 +120,11 @@ def read_dicom(
         raise no_such_frame(frame, count)
     _take_from_groups(header, frame)
     pixels = to_rgb(_decode(file, header, frame, count), header)
-    box, spacing = _region(header, pixels.shape[:2])
+    box, spacing = largest_region(header, pixels.shape[:2])
     if region and box is not None:
         y0, y1, x0, x1 = box
         pixels = np.ascontiguousarray(pixels[y0:y1, x0:x1])
-    return pixels, spacing or _pixel_spacing(header)
+    return pixels, spacing or pixel_spacing(header)
 
 
 def _read_header(file: BinaryIO) -> Dataset:
@@ -161,14 +156,18 @@ def _read_header(file: BinaryIO) -> Dataset:
 def _take_from_groups(header: Dataset, frame: int) -> None:
     """Take from the functional groups what the header itself does not state of a frame."""
     for name, position in zip(_GROUPS, (0, frame), strict=True):
-        for group in _items(header, name)[position : position + 1]:
+        for group in items_of(header, name)[position : position + 1]:
             for sequence, attributes in _IN_GROUPS.items():
-                for item in _items(group, sequence)[:1]:
-                    for attribute in attributes:
-                        if attribute in item and header.get(attribute) in (None, ""):
-                            header[attribute] = item[attribute]
-    for name in _NUMBERS:
-        _correct_number(header, name)
+                for item in items_of(group, sequence)[:1]:
+                    _take_missing(header, item, attributes)
+
+
+def _take_missing(header: Dataset, item: Dataset, attributes: tuple[str, ...]) -> None:
+    for attribute in attributes:
+        if attribute in item and header.get(attribute) in (None, ""):
+            header[attribute] = item[attribute]
+            if attribute in _NUMBERS:
+                _correct_number(header, attribute)
 
 
 def _correct_number(header: Dataset, name: str) -> None:
@@ -375,67 +374,3 @@ def _can_decode(syntax: Any) -> bool:
         return bool(get_decoder(syntax).is_available)
     except NotImplementedError:
         return False
-
-
-def _region(
-    header: Dataset, shape: tuple[int, ...]
-) -> tuple[tuple[int, int, int, int] | None, Spacing | None]:
-    """Return the largest region of 2D tissue and its pixel spacing.
-
-    A region that reaches beyond the image was stated for a larger one, of which this is a reduced
-    copy or a part: then no region is believed.
-
-    Returns:
-        Top, bottom, left and right, the ends not included, in an image of this shape (H, W); and
-        the pixel spacing if it is stated in centimetres. None for what is missing.
-    """
-    best, area = None, 0
-    for region in _items(header, "SequenceOfUltrasoundRegions"):
-        names = ("MinY0", "MaxY1", "MinX0", "MaxX1")
-        corners = [region.get(f"RegionLocation{name}") for name in names]
-        if not all(isinstance(corner, int) for corner in corners):
-            continue
-        y0, y1, x0, x1 = corners  # the ends included
-        beyond = max(-y0, -x0, y1 + 1 - shape[0], x1 + 1 - shape[1])
-        if beyond > _REGION_TOLERANCE:
-            return None, None
-        box = max(y0, 0), min(y1 + 1, shape[0]), max(x0, 0), min(x1 + 1, shape[1])
-        height, width = box[1] - box[0], box[3] - box[2]
-        layout = region.get("RegionSpatialFormat"), region.get("RegionDataType")
-        if layout != (_TWO_DIMENSIONAL, _TISSUE) or height * width <= area:
-            continue
-        if min(height, width) >= _MIN_REGION:
-            best, area = (box, _physical_delta(region)), height * width
-    return best or (None, None)
-
-
-def _items(dataset: Dataset, name: str) -> list[Dataset]:
-    """Return the items of a sequence; none if it is missing or is not a sequence."""
-    from pydicom import Dataset
-
-    value = dataset.get(name)
-    items = list(value) if hasattr(value, "__iter__") and not isinstance(value, str) else []
-    return [item for item in items if isinstance(item, Dataset)]
-
-
-def _physical_delta(region: Dataset) -> Spacing | None:
-    units = [region.get(f"PhysicalUnits{axis}Direction") for axis in "XY"]
-    if units != [_CENTIMETRES, _CENTIMETRES]:
-        return None
-    return _spacing([region.get(f"PhysicalDelta{axis}") for axis in "YX"], 10)
-
-
-def _pixel_spacing(header: Dataset) -> Spacing | None:
-    for name in _SPACINGS:
-        if spacing := _spacing(header.get(name)):
-            return spacing
-    return None
-
-
-def _spacing(values: Any, factor: float = 1) -> Spacing | None:
-    """Return row and column spacing, if these are two lengths; decimal commas are accepted."""
-    try:
-        row, column = (factor * abs(float(str(value).replace(",", "."))) for value in values)
-    except (TypeError, ValueError):
-        return None
-    return (row, column) if 0 < row < math.inf and 0 < column < math.inf else None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from agfnet.config import ModalityConfig, Resize
-from agfnet.data.dicom import Spacing
+from agfnet.data.dicom_geometry import Spacing
 from agfnet.data.geometry import Geometry
 from agfnet.data.paths import MIN_SIDE, StrPath
 from agfnet.data.readers import Image, read_image

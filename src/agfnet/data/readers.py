@@ -19,13 +19,13 @@ from agfnet.data import tiff
 from agfnet.data.colours import to_rgb
 from agfnet.data.decoding import decoder_errors
 from agfnet.data.dicom import (
-    Spacing,
     count_dicom_frames,
     dicom_size,
     is_dicom,
     no_such_frame,
     read_dicom,
 )
+from agfnet.data.dicom_geometry import Spacing
 from agfnet.data.file_types import unsupported_file_type
 from agfnet.data.heic import FORMAT, is_heic, register_heic
 from agfnet.data.paths import BOX_MARK, Box, StrPath, check_box, named_frame, split_box

@@ -91,27 +91,26 @@ class Views:
         if file.dicom:
             name = _DICOM_MODALITIES.get(file.tags.get("Modality", ""), "ultrasound")
             return name or self._by_picture(file), mask
-        if _CAMERA.match(file.path.name) and not self._is_grey(file):  # scanners number so too
-            return "clinical", mask
-        return self._by_picture(file), mask
+        return self._by_picture(file, camera=bool(_CAMERA.match(file.path.name))), mask
 
     def is_mask(self, file: File) -> bool:
         """Return whether the name of a file, or of its folder, says that it is a mask."""
         return any(map(_MASK.search, (*file.path.parts[-2:-1], file.path.stem)))
 
-    def _by_picture(self, file: File) -> str:
-        if (grey := self._is_grey(file)) is None:
-            return ""
-        self.by_content.append(file.path)
-        return "ultrasound" if grey else "clinical"
+    def _by_picture(self, file: File, *, camera: bool = False) -> str:
+        """Return the modality by the colours; a camera's name decides what they do not refute.
 
-    def _is_grey(self, file: File) -> bool | None:
-        """Return whether an image is grey; None if it cannot be read."""
+        Scanners number their images as cameras do, so that a grey image is a scan all the same.
+        """
         try:
             pixels = read_image(self.root / file.path, side=64).pixels[::4, ::4].astype(int)
         except ImageError:
-            return None
-        return bool(np.ptp(pixels, axis=2).mean() < GREY)
+            return "clinical" if camera else ""
+        grey = np.ptp(pixels, axis=2).mean() < GREY
+        if camera and not grey:
+            return "clinical"
+        self.by_content.append(file.path)
+        return "ultrasound" if grey else "clinical"
 
 
 def read_tags(root: Path, file: File) -> None:

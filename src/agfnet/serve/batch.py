@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,7 +34,7 @@ from agfnet.serve.monitoring import log
 from agfnet.serve.pool import Pool
 from agfnet.serve.request_error import RequestError
 from agfnet.serve.uploads import Rules, receive
-from agfnet.translation import LANGUAGES, batch_problems
+from agfnet.translation import batch_problems, in_all_languages
 
 T = TypeVar("T")
 PROBLEMS = "problems.csv"
@@ -68,10 +69,8 @@ class Batch:
     def status(self) -> dict[str, Any]:
         """Return the fields of `BatchStatus`."""
         names = ("id", "state", "done", "total", "problems", "error", "tables")
-        others = [language for language in LANGUAGES if self.error and language != "en"]
-        texts = {language: batch_problems(self.error or "", language) for language in others}
-        known = {language: text for language, text in texts.items() if text is not None}
-        return {name: getattr(self, name) for name in names} | {"sentences": known}
+        sentences = in_all_languages(partial(batch_problems, self.error or ""))
+        return {name: getattr(self, name) for name in names} | {"sentences": sentences}
 
 
 class Batches:

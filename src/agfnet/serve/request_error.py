@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from agfnet.translation import LANGUAGES, file_problem
+from agfnet.translation import file_problem, in_all_languages
 
 OF_A_FILE = ("unreadable_image", "unsupported_type")
 """Codes whose message continues a sentence that begins with a file."""
@@ -44,5 +45,4 @@ class RequestError(Exception):
             return {}
         label = rf"{re.escape(self.modality)}, file {self.file}(?:, frame \d+)?: "
         problem = re.sub(f"^{label}", "", self.message)
-        texts = {language: file_problem(problem, language) for language in LANGUAGES}
-        return {language: text for language, text in texts.items() if text is not None}
+        return in_all_languages(partial(file_problem, problem))
