@@ -150,6 +150,20 @@ def test_a_short_time_leaves_fewer_epochs(table: Path, frozen: bool) -> None:
         assert 0.9 <= plan.config.optim.ema < 1  # type: ignore[operator]
 
 
+def test_the_average_of_the_weights_suits_the_epochs_that_were_given(table: Path) -> None:
+    steps = 40 * sum(row["split"] == "train" for row in ROWS) / 16  # 40 epochs in batches of 16
+    given: dict[str, Any] = {
+        "optim.epochs": 40,
+        "optim.batch_size": 16,
+        "model.backbone.weights": "timm",
+    }
+    for frozen in (True, False):
+        for minutes in (1 / 600, 600):  # a slow machine and a fast one train the same network
+            plan = planned(table, {**given, "model.backbone.frozen": frozen}, time_limit=minutes)
+            assert plan.config.optim.epochs == 40
+            assert plan.config.optim.ema == round(1 - 1 / max(10, 0.03 * steps), 4)
+
+
 def test_presets_differ_in_effort_and_none_chooses_nothing(table: Path) -> None:
     fast, auto, best = (planned(table, preset=name).config for name in ("fast", "auto", "best"))
     assert fast.model.backbone.frozen

@@ -102,7 +102,11 @@ def make_plan(
     plans = (
         [choice for choice in candidate if not is_explicit(choice.setting, explicit)]
         for candidate in candidates(
-            data, config, preset, decided=is_explicit("model.backbone.frozen", explicit)
+            data,
+            config,
+            preset,
+            decided=is_explicit("model.backbone.frozen", explicit),
+            epochs=config.optim.epochs if is_explicit("optim.epochs", explicit) else None,
         )
     )
     return first_that_fits(config, choices, plans, None if limit is None else 60 * limit)
@@ -170,7 +174,12 @@ def network(data: Fingerprint, named: str | None) -> Iterator[Choice]:
 
 
 def candidates(
-    data: Fingerprint, config: TrainConfig, preset: Preset, *, decided: bool = False
+    data: Fingerprint,
+    config: TrainConfig,
+    preset: Preset,
+    *,
+    decided: bool = False,
+    epochs: int | None = None,
 ) -> Iterator[list[Choice]]:
     """Yield the rest of the settings, the most expensive first.
 
@@ -179,32 +188,33 @@ def candidates(
         config: the settings that were given or chosen so far.
         preset: `auto`, `fast` or `best`.
         decided: the user has decided whether backbones are frozen.
+        epochs: the number that the user has given.
     """
     batch = config.optim.batch_size
-    most = min(max(round(STEPS[preset] * batch / data.lesions), EPOCHS[0]), EPOCHS[1])
-    fewer = [most // 2**n for n in range(1, most.bit_length())]
+    most = epochs or min(max(round(STEPS[preset] * batch / data.lesions), EPOCHS[0]), EPOCHS[1])
+    fewer = [] if epochs else [most // 2**n for n in range(1, most.bit_length())]
     random_weights = config.model.backbone.weights in (None, RANDOM)
     may_freeze = config.model.backbone.frozen or not (decided or random_weights)
     if preset != "fast" or not may_freeze:
         sizes = (GPU_SIZE,) if data.gpu else SIZES[preset]
         shorter = [] if may_freeze else [(sizes[-1], epochs) for epochs in fewer]
-        for size, epochs in [*((size, most) for size in sizes), *shorter]:
+        for size, number in [*((size, most) for size in sizes), *shorter]:
             yield [
                 Choice("data.size", size, "as large as the time permits"),
                 Choice("optim.lr", 1e-3, "for fine-tuning"),
                 Choice("optim.backbone_lr", 0.3, "pretrained weights change less"),
-                *length(data, preset, batch, epochs),
+                *length(data, preset, batch, number),
             ]
     if not may_freeze:
         return
     last = [(FROZEN_VARIANTS[-1], epochs) for epochs in fewer]
-    for variants, epochs in [*((number, most) for number in FROZEN_VARIANTS), *last]:
+    for variants, number in [*((variants, most) for variants in FROZEN_VARIANTS), *last]:
         yield [
             Choice("model.backbone.frozen", True, "whole networks take too long here"),
             Choice("data.feature_variants", variants, "the maps of frozen backbones are kept"),
             Choice("data.size", 128, "for a CPU"),
             Choice("optim.lr", 1e-3, "for frozen backbones"),
-            *length(data, preset, batch, epochs),
+            *length(data, preset, batch, number),
         ]
 
 
