@@ -32,7 +32,7 @@ PLANTS = (
 )
 # what concerns the whole table, and cannot stand beside the others in one
 APART = {"cells", "nameless_column", "patient_unknown", "patient_dominant", "column_type"}
-APART |= {"column_spelling", "patient_missing"}
+APART |= {"column_spelling", "patient_missing", "fold_unknown", "patient_folds"}
 SHORTCUTS = {kind for kind in FINDINGS if kind.startswith("shortcut")}  # test_shortcut.py
 
 
@@ -132,6 +132,21 @@ def test_columns_of_another_spelling_and_patients_left_out(tmp_path: Path) -> No
         ("column_spelling", None, "label"),
         ("patient_missing", 3, "patient_id"),
     ]
+
+
+def test_folds_that_cross_validation_refuses(tmp_path: Path) -> None:
+    path = tmp_path / "cases.csv"
+    cells = ("0", "1", "1", "2.0", "", "0")
+    rows = [f"L{n},P{max(n, 1)},missing.png,a,{cell}\n" for n, cell in enumerate(cells)]
+    path.write_text("lesion_id,patient_id,ultrasound,label,fold\n" + "".join(rows))
+
+    def found() -> list[tuple[str, int | None]]:
+        findings = check(path, images=False).findings
+        return [(each.name, each.row) for each in findings if each.column == "fold"]
+
+    assert found() == [("patient_folds", 3), ("fold_unknown", 5), ("fold_unknown", 6)]
+    path.write_text(path.read_text().replace("fold\n", "group\n"))
+    assert not found()
 
 
 def test_one_patient_with_very_many_lesions(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ FINDINGS: dict[str, FindingType] = {
     "split_unknown": FindingType("error", "Values that are not a split"),
     "split_empty": FindingType("warning", "Lesions without a split among others that have one"),
     "patient_splits": FindingType("error", "One patient in several splits"),
+    "fold_unknown": FindingType("warning", "Values that are not a fold"),
+    "patient_folds": FindingType("error", "One patient in several folds"),
     "patient_unknown": FindingType("note", "No patients"),
     "patient_missing": FindingType("note", "Lesions without a patient among others that have one"),
     "patient_spelling": FindingType("warning", "One patient id in several spellings"),

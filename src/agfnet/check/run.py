@@ -13,7 +13,7 @@ from agfnet.check.duplicates import find_duplicates
 from agfnet.check.findings import FINDINGS, SEVERITIES, Finding, Findings, counted
 from agfnet.check.identity import check_headers, check_names
 from agfnet.check.images import Fault, Role
-from agfnet.check.labels import check_labels, check_patients, check_splits
+from agfnet.check.labels import check_folds, check_labels, check_patients, check_splits
 from agfnet.check.shortcut import check_shortcuts
 from agfnet.check.survey import Survey, Use, survey
 from agfnet.config import CheckConfig, ModalityType, default_modalities, names_ultrasound
@@ -83,6 +83,7 @@ def check_cases(
     check_labels(table.cases, findings, patients=config.min_patients)
     check_patients(table.cases, findings)
     check_splits(table.cases, findings)
+    check_folds(table.cases, findings)
     check_names(table.cases, table.path.parent, findings)
     uses: list[Use] = []
     read = 0

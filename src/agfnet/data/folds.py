@@ -220,12 +220,17 @@ def _fold(case: Case) -> int:
             f"the case {case.lesion_id!r} (row {case.row}) is in {case.split} already; a fold goes "
             "with a table without a split"
         )
-    if not (cell.isascii() and cell.isdigit()):
+    if not is_fold(cell):
         raise DataError(
             f"the case {case.lesion_id!r} (row {case.row}) has the fold {cell!r}; "
             "expected a whole number from 0 on"
         )
     return int(cell)
+
+
+def is_fold(cell: str) -> bool:
+    """Return whether a cell is the number of a fold: a whole number from 0 on."""
+    return cell.isascii() and cell.isdigit()
 
 
 def _check_patients(cases: Sequence[Case], column: str) -> None:
