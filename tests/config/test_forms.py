@@ -49,6 +49,20 @@ def test_a_list_selects_from_a_settings_file(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("[0, 01, true]", ["0", "01", "true"]),
+        ("1", ["1"]),
+        ("{NV: [0, '2'], 1: [MEL]}", {"NV": ["0", "2"], "1": ["MEL"]}),
+        ("null", None),
+    ],
+)
+def test_labels_of_the_command_line_are_text(text: str, labels: Any) -> None:
+    assert parsed("train", "--data.cases", "x", "--data.labels", text).data.labels == labels
+    assert parsed("train", "--data.cases", "x", f"--data.labels={text}").data.labels == labels
+
+
+@pytest.mark.parametrize(
     ("kind", "values", "expected"),
     [
         (TrainConfig, {"data.labels": "MEL"}, {"data.labels": ["MEL"]}),

@@ -37,11 +37,19 @@ def current_arguments(arguments: Sequence[str]) -> list[str]:
             argument = f"--config={json.dumps(before, default=str)}"
         elif equals and argument.startswith("--"):
             value = plain_value(text)
-            accepted = accept_forms({name: value}, kind, before)[name]
+            accepted = accept_forms({name: labels_as_text(name, text)}, kind, before)[name]
             if accepted != value:
                 argument = f"--{name}={json.dumps(accepted, default=str)}"
         result.append(argument)
     return result
+
+
+def labels_as_text(name: str, text: str) -> Any:
+    """Return the value of an option as a settings file has it, where labels are text."""
+    if name.rpartition(".")[2] != "labels":
+        return plain_value(text)
+    settings = plain_value(f"labels: {text}")
+    return settings["labels"] if isinstance(settings, dict) else text
 
 
 def table_of_reproduced(arguments: Sequence[str]) -> list[str]:

@@ -177,9 +177,8 @@ def update_arguments(arguments: Sequence[str], kind: type, warn: Warn) -> list[s
         for present, content in update({name: value}, kind, warn=warn).items():
             result.append(f"--{present}")
             if text is not None:
-                scalar = not isinstance(content, dict | list)
                 plain = content if isinstance(content, str) else json.dumps(content, default=str)
-                result[-1] += f"={text if scalar and content == value else plain}"
+                result[-1] += f"={text if content == value else plain}"
     return result
 
 
