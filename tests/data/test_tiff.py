@@ -174,6 +174,27 @@ def test_camera_raw_files(data: bytes, words: str) -> None:
     assert words in fault(data)
 
 
+@pytest.mark.parametrize(
+    ("mode", "description", "channels"),
+    [
+        ("L", "ImageJ=1.54f\nimages=3\nchannels=3\nmode=composite\n", True),
+        ("L", '<?xml version="1.0"?><OME><Pixels ID="P" SizeC="3" SizeT="1"/></OME>', True),
+        ("L", "ImageJ=1.54f\nimages=3\nchannels=1\nslices=3\n", False),
+        ("L", "ImageJ=1.54f\nimages=3\nslices=3\n", False),
+        ("L", "channels=3\n", False),  # not written by ImageJ
+        ("RGB", '<OME><Pixels SizeC="3"/></OME>', False),
+    ],
+)
+def test_pages_that_are_colour_channels(mode: str, description: str, channels: bool) -> None:
+    pages = [Pillow.new(mode, (16, 16), value) for value in ("#101010", "#202020", "#303030")]
+    file = io.BytesIO()
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], description=description)
+    if channels:
+        assert "pages are colour channels of one image" in fault(file.getvalue())
+    else:
+        assert [read(file.getvalue(), frame)[0, 0, 0] for frame in range(3)] == [16, 32, 48]
+
+
 def test_a_chain_of_pages_that_has_no_end() -> None:
     data = bytearray(tiff(image(7)))
     start = int.from_bytes(data[4:8], "little")

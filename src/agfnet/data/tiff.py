@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import struct
 import sys
 from collections.abc import Iterator
@@ -21,10 +22,14 @@ MAX_DIRECTORIES = 100_000
 # tags
 SUBFILE_TYPE, OLD_SUBFILE_TYPE, WIDTH, HEIGHT, BITS = 254, 255, 256, 257, 258
 COMPRESSION, PHOTOMETRIC, SAMPLES, PLANAR = 259, 262, 277, 284
-COLOUR_MAP = 320
+COLOUR_MAP, DESCRIPTION = 320, 270
 SUB_DIRECTORIES, SAMPLE_FORMAT, DNG_VERSION = 330, 339, 50706
 WHITE_IS_ZERO, TRANSPARENCY_MASK, SENSOR_VALUES = 0, 4, (32803, 34892)
 SIGNED, FLOATING_POINT = 2, 3
+TEXT, MAX_DESCRIPTION = 2, 100_000
+_CHANNELS = re.compile(
+    r"^ImageJ=[\s\S]*?^channels=(\d+)\s|<Pixels\b[^>]*\bSizeC=\"(\d+)\"", re.MULTILINE
+)
 PHOTOMETRIC_NAMES = {
     **{0: "white is zero", 1: "black is zero", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr"},
     **{8: "CIELAB", 9: "ICCLAB", 10: "ITULAB"},
@@ -154,6 +159,7 @@ def frames(pages: list[Directory]) -> list[int]:
         ):
             first = pages[number]
     _refuse_previews(pages, first)
+    _refuse_channels(pages[0])
     return [number for number in candidates if _layout(pages[number]) == _layout(first)]
 
 
@@ -172,6 +178,15 @@ def _refuse_previews(pages: list[Directory], image: Directory) -> None:
         raise ImageError(
             "is TIFF whose pages are previews of an image in a sub-directory; save it as PNG"
         )
+
+
+def _refuse_channels(page: Directory) -> None:
+    """Refuse pages that are the colour channels of one image, as microscopes and ImageJ store."""
+    kind, _, _ = page.entries.get(DESCRIPTION, (0, 0, 0))
+    text = page.raw(DESCRIPTION)[:MAX_DESCRIPTION].decode("latin-1") if kind == TEXT else ""
+    channels = _CHANNELS.search(text)
+    if channels and page.number(SAMPLES, 1) == 1 and int(channels[1] or channels[2]) > 1:
+        raise ImageError("is TIFF whose pages are colour channels of one image; save it as PNG")
 
 
 def _layout(page: Directory) -> tuple[object, ...]:
