@@ -643,10 +643,13 @@ def test_empty_cells_among_patients_are_noted(table: Path, caplog: LogCaptureFix
 
 
 def test_texts_that_a_spreadsheet_protects_are_read_as_they_are(table: Path):
-    table.write_text('lesion_id,patient_id,clinical,ultrasound\n="L1",="0012",="a.png",\n')
-    (only,) = read(table, check_files=False).cases
-    assert (only.lesion_id, only.patient_id) == ("L1", "0012")
-    assert only.images["clinical"] == (table.parent / "a.png",)
+    quoted = '"=""L2""","=""a""""b""","=""b.png""",\n'  # as a CSV writer stores such cells
+    header = "lesion_id,patient_id,clinical,ultrasound\n"
+    table.write_text(f'{header}="L1",="0012",="a.png",\n{quoted}')
+    first, second = read(table, check_files=False).cases
+    assert (first.lesion_id, first.patient_id) == ("L1", "0012")
+    assert first.images["clinical"] == (table.parent / "a.png",)
+    assert (second.lesion_id, second.patient_id) == ("L2", 'a"b')
 
 
 def test_separators_within_quotes_do_not_count(table: Path):

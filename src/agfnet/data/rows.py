@@ -25,7 +25,9 @@ _OTHER_FORMATS = {
     b"\xfe\xff": "is UTF-16 text",
 }
 _HTML = re.compile(rb"\s*(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
-_SEPARATOR = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
+"""A first line that names the separator, as spreadsheets write it."""
+_TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
 _MARGIN = " \t\r\n\u00a0\u3000" + INVISIBLE
 
 
@@ -180,7 +182,7 @@ def _delimiter(path: Path) -> tuple[str, bool]:
     """
     with path.open(encoding="utf-8-sig") as file:
         first = next((text for line in file if (text := line.lstrip())), "")
-    if match := _SEPARATOR.fullmatch(first.rstrip("\r\n ")):
+    if match := SEPARATOR_LINE.fullmatch(first.rstrip("\r\n ")):
         return match[1], True
     unquoted = re.sub(r'"[^"]*"', "", first)
     return max(",;\t", key=unquoted.count), False
@@ -204,11 +206,12 @@ def _lines(path: Path, delimiter: str, problems: Problems) -> Iterator[tuple[int
 
 
 def _clean(cell: str) -> str:
-    """Remove the space around a cell, invisible characters there, and any byte order mark.
-
-    `="0012"`, as spreadsheets write a text that is not a number, is read as that text.
-    """
-    cell = cell.strip()
-    if cell.startswith('="') and cell.endswith('"') and cell.count('"') == 2:
-        cell = cell[2:-1].strip()
+    """Remove the space around a cell, invisible characters there, and any byte order mark."""
+    cell = without_formula(cell.strip())
     return cell if cell.isascii() else cell.replace("\ufeff", "").strip(_MARGIN)
+
+
+def without_formula(cell: str) -> str:
+    """Return the text of a cell `="0012"`, as spreadsheets keep a text from becoming a number."""
+    formula = _TEXT_FORMULA.fullmatch(cell)
+    return formula[1].replace('""', '"').strip() if formula else cell

@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile, is_zipfile
 
+from agfnet.data.rows import SEPARATOR_LINE, without_formula
 from agfnet.data.spelling import INVISIBLE, PRECISION
 from agfnet.errors import DataError
 from agfnet.importing.encodings import decode
 
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-_SEPARATOR = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
-_TEXT_FORMULA = re.compile(r'="(.*)"')
-"""A text that Excel must not turn into a number, such as `="0012"`."""
 _FORMULA = re.compile(rb'<c r="([A-Z]+\d+)"[^>]*>\s*<f\b(?:(?!</c>).)*</c>', re.DOTALL)
 _RESULT = re.compile(rb"<v[^>/]*>[^<]")
 _INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
@@ -138,9 +136,7 @@ def _cell(value: Any) -> str:
 def _clean(text: str) -> str:
     if not text:
         return ""
-    plain = " ".join(text.translate(_INVISIBLE).split(" ")).strip()
-    formula = _TEXT_FORMULA.fullmatch(plain)
-    return formula[1].strip() if formula else plain
+    return without_formula(" ".join(text.translate(_INVISIBLE).split(" ")).strip())
 
 
 def _text(path: Path) -> Sheet:
@@ -150,7 +146,7 @@ def _text(path: Path) -> Sheet:
     if text.lstrip()[:1] == "<":
         raise DataError(f"{path}: is a web page (HTML or XML), not CSV; download the table again")
     first, _, others = text.lstrip("\r\n").partition("\n")
-    if match := _SEPARATOR.fullmatch(first.strip()):
+    if match := SEPARATOR_LINE.fullmatch(first.strip()):
         delimiter, skipped = match[1], 1
         text = others
     else:
