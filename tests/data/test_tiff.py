@@ -189,6 +189,9 @@ def test_pages_that_are_colour_channels(mode: str, description: str, channels: b
     pages = [Pillow.new(mode, (16, 16), value) for value in ("#101010", "#202020", "#303030")]
     file = io.BytesIO()
     pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], description=description)
+    single = io.BytesIO()
+    pages[0].save(single, "TIFF", description=description)
+    assert read(single.getvalue())[0, 0, 0] == 16
     if channels:
         assert "pages are colour channels of one image" in fault(file.getvalue())
     else:

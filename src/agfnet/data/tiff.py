@@ -159,8 +159,10 @@ def frames(pages: list[Directory]) -> list[int]:
         ):
             first = pages[number]
     _refuse_previews(pages, first)
-    _refuse_channels(pages[0])
-    return [number for number in candidates if _layout(pages[number]) == _layout(first)]
+    alike = [number for number in candidates if _layout(pages[number]) == _layout(first)]
+    if len(alike) > 1:
+        _refuse_channels(pages[0])
+    return alike
 
 
 def _is_auxiliary(page: Directory) -> bool:
