@@ -2,7 +2,7 @@
 
     python bench/paper_tables.py
 
-The predictions of these two phantom studies are not in the repository. Their JSON is sufficient:
+The predictions of this phantom study are not in the repository. Its JSON is sufficient:
 each seed has a separate cohort, so that tests and intervals need only the values of the seeds. p
 of a difference is Student's paired test over seeds, at least the p for the trained networks (in
 these files from a permutation of patients), with Holm's adjustment; the interval of a value is
@@ -26,7 +26,7 @@ from agfnet.study.report import REPORT, TABLES, write_study
 from agfnet.study.results import HIGHEST, Cell, Section
 
 PAPER = Path(__file__).parents[1] / "paper"
-STUDIES = ("comparison", "robustness")
+STUDIES = ("robustness",)
 
 
 def section(study: Study, content: dict[str, Any]) -> Section:

@@ -14,8 +14,10 @@ import pytest
 from agfnet.cli import main
 from agfnet.config import StudyConfig
 from agfnet.errors import ConfigError, DataError, RunError
+from agfnet.inference.predictions import format_predictions, parse_predictions
 from agfnet.locks import locked
 from agfnet.study.executors import local
+from agfnet.study.predictions import DIGITS
 from agfnet.study.runner import run_study
 
 OWN = {"cohort": None, "base": {"data.cases": "cases.csv"}}
@@ -86,6 +88,13 @@ def rows_of(out: Path) -> list[dict[str, object]]:
     """Rows of the second method."""
     content = json.loads((out / "tables" / "test.json").read_text())
     return [row for row in content["rows"] if row["method"] == "concatenation"]
+
+
+def test_stored_probabilities_keep_a_close_answer(tmp_path):
+    text = "lesion_id,patient_id,label,predicted,p_a,p_b\nL1,P1,a,b,0.4999785,0.5000215\n"
+    predictions = parse_predictions(text, tmp_path / "predictions.csv")
+    stored = format_predictions(predictions, DIGITS)
+    assert parse_predictions(stored, tmp_path / "stored.csv").predicted == ("b",)
 
 
 def test_files_that_hold_no_predictions_of_a_study(study_file, tmp_path):

@@ -30,8 +30,9 @@ RunKey = tuple[int, int | None]  # seed and fold
 Reader = Callable[[Run, str], Predictions | None]
 """Returns the labelled predictions of a run on a table, None if it has not been scored there."""
 STORED = "predictions.zip"
-DIGITS = 4
-"""Significant digits of a stored probability: tables show three decimals."""
+DIGITS = 7
+"""Significant digits of a stored probability, those of 32-bit numbers: with fewer, two classes may
+become equal, which changes the answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
