@@ -51,7 +51,7 @@ def test_a_list_selects_from_a_settings_file(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "labels"),
     [
-        ("[0, 01, true]", ["0", "01", "true"]),
+        ("[0, 01, true, yes]", ["0", "01", "true", "yes"]),
         ("1", ["1"]),
         ("{NV: [0, '2'], 1: [MEL]}", {"NV": ["0", "2"], "1": ["MEL"]}),
         ("null", None),

@@ -38,7 +38,8 @@ def current_arguments(arguments: Sequence[str]) -> list[str]:
         elif equals and argument.startswith("--"):
             value = plain_value(text)
             accepted = accept_forms({name: labels_as_text(name, text)}, kind, before)[name]
-            if accepted != value:
+            # lists and mappings always: the parser would read `[yes]` as true
+            if accepted != value or isinstance(accepted, list | dict):
                 argument = f"--{name}={json.dumps(accepted, default=str)}"
         result.append(argument)
     return result
