@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from agfnet.check.findings import Findings, counted
-from agfnet.data.folds import FOLD, is_fold
+from agfnet.data.folds import FOLD, apart, is_fold
 from agfnet.data.spelling import (
     INVISIBLE,
     is_placeholder,
@@ -137,14 +137,14 @@ def check_folds(cases: Sequence[Case], findings: Findings) -> None:
     """Report folds that cross-validation refuses; of a table without splits."""
     if any(case.split or FOLD not in case.attributes for case in cases):
         return
-    first: dict[str, Case] = {}
     for case in cases:
         fold = case.attributes[FOLD]
-        other = first.setdefault(case.patient_id, case)
         if not is_fold(fold):
             message = f"expected a whole number from 0 on, not {fold!r}; cross-validation needs one"
             findings.add("fold_unknown", message, case=case, column=FOLD)
-        elif other.attributes[FOLD] != fold:
+    for other, case in apart(cases, FOLD):
+        fold = case.attributes[FOLD]
+        if is_fold(fold):
             message = (
                 f"the patient {case.patient_id!r} is in fold {other.attributes[FOLD]!r} in row "
                 f"{other.row} and in fold {fold!r} here; give all lesions of a patient one fold"

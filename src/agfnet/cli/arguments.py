@@ -36,8 +36,8 @@ def current_arguments(arguments: Sequence[str]) -> list[str]:
             before = accept_forms(update(read_yaml(Path(text)), kind, warn=warn), kind)
             argument = f"--config={json.dumps(before, default=str)}"
         elif equals and argument.startswith("--"):
-            value = plain_value(text)
-            accepted = accept_forms({name: labels_as_text(name, text)}, kind, before)[name]
+            value = labels_as_text(name, text)
+            accepted = accept_forms({name: value}, kind, before)[name]
             # lists and mappings always: the parser would read `[yes]` as true
             if accepted != value or isinstance(accepted, list | dict):
                 argument = f"--{name}={json.dumps(accepted, default=str)}"

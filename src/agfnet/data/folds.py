@@ -235,12 +235,18 @@ def is_fold(cell: str) -> bool:
 
 def _check_patients(cases: Sequence[Case], column: str) -> None:
     """Raise DataError if the cases of a patient are in several folds or centres."""
+    for other, case in apart(cases, column):
+        raise DataError(
+            f"the patient {case.patient_id!r} has the {column} {other.attributes[column]!r} in "
+            f"row {other.row} and {case.attributes[column]!r} in row {case.row}; expected one "
+            f"{column} for all lesions of a patient"
+        )
+
+
+def apart(cases: Iterable[Case], column: str) -> Iterator[tuple[Case, Case]]:
+    """Yield the first case of a patient and each one in another fold or at another centre."""
     first: dict[str, Case] = {}
     for case in cases:
         other = first.setdefault(case.patient_id, case)
         if other.attributes[column] != case.attributes[column]:
-            raise DataError(
-                f"the patient {case.patient_id!r} has the {column} {other.attributes[column]!r} in "
-                f"row {other.row} and {case.attributes[column]!r} in row {case.row}; expected one "
-                f"{column} for all lesions of a patient"
-            )
+            yield other, case
