@@ -21,6 +21,7 @@ from agfnet.data.readers import Image, count_frames, decode_image, read_image
 from agfnet.errors import ImageError
 
 pydicom = pytest.importorskip("pydicom")
+from openjpeg.utils import encode_array  # noqa: E402
 from pydicom.dataset import Dataset, FileMetaDataset  # noqa: E402
 from pydicom.encaps import encapsulate, get_frame  # noqa: E402
 from pydicom.uid import (  # noqa: E402
@@ -1130,3 +1131,49 @@ def test_a_negative_first_value_of_a_lookup_table_as_an_unsigned_number():
     table["LUTDescriptor"].VR = "US"
     made = dataset(values, bits=12, VOILUTSequence=[table])
     assert grey(written(made)).tolist() == [[0, 50, 100, 255]]
+
+
+def test_a_negative_slope_inverts_within_a_window_too():
+    values = np.array([[0, 1024, 2048, 4095]], dtype=np.uint16)
+    made = dataset(values, bits=12, RescaleSlope="-1", RescaleIntercept="4095")
+    plain = grey(written(made))[0].tolist()
+    made.WindowCenter, made.WindowWidth = 2048, 4096
+    assert grey(written(made))[0].tolist() == plain == [255, 191, 127, 0]
+    made.PhotometricInterpretation = "MONOCHROME1"
+    assert grey(written(made))[0].tolist() == [0, 64, 128, 255]
+
+
+@pytest.mark.parametrize(
+    ("tags", "low", "high"),
+    [
+        ({"RescaleIntercept": "-1000"}, -1000, 3095),
+        ({"RescaleSlope": "2"}, 0, 8190),
+        ({"RescaleSlope": "", "RescaleIntercept": "-1000"}, -1000, 3095),
+        ({"RescaleSlope": "2", "RescaleIntercept": ""}, 0, 8190),
+    ],
+)
+def test_a_slope_or_an_intercept_alone(tags: dict[str, str], low: int, high: int):
+    values = np.array([[0, 2048, 4095]], dtype=np.uint16)
+    made = dataset(values, bits=12, **tags)
+    made.WindowCenter, made.WindowWidth = (low + high + 1) / 2, high - low + 1
+    assert grey(written(made))[0].tolist() == pytest.approx([0, 128, 255], abs=1)
+
+
+@pytest.mark.parametrize("stated", ["YBR_FULL", "YBR_FULL_422", "YBR_RCT", "RGB"])
+@pytest.mark.parametrize("transformed", [True, False])
+def test_colours_of_jpeg_2000_whatever_the_header_says(stated: str, transformed: bool):
+    if not transformed and stated == "RGB":
+        pytest.skip("a header that is believed")
+    colour = smooth()
+    stored = colour if transformed else np.asarray(Pillow.fromarray(colour).convert("YCbCr"))
+    stream = encode_array(stored, bits_stored=8, photometric_interpretation=1, use_mct=transformed)
+    made = dataset(colour, stated)
+    made.PixelData = encapsulate([stream])
+    made.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    file = io.BytesIO()
+    pydicom.dcmwrite(file, made, enforce_file_format=True)
+    assert np.abs(read(file.getvalue()).pixels.astype(int) - colour).max() <= 3
+
+
+def test_empty_pixel_data():
+    assert "has no pixel data" in fault(written(dataset(noise(8, 8), PixelData=b"")))

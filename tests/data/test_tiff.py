@@ -248,3 +248,9 @@ def test_palette_of_8_and_of_16_bits(scale: int) -> None:
     levels = np.stack([np.arange(256), np.arange(256)[::-1], np.arange(256) // 2])
     data = tiff(page(RAMP, photometric=3, tags={320: (levels * scale).ravel().tolist()}))
     assert (read(data) == levels[:, RAMP].transpose(1, 2, 0)).all()
+
+
+def test_grey_that_is_multiplied_by_its_opacity():
+    values = np.array([[[200, 255], [50, 128], [0, 0]]], dtype=np.uint8)
+    pixels = read(tiff(page(values, tags={338: 1})))
+    assert pixels[0, :, 0].tolist() == pytest.approx([200, 50, 0], abs=1)

@@ -52,6 +52,8 @@ def to_rgb(
     if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
         # Pillow takes each for inverted, as those that Adobe's marker declares are
         image = ImageChops.invert(image)
+    if image.mode == "La":  # grey multiplied by its opacity, which Pillow converts to this alone
+        image = image.convert("LA")
     if image.has_transparency_data:
         image = _on_black(image.convert("RGBA"))
     return image if image.mode == "RGB" else image.convert("RGB")  # convert always copies

@@ -43,7 +43,8 @@ _TAGS = (
 )
 # baseline, extended and lossless, of which Pillow decodes 8 bits
 _JPEG = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70))
-_JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
+# and its high-throughput kinds
+_JPEG_2000 = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 201, 202, 203))
 # the first bytes of a frame, by which further fragments of the same frame differ
 _FRAME_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff")
 _RLE = "1.2.840.10008.1.2.5"
@@ -298,14 +299,19 @@ def _decode(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[
     """Return the values of one frame, (H, W) or (H, W, C)."""
     from pydicom.pixels import pixel_array
 
-    from agfnet.data.dicom_jpeg import decode_jpeg, likely_rgb
+    from agfnet.data.dicom_jpeg import contradicts_jpeg_2000, decode_jpeg, likely_rgb
 
     syntax = header.file_meta.get("TransferSyntaxUID")
     start = file.tell()
     explicit = _bytes_at(file, start + 4, 2) in _EXPLICIT
     file.seek(start)
     length = _enter_pixel_data(file, header)
-    if length == _UNDEFINED and (syntax in _JPEG or _is_jpeg(file, syntax, frame, count)):
+    if length == 0:
+        raise ImageError("has no pixel data; export it again")
+    stream = b""
+    if length == _UNDEFINED and syntax in _JPEG_2000:
+        stream = _stored_frame(file, frame, count)
+    if length == _UNDEFINED and (syntax in _JPEG or stream.startswith(_FRAME_STARTS[0])):
         return decode_jpeg(file, header, frame, count)
     options = {"pixel_representation": header.PixelRepresentation, "number_of_frames": count}
     options |= {"bits_stored": header.BitsStored}
@@ -314,7 +320,8 @@ def _decode(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[
     compressed = syntax is not None and syntax.is_compressed
     stated = header.PhotometricInterpretation
     whole = stated == "YBR_FULL_422" and not compressed and not _is_subsampled(header, length)
-    if whole and length is not None:
+    wrong = header.BitsStored <= 8 and contradicts_jpeg_2000(stream, stated)
+    if wrong or (whole and length is not None):
         options["photometric_interpretation"] = "RGB"  # leaves the values as they are
     with decoder_errors():
         try:
@@ -327,17 +334,15 @@ def _decode(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[
     return likely_rgb(values, stated=None) if options.get("photometric_interpretation") else values
 
 
-def _is_jpeg(file: BinaryIO, syntax: Any, frame: int, count: int) -> bool:
-    """Return whether a frame that is called JPEG 2000 is JPEG; the file stays at its pixel data."""
+def _stored_frame(file: BinaryIO, frame: int, count: int) -> bytes:
+    """Return a frame as it is compressed; the file stays at its pixel data."""
     from pydicom.encaps import get_frame
 
-    if syntax not in _JPEG_2000:
-        return False
     start = file.tell()
     with decoder_errors():
         stream = get_frame(file, frame, number_of_frames=count)
     file.seek(start)
-    return stream.startswith(_FRAME_STARTS[0])
+    return stream
 
 
 def _read_whole(file: BinaryIO) -> Dataset:

@@ -13,6 +13,9 @@ from agfnet.errors import ImageError
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+_RESCALE = {"RescaleSlope": 1, "RescaleIntercept": 0}
+"""What every viewer takes for one of them that is missing."""
+
 
 def to_rgb(values: NDArray[Any], header: Dataset) -> NDArray[np.uint8]:
     """Convert one frame (H, W) or (H, W, 3) as it is stored to (H, W, 3).
@@ -87,7 +90,10 @@ def _display(
     """
     from pydicom.pixels import apply_modality_lut, apply_windowing
 
-    if header.get("RescaleSlope") is not None and float(header.RescaleSlope) == 0:
+    for name, value in _RESCALE.items():  # of one without the other, pydicom uses neither
+        if header.get(name) in (None, ""):
+            setattr(header, name, value)
+    if float(header.RescaleSlope) == 0:
         raise ImageError("has a RescaleSlope of 0, which leaves no image; correct or delete it")
     with decoder_errors():
         values = apply_modality_lut(stored, header)
@@ -97,11 +103,12 @@ def _display(
     if header.get("WindowCenter") is not None and header.get("WindowWidth") is not None:
         try:
             with np.errstate(over="ignore"):
-                low, high = sorted(apply_windowing(np.array([-1e9, 1e9]), header).tolist())
+                low, high = apply_windowing(np.array([-1e9, 1e9]), header).tolist()
             values = apply_windowing(values, header)
         except ValueError:  # a window without width shows nothing: as if there were none
             pass
-    return np.clip((values - low) / max(high - low, 1e-9), 0, 1)
+    # a window's `high` is below `low` where a negative slope turns the range of pydicom around
+    return np.clip((values - low) / ((high - low) or 1e-9), 0, 1)
 
 
 def _look_up(values: NDArray[Any], lut: Dataset, *, little_endian: bool) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""JPEG frames in DICOM: baseline, extended and lossless of 8 bits, decoded by Pillow.
+"""JPEG frames in DICOM: baseline, extended and lossless of 8 bits, decoded by Pillow; colours.
 
 pydicom knows only a GPL library and GDCM for lossless JPEG, and for colours it believes the header
 even where the JPEG itself says otherwise.
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 Colours = Literal["RGB", "YCbCr"]
+_START_2000 = b"\xff\x4f\xff\x51"
+_WITHOUT_TRANSFORM, _WITH_TRANSFORM = ("YBR_FULL", "YBR_FULL_422"), ("YBR_ICT", "YBR_RCT")
+"""Photometric interpretations of JPEG 2000 whose values are YCbCr without and by its transform."""
 
 
 def decode_jpeg(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[np.uint8]:
@@ -65,6 +68,20 @@ def _to_rgb(image: Any, header: Dataset, values: NDArray[np.uint8]) -> NDArray[n
     """
     stated: Colours = "RGB" if header.PhotometricInterpretation == "RGB" else "YCbCr"
     return likely_rgb(values, stated=stated, declared=_declared(image))
+
+
+def contradicts_jpeg_2000(stream: bytes, stated: str) -> bool:
+    """Return whether a JPEG 2000 transforms its colours although the header denies it, or not.
+
+    The decoder returns RGB where the stream itself has the transform, which its marker COD tells.
+    """
+    at = stream.find(_START_2000) + 2
+    while at >= 2 and (marker := stream[at : at + 2]) > b"\xff\x4f" and marker != b"\xff\x90":
+        if marker == b"\xff\x52":
+            transformed = stream[at + 8 : at + 9] == b"\1"
+            return stated in (_WITHOUT_TRANSFORM if transformed else _WITH_TRANSFORM)
+        at += 2 + int.from_bytes(stream[at + 2 : at + 4])
+    return False
 
 
 def likely_rgb(
