@@ -109,3 +109,9 @@ def test_a_bundle_keeps_the_names_it_was_given(tmp_path: Path) -> None:
     path.write_text(json.dumps(asdict(named)), encoding="utf-8")
     assert read_config(path) == named
     assert read_config(path).names == ("melanoma", "mole")
+
+
+def test_chinese_labels_have_the_group_of_their_diagnosis() -> None:
+    described = describe_classes(("黑色素瘤", "基底细胞癌", "蓝痣?"))
+    assert [entry.group for entry in described.values()] == ["malignant", "malignant", None]
+    assert described["黑色素瘤"].en == "melanoma"

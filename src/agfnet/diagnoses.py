@@ -70,7 +70,7 @@ def common_group(names: Sequence[str]) -> str | None:
 
 
 def look_up(name: str) -> DiagnosisConfig | None:
-    """Return the dictionary's entry of a name, code or synonym; None if it has none."""
+    """Return the dictionary's entry of an English or Chinese name, code or synonym; or None."""
     entry = dictionary().get(plain_spelling(name))
     return None if entry is None else replace(entry, synonyms=list(entry.synonyms))
 
@@ -99,7 +99,7 @@ def dictionary() -> dict[str, DiagnosisConfig]:
     return {
         plain_spelling(spelling): entry
         for en, entry in entries.items()
-        for spelling in (en, *entry.synonyms)
+        for spelling in (en, entry.zh or en, *entry.synonyms)
     }
 
 

@@ -21,6 +21,9 @@ from agfnet.check.labels import alike
         ("NV", "NEV"),
         ("TRUE", "1"),
         ("no", "False"),
+        ("yes", "Y"),
+        ("melanoma", "黑色素瘤"),
+        ("basal cell lesion", "Lesion, basal cell"),
     ],
 )
 def test_spellings_of_one_label(one: str, other: str) -> None:
@@ -44,6 +47,7 @@ def test_spellings_of_one_label(one: str, other: str) -> None:
         ("benign", "malign"),
         ("naevus", "blue naevus"),
         ("?", "-"),
+        ("grade 1 type 2", "type 1 grade 2"),
     ],
 )
 def test_labels_that_differ(one: str, other: str) -> None:

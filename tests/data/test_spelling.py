@@ -23,6 +23,10 @@ from agfnet.data.spelling import (
         ("1234", "1,234", "1.234", "1'234", "1\u2019234", "1\u202f234", "01234"),
         ("1000", "1,000"),
         ("2023-7", "2023/07", "2023_7"),
+        ("C1", "\u0421 1", "\u0441-01"),  # Cyrillic
+        ("A1", "\u0391-1", "\u03b11"),  # Greek
+        ("IZ1", "iz1", "\u0130z1", "\u0131z1"),  # Turkish
+        ("\u0416\u04121", "\u0436\u0432-1"),
     ],
 )
 def test_spellings_of_one_patient(spellings: tuple[str, ...]):
@@ -44,6 +48,7 @@ def test_different_patients():
         "0",
         "12,34",
         "#A",
+        "\u04161",
     )
     assert len(set(map(patient_key, names))) == len(names)
 
@@ -60,6 +65,7 @@ def test_spellings_of_labels():
     [
         *("nan", "NaN", "NA", "N/A", "n.a.", "<NA>", "#N/A", "#REF!", "None", "null", "unknown"),
         *("Unknown ", "not known", "?", "???", "-", "\u2014", ".", "missing", "\u672a\u77e5"),
+        *("n.d.", "k. A.", "s/d", "pending", "Not performed", "unklar", "desconocida", "待定"),
     ],
 )
 def test_placeholders(word: str):
@@ -67,7 +73,24 @@ def test_placeholders(word: str):
 
 
 @pytest.mark.parametrize(
-    "word", ["", "NV", "KA", "Nadine", "P1", "0", "other", "nanometre", "#12", "#0", "#A", "#AB"]
+    "word",
+    [
+        "",
+        "NV",
+        "KA",
+        "Nadine",
+        "P1",
+        "0",
+        "other",
+        "nanometre",
+        "#12",
+        "#0",
+        "#A",
+        "#AB",
+        "K/A",
+        "nd",
+        "рак",
+    ],
 )
 def test_words_that_are_no_placeholders(word: str):
     assert not is_placeholder(word)

@@ -22,7 +22,10 @@ from agfnet.diagnoses import one_diagnosis
 MIN_WORD = 7
 """Shortest word in which one letter more, less or other may be a slip: short codes such as NV, BCC,
 SCC differ by a letter on purpose."""
-_ANSWERS = ({"true", "yes", "1", "ja", "oui", "是"}, {"false", "no", "0", "nein", "non", "否"})
+_ANSWERS = (
+    {"true", "yes", "y", "1", "ja", "j", "oui", "si", "sí", "sim", "是"},
+    {"false", "no", "n", "0", "nein", "non", "não", "否"},
+)
 MANY_LESIONS, MANY_FRACTION = 10, 0.2
 """Lesions of one patient, and their fraction of all, from which the id may be a placeholder."""
 
@@ -156,8 +159,8 @@ def alike(first: str, second: str) -> bool:
     """Return whether two labels may be one in two spellings that `read_cases` does not report.
 
     They may if both say yes or both no (`TRUE` and `1`), if they differ by hyphens or underscores,
-    by the spelling of ae and oe, or by one letter in a long word, or if the dictionary has both as
-    names of one diagnosis.
+    by the spelling of ae and oe, by the order of words (`carcinoma, basal cell`), or by one letter
+    in a long word, or if the dictionary has both as names of one diagnosis.
     """
     if any({label_key(first), label_key(second)} <= answers for answers in _ANSWERS):
         return label_key(first) != label_key(second)
@@ -165,6 +168,8 @@ def alike(first: str, second: str) -> bool:
     if label_key(first) == label_key(second) or not words:
         return False
     if "".join(words) == "".join(others) or one_diagnosis([first, second]):
+        return True
+    if sorted(words) == sorted(others) and "".join(words).isalpha():
         return True
     differing = [pair for pair in zip(words, others, strict=False) if pair[0] != pair[1]]
     return len(words) == len(others) and len(differing) == 1 and _slip(*differing[0])

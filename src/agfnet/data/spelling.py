@@ -23,9 +23,17 @@ _PLACEHOLDERS = {
     *("anonymised", "anon", "unbekannt", "keineangabe", "inconnu", "desconocido"),
     *("未知", "不详", "不明", "无", "未填", "匿名", "不詳", "無", "なし", "미상"),
     *("sconosciuto", "desconhecido", "onbekend", "okänd", "ukendt", "ukjent", "неизвестно"),
+    *("sconosciuta", "desconhecida", "desconocida", "inconnue", "ignorado", "ignorada"),
+    *("pending", "notdone", "notperformed", "notdetermined", "unclear", "naoinformado"),
+    *("unklar", "ausstehend", "nichtbekannt", "ohneangabe", "nonrenseigné", "nonrenseigne"),
+    *("sindatos", "semdados", "nãoinformado", "待定", "待查", "待诊", "未定", "不清", "不确定"),
 }
+# of letters alone they might be the initials of a person
+_ABBREVIATED = re.compile(r"n[./][dbkr]\.?|k\.a\.|s[./][di]\.?")
 # of Excel in several languages: those without a mark at the end are #N/A
 _SPREADSHEET_ERROR = re.compile(r"#(div/0!?|[a-z][a-z/]*[!?]|n/?[advb]|getting_data)")
+_LOOK_ALIKE = str.maketrans("АВЕКМНОРСТХУІЈЅΑΒΕΖΗΙΚΝΟΡΤΥΧİ", "ABEKMHOPCTXYIJSABEZHIKNOPTYXI")
+"""Capitals of Cyrillic, Greek and Turkish that look like Latin ones."""
 _DASH = re.compile(r"[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
 _DIGIT = re.compile("[0-9]")
 _DECIMAL = re.compile(r"(-?\d+)[.,]0+")
@@ -45,7 +53,8 @@ def label_key(label: str) -> str:
     """Return what all spellings of a label share.
 
     Case, spaces, Unicode forms, invisible characters, the kind of dash, leading zeros and a
-    decimal part of 0 make no difference: `Naevus` and `naevus `, `1` and `1.0`.
+    decimal part of 0 make no difference: `Naevus` and `naevus `, `1` and `1.0`. Nor do letters of
+    other alphabets if all of them look like Latin ones, as from a keyboard that was not switched.
     """
     text = label
     if not text.isascii():
@@ -55,6 +64,8 @@ def label_key(label: str) -> str:
             for c in text
             if unicodedata.category(c) not in ("Cf", "Cc")
         )
+        latin = text.upper().translate(_LOOK_ALIKE)
+        text = latin if latin.isascii() else text
     text = "".join(text.split()).strip("'\"`").casefold()
     if match := _DECIMAL.fullmatch(text):
         text = match[1]
@@ -104,7 +115,10 @@ def is_placeholder(text: str) -> bool:
     key = label_key(text)
     word = re.sub(r"[\W_]", "", key)
     return bool(key) and (
-        not word or word in _PLACEHOLDERS or _SPREADSHEET_ERROR.fullmatch(key) is not None
+        not word
+        or word in _PLACEHOLDERS
+        or _ABBREVIATED.fullmatch(key) is not None
+        or _SPREADSHEET_ERROR.fullmatch(key) is not None
     )
 
 
