@@ -606,7 +606,11 @@ def test_an_image_column_without_any_path_is_noted(table: Path, caplog: LogCaptu
     [
         ("lesion_id,Patient_ID,label,clinical,ultrasound", "patient_id", "Patient_ID"),
         ("lesion_id,patient,label,clinical,ultrasound", "patient_id", "patient"),
+        ("lesion_id,pid,label,clinical,ultrasound", "patient_id", "pid"),
+        ("lesion_id,患者编号,label,clinical,ultrasound", "patient_id", "患者编号"),
         ("lesion_id,patient_id,LABEL,clinical,ultrasound", "label", "LABEL"),
+        ("lesion_id,patient_id,Diagnosis,clinical,ultrasound", "label", "Diagnosis"),
+        ("lesion_id,patient_id,病理诊断,clinical,ultrasound", "label", "病理诊断"),
         ("lesion_id,patient_id,Split,clinical,ultrasound", "split", "Split"),
         ("lesion_id,patient_id,Fold,clinical,ultrasound", "fold", "Fold"),
         (
@@ -628,6 +632,15 @@ def test_a_column_that_its_spelling_leaves_unused_is_noted(
         table.write_text(f"{extra}\nL1,,P1,x,a.png,\n")
         read(table, check_files=False)
         assert "there is no such column" not in caplog.text
+
+
+def test_lesion_ids_that_look_the_same_are_one(table: Path):
+    rows = "Zo\u00eb,a.png,\nZoe\u0308,b.png,\nL\u200b2,a.png,\nL2,b.png,\n"
+    table.write_text(f"lesion_id,clinical,ultrasound\n{rows}")
+    with pytest.raises(DataError) as caught:
+        read(table, check_files=False)
+    assert ":3 column lesion_id" in str(caught.value)
+    assert ":5 column lesion_id: 'L2' is in row 4 too" in str(caught.value)
 
 
 def test_empty_cells_among_patients_are_noted(table: Path, caplog: LogCaptureFixture):

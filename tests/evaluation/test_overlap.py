@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image as Pillow
 
 from agfnet.config import EvaluateConfig
 from agfnet.data.table import Case
@@ -65,6 +66,24 @@ def test_a_named_frame_counts_by_its_file(tmp_path: Path) -> None:
 def test_training_lesions_under_other_names_are_known_by_their_images(trained, table) -> None:
     counts = overlap(trained, cases=str(table("train", rename=True)))
     assert counts == {"lesions": 6, "images": 6, "lesion_ids": 0, "patient_ids": 0}
+
+
+def test_ids_in_another_spelling_are_known(trained, table) -> None:
+    path = table("train", rename=False)
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        for column in ("lesion_id", "patient_id"):
+            row[column] = f"{row[column][0].lower()} {int(row[column][1:])}"
+        for modality in ("clinical", "ultrasound"):
+            Pillow.open(row[modality]).transpose(0).save(f"{row[modality]}.png")
+            row[modality] += ".png"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    counts = overlap(trained, cases=str(path))
+    assert counts == {"lesions": 6, "images": 0, "lesion_ids": 6, "patient_ids": 6}
 
 
 def test_lesions_of_the_test_split_are_new(trained, table) -> None:

@@ -13,13 +13,17 @@ from agfnet.data.image_cells import PathCells, names_file
 from agfnet.data.problems import Problems, StrPath
 from agfnet.data.rows import Row, read_rows
 from agfnet.data.spelling import (
+    LABEL_COLUMNS,
     PATIENT_COLUMNS,
     column_key,
     is_placeholder,
     patient_key,
+    same_looking,
     usual_spellings,
 )
 from agfnet.data.write_table import check_modalities
+
+_OTHER_NAMES = {"patient_id": PATIENT_COLUMNS, "label": LABEL_COLUMNS}
 
 
 def iterate_cases(
@@ -63,7 +67,7 @@ def _note_misspelled(columns: Sequence[str], modalities: Sequence[str], problems
     """Note optional columns that are there in another spelling alone, and hence not used."""
     further = (*map(mask_column, modalities), *map(box_column, modalities))
     for name in (*COLUMNS, "fold", *further):
-        keys = {column_key(name)} | (PATIENT_COLUMNS if name == "patient_id" else set())
+        keys = {column_key(name)} | _OTHER_NAMES.get(name, set())
         others = [column for column in columns if column_key(column) in keys]
         if others and name not in columns:
             problems.note(
@@ -159,7 +163,7 @@ class _CaseReader:
         return ""
 
     def _check_lesion(self, lesion: str, line: int) -> None:
-        first = self._lesions.setdefault(lesion, line) if self._compare else line
+        first = self._lesions.setdefault(same_looking(lesion), line) if self._compare else line
         if not lesion:
             finding, message = "lesion_empty", "is empty; expected a name that no other row has"
         elif first != line:

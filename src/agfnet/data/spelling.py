@@ -14,8 +14,27 @@ INVISIBLE = (
 )
 """Soft hyphen, zero-width characters and byte order mark; marks of the direction of writing, which
 come with a path that is copied from a window."""
-PATIENT_COLUMNS = {"patient", "patientno", "patientnr", "patientnumber", "subject", "subjectid"}
+PATIENT_COLUMNS = {
+    *(
+        "patient",
+        "patientno",
+        "patientnr",
+        "patientnumber",
+        "patientcode",
+        "patientkey",
+        "idpatient",
+    ),
+    *("patid", "pid", "mrn", "subject", "subjectid", "participant", "participantid", "proband"),
+    *("patienten", "patientenid", "patientennr", "patientennummer", "paciente", "idpaciente"),
+    *("患者", "患者id", "患者编号", "患者号", "病人id", "病人编号", "病历号", "住院号", "患者番号"),
+}
 """Further names of a column of patient ids, as by `column_key`."""
+LABEL_COLUMNS = {
+    *("labels", "diagnosis", "finaldiagnosis", "dx", "class", "classname", "target", "histology"),
+    *("diagnose", "diagnostic", "diagnóstico", "diagnostico", "klasse", "标签", "类别", "分类"),
+    *("诊断", "病理诊断", "病理", "診断", "ラベル"),
+}
+"""Likewise of a column of diagnoses, which counts only where no column is called `label`."""
 _PLACEHOLDERS = {
     *("na", "nan", "nat", "none", "null", "nil", "empty", "missing", "undefined"),
     *("unknown", "unk", "unkn", "notknown", "notavailable", "notapplicable", "unspecified"),
@@ -100,6 +119,13 @@ def patient_key(patient: str) -> str:
     text = label_key(patient)
     text = text.strip(_AROUND) or text
     return _LEADING_ZEROS.sub("", _BETWEEN_DIGITS.sub("-", _SEPARATOR.sub("", text)))
+
+
+def same_looking(text: str) -> str:
+    """Return what texts share that nobody can distinguish: Unicode forms, invisible characters."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", "".join(c for c in text if c not in INVISIBLE))
 
 
 def column_key(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from agfnet.bundle import BundleConfig
 from agfnet.data.paths import named_frame
+from agfnet.data.spelling import patient_key
 from agfnet.data.table import Case
 from agfnet.errors import AgfnetError
 from agfnet.evaluation.inputs import EvaluationInputs
@@ -26,18 +27,23 @@ def training_overlap(inputs: EvaluationInputs) -> dict[str, int] | None:
 
     Returns:
         `lesions`: number of cases that overlap; of these `images`: cases with an identical image
-        file, `lesion_ids` and `patient_ids`: cases with the same id. None if the table of the
-        training cannot be read.
+        file, `lesion_ids` and `patient_ids`: cases with the same id in any spelling. None if the
+        table of the training cannot be read.
     """
     if inputs.config.cases is None and inputs.split == "test":
         return dict.fromkeys(("lesions", "images", "lesion_ids", "patient_ids"), 0)
     seen = seen_cases(inputs.members, inputs.predictor.bundle.config)
     if seen is None:
         return None
-    lesion_ids, patient_ids = ({getattr(c, k) for c in seen} for k in ("lesion_id", "patient_id"))
+    lesion_ids = {patient_key(case.lesion_id) for case in seen}
+    patient_ids = {patient_key(case.patient_id) for case in seen}
     identical = identical_images(inputs.cases, seen)
     reasons = [
-        (same, case.lesion_id in lesion_ids, case.patient_id in patient_ids)
+        (
+            same,
+            patient_key(case.lesion_id) in lesion_ids,
+            patient_key(case.patient_id) in patient_ids,
+        )
         for same, case in zip(identical, inputs.cases, strict=True)
     ]
     images, lesions, patients = (sum(column) for column in zip(*reasons, strict=True))
