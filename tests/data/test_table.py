@@ -553,12 +553,22 @@ def test_paths_that_are_nearly_right(table: Path):
     for name in ("1.png", "2.png", "n\u00e4vus.png"):
         (folder / name).write_bytes(b"x")
     cells = ("Images/1.PNG", "images/1.png;images/2.png", "images/na\u0308vus.png", "images/3.png")
+    cells += (
+        "images/n%C3%A4vus.png",
+        "'images/1.png'",
+        f"file://{folder}/1.png",
+        "images/1\u200b.png",
+    )
     rows = "".join(f"L{n},{cell},\n" for n, cell in enumerate(cells))
     lines = fault_of_files(table, "lesion_id,clinical,ultrasound\n" + rows)
     assert "there is 'images/1.png', which differs by case" in lines[0]
     assert "several paths are joined by '|', not by ';'" in lines[1]
     assert "there is 'images/n\u00e4vus.png', which differs by case or Unicode form" in lines[2]
     assert "correct the path or copy the file there" in lines[3]
+    assert "there is 'images/n\u00e4vus.png': write it so, without quotes" in lines[4]
+    assert "there is 'images/1.png': write it so" in lines[5]
+    assert f"there is '{folder}/1.png': write it so" in lines[6]
+    assert "there is 'images/1.png', which differs by case" in lines[7]
 
 
 def fault_of_files(path: Path, text: str) -> list[str]:

@@ -10,13 +10,14 @@ import unicodedata
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote
 
 from agfnet.config import default_modalities
 from agfnet.data.case import COLUMNS, JOIN, mask_column
 from agfnet.data.paths import named_frame
 from agfnet.data.problems import Problems, StrPath
 from agfnet.data.rows import Row, read_rows
-from agfnet.data.spelling import is_placeholder
+from agfnet.data.spelling import INVISIBLE, is_placeholder
 from agfnet.errors import DataError
 
 TRIED = 50
@@ -142,6 +143,9 @@ class PathCells:
             if existing := self._in_other_case(named_frame(path)[0]):
                 shown = os.path.relpath(existing, self.folder)
                 return f"there is {shown!r}, which differs by case or Unicode form: correct it"
+        plain = unquote(name.strip("\"'").removeprefix("file://"))
+        if plain != name and names_file(plain, self.folder):
+            return f"there is {plain!r}: write it so, without quotes, file:// and codes such as %20"
         if "://" in name:
             return "download the file, and write its path"
         for separator in ";,\n":
@@ -150,7 +154,7 @@ class PathCells:
         return "correct the path or copy the file there"
 
     def _in_other_case(self, path: Path) -> Path | None:
-        """Return an existing path that differs by upper and lower case or Unicode form alone."""
+        """Return an existing path that differs by case, Unicode form or invisible characters."""
         if path.exists() or path == path.parent:
             return path
         folder = self._in_other_case(path.parent)
@@ -163,4 +167,5 @@ class PathCells:
 
 
 def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    plain = "".join(c for c in unicodedata.normalize("NFKC", name) if c not in INVISIBLE)
+    return unicodedata.normalize("NFC", plain.casefold())
