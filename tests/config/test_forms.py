@@ -25,6 +25,22 @@ def test_a_list_of_modalities_takes_the_preparation_of_each_name() -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["clinical,ultrasound", "clinical, ultrasound"])
+def test_modalities_without_brackets(text: str) -> None:
+    data = parsed("train", "--data.cases", "x", "--data.modalities", text).data
+    assert list(data.modalities) == ["clinical", "ultrasound"]
+    data = parsed("train", "--data.cases", "x", "--data.modalities", "clinical").data
+    assert list(data.modalities) == ["clinical"]
+
+
+def test_a_group_of_comments_alone_has_its_defaults(tmp_path: Any) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("optim:\n  # epochs: 5\ndata:\n  size: 64\n")
+    settings = parsed("train", "--data.cases", "x", "--config", str(file))
+    assert settings.data.size == 64
+    assert settings.optim == parsed("train", "--data.cases", "x").optim
+
+
 def test_a_mapping_without_a_type_prepares_an_ultrasound_as_one() -> None:
     words = ["--data.cases", "x", "--data.modalities"]
     data = parsed("train", *words, "{ultrasound: {}, us2: {resize: crop}, photo: {}}").data
@@ -67,6 +83,7 @@ def test_labels_of_the_command_line_are_text(text: str, labels: Any) -> None:
     [
         (TrainConfig, {"data.labels": "MEL"}, {"data.labels": ["MEL"]}),
         (TrainConfig, {"data": {"labels": {"a": ["b"]}}}, {"data": {"labels": {"a": ["b"]}}}),
+        (TrainConfig, {"data.labels": {"a": "b"}}, {"data.labels": {"a": ["b"]}}),
         (TrainConfig, {"data.labels": None}, {"data.labels": None}),
         (TrainConfig, {"name": "x", "unknown": 1}, {"name": "x", "unknown": 1}),
         (TrainConfig, {"model.backbone.options": {"a": 1}}, {"model.backbone.options": {"a": 1}}),

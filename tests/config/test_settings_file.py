@@ -15,6 +15,7 @@ from agfnet.errors import ConfigError
     [
         ("a: 1\na: 2", r"x\.yaml:2:1: .*'a' occurs twice"),
         ("b:\n  a: 1\n  a: 2", r"x\.yaml:3:3: .*'a' occurs twice"),
+        ("b:\n  a: 1\nb.a: 2", "'b.a' occurs twice"),
         ("a: [", r"x\.yaml:1:5: cannot be read as YAML"),
         ("- a", "expected a mapping"),
         ("", "expected a mapping"),
@@ -47,5 +48,7 @@ def test_labels_are_text_as_written(tmp_path: Path) -> None:
     assert read_yaml(path) == {"data": {"labels": labels, "size": 64}}
     path.write_text("data.labels:\n  malignant: [1, 2]\n  0: [3]\n")
     assert read_yaml(path) == {"data.labels": {"malignant": ["1", "2"], "0": ["3"]}}
+    path.write_text("name: 007\n")
+    assert read_yaml(path) == {"name": "007"}
     path.write_text("data: {labels: null}\n")
     assert read_yaml(path) == {"data": {"labels": None}}

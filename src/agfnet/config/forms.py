@@ -17,7 +17,7 @@ def accept_forms(values: Values, kind: Any, before: Values | None = None) -> dic
     """Return settings with every value in the form that its type has.
 
     `data.modalities: [clinical]` keeps the preparation of this column as it was, or takes the
-    default one. `data.labels: MEL` becomes a list.
+    default one. `data.labels: MEL` becomes a list, and so does MEL in `{malignant: MEL}`.
 
     Args:
         values: Settings by name or dotted name, nested or not.
@@ -30,6 +30,8 @@ def accept_forms(values: Values, kind: Any, before: Values | None = None) -> dic
         group = group_type(hint)
         if is_dataclass(group) and isinstance(value, Mapping):
             result[dotted] = accept_forms(value, group, default or {})
+        elif is_dataclass(hint) and value is None:
+            continue  # a group all of whose lines are comments
         else:
             result[dotted] = _accept(value, hint, default)
     return result
@@ -65,6 +67,8 @@ def given_settings(values: Values, kind: Any, group: str = "") -> set[str]:
 def _accept(value: Any, hint: Any, default: Any) -> Any:
     """Return one value in the form that its type has."""
     entry = entry_type(group_type(hint))
+    if entry is ModalityConfig and isinstance(value, str):
+        value = [name.strip() for name in value.split(",")]
     if is_dataclass(entry) and isinstance(value, list) and all(isinstance(n, str) for n in value):
         known = default if isinstance(default, Mapping) else {}
         return {name: _as_values(known.get(name), entry, name) for name in value}
@@ -74,6 +78,9 @@ def _accept(value: Any, hint: Any, default: Any) -> Any:
     scalar = isinstance(value, str | int | float) and not isinstance(value, bool)
     if scalar and (list in kinds or tuple in kinds) and not {str, int, float} & set(kinds):
         return [value]
+    if isinstance(value, Mapping):
+        lists = {get_origin(entry_type(option)) for option in _options(hint)} & {list, tuple}
+        return {n: [v] if lists and isinstance(v, str) else v for n, v in value.items()}
     return value
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ _NULL = "tag:yaml.org,2002:null"
 class Loader(yaml.SafeLoader):
     """Reads `yes`, `no`, `on` and `off` as words, and refuses a key that occurs twice.
 
-    Labels are text as they are written, numbers and `true` too.
+    Labels and names are text as they are written, numbers and `true` too.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -25,7 +27,7 @@ class Loader(yaml.SafeLoader):
         seen: set[Any] = set()
         for key_node, value_node in node.value:
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key.rpartition(".")[2] == "labels":
+            if isinstance(key, str) and key.rpartition(".")[2] in ("labels", "name"):
                 _read_as_text(value_node)
             if isinstance(key, str) and key in seen:
                 raise yaml.MarkedYAMLError(
@@ -77,4 +79,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected a mapping, lines of the form `name: value`")
+    names = Counter(_dotted_names(content))
+    if repeated := [name for name, count in names.items() if count > 1]:
+        raise ConfigError(f"{path}: {repeated[0]!r} occurs twice; keep one")
     return content
+
+
+def _dotted_names(values: Mapping[Any, Any], group: str = "") -> Iterator[str]:
+    """Yield the dotted names of all settings, whether they are written nested or not."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _dotted_names(value, f"{group}{name}.")
+        else:
+            yield f"{group}{name}"
