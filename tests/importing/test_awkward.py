@@ -97,10 +97,23 @@ def test_texts_that_are_no_dates() -> None:
         ("cp932", "患者番号,病理診断,なし"),
         ("gb18030", "患者编号,病理诊断,无"),
         ("big5", "病患編號,病理診斷,無"),
+        ("cp1251", "Пациент;Диагноз;меланома"),
+        ("koi8_r", "Пациент;Диагноз;меланома"),
+        ("cp866", "Пациент;Диагноз;меланома"),
+        ("cp1253", "Ασθενής;Διάγνωση;μελάνωμα"),
+        ("cp949", "환자번호,진단,멜라닌세포모반"),
     ],
 )
 def test_encodings_of_countries(encoding: str, text: str) -> None:
     assert decode(text.encode(encoding), "t.csv") == (text, encoding.upper())
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [("cp1250", "czerniak złośliwy;znamię"), ("cp1254", "Tan\u0131;kötü huylu;ben ğış")],
+)
+def test_an_encoding_that_is_a_guess_is_called_one(encoding: str, text: str) -> None:
+    assert "a guess: letters may be wrong" in decode(text.encode(encoding), "t.csv")[1]
 
 
 def test_lines_of_two_encodings_are_refused() -> None:

@@ -13,12 +13,19 @@ _LETTERS = dict.fromkeys("äöüßéèáíóúçñãõàêÄÖÜÉÁÍÓÚÇÑ",
 _SIGNS = set("°µ²³§±€ºª„…\u2013\u2014\u2019\u201c\u201d\u00d7\u00a0")
 _WESTERN = ("cp1252", "mac_roman", "cp850")
 _EASTERN = ("gb18030", "big5", "cp932")
+_FREQUENT = {
+    **dict.fromkeys(("cp1251", "koi8_r", "cp866"), "оеаинтсрвлкмдпуяы"),
+    "cp1253": "αοιεστνηυρπκμλωςάόίέ",
+}
+"""Letters that are most of every Cyrillic or Greek text, by encoding."""
+MIN_HANGUL = 8
+"""Different letters from which a text of Korean letters alone is not taken for Chinese."""
 LIKELY = 0.8
 """Fraction of the letters beyond ASCII that are usual ones, above which an encoding is right."""
 
 
 def decode(content: bytes, where: str) -> tuple[str, str]:
-    """Return the text of a file and the name of its encoding.
+    """Return the text of a file and the name of its encoding, with a doubt about it.
 
     Args:
         content: of the file.
@@ -36,10 +43,11 @@ def decode(content: bytes, where: str) -> tuple[str, str]:
         if _decoded(content, "utf-8-sig") is None:
             _check_lines(content, where)
             options = _ranked(content)
+    doubt = ", a guess: letters may be wrong; save it as CSV UTF-8" if len(options) > 1 else ""
     for encoding in options:
         text = _decoded(content, encoding)
         if text is not None and "\0" not in text:
-            return text, encoding.removesuffix("-sig").upper()
+            return text, encoding.removesuffix("-sig").upper() + doubt
     raise DataError(
         f"{where}: is damaged or not text; save it as CSV UTF-8 (in Excel: Save As, 'CSV UTF-8')"
     )
@@ -70,6 +78,11 @@ def _ranked(content: bytes) -> list[str]:
         return ["cp1252"]
     likely = {name: score for name, score in western.items() if score >= LIKELY}
     likely |= {name: score for name, score in eastern.items() if score >= 0.6}
+    alphabets = {name: _frequent(content, name) for name in _FREQUENT}
+    likely |= {name: score for name, score in alphabets.items() if score >= LIKELY}
+    hangul = {c for c in _decoded(content, "euc_kr") or "" if not c.isascii()}
+    if len(hangul) >= MIN_HANGUL and all("\uac00" <= c <= "\ud7a3" for c in hangul):
+        return ["cp949"]
     return [max(likely, key=lambda name: likely[name])] if likely else ["gb18030", "cp1252"]
 
 
@@ -80,7 +93,9 @@ def _western(text: str) -> float:
         if letter.isascii():
             continue
         inside = before.isalpha() and after.isalpha()
-        if letter in _SIGNS:
+        if inside and not before.isascii() and not after.isascii():
+            points.append(0.0)  # of another alphabet, which has all its letters beyond ASCII
+        elif letter in _SIGNS:
             points.append(0.0 if inside and letter not in "\u2019\u2013" else 1.0)
         else:
             odd = letter.isupper() and before.islower()
@@ -93,6 +108,20 @@ def _eastern(content: bytes, encoding: str) -> float:
     text = _decoded(content, encoding)
     letters = [c for c in text or "" if not c.isascii()]
     return sum(_is_frequent(letter, encoding) for letter in letters) / max(1, len(letters))
+
+
+def _frequent(content: bytes, encoding: str) -> float:
+    """Return the fraction of letters beyond ASCII that are frequent ones of an alphabet.
+
+    A capital after a small letter is none: KOI8 and Windows have them the other way round.
+    """
+    text = _decoded(content, encoding) or ""
+    points = [
+        letter.lower() in _FREQUENT[encoding] and not (letter.isupper() and before.islower())
+        for before, letter in zip(f" {text}", text, strict=False)
+        if not letter.isascii()
+    ]
+    return sum(points) / max(1, len(points))
 
 
 def _is_frequent(letter: str, encoding: str) -> bool:
