@@ -181,3 +181,15 @@ def test_different_cases_are_refused(change, message):
     )
     with pytest.raises(DataError, match=message):
         align(a, dataclasses.replace(a, **change))
+
+
+def test_what_spreadsheets_leave_around_a_table(tmp_path):
+    path = tmp_path / "predictions.csv"
+    path.write_text(
+        "\ufeffsep=;\r\nlesion_id;patient_id;label;predicted;p_a;p_b\r\n"
+        "01;P1;a;a;0,7;0,3\r\n;;;;;\r\n",
+        encoding="utf-8",
+    )
+    read = read_predictions(path)
+    assert (read.lesion_id, read.label) == (("01",), ("a",))
+    assert read.probabilities.tolist() == [[0.7, 0.3]]

@@ -288,6 +288,8 @@ def zip_with(names: list[str], files: Files, table: str, encoding: str = "UTF-8"
         ("\u7167\u7247\u8a98.jpg", "\u7167\u7247\u8a98.jpg", "gbk"),  # a byte of it is a backslash
         ("\u7167\u7247.jpg", "\u7167\u7247.jpg", "utf-8"),
         ("Fu\u00dfnote.jpg", "Fu\u00dfnote.jpg", "cp1252"),
+        ("\u0444\u043e\u0442\u043e.jpg", "\u0444\u043e\u0442\u043e.jpg", "cp866"),
+        ("\uc0ac\uc9c4.jpg", "\uc0ac\uc9c4.jpg", "cp949"),
     ],
 )
 def test_names_in_other_forms_and_encodings_are_found(

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from agfnet.data.rows import SEPARATOR_LINE
 from agfnet.errors import DataError
 from agfnet.files import replacing
 
@@ -223,10 +224,13 @@ def parse_predictions(text: str, path: Path) -> Predictions:
         text: content of the file.
         path: of the file, for messages.
     """
+    first_line, _, others = text.partition("\n")
+    if SEPARATOR_LINE.fullmatch(first_line.strip()):
+        text = others
     separator = SEPARATED.match(text)
     delimiter = separator[1] if separator else ","
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
-    header, *rows = [row for row in reader if row] or [[]]
+    header, *rows = [row for row in reader if any(row)] or [[]]
     if delimiter != ",":  # a spreadsheet in a language with decimal commas
         first = len(COLUMNS)
         rows = [[*row[:first], *(cell.replace(",", ".") for cell in row[first:])] for row in rows]

@@ -12,7 +12,7 @@ from agfnet.serve.archive import MAX_NAME, path_in
 from agfnet.serve.request_error import RequestError
 
 TABLE = "cases.csv"
-ENCODINGS = ("gbk", "big5", "shift_jis", "cp1252")
+ENCODINGS = ("gbk", "big5", "shift_jis", "cp949", "cp866", "cp850", "cp852", "cp1252", "cp1251")
 """Encodings of names in archives of Windows, which do not state theirs."""
 
 
