@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -95,3 +96,8 @@ def test_a_command_does_not_overwrite_what_it_reads(tmp_path: Path) -> None:
     for output in (table, str(table), link, tmp_path / "folder" / ".." / "cases.csv"):
         with pytest.raises(ConfigError, match=r"json: .* would be overwritten; name another file"):
             check_outputs({"html": other, "json": output}, [other.with_name("x"), table])
+    with pytest.raises(ConfigError, match=r"json: .* is a folder; name a file"):
+        check_outputs({"json": tmp_path}, [])
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match=r"json: .* is a device or a pipe; name a file"):
+        check_outputs({"json": tmp_path / "pipe"}, [])

@@ -53,17 +53,20 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def check_outputs(outputs: Mapping[str, Path | str | None], inputs: Iterable[Path | str]) -> None:
-    """Check that a command does not overwrite what it reads, under whichever path.
+    """Check that a command overwrites no folder, no device, and not what it reads.
 
     Args:
         outputs: setting to the file that it names, if any.
         inputs: files that the command reads.
 
     Raises:
-        ConfigError: an output is one of the inputs.
+        ConfigError: an output is one of the inputs, under whichever path, or no regular file.
     """
     read = [path for path in map(Path, inputs) if path.exists()]
     for setting, output in outputs.items():
+        if output and Path(output).exists() and not Path(output).is_file():
+            kind = "a folder" if Path(output).is_dir() else "a device or a pipe"
+            raise ConfigError(f"{setting}: {output} is {kind}; name a file")
         if output and Path(output).exists():
             for path in read:
                 if path.samefile(output):

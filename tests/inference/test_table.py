@@ -19,14 +19,14 @@ from PIL import Image
 from agfnet.bundle import BundleConfig, read_bundle
 from agfnet.config import PredictConfig
 from agfnet.data.table import Case, read_cases
-from agfnet.errors import DataError, ImageError, RunError
+from agfnet.errors import ConfigError, DataError, ImageError, RunError
 from agfnet.inference import table as answering
 from agfnet.inference.decisions_table import write_decisions
 from agfnet.inference.frames_table import frames_table
 from agfnet.inference.job import Job
 from agfnet.inference.predictions import read_predictions, write_predictions
 from agfnet.inference.predictor import Predictor
-from agfnet.inference.table import BLOCK, class_names, predict_table, shard_rows
+from agfnet.inference.table import BLOCK, check_out, class_names, predict_table, shard_rows
 
 ROWS = 3 * BLOCK + 7
 Array = np.ndarray[Any, Any]
@@ -316,6 +316,15 @@ def test_unreadable_images_are_skipped_and_listed(
     assert not {"L6", "L70"} & set(answers)
     answer(replace(mine, cases=str(broken.with_name("cases.csv"))))
     assert "problems.csv" not in contents(mine)  # of the earlier job
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [("answers.xlsx", "the table is CSV"), ("a.parquet", "--parquet writes"), (".", "is a folder")],
+)
+def test_a_path_that_is_no_table_is_refused(out: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_out(out)
 
 
 def test_labels_become_classes(trained: Path) -> None:

@@ -22,7 +22,7 @@ from agfnet.bundle import Bundle, BundleConfig
 from agfnet.config import PredictConfig, parse_shard
 from agfnet.data.streaming import count_cases, stream_cases
 from agfnet.data.table import Case
-from agfnet.errors import DataError, ImageError, RunError
+from agfnet.errors import ConfigError, DataError, ImageError, RunError
 from agfnet.files import check_outputs, sha256
 from agfnet.inference.backends import network_file
 from agfnet.inference.combinations import Images
@@ -39,6 +39,8 @@ Answer = tuple[Case, Diagnosis | ImageError]
 
 BLOCK = 64
 """Lesions per block."""
+OTHER_FORMATS = (".parquet", ".feather", ".xlsx", ".xls", ".ods", ".tsv", ".json", ".gz", ".zip")
+"""Endings of names that promise something else than CSV."""
 SAVE_INTERVAL_S = 5.0
 """Results are flushed to the disk at the end of a block, at most this often."""
 
@@ -78,6 +80,7 @@ def predict_table(
         progress: called with the number of finished lesions and of all lesions.
 
     Raises:
+        ConfigError: `out` cannot be the path of the table.
         DataError: problems of the table, before the first prediction; or a file that cannot be
             written.
         ImageError: an image that cannot be read, with `on_error` "stop".
@@ -85,6 +88,7 @@ def predict_table(
     """
     table = Path(config.cases or "")
     bundle = predictor.bundle
+    check_out(config.out)
     files = files_of(config)
     check_outputs(
         {
@@ -121,6 +125,15 @@ def predict_table(
             f"interrupted after {job.done} of {len(rows)} lesions; run the same command to resume"
         ) from stop
     return TableResult(files, lesions=len(rows), skipped=job.skipped, resumed=resumed)
+
+
+def check_out(out: str) -> None:
+    """Raise ConfigError if a table cannot have this path, or would be taken for another format."""
+    check_outputs({"out": out}, [])
+    suffix = Path(out).suffix.lower()
+    if suffix in OTHER_FORMATS:
+        advice = "; --parquet writes Parquet next to it" if suffix == ".parquet" else ""
+        raise ConfigError(f"out: {out}: the table is CSV; let its name end in .csv{advice}")
 
 
 def files_of(config: PredictConfig) -> TableFiles:
