@@ -52,3 +52,11 @@ def test_labels_are_text_as_written(tmp_path: Path) -> None:
     assert read_yaml(path) == {"name": "007"}
     path.write_text("data: {labels: null}\n")
     assert read_yaml(path) == {"data": {"labels": None}}
+
+
+def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("[10, -3, 1_000, 0x1F, 1e-3, .5, 1.5e-3, 010, 1:30, 2026-01-02, yes, true]")
+    path.write_text(f"a: {path.read_text()}")
+    numbers = [10, -3, 1000, 31, 0.001, 0.5, 0.0015]
+    assert read_yaml(path) == {"a": [*numbers, "010", "1:30", "2026-01-02", "yes", True]}

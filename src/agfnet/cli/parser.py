@@ -8,10 +8,17 @@ import textwrap
 from argparse import SUPPRESS, Action, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from dataclasses import MISSING, asdict, fields, is_dataclass
+from functools import partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
 
-from jsonargparse import ArgumentParser, DefaultHelpFormatter, set_parsing_settings
+import yaml
+from jsonargparse import (
+    ArgumentParser,
+    DefaultHelpFormatter,
+    set_loader,
+    set_parsing_settings,
+)
 
 from agfnet import NOTICE, __version__
 from agfnet.cli.command import Command
@@ -19,6 +26,7 @@ from agfnet.cli.commands import COMMANDS
 from agfnet.cli.slips import explain_error
 from agfnet.config import range_of
 from agfnet.config.renamed import entry_type
+from agfnet.config.settings_file import Loader
 from agfnet.errors import ConfigError
 
 WIDTH = 80
@@ -115,6 +123,7 @@ def build_parser(arguments: Sequence[str] = tuple(COMMANDS), *, full: bool = Tru
         full: Show all settings in the help, not only the main ones.
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    set_loader("yaml", partial(yaml.load, Loader=Loader), (yaml.YAMLError,))
     parser = Parser(
         prog="agfnet",
         usage="agfnet COMMAND [--OPTION VALUE ...]",
