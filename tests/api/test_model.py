@@ -15,6 +15,7 @@ from agfnet.api.model import Model
 from agfnet.api.result import Results
 from agfnet.data.table import read_cases
 from agfnet.errors import ConfigError, DataError, ImageError, RunError
+from agfnet.translation import words
 
 VIEWS = ("clinical", "ultrasound")
 
@@ -122,6 +123,21 @@ def test_a_missing_modality_has_no_contribution(model: Model, pair: dict[str, st
     assert model.predict(clinical=pair["clinical"], ultrasound=None).contributions is None
 
 
+def test_an_answer_has_the_warnings_of_its_model_and_of_missing_images(
+    model: Model, pair: dict[str, str]
+) -> None:
+    simulated = words()["model.simulated"]
+    complete, single = model.predict(**pair), model.predict(clinical=pair["clinical"])
+    assert simulated in complete.warnings
+    assert not any("Ultrasound" in text for text in complete.warnings)
+    assert simulated in single.warnings
+    assert single.warnings[-1].startswith("Not provided")
+    assert "Ultrasound" in single.warnings[-1]
+    assert single.warnings[-1] in single.to_dict()["warnings"]
+    (row,) = model.predict([{"clinical": pair["clinical"], "ultrasound": None}])
+    assert row.warnings == single.warnings
+
+
 def test_tables(model: Model, cohort: Path, pair: dict[str, str]) -> None:
     rows = [{"lesion_id": "a", **pair}, {"lesion_id": "b", "clinical": np.zeros((8, 8, 3), "u1")}]
     results = model.predict(rows)
@@ -148,6 +164,16 @@ def test_errors_name_the_modality(
 ) -> None:
     with pytest.raises(error, match=text.replace("(", r"\(").replace(")", r"\)")):
         model.predict(**images)
+
+
+def test_errors_name_the_lesion_and_no_temporary_file(model: Model, pair: dict[str, str]) -> None:
+    tiny = np.zeros((3, 3, 3), "u1")
+    with pytest.raises(ImageError, match=r"^clinical-1\.png: is 3 x 3 pixels"):
+        model.predict(ultrasound=Image.new("L", (32, 32)), clinical=[Image.new("RGB", (32, 32)), tiny])
+    with pytest.raises(ImageError, match=r"^lesion 'b': clinical-0\.png: is 3 x 3 pixels"):
+        model.predict([{"lesion_id": "a", **pair}, {"lesion_id": "b", "clinical": tiny}])
+    with pytest.raises(DataError, match="^lesion '2': no image"):
+        model.predict([pair, dict.fromkeys(VIEWS)])
 
 
 def test_misuse(model: Model, trained: Path, pair: dict[str, str]) -> None:

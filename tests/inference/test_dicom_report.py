@@ -16,6 +16,7 @@ import pytest
 from agfnet import NOTICE
 from agfnet.inference.dicom_report import make_report
 from agfnet.phantom.dicom import write_sweep
+from agfnet.translation import words
 
 from .test_wording import BUNDLE, diagnosis
 
@@ -61,6 +62,20 @@ def test_the_report_has_the_answer_and_the_notice(sweep: Path) -> None:
     }
     assert values == {"C1": 0.7, "C2": 0.2, "C3": 0.1}
     assert (document.CompletionFlag, document.VerificationFlag) == ("PARTIAL", "UNVERIFIED")
+
+
+def test_the_report_has_the_warnings_of_the_page(sweep: Path) -> None:
+    config = replace(BUNDLE.config, simulated=True, optional=("clinical",))
+    content = make_report(
+        bundle=replace(BUNDLE, config=config),
+        diagnosis=replace(ANSWER, images=({"clinical": sweep},)),
+        sources=[sweep],
+        identifiers=False,
+    )
+    said = texts(pydicom.dcmread(io.BytesIO(content)))
+    assert words()["model.simulated"] in said
+    missing = words()["warning.missing_untrained"].format(modalities="Ultrasound")
+    assert missing in said
 
 
 def test_identifiers_are_copied_only_if_asked(sweep: Path) -> None:

@@ -18,8 +18,9 @@ from agfnet.api.settings import make_settings
 from agfnet.api.tables import case_rows
 from agfnet.config import Backend, EvaluateConfig, ExplainConfig, ExportConfig
 from agfnet.data.readers import read_image
-from agfnet.errors import ConfigError
+from agfnet.errors import ConfigError, DataError
 from agfnet.explain.compute.contributions import contributions
+from agfnet.inference.about import answer_warnings
 from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.predictor import Predictor
 
@@ -109,11 +110,13 @@ class Model:
                 )
         if images:
             raise ConfigError("predict: a table, or images by modality, not both")
-        rows = case_rows(table, self.modalities)
         results = Results()
-        for lesion_id, cells in rows:
-            with image_files(cells) as files:
-                diagnosis = self.predictor.diagnose(files)
+        for lesion_id, cells in case_rows(table, self.modalities):
+            try:
+                with image_files(cells) as files:
+                    diagnosis = self.predictor.diagnose(files)
+            except DataError as error:
+                raise type(error)(f"lesion {lesion_id!r}: {error}") from error
             results.append(self._result(diagnosis, lesion_id=lesion_id))
         return results
 
@@ -203,6 +206,7 @@ class Model:
             diagnosis=diagnosis,
             names=tuple(config.names),
             groups=config.groups,
+            warnings=tuple(answer_warnings(self.predictor.bundle, diagnosis)),
             **more,
         )
 

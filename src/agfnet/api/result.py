@@ -12,7 +12,7 @@ import numpy as np
 from agfnet import NOTICE
 from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.percents import percent, percent_text
-from agfnet.inference.wording import sentence, warning_sentences
+from agfnet.inference.wording import sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,6 +35,7 @@ class Result:
         lesion_id: Name of the lesion in the table; empty for a lesion without one.
         names: Display names of the classes; `classes` if empty.
         groups: Group, as in `malignant`, to its classes.
+        warnings: Sentences to read before relying on the answer.
 
     Examples:
         >>> result = agfnet.load(run).predict(clinical=photo, ultrasound=scan)
@@ -60,6 +61,7 @@ class Result:
     lesion_id: str = ""
     names: tuple[str, ...] = ()
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -104,11 +106,6 @@ class Result:
         show no diagnosis.
         """
         return self.diagnosis.foreign
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Sentences to read before relying on the answer."""
-        return tuple(warning_sentences(self._shown, self.diagnosis))
 
     @property
     def display_names(self) -> dict[str, str]:

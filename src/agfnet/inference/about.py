@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agfnet.bundle import Bundle, Calibration, Evaluated, read_tests
+from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.percents import percent
-from agfnet.inference.wording import rate, whole_percent
+from agfnet.inference.wording import missing_sentence, rate, warning_sentences, whole_percent
 from agfnet.translation import Language, words
 
 
@@ -23,6 +24,17 @@ def model_warnings(bundle: Bundle, language: Language = "en") -> list[str]:
         values = {"accuracy": rate(accuracy, language), "majority": percent(majority)}
         warnings.append(text["model.majority"].format(**values))
     return warnings
+
+
+def answer_warnings(bundle: Bundle, diagnosis: Diagnosis) -> list[str]:
+    """Return all warnings of an answer: of its model, its images, and its missing modalities."""
+    config = bundle.config
+    texts = [*model_warnings(bundle), *warning_sentences(config.names, diagnosis)]
+    used = {name for images in diagnosis.images for name in images}
+    missing = [name for name in config.modalities if name not in used]
+    if missing and not diagnosis.foreign:
+        texts.append(missing_sentence(missing, config.optional))
+    return texts
 
 
 def uncalibrated(calibration: Calibration) -> bool:

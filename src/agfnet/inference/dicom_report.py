@@ -15,8 +15,9 @@ from agfnet.bundle import Bundle
 from agfnet.data.dicom import is_dicom
 from agfnet.data.paths import named_frame
 from agfnet.errors import ConfigError
+from agfnet.inference.about import answer_warnings
 from agfnet.inference.diagnosis import Diagnosis
-from agfnet.inference.wording import group_sentences, sentence, warning_sentences
+from agfnet.inference.wording import group_sentences, sentence
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -119,7 +120,7 @@ def _items(bundle: Bundle, diagnosis: Diagnosis) -> list[Dataset]:
         _text("CONTAINS", "121106", "Comment", NOTICE),
         _text("CONTAINS", "121071", "Finding", sentence(names, diagnosis)),
     ]
-    texts = [*group_sentences(bundle, diagnosis), *warning_sentences(names, diagnosis)]
+    texts = [*group_sentences(bundle, diagnosis), *answer_warnings(bundle, diagnosis)]
     items += [_text("CONTAINS", "121106", "Comment", text) for text in texts]
     if diagnosis.foreign:
         return items  # there is no diagnosis
