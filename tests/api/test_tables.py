@@ -49,6 +49,15 @@ def test_a_lesion_without_an_id_has_its_number() -> None:
     assert [lesion for lesion, _ in case_rows(rows, ())] == ["7", "2", "3", "4", "x"]
 
 
+def test_a_column_of_another_name_is_no_missing_image() -> None:
+    rows = [{"photo": "a.png", "ultrasound": "b.png"}]
+    with pytest.raises(DataError, match="no column 'clinical'; there are 'photo', 'ultrasound'"):
+        list(case_rows(rows, ("clinical", "ultrasound")))
+    mixed = [{"clinical": "a.png"}, {"ultrasound": "b.png"}]
+    assert len(list(case_rows(mixed, ("clinical", "ultrasound")))) == 2
+    assert list(case_rows([], ("clinical",))) == []
+
+
 def test_ids_and_folds_are_written_as_whole_numbers(tmp_path: Path) -> None:
     rows = [{"lesion_id": "a", "patient_id": 12.0, "fold": 1.0, "depth": 2.0, "site": NAType()}]
     path = Path(table_file(rows, tmp_path / "cases.csv"))

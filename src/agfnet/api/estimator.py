@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from agfnet.api.commands import train
 from agfnet.api.images import image_files
 from agfnet.api.model import Model
-from agfnet.api.tables import records
+from agfnet.api.tables import check_columns, records
 from agfnet.data.case import Case
 from agfnet.data.splits import split_cases
 from agfnet.data.table import write_cases
@@ -100,6 +100,7 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"X has {len(rows)} rows, y {len(labels)} and groups {len(patients)};"
                 " expected the same number"
             )
+        check_columns(rows, self.modalities)
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:

@@ -35,7 +35,10 @@ def image_files(images: Mapping[str, Any]) -> Iterator[Files]:
     # in memory where possible: pictures of patients do not reach a disk
     folder = _MEMORY if _MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="agfnet-", dir=folder) as temporary:
-        yield {name: _files(name, value, Path(temporary)) for name, value in images.items()}
+        try:
+            yield {name: _files(name, value, Path(temporary)) for name, value in images.items()}
+        except ImageError as error:  # its user does not know the folder
+            raise ImageError(str(error).replace(f"{temporary}/", "")) from None
 
 
 def _files(name: str, value: Any, folder: Path) -> tuple[Path, ...]:
@@ -50,7 +53,13 @@ def _files(name: str, value: Any, folder: Path) -> tuple[Path, ...]:
         return tuple(path for frame in value for path in _files(name, frame, folder))
     if isinstance(value, Path):
         return (value,)
-    return (_write(name, value, folder / f"{name}-{len(list(folder.iterdir()))}"),)
+    return (_write(name, value, _new_path(name, folder)),)
+
+
+def _new_path(name: str, folder: Path) -> Path:
+    """Return a path for the next image of a modality, without a suffix."""
+    count = sum(path.stem.rpartition("-")[0] == name for path in folder.iterdir())
+    return folder / f"{name}-{count}"
 
 
 def _write(name: str, value: Any, path: Path) -> Path:

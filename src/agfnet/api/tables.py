@@ -70,11 +70,27 @@ def case_rows(table: Any, modalities: Sequence[str]) -> Iterator[Row]:
         for case in read_cases(table, modalities=modalities):
             yield case.lesion_id, {name: list(case.images[name]) for name in modalities}
         return
-    for number, row in enumerate(records(table), start=1):
+    rows = records(table)
+    check_columns(rows, modalities)
+    for number, row in enumerate(rows, start=1):
         lesion = row.get("lesion_id")
         yield (
             str(number if lesion is None else lesion),
             {name: row.get(name) for name in modalities},
+        )
+
+
+def check_columns(rows: Sequence[Mapping[str, Any]], modalities: Sequence[str]) -> None:
+    """Check that every modality is a column: a misspelt one would count as missing images.
+
+    Raises:
+        DataError: A column is missing.
+    """
+    columns = dict.fromkeys(name for row in rows for name in row)
+    if absent := [name for name in modalities if rows and name not in columns]:
+        raise DataError(
+            f"the table has no column {absent[0]!r}; there are {', '.join(map(repr, columns))};"
+            " where an image is missing, its cell is None"
         )
 
 
