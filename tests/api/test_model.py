@@ -181,6 +181,8 @@ def test_misuse(model: Model, trained: Path, pair: dict[str, str]) -> None:
         model.predict(3)
     with pytest.raises(ConfigError, match="not both"):
         model.predict([pair], clinical="a.jpg")
+    with pytest.raises(ConfigError, match="backend: 'gpu'; expected auto, torch, onnx, int8"):
+        agfnet.load(trained, backend="gpu")  # type: ignore[arg-type]
     with pytest.raises(RunError, match="run"):
         agfnet.load(trained / "bundle").evaluate()
     with pytest.raises(ConfigError, match="did you mean 'resamples'"):

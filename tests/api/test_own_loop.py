@@ -7,11 +7,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
 import agfnet
+from agfnet.errors import ConfigError
 from agfnet.models import AGFNet
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
@@ -64,3 +66,17 @@ def test_the_class_is_public() -> None:
     network = agfnet.create_model("agfnet", backbone="resnet10t", classes=2, dim=16, grid=2)
     assert isinstance(network, AGFNet)
     assert isinstance(network, nn.Module)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"method": "agfnet2"}, "no method 'agfnet2'; there are agfnet, concatenation"),
+        ({"modality": ("clinical",)}, "no setting 'modality'"),
+        ({"modalities": "clinical"}, "modalities: 'clinical'; expected a number"),
+        ({"modalities": ()}, "expected one or more"),
+    ],
+)
+def test_wrong_arguments_of_create_model(arguments: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        agfnet.create_model(**{"classes": 2, "backbone": "resnet10t", **arguments})

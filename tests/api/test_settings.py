@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import agfnet
 from agfnet.api.settings import make_settings
 from agfnet.api.tables import records, table_file
 from agfnet.config import ModalityConfig, TrainConfig
@@ -57,6 +59,26 @@ class Frame:
     def to_dict(self, orient: str) -> list[dict[str, object]]:
         assert orient == "records"
         return [{"lesion_id": "a", "clinical": "a.png", "age": float("nan")}]
+
+
+def test_arguments_of_train_are_checked_as_settings_are(tmp_path: Path) -> None:
+    for arguments, text in (
+        ({"preset": "quick"}, "preset"),
+        ({"time_limit": -1}, "time_limit: -1"),
+        ({"time_limit": "soon"}, "time_limit"),
+    ):
+        with pytest.raises(ConfigError, match=text):
+            agfnet.train("none.csv", runs=tmp_path, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("image", [np.zeros((8, 8, 3), "u1"), Image.new("L", (8, 8))])
+def test_a_table_to_train_on_has_paths(image: object, tmp_path: Path) -> None:
+    rows = [{"lesion_id": np.str_("a"), "patient_id": np.int64(3), "clinical": [image]}]
+    with pytest.raises(DataError, match="expected the path of an image file"):
+        table_file(rows, tmp_path / "cases.csv")
+    rows[0]["clinical"] = "a.png"
+    path = Path(table_file(rows, tmp_path / "cases.csv"))
+    assert path.read_text().splitlines()[1] == "a,3,a.png"
 
 
 def test_data_frames_and_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

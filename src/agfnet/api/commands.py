@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from agfnet.api.model import Model, load
 from agfnet.api.scores import Comparison
 from agfnet.api.settings import make_settings
 from agfnet.api.tables import table_file
-from agfnet.config import CompareConfig, PhantomConfig, Preset, SplitConfig, TrainConfig
+from agfnet.config import CompareConfig, PhantomConfig, Preset, SplitConfig, TrainCommand, TrainConfig
 from agfnet.config.forms import given_settings
 from agfnet.errors import naming_extras
 
@@ -104,9 +105,13 @@ def train(
     file = table_file(cases, folder / f"{values.get('name', TrainConfig.name)}-cases.csv")
     data = values.pop("data", {})
     values = {"data": {"cases": file, **data}, **values}
-    config = make_settings(TrainConfig, values, "train")
+    given = {"preset": preset, "time_limit": time_limit}
+    command = make_settings(TrainCommand, {**values, **given}, "train")
+    config = TrainConfig(**{f.name: getattr(command, f.name) for f in fields(TrainConfig)})
     explicit = given_settings({k.replace("__", "."): v for k, v in values.items()}, TrainConfig)
-    plan = plan_training(config, explicit, preset=preset, time_limit=time_limit)
+    plan = plan_training(
+        config, explicit, preset=command.preset, time_limit=command.time_limit
+    )
     return load(run(plan.config, plan=as_record(plan), bar=progress))
 
 

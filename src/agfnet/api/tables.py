@@ -115,6 +115,12 @@ def _cell(value: Any) -> str:
     """Return a cell; files become absolute, since the table may be in another folder."""
     if isinstance(value, list | tuple):
         return JOIN.join(map(_cell, value))
+    # an array, a PIL image, a pydicom data set; not a number of NumPy
+    if getattr(value, "ndim", 0) or hasattr(value, "getbands") or hasattr(value, "PixelData"):
+        raise DataError(
+            f"a cell holds a {type(value).__name__}; expected the path of an image file: save the"
+            " image, and put its path there"
+        )
     text = "" if value is None else str(value)
     if isinstance(value, PathLike) or (text and Path(text).suffix and Path(text).is_file()):
         return str(Path(text).absolute())

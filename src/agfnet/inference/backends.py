@@ -10,6 +10,7 @@ import numpy as np
 
 from agfnet.bundle import WEIGHTS, Bundle
 from agfnet.config import Backend as BackendName
+from agfnet.errors import ConfigError
 from agfnet.inference.onnx_backend import INT8, ONNX, OnnxBackend
 
 Array = np.ndarray[Any, Any]
@@ -47,4 +48,7 @@ def network_file(bundle: Bundle, name: BackendName) -> str:
     """Return the name of the file with the network that a backend runs."""
     if name == "auto":
         name = "onnx" if ONNX in bundle.files else "torch"
-    return {"torch": WEIGHTS, "onnx": ONNX, "int8": INT8}[name]
+    files = {"torch": WEIGHTS, "onnx": ONNX, "int8": INT8}
+    if name not in files:
+        raise ConfigError(f"backend: {name!r}; expected auto, {', '.join(files)}")
+    return files[name]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields
 from typing import Any
 
 from agfnet.config import BackboneConfig, FusionConfig, Method, ModelConfig
-from agfnet.models.build import build
+from agfnet.errors import ConfigError
+from agfnet.models.build import METHODS, build
 from agfnet.models.network import Network
 
 
@@ -50,8 +52,21 @@ def create_model(
     """
     if isinstance(backbone, str):
         backbone = BackboneConfig(name=backbone, weights="timm" if pretrained else None)
+    check_names("method", [method], METHODS)
+    check_names("setting", fusion, [field.name for field in fields(FusionConfig)])
+    if isinstance(modalities, str):
+        raise ConfigError(f"modalities: {modalities!r}; expected a number, or a tuple of names")
     config = ModelConfig(
         method=method, backbone=backbone, fusion=FusionConfig(**fusion), dropout=dropout
     )
     count = modalities if isinstance(modalities, int) else len(modalities)
+    if count < 1:
+        raise ConfigError(f"modalities: {modalities!r}; expected one or more")
     return build(config, modalities=count, classes=classes)
+
+
+def check_names(what: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Raise ConfigError for the first name that is unknown."""
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"no {what} {name!r}; there are {', '.join(known)}")
