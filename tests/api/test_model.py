@@ -169,10 +169,12 @@ def test_errors_name_the_modality(
 def test_errors_name_the_lesion_and_no_temporary_file(model: Model, pair: dict[str, str]) -> None:
     tiny = np.zeros((3, 3, 3), "u1")
     with pytest.raises(ImageError, match=r"^clinical-1\.png: is 3 x 3 pixels"):
-        model.predict(ultrasound=Image.new("L", (32, 32)), clinical=[Image.new("RGB", (32, 32)), tiny])
+        model.predict(
+            ultrasound=Image.new("L", (32, 32)), clinical=[Image.new("RGB", (32, 32)), tiny]
+        )
     with pytest.raises(ImageError, match=r"^lesion 'b': clinical-0\.png: is 3 x 3 pixels"):
         model.predict([{"lesion_id": "a", **pair}, {"lesion_id": "b", "clinical": tiny}])
-    with pytest.raises(DataError, match="^lesion '2': no image"):
+    with pytest.raises(DataError, match=r"^lesion '2': no image"):
         model.predict([pair, dict.fromkeys(VIEWS)])
 
 

@@ -67,7 +67,7 @@ def sound(**changes: Any) -> Observations:
         config=cast(
             BundleConfig,
             SimpleNamespace(
-                cases={"train": {"BCC": 150, "MEL": 150}},
+                cases={"train": {"BCC": 150, "MEL": 150, "NV": 5}},
                 classes=("BCC", "MEL", "NV"),
                 names=("basal cell carcinoma", "melanoma", "melanocytic nevus"),
             ),
@@ -131,16 +131,28 @@ def test_overfitting() -> None:
 
 
 def test_a_small_validation_split() -> None:
-    few = sound().predictions.select(range(30, 79))
-    assert codes(predictions=few) == ["small_validation"]
-    assert codes(predictions=sound().predictions.select(range(30, 80))) == []
+    rows = [*range(30, 79), 100]  # of every class
+    assert codes(predictions=sound().predictions.select(rows[1:])) == ["small_validation"]
+    assert codes(predictions=sound().predictions.select(rows)) == []
+
+
+def test_a_rare_class() -> None:
+    cases = {"train": {"BCC": 150, "MEL": 150, "NV": 4}}
+    config = SimpleNamespace(**{**vars(sound().config), "cases": cases})
+    (warning,) = find_problems(sound(config=config))
+    assert warning.code == "rare_class"
+    assert "of melanocytic nevus: " in warning.message
+    (warning,) = find_problems(sound(predictions=sound().predictions.select(range(100))))
+    assert "of melanocytic nevus: " in warning.message  # none validates it
 
 
 @pytest.mark.parametrize("weights", [None, "random"])
 def test_random_weights_on_a_small_cohort(weights: str | None) -> None:
     settings = {"model": {"backbone": {"weights": weights}}}
     assert codes(settings=settings) == ["random_weights"]
-    large = SimpleNamespace(cases={"train": {"BCC": 5000}})
+    large = SimpleNamespace(
+        **{**vars(sound().config), "cases": {"train": dict.fromkeys(["BCC", "MEL", "NV"], 5000)}}
+    )
     assert codes(settings=settings, config=large) == []
 
 

@@ -164,6 +164,8 @@ def test_one_class_in_the_target(written):
     page = written(cases)
     assert "classified 2 correctly (100 %, interval not defined)" in page.text
     assert "ROC" not in str(page.tags)
+    assert "Classes with fewer than 20 lesions cannot be judged: a, b." in page.text
+    assert "leave out those without a lesion in this table: b." in page.text
 
 
 @pytest.mark.parametrize("rows", [0, 1, 5])

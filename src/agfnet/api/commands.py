@@ -10,7 +10,14 @@ from agfnet.api.model import Model, load
 from agfnet.api.scores import Comparison
 from agfnet.api.settings import make_settings
 from agfnet.api.tables import table_file
-from agfnet.config import CompareConfig, PhantomConfig, Preset, SplitConfig, TrainCommand, TrainConfig
+from agfnet.config import (
+    CompareConfig,
+    PhantomConfig,
+    Preset,
+    SplitConfig,
+    TrainCommand,
+    TrainConfig,
+)
 from agfnet.config.forms import given_settings
 from agfnet.errors import naming_extras
 
@@ -109,9 +116,7 @@ def train(
     command = make_settings(TrainCommand, {**values, **given}, "train")
     config = TrainConfig(**{f.name: getattr(command, f.name) for f in fields(TrainConfig)})
     explicit = given_settings({k.replace("__", "."): v for k, v in values.items()}, TrainConfig)
-    plan = plan_training(
-        config, explicit, preset=command.preset, time_limit=command.time_limit
-    )
+    plan = plan_training(config, explicit, preset=command.preset, time_limit=command.time_limit)
     return load(run(plan.config, plan=as_record(plan), bar=progress))
 
 

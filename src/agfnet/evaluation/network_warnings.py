@@ -23,6 +23,8 @@ MIN_CHANGE = 0.01
 """Mean change of the probabilities without a modality, below which it is ignored."""
 MIN_PATIENTS = 50
 """Validation patients below which a calibration is hardly more than a guess."""
+MIN_OF_CLASS = 5
+"""Training lesions of a class below which it can hardly be learned."""
 MIN_LESIONS = 2000
 """Training lesions below which random weights are a mistake."""
 MAX_RISE = 1.5
@@ -69,7 +71,7 @@ class Observations:
 def find_problems(seen: Observations) -> list[NetworkWarning]:
     """Return the warnings about a network, the gravest first."""
     collapsed = list(one_class(seen))
-    checks = [small_validation, random_weights, overfitting, dead_guide]
+    checks = [rare_class, small_validation, random_weights, overfitting, dead_guide]
     if not collapsed:  # otherwise they follow from it
         checks = [majority, single_modality, ignored_modality, *checks]
     return [*collapsed, *(warning for check in checks for warning in check(seen))]
@@ -145,6 +147,27 @@ def ignored_modality(seen: Observations) -> Iterator[NetworkWarning]:
                 "Train with `--optim.modality_dropout 0.3`, so that it has to use each modality by"
                 f" itself, and look at the images of {name} with `agfnet check --html`.",
             )
+
+
+def rare_class(seen: Observations) -> Iterator[NetworkWarning]:
+    """Find classes with hardly a lesion to learn from, or none to validate on."""
+    train = (seen.config.cases or {}).get("train")
+    if not train:
+        return
+    validated = set(seen.predictions.label)
+    rare = [
+        _name(seen, name)
+        for name in seen.config.classes
+        if train.get(name, 0) < MIN_OF_CLASS or name not in validated
+    ]
+    if rare:
+        yield NetworkWarning(
+            "rare_class",
+            f"There are fewer than {MIN_OF_CLASS} training lesions, or no validation lesion, of"
+            f" {', '.join(rare)}: answers and thresholds say little about them.",
+            "Add such lesions, draw the split again with `agfnet split`, or join classes with"
+            " `--data.labels`.",
+        )
 
 
 def small_validation(seen: Observations) -> Iterator[NetworkWarning]:

@@ -222,10 +222,13 @@ def _limitations(predictions: Predictions, results: Mapping[str, Any]) -> Sectio
                 "expected not to contain the true value."
             )
         )
-    few = sorted(name for name, count in Counter(cases.label).items() if count < FEW_LESIONS)
-    if few:
-        text = "Classes with fewer than {count} lesions cannot be judged: {names}."
-        texts.append(t(text, count=FEW_LESIONS, names=listed(few)))
+        counts = Counter(cases.label)
+        if few := [name for name in cases.classes if counts[name] < FEW_LESIONS]:
+            text = "Classes with fewer than {count} lesions cannot be judged: {names}."
+            texts.append(t(text, count=FEW_LESIONS, names=listed(few)))
+        if absent := [name for name in cases.classes if not counts[name]]:
+            text = "Averages over classes leave out those without a lesion in this table: {names}."
+            texts.append(t(text, names=listed(absent)))
     not_measured = [t(text) for file, text in OPTIONAL.items() if file not in results]
     if len(cases) and not_measured:
         texts.append(t("Not measured here: {names}.", names=t("; ").join(not_measured)))
