@@ -18,6 +18,7 @@ from agfnet.config import ServeConfig
 from agfnet.serve.archive import unpack
 from agfnet.serve.batch import Batch, Batches
 from agfnet.serve.batch_store import WORK
+from agfnet.serve.batch_table import find_table
 from agfnet.serve.limits import Limits
 from agfnet.serve.request_error import RequestError
 
@@ -137,6 +138,18 @@ def test_a_table_with_problems(table: str, message: str, live: Live, files: File
     assert "/dev/shm" not in said["error"]
     assert re.match("(?s)cases.csv( 第 \\d 行)?(，.+列)?：[^a-z].*", said["sentences"]["zh"])  # noqa: RUF001
     delete(live, said)
+
+
+@pytest.mark.parametrize("name", ["cases.csv", "my data/Cases.CSV"])
+def test_the_table_is_found_in_another_case(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    assert find_table(tmp_path) == tmp_path / name
+    (tmp_path / "CASES.csv.txt").touch()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "cases.csv").touch()
+    with pytest.raises(RequestError, match="contains 2 cases.csv"):
+        find_table(tmp_path)
 
 
 def test_the_log_names_no_patient(

@@ -17,12 +17,12 @@ ENCODINGS = ("gbk", "big5", "shift_jis", "cp949", "cp866", "cp850", "cp852", "cp
 
 
 def find_table(folder: Path) -> Path:
-    """Find the table of cases in an unpacked archive.
+    """Find the table of cases in an unpacked archive, also in another case, as on Windows.
 
     Raises:
         RequestError: it has no table, or several.
     """
-    tables = sorted(folder.rglob(TABLE))
+    tables = sorted(path for path in folder.rglob("*") if path.name.lower() == TABLE)
     if len(tables) != 1:
         content = f"contains {len(tables) or 'no'} {TABLE}"
         text = f"the zip archive {content}; expected one, or the table as a second file"
