@@ -148,7 +148,7 @@ def test_the_table_is_found_in_another_case(name: str, tmp_path: Path) -> None:
     (tmp_path / "CASES.csv.txt").touch()
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "cases.csv").touch()
-    with pytest.raises(RequestError, match="contains 2 cases.csv"):
+    with pytest.raises(RequestError, match=r"contains 2 cases\.csv"):
         find_table(tmp_path)
 
 

@@ -112,8 +112,8 @@ def train(
     file = table_file(cases, folder / f"{values.get('name', TrainConfig.name)}-cases.csv")
     data = values.pop("data", {})
     values = {"data": {"cases": file, **data}, **values}
-    given = {"preset": preset, "time_limit": time_limit}
-    command = make_settings(TrainCommand, {**values, **given}, "train")
+    of_command = {"preset": preset, "time_limit": time_limit}
+    command = make_settings(TrainCommand, {**values, **of_command}, "train")
     config = TrainConfig(**{f.name: getattr(command, f.name) for f in fields(TrainConfig)})
     explicit = given_settings({k.replace("__", "."): v for k, v in values.items()}, TrainConfig)
     plan = plan_training(config, explicit, preset=command.preset, time_limit=command.time_limit)
