@@ -50,6 +50,21 @@ def test_every_form_of_an_image_gives_the_same_answer(model: Model, pair: dict[s
             np.testing.assert_allclose(probabilities(model, **images), expected, atol=1e-5)
 
 
+def test_every_page_of_a_tiff_is_a_frame(
+    model: Model, pair: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "scan.tif"
+    with Image.open(pair["ultrasound"]) as scan:
+        pages = [scan.rotate(angle) for angle in (0, 90, 180)]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    expected = model.predict(clinical=pair["clinical"], ultrasound=path).probabilities
+    with Image.open(path) as opened:
+        opened.seek(1)
+        answer = model.predict(clinical=pair["clinical"], ultrasound=opened).probabilities
+        assert opened.tell() == 1
+    assert answer == pytest.approx(expected, abs=1e-5)
+
+
 def test_a_dicom_data_set_is_read(model: Model, pair: dict[str, str]) -> None:
     pydicom = pytest.importorskip("pydicom")
     with Image.open(pair["ultrasound"]) as scan:

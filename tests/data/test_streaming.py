@@ -56,6 +56,19 @@ def test_the_same_problems_are_found(tmp_path: Path, rows: list[str], expected: 
     assert expected in same_problems(table(tmp_path, *rows))
 
 
+def test_masks_are_not_read(tmp_path: Path) -> None:
+    """A prediction does not use them: a table may come without its masks."""
+    path = table(tmp_path, "L1,P,a,,a.jpg")
+    path.write_text(
+        path.read_text().replace("clinical", "clinical,clinical_mask")[:-1] + ",m.png\n"
+    )
+    with pytest.raises(DataError, match=r"m\.png"):
+        read_cases(path, modalities=["clinical"])
+    assert count_cases(path, modalities=["clinical"]) == 1
+    (case,) = stream_cases(path, range(1), modalities=["clinical"], check_files=True)
+    assert (case.masks, case.attributes) == ({}, {})
+
+
 def test_two_ids_of_one_hash_are_told_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

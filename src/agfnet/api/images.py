@@ -53,7 +53,21 @@ def _files(name: str, value: Any, folder: Path) -> tuple[Path, ...]:
         return tuple(path for frame in value for path in _files(name, frame, folder))
     if isinstance(value, Path):
         return (value,)
+    if frames := _pages(value):
+        return tuple(path for frame in frames for path in _files(name, frame, folder))
     return (_write(name, value, _new_path(name, folder)),)
+
+
+def _pages(value: Any) -> list[Any]:
+    """Return the pages of a TIFF that Pillow has opened, which are frames; none of one page."""
+    from PIL import ImageSequence
+
+    if getattr(value, "format", None) != "TIFF" or value.n_frames == 1:
+        return []
+    position = value.tell()
+    pages = [page.copy() for page in ImageSequence.Iterator(value)]
+    value.seek(position)
+    return pages
 
 
 def _new_path(name: str, folder: Path) -> Path:

@@ -33,6 +33,7 @@ def iterate_cases(
     modalities: Sequence[str],
     check_files: bool,
     check_boxes: bool = True,
+    masks: bool = True,
     compare: bool = True,
     start: int = 0,
     stop: int | None = None,
@@ -45,6 +46,7 @@ def iterate_cases(
         modalities: names of the image columns.
         check_files: also check every image and mask file.
         check_boxes: see `read_cases`.
+        masks: also read the columns of lesion masks.
         compare: also find contradictions to earlier rows; the ids of all rows are then held.
         start: number of cases to skip at the beginning.
         stop: the case to end before, counted from 0; None reads to the end.
@@ -57,8 +59,9 @@ def iterate_cases(
     table = read_rows(path, problems, required=("lesion_id", *modalities))
     _note_misspelled(table.columns, modalities, problems)
     paths = PathCells(path.parent, problems, check_files=check_files)
+    check_boxes = check_files and check_boxes
     reader = _CaseReader(
-        paths, modalities, problems, check_boxes=check_files and check_boxes, compare=compare
+        paths, modalities, problems, check_boxes=check_boxes, masks=masks, compare=compare
     )
     return reader.read_all(islice(table.rows, start, stop))
 
@@ -88,12 +91,14 @@ class _CaseReader:
         problems: Problems,
         *,
         check_boxes: bool,
+        masks: bool,
         compare: bool,
     ) -> None:
         self._modalities = tuple(modalities)
         further = (*map(mask_column, modalities), *map(box_column, modalities))
         self._columns = {*COLUMNS, *modalities, *further}
         self._check_boxes = check_boxes
+        self._masked = self._modalities if masks else ()
         self._problems = problems
         self._paths = paths
         self._compare = compare
@@ -129,7 +134,7 @@ class _CaseReader:
                 row=row.line,
                 finding="no_image",
             )
-        masked = [name for name in self._modalities if cells.get(mask_column(name))]
+        masked = [name for name in self._masked if cells.get(mask_column(name))]
         masks = {name: self._paths.read(row, mask_column(name)) for name in masked}
         attributes = {name: cell for name, cell in cells.items() if name not in self._columns}
         return Case(lesion, patient, label, images, masks, split, attributes, row.line)

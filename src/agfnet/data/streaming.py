@@ -19,13 +19,15 @@ def count_cases(
     labels: Collection[str] | None = None,
     check_files: bool = True,
 ) -> int:
-    """Check a table as `read_cases` does, and count its cases. Memory holds hashes only.
+    """Check a table as `read_cases` does, without masks, and count its cases.
+
+    Memory holds hashes only.
 
     Args:
         path: the CSV file.
         modalities: names of the image columns.
         labels: the allowed labels; any if None. A case may always have none.
-        check_files: also check that every image and mask file exists and is not empty.
+        check_files: also check that every image file exists and is not empty.
 
     Raises:
         ConfigError, DataError: as `read_cases`; and a label that is not among `labels`.
@@ -34,7 +36,12 @@ def count_cases(
 
     def cases(*, compare: bool) -> Iterator[Case]:
         for case in iterate_cases(
-            path, problems, modalities=modalities, check_files=check_files, compare=compare
+            path,
+            problems,
+            modalities=modalities,
+            check_files=check_files,
+            masks=False,
+            compare=compare,
         ):
             if labels is not None and case.label not in ("", *labels):
                 problems.add(
@@ -87,13 +94,13 @@ def stream_cases(
     modalities: Sequence[str],
     check_files: bool = False,
 ) -> Iterator[Case]:
-    """Yield the cases of a table that `count_cases` has checked, one at a time.
+    """Yield the cases of a table that `count_cases` has checked, one at a time, without masks.
 
     Args:
         path: the CSV file.
         rows: positions of the cases to yield, counted from 0.
         modalities: names of the image columns.
-        check_files: also check that their image and mask files exist and are not empty.
+        check_files: also check that their image files exist and are not empty.
 
     Raises:
         DataError: after the last case, problems of their files.
@@ -104,6 +111,7 @@ def stream_cases(
         problems,
         modalities=modalities,
         check_files=check_files,
+        masks=False,
         compare=False,
         start=rows.start,
         stop=rows.stop,
