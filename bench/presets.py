@@ -72,10 +72,12 @@ def drawn(trial: optuna.Trial, base: TrainConfig, seconds: float) -> TrainConfig
         "optim.ema": trial.suggest_categorical("ema", [None, 0.99, 0.999]),
         "model.dropout": trial.suggest_float("dropout", 0.0, 0.5),
         "model.fusion.average": trial.suggest_categorical("average", [False, True]),
-        "model.backbone.frozen": frozen,
-        "data.feature_variants": FROZEN_VARIANTS if frozen else 0,
     }
-    if not frozen:
+    base = with_value(base, "data.feature_variants", 0)  # which only frozen backbones may have
+    values["model.backbone.frozen"] = frozen
+    if frozen:
+        values["data.feature_variants"] = FROZEN_VARIANTS
+    else:
         values["optim.backbone_lr"] = trial.suggest_float("backbone_lr", 0.03, 1.0, log=True)
     for name, value in values.items():
         base = with_value(base, name, value)
