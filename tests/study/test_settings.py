@@ -2,7 +2,7 @@ import pytest
 
 from agfnet.config import DataConfig, StudyFile, TrainConfig
 from agfnet.errors import ConfigError
-from agfnet.study.settings import as_values, build, overlay
+from agfnet.study.settings import as_values, build, overlay, training_fractions
 
 BASE = as_values(TrainConfig(data=DataConfig(cases="cases.csv")))
 
@@ -73,3 +73,12 @@ def test_an_optional_group_is_checked_too():
         overlay({}, {"search": {"trails": 3}}, StudyFile, "x")
     with pytest.raises(ConfigError, match="did you mean 'high'"):
         overlay({}, {"search": {"parameters": {"a": {"hihg": 3}}}}, StudyFile, "x")
+
+
+def test_a_learning_curve_joins_settings_with_other_fractions_alone():
+    tenth = {"data.train_fraction": 0.1, "optim.epochs": 80, "optim.batch_size": 16}
+    half, slow = {"data.train_fraction": 0.5}, {"optim.epochs": 80}
+    settings = {"tenth": tenth, "half": half, "all": {}, "slow": slow}
+    assert training_fractions(settings) == {"tenth": 0.1, "half": 0.5, "all": 1.0}
+    assert training_fractions({"small": half | {"data.size": 64}, "all": {}}) == {"all": 1.0}
+    assert training_fractions({"half": half, "long": half | slow}) == {}

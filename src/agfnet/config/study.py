@@ -129,8 +129,8 @@ class StudyFile(Settings):
     """Values of `data.fold`, for a table with folds. If unset, the split of the table is used."""
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Conditions under which all methods are compared: name to changes by dotted name, applied
-    after those of the method. Several that differ in `data.train_fraction` form a learning
-    curve."""
+    after those of the method. Several that differ in `data.train_fraction`, and in the number of
+    epochs or the batch size that suits it, form a learning curve."""
     cohort: dict[str, Any] | None = None
     """Phantom cohort to render first, as for `agfnet phantom`, except `out`; the runs use it as
     their `data.cases`."""

@@ -17,7 +17,7 @@ from agfnet.study import plots
 from agfnet.study.formats import file_name, pages, write_tables
 from agfnet.study.plan import Study
 from agfnet.study.results import Section
-from agfnet.study.settings import slug
+from agfnet.study.settings import slug, training_fractions
 from agfnet.study.tables import Grid, count, grids, seeds_note
 
 REPORT = "report.html"
@@ -46,14 +46,10 @@ def write_study(study: Study, results: Sequence[Section], unfinished: Mapping[st
 
 def _learning_curves(study: Study, results: Sequence[Section]) -> Iterator[Part]:
     """Draw learning curves of every table, if settings differ in the fraction of patients."""
-    fractions = {
-        setting: float(change.get("data.train_fraction") or 1.0)
-        for setting, change in study.file.settings.items()
-        if set(change) <= {"data.train_fraction"}
-    }
+    fractions = training_fractions(study.file.settings)
     for table in dict.fromkeys(section.table for section in results):
         curve = [s for s in results if s.table == table and s.setting in fractions]
-        if len({fractions[section.setting] for section in curve}) > 1:
+        if len(curve) > 1:
             name = f"learning-curves-{slug(table)}"
             condition = curve[0].table_title
             figures = _figures(

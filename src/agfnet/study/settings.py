@@ -18,6 +18,27 @@ from agfnet.terminal import warn
 
 T = TypeVar("T")
 Values = dict[str, Any]
+FRACTION = "data.train_fraction"
+LENGTH = {"optim.epochs", "optim.batch_size"}
+"""Settings by which networks of few lesions may be trained for as many steps as those of many."""
+
+
+def training_fractions(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Return the fraction of the training patients in each setting that a learning curve joins.
+
+    Those are the settings that change this fraction alone, or with it the length of training; none
+    if two of them have the same fraction.
+
+    Examples:
+        >>> training_fractions({"half": {"data.train_fraction": 0.5}, "all": {}})
+        {'half': 0.5, 'all': 1.0}
+    """
+    fractions = {
+        name: float(change.get(FRACTION) or 1.0)
+        for name, change in settings.items()
+        if set(change) <= {FRACTION} | (LENGTH if FRACTION in change else set())
+    }
+    return fractions if len(set(fractions.values())) == len(fractions) else {}
 
 
 def overlay(values: Values, changes: Mapping[Any, Any], kind: Any, where: str) -> Values:
