@@ -153,6 +153,11 @@ def test_help_loads_nothing_heavy() -> None:
     assert not heavy & loaded_by(code)
 
 
+def test_a_table_that_is_not_there_is_refused_before_torch_is_loaded() -> None:
+    code = "from agfnet.cli import main\nassert main(['train', '--data.cases', 'no.csv']) == 1"
+    assert "torch" not in loaded_by(code)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "module",

@@ -101,7 +101,7 @@ def check_box(box: Box, size: tuple[int, int]) -> None:
     x, y, width, height = box
     if x + width > size[0] or y + height > size[1]:
         raise ValueError(
-            f"the box '{box_text(box)}' ends at x {x + width}, y {y + height}, beyond the image of"
-            f" {size[0]} x {size[1]} pixels; expected x, y, width and height in pixels of the"
-            " upright image"
+            f"has the box '{box_text(box)}', which ends at x {x + width}, y {y + height},"
+            f" beyond the image of {size[0]} x {size[1]} pixels; expected x, y, width and height"
+            " in pixels of the upright image"
         )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from agfnet.cli.command import CASES_COLUMNS, Command
 from agfnet.cli.notes import show_notes
 from agfnet.config import TrainCommand, TrainConfig, format_duration
+from agfnet.data.problems import Problems
+from agfnet.data.rows import read_rows
 from agfnet.terminal import bar, next_steps, say, show_result, show_table, show_warnings
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 
 def train(command: TrainCommand, explicit: frozenset[str]) -> None:
+    # a wrong path is refused before torch is loaded, which takes seconds
+    table = command.data.cases
+    read_rows(Path(table), Problems(table), required=("lesion_id",))
     with bar("loading"):
         from agfnet.bundle import read_bundle
         from agfnet.evaluation.network_warnings import read_warnings
