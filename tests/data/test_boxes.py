@@ -112,7 +112,9 @@ def test_a_large_photo_is_decoded_no_smaller_than_its_box_needs(tmp_path: Path) 
 def test_a_box_beyond_the_image_is_refused(write_image: WriteImage) -> None:
     for suffix in ("png", "jpg"):
         path = with_box(write_image(f"a.{suffix}"), (8, 4, 9, 8))
-        with pytest.raises(ImageError, match=r"a\.\w+: has the box '8 4 9 8', which ends at x 17, y 12"):
+        with pytest.raises(
+            ImageError, match=r"a\.\w+: has the box '8 4 9 8', which ends at x 17, y 12"
+        ):
             read_image(path)
 
 

@@ -67,7 +67,10 @@ def test_a_crop_is_answered_as_the_cut_photo(live: Live) -> None:
 @pytest.mark.parametrize(
     ("crop", "message"),
     [
-        ({"x": 380, "y": 0, "width": 40, "height": 40}, "clinical, file 0: the box '380 0 40 40'"),
+        (
+            {"x": 380, "y": 0, "width": 40, "height": 40},
+            "clinical, file 0: has the box '380 0 40 40'",
+        ),
         ({"x": 0, "y": 0, "width": 4, "height": 40}, "crops.clinical.0.width: Input should be"),
         ({"x": -1, "y": 0, "width": 40, "height": 40}, "crops.clinical.0.x: Input should be"),
         ({"file": 2, "x": 0, "y": 0, "width": 40, "height": 40}, "clinical has no file 2"),
