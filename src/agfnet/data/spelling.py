@@ -15,16 +15,9 @@ INVISIBLE = (
 """Soft hyphen, zero-width characters and byte order mark; marks of the direction of writing, which
 come with a path that is copied from a window."""
 PATIENT_COLUMNS = {
-    *(
-        "patient",
-        "patientno",
-        "patientnr",
-        "patientnumber",
-        "patientcode",
-        "patientkey",
-        "idpatient",
-    ),
-    *("patid", "pid", "mrn", "subject", "subjectid", "participant", "participantid", "proband"),
+    *("patient", "patientno", "patientnr", "patientnumber", "patientcode", "patientkey"),
+    *("idpatient", "patid", "pid", "mrn", "subject", "subjectid", "proband"),
+    *("participant", "participantid"),
     *("patienten", "patientenid", "patientennr", "patientennummer", "paciente", "idpaciente"),
     *("患者", "患者id", "患者编号", "患者号", "病人id", "病人编号", "病历号", "住院号", "患者番号"),
 }
