@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _RESCALE = {"RescaleSlope": 1, "RescaleIntercept": 0}
-"""What every viewer takes for one of them that is missing."""
+"""Values of DICOM attributes that count where the attribute is missing."""
 
 
 def to_rgb(values: NDArray[Any], header: Dataset) -> NDArray[np.uint8]:
