@@ -158,7 +158,7 @@ def write_table(path: Path, rows: list[dict[str, str]]) -> Path:
 
 
 def test_predict_a_table_without_labels_and_with_an_empty_cell(
-    trained: Path, pair: dict[str, str], tmp_path: Path
+    trained: Path, pair: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = write_table(
         tmp_path / "new.csv",
@@ -169,6 +169,9 @@ def test_predict_a_table_without_labels_and_with_an_empty_cell(
     rows = rows_of(out)
     assert [row["lesion_id"] for row in rows] == ["a", "b"]
     assert rows[0]["label"] == ""
+    said = capsys.readouterr()
+    assert "1 of 2 lesions have no image of ultrasound" in said.out + said.err
+    assert "simulated lesions" in said.out + said.err
 
 
 def test_predict_a_table_names_every_missing_file_and_writes_nothing(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from agfnet.bundle import Bundle, Calibration, Evaluated, read_tests
+from agfnet.bundle import Bundle, BundleConfig, Calibration, Evaluated, read_tests
 from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.percents import percent
 from agfnet.inference.wording import missing_sentence, rate, warning_sentences, whole_percent
@@ -34,6 +34,22 @@ def answer_warnings(bundle: Bundle, diagnosis: Diagnosis) -> list[str]:
     missing = [name for name in config.modalities if name not in used]
     if missing and not diagnosis.foreign:
         texts.append(missing_sentence(missing, config.optional))
+    return texts
+
+
+def table_warnings(config: BundleConfig, missing: Mapping[str, int], lesions: int) -> list[str]:
+    """Return the warnings about the images that a table of lesions lacks.
+
+    Args:
+        config: of the bundle.
+        missing: number of lesions without an image of a modality.
+        lesions: number of all lesions.
+    """
+    texts = []
+    for name, count in missing.items():
+        untrained = config.optional is not None and name not in config.optional
+        cure = ", although the network was not trained to do without it" if untrained else ""
+        texts.append(f"{count} of {lesions} lesions have no image of {name}{cure}.")
     return texts
 
 

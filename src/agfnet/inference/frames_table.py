@@ -64,3 +64,13 @@ def frame_rows(
         zip(diagnosis.images, diagnosis.frames.tolist(), strict=True)
     ):
         yield [case.lesion_id, number, *(cell(images.get(name)) for name in modalities), *row]
+
+
+def count_missing(path: Path, modalities: Sequence[str]) -> dict[str, int]:
+    """Return in how many lesions of a frames table each modality has no image; 0 is left out."""
+    counts = dict.fromkeys(modalities, 0)
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            for name in modalities:
+                counts[name] += row["frame"] == "0" and not row[name]
+    return {name: count for name, count in counts.items() if count}

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint, WeightAveraging
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from agfnet.config import FitConfig
 from agfnet.errors import RunError
@@ -55,6 +56,17 @@ class History(Callback):
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())
+
+
+class MovingAverage(WeightAveraging):
+    """The exponential moving average of the weights, which is what validation and the run keep.
+
+    Unlike the class of Lightning for it, it updates all weights together: one after the other
+    takes as long as the training step of a small network.
+    """
+
+    def __init__(self, decay: float) -> None:
+        super().__init__(multi_avg_fn=get_ema_multi_avg_fn(decay))
 
 
 class Checkpoints(Checkpoint):

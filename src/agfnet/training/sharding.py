@@ -164,7 +164,11 @@ class ShardedStrategy(DDPStrategy):
 
 
 class ShardedAverage(EMAWeightAveraging):
-    """The moving average of a network with sharded backbones, which is sharded as well."""
+    """The moving average of a network with sharded backbones, which is sharded as well.
+
+    It updates one weight after the other: tensors that are divided and those that are not cannot
+    be updated together.
+    """
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Copy the network, which is not sharded yet, and shard the copy."""

@@ -11,7 +11,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging
+from lightning.pytorch.callbacks import Callback, EarlyStopping, WeightAveraging
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -20,7 +20,7 @@ from agfnet.errors import RunError
 from agfnet.files import write_json
 from agfnet.models.backbone import Backbone
 from agfnet.training.batch_norm import synchronise
-from agfnet.training.callbacks import Checkpoints, FiniteLoss, History
+from agfnet.training.callbacks import Checkpoints, FiniteLoss, History, MovingAverage
 from agfnet.training.checkpoints import CheckpointFiles, find_checkpoint
 from agfnet.training.loggers import begin_logging, build_loggers
 from agfnet.training.mixing import mix
@@ -242,7 +242,7 @@ def build_callbacks(
     """Build the callbacks: history, and the optional ones."""
     callbacks: list[Callback] = [History(folder / "history.csv")]
     if config.ema is not None:
-        average = EMAWeightAveraging
+        average: type[WeightAveraging] = MovingAverage
         if sharded:
             from agfnet.training.sharding import ShardedAverage
 

@@ -40,6 +40,8 @@ def check_files(config: PredictConfig) -> None:
 
 def predict_table(config: PredictConfig, predictor: Any) -> None:
     from agfnet.inference import table
+    from agfnet.inference.about import model_warnings, table_warnings
+    from agfnet.inference.frames_table import count_missing
     from agfnet.inference.parquet import check_parquet, write_parquet
 
     if config.parquet:
@@ -50,6 +52,10 @@ def predict_table(config: PredictConfig, predictor: Any) -> None:
     if answered.resumed:
         say(f"Went on after {answered.resumed} lesions that were dealt with before.")
     say(f"Wrote {files.predictions}: {answers} lesions, and {files.frames}: their frames. {NOTICE}")
+    bundle = predictor.bundle
+    missing = count_missing(files.frames, tuple(bundle.config.modalities))
+    for text in [*model_warnings(bundle), *table_warnings(bundle.config, missing, answers)]:
+        say(text)
     if config.parquet:
         tables = (files.predictions, files.frames, files.decisions)
         copies = [write_parquet(path) for path in tables if path.is_file()]
