@@ -24,6 +24,7 @@ import torch
 from common import Row, finish, options, row
 
 from agfnet.config import DataConfig, EvaluateConfig, PhantomConfig, TrainConfig
+from agfnet.config.dotted import with_value
 from agfnet.evaluation.calibrate import calibrate_run
 from agfnet.evaluation.inputs import VALIDATION
 from agfnet.inference.predictions import Predictions, read_predictions
@@ -31,7 +32,7 @@ from agfnet.metrics.summary import METRICS
 from agfnet.phantom.cohort import make_cohort
 from agfnet.report.run import run_evaluation
 from agfnet.training.fit import fit
-from agfnet.training.presets import Plan, as_record, make_plan, with_value
+from agfnet.training.presets import Plan, as_record, make_plan
 from agfnet.training.timing import measure_speed
 
 MAX_EPOCHS = 200

@@ -11,10 +11,11 @@ from PIL import Image
 
 from agfnet.cli import main
 from agfnet.config import TrainConfig
+from agfnet.config.dotted import value_of
 from agfnet.study import init
 from agfnet.study.plan import read_study
 from agfnet.study.timing import Estimate, estimate
-from agfnet.training.presets import make_plan, value_of
+from agfnet.training.presets import make_plan
 from agfnet.training.timing import Speed, run_seconds
 
 PARTS = ["train"] * 8 + ["val"] * 4 + ["test"] * 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 
 from agfnet.config import DataConfig, ModelConfig, TrainConfig
+from agfnet.config.dotted import value_of, with_value
 from agfnet.training import presets
-from agfnet.training.presets import Plan, as_record, make_plan, value_of, with_value
+from agfnet.training.presets import FEWEST_STEPS, Plan, as_record, make_plan
 from agfnet.training.timing import Speed
 
 ROWS = [
@@ -109,7 +111,7 @@ def test_a_given_group_is_given_as_a_whole(table: Path) -> None:
     assert plan.config.model.backbone == backbone
 
 
-def test_time_decides_on_size_and_frozen_backbones(table: Path) -> None:
+def test_time_decides_on_size_epochs_and_frozen_backbones(table: Path) -> None:
     epochs = planned(table).config.optim.epochs
     counts = [sum(row["split"] == part for row in ROWS) for part in ("train", "val")]
     epoch = 10 * (1 + counts[1] / counts[0] / 10)  # training and validation
@@ -117,22 +119,33 @@ def test_time_decides_on_size_and_frozen_backbones(table: Path) -> None:
     for size, minutes in per_size.items():
         plan = planned(table, time_limit=minutes * 1.01)
         assert plan.config.data.size == size
+        assert plan.config.optim.epochs == epochs
         assert plan.seconds == pytest.approx(60 * minutes)
         assert not plan.config.model.backbone.frozen
-    short = planned(table, time_limit=per_size[96] * 0.9).config
+    for share in (0.9, 0.5):  # fewer epochs come before frozen backbones
+        plan = planned(table, time_limit=per_size[96] * share)
+        assert not plan.config.model.backbone.frozen
+        assert plan.config.data.size == 96
+        assert plan.config.optim.epochs == math.floor(epochs * share)
+        assert plan.seconds is not None
+        assert plan.seconds <= 60 * per_size[96] * share
+    fewest = math.ceil(FEWEST_STEPS / (counts[0] / 16))
+    assert not planned(table, time_limit=(fewest + 0.1) * epoch / 60).config.model.backbone.frozen
+    short = planned(table, time_limit=(fewest - 0.1) * epoch / 60).config
     assert short.model.backbone.frozen
     assert short.data.feature_variants == 8
 
 
 def test_frozen_backbones_keep_to_the_time_as_well(table: Path) -> None:
-    fast = planned(table, preset="fast")
-    assert fast.seconds is not None
-    few = planned(table, preset="fast", time_limit=fast.seconds * 0.8 / 60)
-    assert fast.config.data.feature_variants == 8
-    assert 1 <= few.config.data.feature_variants < 8
-    assert few.seconds is not None
-    assert few.seconds < fast.seconds * 0.8
-    never = planned(table, preset="fast", time_limit=1 / 600)
+    many = planned(table, time_limit=2)
+    few = planned(table, time_limit=0.12)
+    for plan, minutes in ((many, 2), (few, 0.12)):
+        assert plan.config.model.backbone.frozen
+        assert plan.seconds is not None
+        assert plan.seconds <= 60 * minutes
+        assert plan.config.optim.epochs >= 2 * plan.config.data.feature_variants
+    assert few.config.data.feature_variants < many.config.data.feature_variants
+    never = planned(table, time_limit=1 / 600)
     assert never.config.data.feature_variants == never.config.optim.epochs == 1
     (reason,) = (c.reason for c in never.choices if c.setting == "data.size")
     assert "the shortest plan here; the limit is" in reason
@@ -166,7 +179,10 @@ def test_the_average_of_the_weights_suits_the_epochs_that_were_given(table: Path
 
 def test_presets_differ_in_effort_and_none_chooses_nothing(table: Path) -> None:
     fast, auto, best = (planned(table, preset=name).config for name in ("fast", "auto", "best"))
-    assert fast.model.backbone.frozen
+    assert fast.data.size <= auto.data.size <= best.data.size
+    assert not fast.calibration.flips
+    assert auto.calibration.flips
+    assert best.calibration.flips
     assert fast.optim.epochs <= auto.optim.epochs <= best.optim.epochs
     none = planned(table, preset="none")
     assert none.choices == ()

@@ -14,13 +14,14 @@ from agfnet.config import (
     format_duration,
     names_ultrasound,
 )
+from agfnet.config.dotted import plain
 from agfnet.data.folds import FOLD
 from agfnet.data.table import CasesTable, find_modalities, read_cases
 from agfnet.errors import ConfigError, DataError
 from agfnet.files import write_text
 from agfnet.study.plan import read_study
 from agfnet.study.timing import Estimate, estimate
-from agfnet.training.presets import Choice, make_plan, plain
+from agfnet.training.presets import Choice, make_plan
 
 FEW_CASES = 20  # of a class: its results say little
 

@@ -6,10 +6,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 from agfnet.config import Preset, TrainConfig
+from agfnet.config.dotted import value_of, with_value
 from agfnet.config.renamed import run_settings
 from agfnet.errors import ConfigError
 from agfnet.study.settings import build
-from agfnet.training.presets import Plan, make_plan, value_of, with_value
+from agfnet.training.presets import Plan, make_plan
 from agfnet.training.run_folder import SETTINGS, changed_settings
 
 ALWAYS = ("data.cases", "runs", "resume")

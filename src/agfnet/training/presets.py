@@ -7,16 +7,17 @@ model for configuring from a fingerprint of the data.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass, is_dataclass, replace
-from typing import Any, TypeVar
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
 from agfnet.config import DataConfig, Preset, TrainConfig, format_duration
 from agfnet.config.data import default_modality
+from agfnet.config.dotted import is_explicit, plain, with_value
 from agfnet.data.table import find_modalities
-from agfnet.errors import ConfigError
 from agfnet.models.pretrained import PACKAGES, RANDOM, find_weights
 from agfnet.training.cases import TrainingCases, read_table, select_cases
 from agfnet.training.timing import Speed, measure_speed
@@ -24,11 +25,12 @@ from agfnet.training.timing import Speed, measure_speed
 STEPS = {"fast": 600, "auto": 1500, "best": 3000}  # of the optimiser in a training
 EPOCHS = (8, 100)  # bounds
 SIZES = {"fast": (96,), "auto": (160, 128, 96), "best": (224, 160, 128, 96)}  # tried in this order
-T = TypeVar("T")
 GPU_SIZE = 224
 LIMITS = {"fast": 15, "auto": 60, "best": 240}  # minutes on a CPU without --time-limit
 GPU_BACKBONES = ("resnet50", "resnet34", "resnet18")
 FROZEN_VARIANTS = (8, 4, 2, 1)  # tried in this order
+FEW_STEPS = 400  # of a whole network, which then needs a higher learning rate
+FEWEST_STEPS = 40  # of a whole network; if there is time for fewer, frozen backbones are better
 PROBE_SIZE = 96  # pixels of the images with which the speed is measured
 
 
@@ -99,24 +101,18 @@ def make_plan(
     ]
     config = apply(config, choices)
     limit = time_limit or (None if data.gpu else LIMITS[preset])
-    plans = (
-        [choice for choice in candidate if not is_explicit(choice.setting, explicit)]
-        for candidate in candidates(
-            data,
-            config,
-            preset,
-            decided=is_explicit("model.backbone.frozen", explicit),
-            epochs=config.optim.epochs if is_explicit("optim.epochs", explicit) else None,
-        )
+    given = config.optim.epochs if is_explicit("optim.epochs", explicit) else None
+    decided = is_explicit("model.backbone.frozen", explicit)
+    config, rest, seconds = first_that_fits(
+        config,
+        explicit,
+        candidates(data, config, preset, decided=decided, epochs=given),
+        None if limit is None else 60 * limit,
     )
-    return first_that_fits(config, choices, plans, None if limit is None else 60 * limit)
-
-
-def is_explicit(setting: str, explicit: Collection[str]) -> bool:
-    """Return whether a setting, its group, or a part of it was given."""
-    return any(
-        f"{name}.".startswith(f"{setting}.") or setting.startswith(f"{name}.") for name in explicit
-    )
+    choices += rest
+    steps = config.optim.epochs * data.lesions / config.optim.batch_size
+    rest = [c for c in length(config, steps, preset) if not is_explicit(c.setting, explicit)]
+    return Plan(apply(config, rest), (*choices, *rest), seconds)
 
 
 def fingerprint(config: TrainConfig, cases: TrainingCases) -> Fingerprint:
@@ -173,6 +169,16 @@ def network(data: Fingerprint, named: str | None) -> Iterator[Choice]:
         yield Choice("optim.modality_dropout", share, why)
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """Settings that may be chosen together; the number of epochs follows from the time."""
+
+    choices: Sequence[Choice]
+    least: int
+    """Epochs for which there must be time; otherwise the next candidate is better."""
+    most: int
+
+
 def candidates(
     data: Fingerprint,
     config: TrainConfig,
@@ -180,8 +186,8 @@ def candidates(
     *,
     decided: bool = False,
     epochs: int | None = None,
-) -> Iterator[list[Choice]]:
-    """Yield the rest of the settings, the most expensive first.
+) -> Iterator[Candidate]:
+    """Yield the rest of the settings, the most expensive first (decision 051).
 
     Args:
         data: the fingerprint.
@@ -190,78 +196,86 @@ def candidates(
         decided: the user has decided whether backbones are frozen.
         epochs: the number that the user has given.
     """
-    batch = config.optim.batch_size
-    most = epochs or min(max(round(STEPS[preset] * batch / data.lesions), EPOCHS[0]), EPOCHS[1])
-    fewer = [] if epochs else [most // 2**n for n in range(1, most.bit_length())]
+    steps = data.lesions / config.optim.batch_size  # of an epoch
+    most = epochs or min(max(round(STEPS[preset] / steps), EPOCHS[0]), EPOCHS[1])
+    frozen = config.model.backbone.frozen
     random_weights = config.model.backbone.weights in (None, RANDOM)
-    may_freeze = config.model.backbone.frozen or not (decided or random_weights)
-    if preset != "fast" or not may_freeze:
-        sizes = (GPU_SIZE,) if data.gpu else SIZES[preset]
-        shorter = [] if may_freeze else [(sizes[-1], epochs) for epochs in fewer]
-        for size, number in [*((size, most) for size in sizes), *shorter]:
-            yield [
-                Choice("data.size", size, "as large as the time permits"),
-                Choice("optim.lr", 1e-3, "for fine-tuning"),
-                Choice("optim.backbone_lr", 0.3, "pretrained weights change less"),
-                *length(data, preset, batch, number),
-            ]
-    if not may_freeze:
-        return
-    last = [(FROZEN_VARIANTS[-1], epochs) for epochs in fewer]
-    for variants, number in [*((variants, most) for variants in FROZEN_VARIANTS), *last]:
-        yield [
+    may_freeze = frozen or not (decided or random_weights)
+    fewest = epochs or (min(most, math.ceil(FEWEST_STEPS / steps)) if may_freeze else 1)
+    sizes = (GPU_SIZE,) if data.gpu else SIZES[preset]
+    for size in () if frozen else sizes:
+        choices = [
+            Choice("data.size", size, "as large as the time permits"),
+            Choice("optim.backbone_lr", 0.3, "pretrained weights change less"),
+        ]
+        yield Candidate(choices, fewest if size == sizes[-1] else most, most)
+    for variants in FROZEN_VARIANTS if may_freeze else ():
+        choices = [
             Choice("model.backbone.frozen", True, "whole networks take too long here"),
             Choice("data.feature_variants", variants, "the maps of frozen backbones are kept"),
-            Choice("data.size", 128, "for a CPU"),
-            Choice("optim.lr", 1e-3, "for frozen backbones"),
-            *length(data, preset, batch, number),
+            Choice("data.size", 96, "for a CPU"),
         ]
-
-
-def length(data: Fingerprint, preset: Preset, batch: int, epochs: int) -> Iterator[Choice]:
-    """Yield what depends on the number of epochs, and flips, which only `fast` leaves out."""
-    steps = epochs * data.lesions / batch
-    yield Choice("optim.epochs", epochs, f"about {round(steps)} steps")
-    decay = round(1 - 1 / max(10.0, 0.03 * steps), 4)
-    yield Choice("optim.ema", decay, "an average of the weights varies less than the last ones")
-    if preset != "fast":
-        yield Choice("calibration.flips", True, "the mean over mirrored images is better")
+        yield Candidate(choices, epochs or min(most, 2 * variants), most)
 
 
 def first_that_fits(
     config: TrainConfig,
-    choices: list[Choice],
-    candidates: Iterator[list[Choice]],
+    explicit: Collection[str],
+    candidates: Iterator[Candidate],
     limit: float | None,
-) -> Plan:
-    """Return the plan of the first candidate within the limit in seconds, or of the last one.
+) -> tuple[TrainConfig, list[Choice], float | None]:
+    """Choose the first candidate within the limit in seconds, or the last one.
 
     The speed is measured once with whole networks and once with frozen backbones, and extrapolated
     by the number of pixels.
+
+    Returns:
+        The settings, the choices among them, and the seconds; None if they were not measured.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     speeds: dict[bool, Speed] = {}
-    seconds: float | None = None
-    candidate, rest = config, list[Choice]()
-    for rest in candidates:
-        candidate = apply(config, rest)
+    chosen, choices, seconds = config, list[Choice](), None
+    for candidate in candidates:
+        choices = [c for c in candidate.choices if not is_explicit(c.setting, explicit)]
+        chosen = with_value(apply(config, choices), "optim.epochs", candidate.most)
         if limit is None:
             break
-        frozen = candidate.model.backbone.frozen
+        frozen = chosen.model.backbone.frozen
         if frozen not in speeds:
-            probe = replace(candidate, data=replace(candidate.data, size=PROBE_SIZE))
+            probe = replace(chosen, data=replace(chosen.data, size=PROBE_SIZE))
             speeds[frozen] = measure_speed(probe, device)
-        pixels = (candidate.data.size / PROBE_SIZE) ** 2
-        seconds = pixels * speeds[frozen].seconds(candidate)
-        if seconds <= limit:
+        pixels = (chosen.data.size / PROBE_SIZE) ** 2
+        one, two = (
+            pixels * speeds[frozen].seconds(with_value(chosen, "optim.epochs", n)) for n in (1, 2)
+        )
+        possible = math.floor(1 + (limit - one) / (two - one))
+        if not is_explicit("optim.epochs", explicit):
+            chosen = with_value(chosen, "optim.epochs", max(1, min(possible, candidate.most)))
+        seconds = one + (chosen.optim.epochs - 1) * (two - one)
+        if possible >= candidate.least:
             break
     if seconds is not None and limit is not None:
         planned, most = format_duration(seconds), format_duration(limit)
         why = f"about {planned}, within {most}"
         if seconds > limit:
             why = f"about {planned}, the shortest plan here; the limit is {most}"
-        rest = [replace(c, reason=why) if c.setting == "data.size" else c for c in rest]
-    return Plan(candidate, (*choices, *rest), seconds)
+        choices = [replace(c, reason=why) if c.setting == "data.size" else c for c in choices]
+    return chosen, choices, seconds
+
+
+def length(config: TrainConfig, steps: float, preset: Preset) -> Iterator[Choice]:
+    """Yield what depends on the number of steps, and flips, which only `fast` leaves out."""
+    yield Choice("optim.epochs", config.optim.epochs, f"about {round(steps)} steps")
+    if config.model.backbone.frozen:
+        yield Choice("optim.lr", 4e-3, "for frozen backbones")
+    elif steps < FEW_STEPS:
+        yield Choice("optim.lr", 4e-3, "for fine-tuning with few steps")
+    else:
+        yield Choice("optim.lr", 1e-3, "for fine-tuning")
+    decay = round(1 - 1 / max(10.0, 0.03 * steps), 4)
+    yield Choice("optim.ema", decay, "an average of the weights varies less than the last ones")
+    if preset != "fast":
+        yield Choice("calibration.flips", True, "the mean over mirrored images is better")
 
 
 def apply(config: TrainConfig, choices: Collection[Choice]) -> TrainConfig:
@@ -271,41 +285,8 @@ def apply(config: TrainConfig, choices: Collection[Choice]) -> TrainConfig:
     return config
 
 
-def with_value(settings: T, name: str, value: Any) -> T:
-    """Return settings with the one of a dotted name replaced.
-
-    Raises:
-        ConfigError: the name leads to an entry that a mapping lacks.
-    """
-    first, _, rest = name.partition(".")
-    current = getattr(settings, first)
-    new = value
-    if rest and isinstance(current, dict):  # a part of a mapping, as in `data.modalities.photo`
-        entry, _, part = rest.partition(".")
-        if part and entry not in current:
-            raise ConfigError(f"{name}: there is no {entry}; expected {', '.join(current)}")
-        new = current | {entry: with_value(current[entry], part, value) if part else value}
-    elif rest:
-        new = with_value(current, rest, value)
-    return replace(settings, **{first: new})  # type: ignore[type-var]
-
-
-def value_of(settings: Any, name: str) -> Any:
-    """Return the setting of a dotted name."""
-    for part in name.split("."):
-        settings = settings.get(part) if isinstance(settings, dict) else getattr(settings, part)
-    return settings
-
-
 def as_record(plan: Plan) -> list[dict[str, Any]]:
     """Return the choices as `plan.json` holds them."""
     return [
         {"setting": c.setting, "value": plain(c.value), "reason": c.reason} for c in plan.choices
     ]
-
-
-def plain(value: Any) -> Any:
-    """Return a value of a setting in plain types."""
-    if isinstance(value, dict):
-        return {name: plain(part) for name, part in value.items()}
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

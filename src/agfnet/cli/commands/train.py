@@ -96,8 +96,8 @@ def show_difference(run: Path, again: Path) -> None:
 
 def show_plan(plan: Plan, command: TrainCommand) -> None:
     """Print the settings that were chosen, and why."""
+    from agfnet.config.dotted import plain
     from agfnet.network_description import setting_text
-    from agfnet.training.presets import plain
 
     rows = [[c.setting, setting_text(plain(c.value)), c.reason] for c in plan.choices]
     title = f"Settings that were left out, chosen by --preset {command.preset}"
