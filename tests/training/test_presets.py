@@ -137,9 +137,9 @@ def test_time_decides_on_size_epochs_and_frozen_backbones(table: Path) -> None:
 
 
 def test_frozen_backbones_keep_to_the_time_as_well(table: Path) -> None:
-    many = planned(table, time_limit=2)
+    many = planned(table, time_limit=1.5)
     few = planned(table, time_limit=0.12)
-    for plan, minutes in ((many, 2), (few, 0.12)):
+    for plan, minutes in ((many, 1.5), (few, 0.12)):
         assert plan.config.model.backbone.frozen
         assert plan.seconds is not None
         assert plan.seconds <= 60 * minutes
