@@ -9,15 +9,18 @@ are compared by their balanced accuracy on the validation split; the best one is
 evaluated on the test split, so that the choice does not favour either. Rows: balanced accuracy of
 `auto` (value) and of the best trial (baseline) on both splits, for each cohort. A cohort has this
 number of lesions for training (80 %) and validation, and 600 more for the test, without which a
-difference of two points could not be seen. The runs are kept in `--out`, and finished ones are not
+difference of two points could not be seen. Time is that of the CPU with one thread, so that other
+work on the machine favours neither. The runs are kept in `--out`, and finished ones are not
 repeated.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import torch
@@ -31,6 +34,7 @@ from agfnet.inference.predictions import Predictions, read_predictions
 from agfnet.metrics.summary import METRICS
 from agfnet.phantom.cohort import make_cohort
 from agfnet.report.run import run_evaluation
+from agfnet.training import timing
 from agfnet.training.fit import fit
 from agfnet.training.presets import Plan, as_record, make_plan
 from agfnet.training.timing import measure_speed
@@ -129,6 +133,8 @@ def main() -> None:
     parser.add_argument("--phantom", default="hard", help="preset of the cohort")
     parser.add_argument("--out", type=Path, default=Path("runs/presets"))
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    timing.time = SimpleNamespace(perf_counter=time.process_time)  # type: ignore[attr-defined]
     rows = [
         each
         for lesions in arguments.lesions

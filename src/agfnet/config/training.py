@@ -337,7 +337,7 @@ class TrainCommand(TrainConfig):
 
     preset: Preset = "auto"
     """Rule for the settings that you leave out. `auto`: to suit the table and this machine.
-    `fast`: a first result within minutes, with frozen backbones. `best`: larger images and more
+    `fast`: a first result within minutes, from small images. `best`: larger images and more
     steps. `none`: the defaults that this help shows."""
     time_limit: Annotated[float, Range(0.1, 1e6)] | None = None
     """Minutes that training may take; `auto`, `fast` and `best` choose accordingly. On a CPU 60, 15
