@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/presets"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    timing.time = SimpleNamespace(perf_counter=time.process_time)  # type: ignore[attr-defined]
+    timing.time = SimpleNamespace(perf_counter=time.process_time)  # type: ignore[assignment, attr-defined]
     rows = [
         each
         for lesions in arguments.lesions
