@@ -75,7 +75,29 @@ def test_cohorts_are_shared_or_one_per_seed(study_file):
         ({"search": {"parameters": {"optim.lr": []}}}, "no choices"),
         ({"search": {"parameters": {"optim.lr": {"low": 2, "high": 1}}}}, "must be below high"),
         ({"search": {"parameters": {}}}, "name at least one"),
-        ({"search": {"parameters": {"seed": [1]}, "metric": "x"}}, "search.metric: no 'x'"),
+        ({"search": {"parameters": {"optim.lr": [1]}, "metric": "x"}}, "search.metric: no 'x'"),
+        ({"search": {"parameters": {"seed": [1]}}}, "search.parameters.seed: the study decides it"),
+        (
+            {"search": {"parameters": {"optim.lr": {"low": -1, "high": 1}}}},
+            "lr: -1 is out of range",
+        ),
+        ({"search": {"parameters": ["optim.lr"]}}, "parameters: expected a mapping"),
+        ({"methods": {"a": {"seed": 2}}}, "methods.a.seed: the study decides it"),
+        ({"methods": {"a": {"data": {"cases": "y.csv"}}}}, "a.data.cases: the study decides it"),
+        ({"settings": {"a": {"resume": False}}}, "settings.a.resume: the study decides it"),
+        ({"methods": {"a": 5}}, r"methods\.a: .* a valid string or a valid dictionary, not 5"),
+        ({"methods": ["AGFnet", 5]}, r"methods\.1: .* a valid string, not 5"),
+        ({"methods": {"": {}}}, "'' has neither a letter nor a digit"),
+        ({"methods": {"a": {"data.modalities": 5}}}, r"study\.yaml, method a: data.modalities: "),
+        ({"evaluate": {"test": {"lesions": 41}}}, "evaluate.test: is the name of a split"),
+        ({"evaluate": {"../x": {"lesions": 41}}}, "evaluate.../x: expected a plain name"),
+        (
+            {"evaluate": {"a": {"lesions": 41}, "A": {"lesions": 42}}},
+            r"the results of 'a' and of 'A' would share the files a\.\*",
+        ),
+        ({"names": {"AGFnet": "x", "concatenation": "x"}}, "would both be shown as 'x'"),
+        ({"names": {"AGFnet": " "}}, "names.AGFnet: is empty"),
+        ({"out": ""}, "out: is empty"),
     ],
 )
 def test_mistakes_are_refused_with_file_key_and_mend(study_file, changes, message):
@@ -83,6 +105,42 @@ def test_mistakes_are_refused_with_file_key_and_mend(study_file, changes, messag
     with pytest.raises(ConfigError, match=message) as error:
         read_study(path)
     assert str(error.value).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"folds": []}, "folds: expected one or more"),
+        ({"folds": [0, 0]}, "folds: expected one or more, none of them twice"),
+        ({"folds": [-1]}, "folds: -1 is out of range"),
+        ({"folds": [0], "settings": {"a": {"data.fold": 1}}}, "settings.a.data.fold: the study"),
+    ],
+)
+def test_mistakes_in_folds_are_refused(study_file, changes, message):
+    path = study_file(cohort=None, base={"data.cases": "x.csv"}, **changes)
+    with pytest.raises(ConfigError, match=message) as error:
+        read_study(path)
+    assert str(error.value).startswith(str(path))
+
+
+def test_a_variant_of_agfnet_needs_a_base_of_agfnet(study_file):
+    path = study_file(base={"model.method": "late_fusion"})
+    with pytest.raises(ConfigError, match=r"methods.AGFnet: .* base.model.method is 'late_fusion'"):
+        read_study(path)
+
+
+def test_a_study_does_not_write_into_a_file(study_file, tmp_path):
+    (tmp_path / "file").write_text("")
+    path = study_file(out=str(tmp_path / "file" / "study"))
+    with pytest.raises(ConfigError, match=r"out: .*file is a file; name a folder"):
+        read_study(path)
+
+
+def test_methods_with_the_same_settings_are_pointed_out(study_file, capsys):
+    read_study(study_file(methods={"a": {}, "b": "AGFnet", "c": "concatenation"}))
+    warning = " ".join(capsys.readouterr().err.split())
+    assert warning.endswith("'a' and 'b' have the same settings; their results will be equal")
+    assert warning.count("the same settings") == 1
 
 
 def test_every_run_is_scored_as_the_study_says(study_file):

@@ -165,7 +165,14 @@ def test_a_margin_tells_what_is_practically_the_same(make: Make) -> None:
 
 @pytest.mark.parametrize(
     ("rope", "message"),
-    [({"acuracy": 0.01}, "did you mean 'accuracy'"), (0.0, "above 0"), ({"nll": -1}, "above 0")],
+    [
+        ({"acuracy": 0.01}, "did you mean 'accuracy'"),
+        (0.0, "above 0"),
+        ({"nll": -1}, "above 0"),
+        (math.inf, "finite"),
+        (1.0, "no margin for accuracy"),
+        ({"brier": 0.1}, "rope: no 'brier'"),
+    ],
 )
 def test_a_wrong_margin_is_refused(
     study_file: Callable[..., Path], rope: object, message: str

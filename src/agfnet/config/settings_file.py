@@ -90,16 +90,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected a mapping, lines of the form `name: value`")
-    names = Counter(_dotted_names(content))
+    names = Counter(dotted_names(content))
     if repeated := [name for name, count in names.items() if count > 1]:
         raise ConfigError(f"{path}: {repeated[0]!r} occurs twice; keep one")
     return content
 
 
-def _dotted_names(values: Mapping[Any, Any], group: str = "") -> Iterator[str]:
+def dotted_names(values: Mapping[Any, Any], group: str = "") -> Iterator[str]:
     """Yield the dotted names of all settings, whether they are written nested or not."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _dotted_names(value, f"{group}{name}.")
+            yield from dotted_names(value, f"{group}{name}.")
         else:
             yield f"{group}{name}"

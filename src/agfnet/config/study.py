@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -125,7 +126,7 @@ class StudyFile(Settings):
     seeds: list[Seed] = field(default_factory=lambda: [0])
     """Random seeds; a network is trained for each. p needs at least three; five or more find
     differences of practical size."""
-    folds: list[int] | None = None
+    folds: list[Annotated[int, Range(0, 1e6)]] | None = None
     """Values of `data.fold`, for a table with folds. If unset, the split of the table is used."""
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Conditions under which all methods are compared: name to changes by dotted name, applied
@@ -158,13 +159,13 @@ class StudyFile(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("methods", "seeds", "metrics"):
-            values = list(getattr(self, name))
-            if not values or len(set(values)) < len(values):
+        for name in ("methods", "seeds", "folds", "metrics"):
+            values = getattr(self, name)
+            if values is not None and not 0 < len(values) == len(set(values)):
                 raise ConfigError(f"{name}: expected one or more, none of them twice")
         margins = self.rope if isinstance(self.rope, dict) else {"": self.rope}
-        if not all(margin is None or margin > 0 for margin in margins.values()):
-            raise ConfigError("rope: expected numbers above 0")
+        if not all(margin is None or 0 < margin < math.inf for margin in margins.values()):
+            raise ConfigError("rope: expected finite numbers above 0")
         if self.cohort is None and self.cohort_per_seed:
             raise ConfigError("cohort_per_seed: needs cohort")
         if self.cohort is not None and self.folds is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from agfnet.metrics.calibration import brier, ece, nll
@@ -31,6 +32,9 @@ METRICS: dict[str, Metric] = {
 
 LOWER_IS_BETTER = frozenset({"nll", "brier", "ece", "aurc"})
 """Names in METRICS of which smaller values are better."""
+
+HIGHEST = {"nll": math.inf, "brier": 2.0}
+"""Highest value of a metric; 1 for all others."""
 
 
 def summary(

@@ -16,6 +16,7 @@ from agfnet.config import (
     SearchConfig,
     StudyFile,
     TrainConfig,
+    range_of,
 )
 from agfnet.config.renamed import METHODS as FORMER_METHODS
 from agfnet.config.renamed import renamed
@@ -23,6 +24,7 @@ from agfnet.config.settings_file import read_yaml
 from agfnet.data.problems import near
 from agfnet.errors import ConfigError
 from agfnet.metrics.summary import METRICS
+from agfnet.study.checks import check_study_file
 from agfnet.study.cohorts import cohort_folder, plan_cohorts
 from agfnet.study.settings import as_values, build, overlay, refuse_names, slug
 from agfnet.study.variants import VARIANTS
@@ -104,11 +106,17 @@ def read_study(path: str | Path) -> Study:
     file = build(StudyFile, overlay({}, read_yaml(path), StudyFile, str(path)), str(path))
     require_known(file.metrics, METRICS, f"{path}: metrics")
     if isinstance(file.rope, dict):
-        require_known(list(file.rope), METRICS, f"{path}: rope")
+        require_known(list(file.rope), dict.fromkeys(file.metrics), f"{path}: rope")
+    check_study_file(file, str(path))
     base = _base(file, str(path))
+    changes = _by_name(file.methods)
+    for group, changed in (("methods", changes), ("settings", file.settings)):
+        for name, change in changed.items():
+            if isinstance(change, Mapping):
+                refuse_names(_decided(file), change, f"{path}: {group}.{name}")
     methods = {
         name: _method(base, name, change, f"{path}: methods.{name}")
-        for name, change in _by_name(file.methods).items()
+        for name, change in changes.items()
     }
     reference = next(iter(methods)) if file.reference is None else file.reference
     require_known([reference], methods, f"{path}: reference")
@@ -122,13 +130,14 @@ def read_study(path: str | Path) -> Study:
             methods[method],
             RunKey(method, fold, seed, setting),
             scoring=scoring,
-            where=f"{path}: settings.{setting}",
+            where=f"{path}: settings.{setting}" if setting else str(path),
         )
         for seed, fold, setting, method in product(
             file.seeds, [None] if file.folds is None else file.folds, settings, methods
         )
     ]
     _require_distinct(runs, path)
+    _warn_of_equal_runs(runs, str(path))
     if file.search is not None:
         _check_search(file, file.search, base, str(path))
     return Study(
@@ -140,6 +149,16 @@ def read_study(path: str | Path) -> Study:
         runs=tuple(runs),
         cohorts=plan_cohorts(file, str(path)),
     )
+
+
+def _decided(file: StudyFile) -> list[str]:
+    """Return the settings of training that methods and settings of this study cannot change."""
+    decided = list(DECIDED_BY_STUDY)
+    if file.cohort is not None:
+        decided.append("data.cases")
+    if file.folds is not None:
+        decided.append("data.fold")
+    return decided
 
 
 def require_known(names: Sequence[str], valid: Mapping[str, object], where: str) -> None:
@@ -154,7 +173,8 @@ def _by_name(methods: list[str] | dict[str, Any]) -> dict[str, Any]:
 
 
 def _base(file: StudyFile, where: str) -> dict[str, Any]:
-    refuse_names(DECIDED_BY_STUDY, file.base, f"{where}: base")
+    decided = [name for name in _decided(file) if name != "data.cases"]
+    refuse_names(decided, file.base, f"{where}: base")
     defaults = as_values(TrainConfig(data=DataConfig(cases="")))
     base = overlay(defaults, file.base, TrainConfig, f"{where}: base")
     config = build(TrainConfig, base, f"{where}: base")
@@ -174,6 +194,12 @@ def _method(base: dict[str, Any], name: str, change: Any, where: str) -> dict[st
     if known_as in NETWORKS:
         return overlay(base, {"model.method": known_as}, TrainConfig, where)
     if known_as in VARIANTS:
+        network = base["model"]["method"]
+        if network != "agfnet":
+            raise ConfigError(
+                f"{where}: {known_as!r} is a variant of AGFnet, but base.model.method is "
+                f"{network!r}; leave it out of the base"
+            )
         return as_values(VARIANTS[known_as](build(TrainConfig, base, where)))
     raise ConfigError(
         f"{where}: {known_as!r} is no network and no variant; "
@@ -220,6 +246,7 @@ def _cohort_table(file: StudyFile, seed: int, name: str) -> str:
 
 def _check_search(file: StudyFile, search: SearchConfig, base: dict[str, Any], where: str) -> None:
     require_known([search.metric], METRICS, f"{where}: search.metric")
+    refuse_names(_decided(file), search.parameters, f"{where}: search.parameters")
     for name in ("settings", "evaluate"):
         if getattr(file, name):
             raise ConfigError(f"{where}: {name}: a search has none; leave it out")
@@ -229,6 +256,30 @@ def _check_search(file: StudyFile, search: SearchConfig, base: dict[str, Any], w
             raise ConfigError(f"{where}: search.parameters.{name}: no choices; name some")
         for value in values:
             overlay(base, {name: value}, TrainConfig, f"{where}: search.parameters")
+            allowed = range_of(TrainConfig, name)
+            is_number = isinstance(value, int | float)
+            if allowed and is_number and not allowed.low <= value <= allowed.high:
+                raise ConfigError(
+                    f"{where}: search.parameters.{name}: {value} is out of range; expected "
+                    f"{allowed}"
+                )
+
+
+def _warn_of_equal_runs(runs: Sequence[Run], where: str) -> None:
+    """Warn if two methods or settings have the same settings, so that their results are equal."""
+    first: dict[str, Run] = {}
+    for run in runs:
+        if (run.seed, run.fold) == (runs[0].seed, runs[0].fold):
+            other = first.setdefault(repr(replace(run.config, name="")), run)
+            if other is not run:
+                named = [
+                    " ".join(repr(name) for name in names if name)
+                    for names in ((other.method, other.setting), (run.method, run.setting))
+                ]
+                warn(
+                    f"{where}: {named[0]} and {named[1]} have the same settings; their results "
+                    "will be equal"
+                )
 
 
 def _require_distinct(runs: Sequence[Run], path: Path) -> None:

@@ -19,7 +19,7 @@ from agfnet.metrics.metric import Floats
 from agfnet.metrics.paired import holm
 from agfnet.metrics.ranks import MIN_BLOCKS, average_ranks, friedman_p
 from agfnet.metrics.seeds import SeedMean, over_seeds, separate_cohorts
-from agfnet.metrics.summary import LOWER_IS_BETTER, METRICS, summary
+from agfnet.metrics.summary import HIGHEST, LOWER_IS_BETTER, METRICS, summary
 from agfnet.study.plan import TEST, Study
 from agfnet.study.predictions import (
     MethodPredictions,
@@ -28,8 +28,8 @@ from agfnet.study.predictions import (
     read_method_predictions,
     read_run,
 )
+from agfnet.study.settings import margins
 
-HIGHEST = {"nll": math.inf, "brier": 2.0}  # of a metric; 1 for all others
 SIGNIFICANT = 0.05  # an adjusted p below this is significant
 SAME = "practically the same"
 Progress = Callable[[int, int], None]
@@ -200,13 +200,6 @@ def _section(study: Study, setting: str, table: str, read: Reader) -> Section:
         names=study.file.names,
         rope=rope,
     )
-
-
-def margins(rope: float | Mapping[str, float] | None, metrics: Sequence[str]) -> dict[str, float]:
-    """Return the margin of each metric that has one."""
-    if rope is None:
-        return {}
-    return dict(rope) if isinstance(rope, Mapping) else dict.fromkeys(metrics, rope)
 
 
 @dataclass(frozen=True, kw_only=True)

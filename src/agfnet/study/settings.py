@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from agfnet.bundle.files import adapter
 from agfnet.config.renamed import entry_type, group_type, update
+from agfnet.config.settings_file import dotted_names
 from agfnet.data.problems import near
 from agfnet.errors import ConfigError
 from agfnet.terminal import warn
 
 T = TypeVar("T")
 Values = dict[str, Any]
+UNION = re.compile(r"(list|dict)\[|(str|int|float|\[key\])$")
+"""Parts of a location in pydantic's errors that name an alternative of a type, no setting."""
+SHOULD_BE = "Input should be "
 FRACTION = "data.train_fraction"
 LENGTH = {"optim.epochs", "optim.batch_size"}
 """Settings by which networks of few lesions may be trained for as many steps as those of many."""
@@ -39,6 +44,13 @@ def training_fractions(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, f
         if set(change) <= {FRACTION} | (LENGTH if FRACTION in change else set())
     }
     return fractions if len(set(fractions.values())) == len(fractions) else {}
+
+
+def margins(rope: float | Mapping[str, float] | None, metrics: Sequence[str]) -> dict[str, float]:
+    """Return the margin of each metric that has one."""
+    if rope is None:
+        return {}
+    return dict(rope) if isinstance(rope, Mapping) else dict.fromkeys(metrics, rope)
 
 
 def overlay(values: Values, changes: Mapping[Any, Any], kind: Any, where: str) -> Values:
@@ -86,6 +98,8 @@ def _overlaid(before: Any, value: Any, kind: Any, where: str) -> Any:
         }
     if is_dataclass(entry) and isinstance(value, list):
         known = before or {}
+        if not known:
+            raise ConfigError(f"{where}: expected a mapping, lines of the form `name: value`")
         for key in value:
             if key not in known:
                 raise ConfigError(f"{where}: no {key!r}; {near(str(key), known)}")
@@ -102,12 +116,28 @@ def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     try:
         return adapter(kind).validate_python(dict(values))  # type: ignore[arg-type]
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        value = "" if first["type"] == "missing" else f", not {first['input']!r}"
-        raise ConfigError(f"{where}: {name}: {first['msg']}{value}") from error
+        raise ConfigError(f"{where}: {_describe(error.errors())}") from error
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _describe(errors: Sequence[ErrorDetails]) -> str:
+    """Return the first error of pydantic in words: the setting, what it may be, and its value.
+
+    Of a type with alternatives, the one that got furthest into the value tells most.
+    """
+    names = [[str(part) for part in e["loc"] if not UNION.match(str(part))] for e in errors]
+    alternatives = [i for i, name in enumerate(names) if name[:1] == names[0][:1]]
+    if UNION.match(str(errors[0]["loc"][-1])):
+        depth = max(len(names[i]) for i in alternatives)
+        name = next(names[i] for i in alternatives if len(names[i]) == depth)
+    else:
+        name = names[0]
+    same = [errors[i] for i in alternatives if names[i] == name]
+    texts = list(dict.fromkeys(e["msg"] for e in same))
+    expected = " or ".join([texts[0], *(text.removeprefix(SHOULD_BE) for text in texts[1:])])
+    value = "" if same[0]["type"] == "missing" else f", not {same[0]['input']!r}"
+    return f"{'.'.join(name)}: {expected}{value}"
 
 
 def as_values(config: object) -> Values:
@@ -116,9 +146,16 @@ def as_values(config: object) -> Values:
 
 
 def refuse_names(names: Iterable[str], values: Mapping[str, Any], where: str) -> None:
-    """Raise ConfigError for the first of these names among the values: the study decides them."""
+    """Raise ConfigError for the first of these names among the values: the study decides them.
+
+    Args:
+        names: Dotted names.
+        values: Settings by dotted name, nested or not.
+        where: Prefix of the error message: the file and the section.
+    """
+    changed = set(dotted_names(values))
     for name in names:
-        if name in values:
+        if name in changed:
             raise ConfigError(f"{where}.{name}: the study decides it; leave it out")
 
 
