@@ -13,12 +13,15 @@ import pytest
 
 from agfnet.cli import main
 from agfnet.config import StudyConfig
+from agfnet.data.table import read_cases
 from agfnet.errors import ConfigError, DataError, RunError
 from agfnet.inference.predictions import format_predictions, parse_predictions
 from agfnet.locks import locked
-from agfnet.study.executors import local
+from agfnet.study.executors import job, local
+from agfnet.study.plan import read_study
 from agfnet.study.predictions import DIGITS
 from agfnet.study.runner import run_study
+from agfnet.training.run_folder import write_run
 
 OWN = {"cohort": None, "base": {"data.cases": "cases.csv"}}
 
@@ -197,6 +200,40 @@ def test_a_cohort_is_made_once_and_never_silently_another(study_file, quick, tmp
     assert table.stat().st_mtime_ns == before
     with pytest.raises(RunError, match=r"other settings \(lesions\)"):
         run_study(StudyConfig(file=str(study_file(cohort=CHANGED))))
+
+
+def test_a_cohort_of_unknown_settings_is_not_used(study_file, quick, tmp_path):
+    folder = tmp_path / "study" / "cohorts" / "cohort"
+    folder.mkdir(parents=True)
+    (folder / "cases.csv").write_text("")
+    with pytest.raises(RunError, match=r"cohort: holds a table, but cohort\.yaml next to it"):
+        run_study(StudyConfig(file=str(study_file())))
+    assert quick == []
+
+
+def test_a_further_table_that_is_not_there_costs_no_training(study_file, quick, tmp_path, capsys):
+    path = study_file(**OWN, evaluate={"other": str(tmp_path / "other.csv")})
+    assert main(["study", str(path), "--shard", "1/1"]) == 1
+    assert quick == []
+    assert "other.csv: no such file" in capsys.readouterr().err
+
+
+def test_runs_on_a_table_that_has_changed_are_not_mixed(study_file, tmp_path):
+    table = tmp_path / "cases.csv"
+    rows = ["L1,P1,naevus,train,a.png,b.png", "L2,P2,melanoma,test,a.png,b.png"]
+    header = "lesion_id,patient_id,label,split,clinical,ultrasound"
+    table.write_text("\n".join([header, *rows]))
+    study = read_study(study_file(cohort=None, base={"data.cases": str(table)}))
+    first = study.runs[0]
+    cases = read_cases(table, modalities=tuple(first.config.data.modalities), check_files=False)
+    write_run(first.folder, first.config, cases)
+    job.check_table_unchanged(study.runs)
+    table.write_text("\n".join([header, rows[0].replace("naevus", "melanoma"), rows[1]]))
+    message = rf"cases\.csv: is not the table that .*{first.name} .*\(other values in label\)"
+    with pytest.raises(RunError, match=message):
+        run_study(StudyConfig(file=str(study.path)))
+    table.unlink()
+    job.check_table_unchanged(study.runs)  # the runs that need it will say so
 
 
 @pytest.mark.slow

@@ -78,6 +78,16 @@ def test_attempts_add_up(study, capsys):
     assert 100 < seconds < 110
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"seconds": null}'])
+def test_a_damaged_record_of_the_time_counts_as_none(study, text):
+    first = study.runs[0]
+    (first.folder / TIMING).write_text(text)
+    assert seconds_of(first) is None
+    unfinish(first)
+    run_study(StudyConfig(file=str(study.path), shard="1/1"))
+    assert 0 <= seconds_of(first) < 10
+
+
 def test_only_runs_that_finish_in_time_are_started(study, monkeypatch):
     clock = itertools.count(0, 50)  # every look at it takes 50 s
     monkeypatch.setattr(schedule.time, "monotonic", lambda: next(clock))

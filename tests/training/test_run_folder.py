@@ -163,6 +163,17 @@ def test_settings_under_their_former_names_are_the_same(started: tuple[Path, Pat
     check_run(folder, settings(table, resume=True), read(table))
 
 
+@pytest.mark.parametrize("text", ["", "a: [", "- 1", "name: x", "data: {cases: 5}", None])
+def test_settings_that_no_training_has_written_are_refused(
+    started: tuple[Path, Path], text: str | None
+) -> None:
+    folder, _ = started
+    file = folder / "config.yaml"
+    file.unlink() if text is None else file.write_text(text)
+    with pytest.raises(RunError, match=r"config\.yaml: is not the settings .*; copy it from"):
+        run_settings(folder)
+
+
 def test_a_machine_without_git_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: object, **__: object) -> None:
         raise FileNotFoundError("git")

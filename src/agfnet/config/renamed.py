@@ -20,7 +20,7 @@ import yaml
 
 from agfnet.config.settings_file import Loader
 from agfnet.config.training import TrainConfig
-from agfnet.errors import ConfigError
+from agfnet.errors import ConfigError, RunError
 
 Warn = Callable[[str], None]
 REMOVED_IN = "0.4"
@@ -124,9 +124,21 @@ def run_settings(run: str | Path) -> dict[str, Any]:
 
     If its table is no longer at its absolute path, but at the path relative to the run folder that
     `environment.json` has, as after copying both, this is the path of the table.
+
+    Raises:
+        RunError: There is no config.yaml, or it is not one that a training has written.
     """
     folder = Path(run)
-    values = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    file = folder / "config.yaml"
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(values["data"]["cases"], str):
+            raise TypeError("no data.cases")
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as error:
+        raise RunError(
+            f"{file}: is not the settings that a training has written; copy it from a backup, or "
+            "delete the run folder and train again"
+        ) from error
     settings: dict[str, Any] = update(values, TrainConfig)
     environment = folder / "environment.json"
     if not Path(settings["data"]["cases"]).is_file() and environment.is_file():

@@ -80,8 +80,7 @@ def make_cohorts(cohorts: Sequence[PhantomConfig]) -> None:
         lock = folder.with_name(f"{folder.name}.lock")
         with locked([lock], wait=-1, cure=f"delete {lock}"):  # another shard may be rendering it
             if (folder / "cases.csv").is_file():
-                before = yaml.safe_load(file.read_text(encoding="utf-8"))
-                before = update(before, PhantomConfig)
+                before = update(_read_settings(file, folder), PhantomConfig)
                 if changed := differences(before, settings):
                     raise RunError(
                         f"{folder}: is a cohort with other settings ({', '.join(changed)}); give "
@@ -91,6 +90,19 @@ def make_cohorts(cohorts: Sequence[PhantomConfig]) -> None:
             write_text(file, yaml.safe_dump(settings, sort_keys=False))
             with bar(f"rendering {folder.name}") as progress:
                 make_cohort(cohort, progress=progress)
+
+
+def _read_settings(file: Path, folder: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        content = None
+    if not isinstance(content, dict):
+        raise RunError(
+            f"{folder}: holds a table, but {file.name} next to it does not tell with which "
+            "settings it was made; give the study another `out`, or delete the folder"
+        )
+    return content
 
 
 def _content(config: PhantomConfig) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from agfnet.errors import ConfigError, RunError, StoppedError
 from agfnet.locks import locked
 from agfnet.study.cohorts import make_cohorts
 from agfnet.study.executors import execute
-from agfnet.study.executors.job import ERROR_LOG, state
+from agfnet.study.executors.job import ERROR_LOG, check_table_unchanged, state
 from agfnet.study.paper import write_paper
 from agfnet.study.plan import TEST, Study, read_study
 from agfnet.study.predictions import store_predictions, stored_reader
@@ -110,6 +110,8 @@ def do_runs(study: Study, config: StudyConfig) -> tuple[dict[str, str], list[str
         Name to error of each run that failed, and the names of the runs that were not started.
     """
     remaining = [run for run in study.runs if state(run) != "finished"]
+    if remaining:
+        check_table_unchanged(study.runs)
     say(f"{len(study.runs)} runs, {len(study.runs) - len(remaining)} of them finished.")
     limit = None if config.time_limit is None else parse_duration(config.time_limit, "time_limit")
     schedule = Schedule(runs=remaining, study=study.runs, limit=limit)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from agfnet.study.executors.job import TIMING, state
+from agfnet.study.executors.job import TIMING, read_time, state
 from agfnet.study.plan import Run
 
 
@@ -55,10 +54,7 @@ def expected_seconds(run: Run, study: Sequence[Run]) -> float | None:
 
 def seconds_of(run: Run) -> float | None:
     """Return the time that a finished run took; None if it is not finished or has no record."""
-    file = run.folder / TIMING
-    if not file.is_file() or state(run) != "finished":
-        return None
-    return float(json.loads(file.read_text(encoding="utf-8"))["seconds"])
+    return read_time(run.folder / TIMING) if state(run) == "finished" else None
 
 
 def remaining_seconds(study: Sequence[Run]) -> float | None:

@@ -89,19 +89,24 @@ def check_table(folder: Path, environment: dict[str, Any], table: CasesTable) ->
     Raises:
         RunError: its content has changed.
     """
+    if difference := table_difference(environment, table):
+        raise RunError(
+            f"{table.path}: is not the table that {folder} was started with ({difference});"
+            " restore the table, or give another --name to train with the changed one"
+        )
+
+
+def table_difference(environment: Mapping[str, Any], table: CasesTable) -> str:
+    """Return how a table differs from the one of an environment; empty if its content is equal."""
     if environment["data_sha256"] == cases_hash(table):
-        return
+        return ""
     before, after = environment.get("table"), describe_table(table)
-    difference = "its SHA-256 differs"
-    if before and before["lesions"] != after["lesions"]:
-        difference = f"{after['lesions']} lesions instead of {before['lesions']}"
-    elif before:
-        names = differences(before["columns"], after["columns"])
-        difference = f"other values in {', '.join(names) or 'its image files'}"
-    raise RunError(
-        f"{table.path}: is not the table that {folder} was started with ({difference}); restore"
-        " the table, or give another --name to train with the changed one"
-    )
+    if not before:
+        return "its SHA-256 differs"
+    if before["lesions"] != after["lesions"]:
+        return f"{after['lesions']} lesions instead of {before['lesions']}"
+    names = differences(before["columns"], after["columns"])
+    return f"other values in {', '.join(names) or 'its image files'}"
 
 
 def write_run(

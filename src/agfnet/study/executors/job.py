@@ -7,6 +7,7 @@ import json
 import os
 import time
 import traceback
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -16,14 +17,15 @@ import torch
 from agfnet.config.renamed import run_settings
 from agfnet.data.folds import read_split, split_as_trained
 from agfnet.data.splits import require_split
-from agfnet.data.table import read_cases
-from agfnet.errors import RunError, StoppedError
+from agfnet.data.table import CasesTable, read_cases
+from agfnet.errors import AgfnetError, RunError, StoppedError
 from agfnet.files import write_json, write_text
 from agfnet.report.run import run_evaluation
 from agfnet.study.plan import TEST, Run
 from agfnet.study.run import run as train_and_evaluate
+from agfnet.training.environment import ENVIRONMENT, read_environment
 from agfnet.training.fit import fit
-from agfnet.training.run_folder import changed_settings
+from agfnet.training.run_folder import changed_settings, table_difference
 
 State = Literal["finished", "begun", "not begun"]
 VAL: Literal["val"] = "val"
@@ -82,9 +84,15 @@ def attempt(run: Run) -> str | None:
 
 def _record_time(file: Path, seconds: float) -> None:
     """Add the time of an attempt to the record of a run."""
-    if file.is_file():
-        seconds += json.loads(file.read_text(encoding="utf-8"))["seconds"]
-    write_json(file, {"seconds": round(seconds, 3)})
+    write_json(file, {"seconds": round(seconds + (read_time(file) or 0.0), 3)})
+
+
+def read_time(file: Path) -> float | None:
+    """Return the seconds in the record of a run; None without a readable record."""
+    try:
+        return float(json.loads(file.read_text(encoding="utf-8"))["seconds"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def complete(run: Run) -> None:
@@ -93,20 +101,54 @@ def complete(run: Run) -> None:
     A trial of a search is trained and scored on validation cases only.
     """
     scoring = replace(run.scoring, run=str(run.folder))
+    splits = {
+        name: split_to_score(
+            run, cases
+        )  # a table may be wrong: before hours of training, not after
+        for name, cases in run.evaluate.items()
+        if not metrics_file(run, name).is_file()
+    }
     if run.tables == (VAL,):
         fit(replace(run.config, resume=True), progress=False)
         run_evaluation(replace(scoring, split=VAL))
     elif not metrics_file(run, TEST).is_file():
-        data = run.config.data
-        table = read_split(
-            data.cases, modalities=tuple(data.modalities), fold=data.fold, check_files=False
-        )
-        require_split(table, TEST)  # before hours of training, not after
+        require_split(_read_table(run), TEST)  # before hours of training, not after
         train_and_evaluate(replace(run.config, resume=True), scoring=scoring, bar=False)
-    for name, cases in run.evaluate.items():
-        if not metrics_file(run, name).is_file():
-            split = split_to_score(run, cases)
-            run_evaluation(replace(scoring, cases=cases, name=name, split=split))
+    for name, split in splits.items():
+        run_evaluation(replace(scoring, cases=run.evaluate[name], name=name, split=split))
+
+
+def check_table_unchanged(runs: Iterable[Run]) -> None:
+    """Check that begun and finished runs were trained on the tables as they are now.
+
+    Their results could not be compared with those of runs that are still to be trained.
+
+    Raises:
+        RunError: The content of a table has changed since.
+    """
+    tables: dict[tuple[str, tuple[str, ...], int | None], CasesTable | None] = {}
+    for run in runs:
+        if not (run.folder / ENVIRONMENT).is_file():
+            continue
+        data = run.config.data
+        key = (data.cases, tuple(data.modalities), data.fold)
+        if key not in tables:
+            tables[key] = None
+            with contextlib.suppress(AgfnetError):  # the runs that need the table will report it
+                tables[key] = _read_table(run)
+        table = tables[key]
+        if table and (difference := table_difference(read_environment(run.folder), table)):
+            raise RunError(
+                f"{table.path}: is not the table that {run.folder} was trained on ({difference}); "
+                "restore the table, or give the study another `out` to train all runs on it"
+            )
+
+
+def _read_table(run: Run) -> CasesTable:
+    data = run.config.data
+    return read_split(
+        data.cases, modalities=tuple(data.modalities), fold=data.fold, check_files=False
+    )
 
 
 def split_to_score(run: Run, cases: str) -> Literal["test"] | None:
