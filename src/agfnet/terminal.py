@@ -126,6 +126,11 @@ def show_comparison(folder: Path) -> None:
     ]
     title = f"{comparison['n']} lesions that both runs predicted; a minus b, 95 % interval"
     show_table(["metric", "a", "b", "difference", "low", "high", "p"], rows, title)
+    if comparison["only_a"] or comparison["only_b"]:
+        say(
+            f"Left out, because only one run predicted them: {comparison['only_a']} lesions of a, "
+            f"{comparison['only_b']} of b."
+        )
     say(f"Page: {folder / 'compare.html'}")
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from agfnet.cli import main
 from agfnet.config import CompareConfig
-from agfnet.errors import DataError
+from agfnet.errors import ConfigError, DataError
 from agfnet.evaluation.compare import compare, paired
 from agfnet.evaluation.compare_runs import disagreements
 from agfnet.inference.predictions import Predictions, write_predictions
@@ -125,6 +126,38 @@ def test_the_page_needs_no_images_and_runs_nothing(tmp_path: Path) -> None:
     assert "script" not in dict(page.tags)
     found = json.loads((folder / "compare.json").read_text())
     assert found["right"]["only_a"] == 5
+
+
+def test_lesions_left_out_are_counted_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, cases in (("one", A), ("two", answers("11111", first=7))):
+        path = tmp_path / name / "evaluation" / "test" / "predictions.csv"
+        path.parent.mkdir(parents=True)
+        write_predictions(cases, path)
+    assert main(["compare", str(tmp_path / "one"), str(tmp_path / "two")]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "3 lesions that both runs predicted" in shown
+    assert "Left out, because only one run predicted them: 7 lesions of a, 2 of b." in shown
+
+
+def test_what_cannot_be_compared_is_refused_with_its_files(tmp_path: Path) -> None:
+    for name, cases in (("one", A), ("two", replace(B, label=("b", *B.label[1:])))):
+        path = tmp_path / name / "evaluation" / "test" / "predictions.csv"
+        path.parent.mkdir(parents=True)
+        write_predictions(cases, path)
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    (tmp_path / "link").symlink_to(one)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"one/.*csv and .*two/.*csv: lesion 'L0', column label"):
+        run_comparison(CompareConfig(run_a=one, run_b=two))
+    for changes, message in (
+        ({"run_b": str(tmp_path / "link")}, "run_b: .* is the same run as run_a"),
+        ({"out": str(tmp_path / "file")}, "out: .*file is a file; name a folder"),
+        ({"cases": str(tmp_path / "x.csv")}, r"cases: .*x\.csv: no such file"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            run_comparison(CompareConfig(**{"run_a": one, "run_b": two} | changes))
 
 
 def test_a_run_that_was_not_evaluated_is_an_error(tmp_path: Path) -> None:

@@ -242,6 +242,22 @@ def test_one_run_and_an_existing_folder_are_refused(seeds: list[Path], tmp_path:
         join_runs(EnsembleConfig(runs=[str(run) for run in seeds], out=str(tmp_path)))
 
 
+def test_one_network_does_not_count_twice(seeds: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(seeds[0])
+    copy = shutil.copytree(seeds[0], tmp_path / "copy")
+    for again in (tmp_path / "link", copy):
+        runs = [str(run) for run in (*seeds, again)]
+        with pytest.raises(RunError, match=f"{again}: holds the same network as {seeds[0]}"):
+            join_runs(EnsembleConfig(runs=runs, out=str(tmp_path / "out")))
+
+
+def test_a_member_without_its_environment_is_refused(seeds: list[Path], tmp_path: Path) -> None:
+    other = Path(shutil.copytree(seeds[1], tmp_path / "other"))
+    (other / "environment.json").write_text("")
+    with pytest.raises(RunError, match=r"other: no readable environment\.json"):
+        join_runs(EnsembleConfig(runs=[str(seeds[0]), str(other)], out=str(tmp_path / "out")))
+
+
 def test_runs_of_different_tables_are_refused(seeds: list[Path], tmp_path: Path) -> None:
     other = Path(shutil.copytree(seeds[1], tmp_path / "other"))
     path = other / "environment.json"

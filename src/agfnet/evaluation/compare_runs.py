@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agfnet.config import CompareConfig
-from agfnet.errors import DataError
+from agfnet.errors import ConfigError, DataError
 from agfnet.evaluation.compare import Pair, compare, paired
 from agfnet.inference.predictions import Predictions, read_predictions
 
@@ -37,10 +37,22 @@ def compare_runs(config: CompareConfig) -> Comparison:
     """Compare the predictions of two runs on the lesions that both have judged.
 
     Raises:
+        ConfigError: the two are one run, or `out` or `cases` names no folder or file.
         DataError: a run has no such evaluation, or the two have no lesion in common.
     """
     runs = Path(config.run_a), Path(config.run_b)
-    pair = paired(*(_read(run, config.name) for run in runs))
+    if runs[0].resolve() == runs[1].resolve():
+        raise ConfigError(f"run_b: {runs[1]} is the same run as run_a; name another one")
+    if config.out and Path(config.out).exists() and not Path(config.out).is_dir():
+        raise ConfigError(f"out: {config.out} is a file; name a folder")
+    if config.cases is not None and not Path(config.cases).is_file():
+        raise ConfigError(f"cases: {config.cases}: no such file; name the table with the images")
+    tables = [_read(run, config.name) for run in runs]
+    try:
+        pair = paired(*tables)
+    except DataError as error:
+        files = " and ".join(str(_file(run, config.name)) for run in runs)
+        raise DataError(f"{files}: {error}") from None
     names = (runs[0].resolve().name, runs[1].resolve().name)
     if names[0] == names[1]:
         names = (f"first {names[0]}", f"second {names[1]}")
@@ -74,8 +86,12 @@ def disagreements(pair: Pair, max_cases: int = MAX_CASES_SHOWN) -> list[tuple[in
     ]
 
 
+def _file(run: Path, name: str) -> Path:
+    return run / "evaluation" / name / "predictions.csv"
+
+
 def _read(run: Path, name: str) -> Predictions:
-    path = run / "evaluation" / name / "predictions.csv"
+    path = _file(run, name)
     if not path.is_file():
         raise DataError(
             f"{path}: no such file; run `agfnet evaluate {run}` first, and name its result with "

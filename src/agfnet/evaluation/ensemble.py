@@ -31,7 +31,7 @@ from agfnet.evaluation.calibrate import calibrate_run
 from agfnet.evaluation.inputs import run_folder
 from agfnet.evaluation.members import ENSEMBLE, cases_of, member_tables, to_classes
 from agfnet.evaluation.run import Progress
-from agfnet.files import write_json, write_text
+from agfnet.files import sha256, write_json, write_text
 
 Array = np.ndarray[Any, Any]
 EQUAL = {
@@ -92,17 +92,31 @@ def read_member(run: str) -> Member:
     folder = run_folder(run)
     if (folder / ENSEMBLE).is_file():
         raise RunError(f"{folder}: is an ensemble already; name its members instead")
-    environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    try:
+        environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{folder}: no readable environment.json; copy the whole run folder again"
+        ) from error
     return Member(folder.absolute(), read_bundle(folder), run_settings(folder), environment)
 
 
 def check_equal(members: Sequence[Member]) -> None:
-    """Check that runs have the same classes, inputs, network and lesions.
+    """Check that runs have the same classes, inputs, network and lesions, and other weights.
 
     Raises:
         RunError: they have not.
     """
     first = members[0]
+    folder_of: dict[str, Path] = {}
+    for member in members:
+        digest = sha256(member.bundle.weights)
+        if digest in folder_of:
+            raise RunError(
+                f"{member.folder}: holds the same network as {folder_of[digest]}, which would count"
+                " twice; name each run once"
+            )
+        folder_of[digest] = member.folder
     for member in members[1:]:
         for name, words in EQUAL.items():
             values, expected = (getattr(run.bundle.config, name) for run in (member, first))
