@@ -127,6 +127,12 @@ def test_errors(cohort: Path) -> None:
     X, y, _ = lesions(cohort)
     with pytest.raises(DataError, match="expected the same number"):
         agfnet.AGFNetClassifier().fit(X, y[:-1])
+    for missing in (None, float("nan")):
+        message = "no value for 1 of .*, first at position 1, counted from 0"
+        with pytest.raises(DataError, match=f"y: {message}"):
+            agfnet.AGFNetClassifier().fit(X, [y[0], missing, *y[2:]])
+        with pytest.raises(DataError, match=f"groups: {message}"):
+            agfnet.AGFNetClassifier().fit(X, y, groups=["P0", missing, *range(len(X) - 2)])
     with pytest.raises(DataError, match="1 class"):
         agfnet.AGFNetClassifier().fit(X, np.zeros(len(X)))
     with pytest.raises(ValueError, match="continuous"):

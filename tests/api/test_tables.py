@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import agfnet
 from agfnet.api.tables import case_rows, is_missing, records, table_file
-from agfnet.errors import DataError
+from agfnet.errors import ConfigError, DataError
 
 ROWS = [{"lesion_id": "a", "clinical": "a.png"}, {"lesion_id": "b", "clinical": "b.png"}]
 NAType = type("NAType", (), {})  # named as that of pandas
@@ -42,6 +45,48 @@ def test_an_index_with_a_name_is_a_column() -> None:
 def test_missing_values() -> None:
     assert all(map(is_missing, (None, float("nan"), NAType())))
     assert not any(map(is_missing, ("", 0, "nan", 1.5, [])))
+
+
+def test_missing_values_of_other_types_of_number() -> None:
+    assert all(map(is_missing, (np.float32("nan"), Decimal("nan"))))
+    assert records([{"patient_id": np.float32(12), "depth": np.float32(2)}]) == [
+        {"patient_id": 12, "depth": 2.0}
+    ]
+
+
+class TwoColumns:
+    """A DataFrame of pandas with a column that occurs twice, of which it would drop one."""
+
+    columns = ("clinical", "clinical")
+
+    def to_dict(self, _: str) -> list[dict[str, Any]]:
+        return [{"clinical": "b.png"}]
+
+
+def test_a_column_that_occurs_twice_is_refused() -> None:
+    with pytest.raises(DataError, match="two columns 'clinical'; keep one"):
+        records(TwoColumns())
+
+
+def test_paths_of_several_files_frames_and_boxes_become_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).touch()
+    cells = ["a.png|b.png", "a.png#2", "b.png#xywh=0,0,20,20", "a.png|c.png", "He said. " * 60]
+    path = Path(table_file([{"x": cell} for cell in cells], tmp_path / "runs" / "cases.csv"))
+    assert path.read_text().splitlines()[1:] == [
+        f"{tmp_path}/a.png|{tmp_path}/b.png",
+        f"{tmp_path}/a.png#2",
+        f'"{tmp_path}/b.png#xywh=0,0,20,20"',
+        *cells[3:],
+    ]
+
+
+def test_a_data_frame_is_no_path() -> None:
+    with pytest.raises(ConfigError, match=r"split: TwoColumns is no path; .* CSV file"):
+        agfnet.split(TwoColumns(), "data.csv")  # type: ignore[arg-type]
 
 
 def test_a_lesion_without_an_id_has_its_number() -> None:

@@ -147,12 +147,10 @@ def test_what_cannot_be_compared_is_refused_with_its_files(tmp_path: Path) -> No
         path.parent.mkdir(parents=True)
         write_predictions(cases, path)
     one, two = str(tmp_path / "one"), str(tmp_path / "two")
-    (tmp_path / "link").symlink_to(one)
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"one/.*csv and .*two/.*csv: lesion 'L0', column label"):
         run_comparison(CompareConfig(run_a=one, run_b=two))
     for changes, message in (
-        ({"run_b": str(tmp_path / "link")}, "run_b: .* is the same run as run_a"),
         ({"out": str(tmp_path / "file")}, "out: .*file is a file; name a folder"),
         ({"cases": str(tmp_path / "x.csv")}, r"cases: .*x\.csv: no such file"),
     ):

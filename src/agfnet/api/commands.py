@@ -9,7 +9,7 @@ from typing import Any
 from agfnet.api.model import Model, load
 from agfnet.api.scores import Comparison
 from agfnet.api.settings import make_settings
-from agfnet.api.tables import table_file
+from agfnet.api.tables import path_text, table_file
 from agfnet.config import (
     CompareConfig,
     PhantomConfig,
@@ -59,7 +59,7 @@ def split(cases: str | Path, out: str | Path, **settings: Any) -> Path:
     from agfnet.data.folds import split_table
     from agfnet.data.table import find_modalities, read_cases, write_cases
 
-    values = {"cases": str(cases), "out": str(out), **settings}
+    values = {"cases": path_text(cases, "split"), "out": str(out), **settings}
     config = make_settings(SplitConfig, values, "split")
     modalities = config.modalities or find_modalities(config.cases)
     table = split_table(read_cases(config.cases, modalities=modalities), config)

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from agfnet.api.commands import train
 from agfnet.api.images import image_files
 from agfnet.api.model import Model
-from agfnet.api.tables import check_columns, records
+from agfnet.api.tables import check_columns, is_missing, records
 from agfnet.data.case import Case
 from agfnet.data.splits import split_cases
 from agfnet.data.table import write_cases
@@ -100,6 +100,13 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"X has {len(rows)} rows, y {len(labels)} and groups {len(patients)};"
                 " expected the same number"
             )
+        for name, values in (("y", labels), ("groups", patients)):
+            missing = [str(i) for i, value in enumerate(values) if is_missing(value)]
+            if missing:
+                raise DataError(
+                    f"{name}: no value for {len(missing)} of {len(values)} lesions, first at"
+                    f" position {missing[0]}, counted from 0; leave these lesions out"
+                )
         check_columns(rows, self.modalities)
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,21 @@ def _files(name: str, value: Any, folder: Path) -> tuple[Path, ...]:
         return cell_paths(value)
     if isinstance(value, list | tuple):
         return tuple(path for part in value for path in _files(name, part, folder))
-    if isinstance(value, np.ndarray) and value.ndim == 4:
+    if isinstance(value, np.ndarray) and value.ndim == 4 and len(value):
         return tuple(path for frame in value for path in _files(name, frame, folder))
-    if isinstance(value, Path):
-        return (value,)
-    if frames := _pages(value):
-        return tuple(path for frame in frames for path in _files(name, frame, folder))
-    return (_write(name, value, _new_path(name, folder)),)
+    if isinstance(value, PathLike):
+        return (Path(value),)
+    try:
+        if frames := _pages(value):
+            return tuple(path for frame in frames for path in _files(name, frame, folder))
+        return (_write(name, value, _new_path(name, folder)),)
+    except (OSError, ValueError) as error:  # of Pillow and pydicom: closed, cut off, empty
+        if getattr(error, "errno", None):  # of the system: the disk is full
+            raise
+        raise ImageError(
+            f"{name}: {type(value).__name__} cannot be read ({error}); open or make it again, or"
+            " give the path of its file"
+        ) from error
 
 
 def _pages(value: Any) -> list[Any]:

@@ -15,7 +15,7 @@ from agfnet.api.images import Files, image_files
 from agfnet.api.result import Result, Results
 from agfnet.api.scores import Scores
 from agfnet.api.settings import make_settings
-from agfnet.api.tables import case_rows
+from agfnet.api.tables import case_rows, path_text
 from agfnet.config import Backend, EvaluateConfig, ExplainConfig, ExportConfig
 from agfnet.data.readers import read_image
 from agfnet.errors import ConfigError, DataError
@@ -148,7 +148,7 @@ class Model:
         with image_files(images) as files:
             values = {"model": str(self.path), "out": str(out), **options}
             if table is not None:
-                values["cases"] = str(table)
+                values["cases"] = path_text(table, "explain")
             else:
                 values["images"] = {
                     name: "|".join(map(str, paths)) for name, paths in files.items()
@@ -175,7 +175,7 @@ class Model:
 
         values = {"run": str(self.path), **settings}
         if cases is not None:
-            values["cases"] = str(cases)
+            values["cases"] = path_text(cases, "evaluate")
         config = make_settings(EvaluateConfig, values, "evaluate")
         return Scores(run_evaluation(config))
 

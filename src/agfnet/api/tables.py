@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from agfnet.data.table import JOIN, read_cases
-from agfnet.errors import DataError
+import numpy as np
+
+from agfnet.data.paths import named_frame
+from agfnet.data.table import JOIN, cell_paths, read_cases
+from agfnet.errors import ConfigError, DataError
 from agfnet.files import replacing
 
 _WHOLE = ("lesion_id", "patient_id", "fold")
@@ -40,6 +44,9 @@ def _mappings(table: Any) -> Any:
     if hasattr(table, "to_dicts"):  # polars
         return table.to_dicts()
     if hasattr(table, "to_dict") and hasattr(table, "columns"):  # pandas
+        columns = list(table.columns)
+        if repeated := [name for name in columns if columns.count(name) > 1]:
+            raise DataError(f"the table has two columns {repeated[0]!r}; keep one")
         if any(name is not None and name not in table.columns for name in table.index.names):
             table = table.reset_index()
         return table.to_dict("records")
@@ -48,15 +55,16 @@ def _mappings(table: Any) -> Any:
 
 def is_missing(value: Any) -> bool:
     """Return whether a value is None, NaN, or the NA or NaT of pandas."""
-    if isinstance(value, float):
-        return value != value
+    if isinstance(value, float | np.floating | Decimal):
+        return bool(value != value)
     return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _value(column: str, value: Any) -> Any:
     if is_missing(value):
         return None
-    whole = column in _WHOLE and isinstance(value, float) and value.is_integer()
+    is_number = isinstance(value, float | np.floating)
+    whole = column in _WHOLE and is_number and float(value).is_integer()
     return int(value) if whole else value
 
 
@@ -94,6 +102,19 @@ def check_columns(rows: Sequence[Mapping[str, Any]], modalities: Sequence[str]) 
         )
 
 
+def path_text(value: Any, where: str) -> str:
+    """Return a path as text.
+
+    Raises:
+        ConfigError: It is something else, such as a DataFrame.
+    """
+    if not isinstance(value, str | PathLike):
+        raise ConfigError(
+            f"{where}: {type(value).__name__} is no path; write the table to a CSV file and name it"
+        )
+    return str(value)
+
+
 def table_file(table: Any, path: Path) -> str:
     """Return the file of a table; a DataFrame or a list of mappings is written to `path`.
 
@@ -122,6 +143,17 @@ def _cell(value: Any) -> str:
             " image, and put its path there"
         )
     text = "" if value is None else str(value)
-    if isinstance(value, PathLike) or (text and Path(text).suffix and Path(text).is_file()):
+    if isinstance(value, PathLike):
         return str(Path(text).absolute())
+    parts = cell_paths(text)
+    if parts and all(part.suffix and _is_image(part) for part in parts):
+        return JOIN.join(str(part.absolute()) for part in parts)
     return text
+
+
+def _is_image(path: Path) -> bool:
+    """Return whether a path is a file, or names a frame or a part of one."""
+    try:
+        return named_frame(path)[0].is_file()
+    except OSError:  # a long text is no name of a file
+        return False

@@ -37,12 +37,10 @@ def compare_runs(config: CompareConfig) -> Comparison:
     """Compare the predictions of two runs on the lesions that both have judged.
 
     Raises:
-        ConfigError: the two are one run, or `out` or `cases` names no folder or file.
+        ConfigError: `out` is a file, or `cases` is none.
         DataError: a run has no such evaluation, or the two have no lesion in common.
     """
     runs = Path(config.run_a), Path(config.run_b)
-    if runs[0].resolve() == runs[1].resolve():
-        raise ConfigError(f"run_b: {runs[1]} is the same run as run_a; name another one")
     if config.out and Path(config.out).exists() and not Path(config.out).is_dir():
         raise ConfigError(f"out: {config.out} is a file; name a folder")
     if config.cases is not None and not Path(config.cases).is_file():

@@ -48,7 +48,10 @@ class OnnxBackend:
                 content, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime has one class per cause
-            raise BundleError(f"{path}: not a usable ONNX file: {first_line(error)}") from error
+            raise BundleError(
+                f"{path}: not a usable ONNX file ({first_line(error)}); write it again with"
+                " `agfnet export`, or use --backend torch"
+            ) from error
         inputs = [item.name for item in self.session.get_inputs()]
         self.modalities = tuple(bundle.config.modalities)
         if inputs != [*self.modalities, "present", "case"]:
