@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 import pytest
 
 import agfnet
-from agfnet.errors import missing_package, naming_extras
+from agfnet.errors import missing_package, naming_extras, system_message
 
 
 @pytest.mark.parametrize(
@@ -16,6 +18,19 @@ from agfnet.errors import missing_package, naming_extras
 )
 def test_a_missing_package_names_its_extra(module: str, install: str) -> None:
     assert f"`pip install {install}`" in missing_package(ModuleNotFoundError(name=module))
+
+
+@pytest.mark.parametrize(
+    ("number", "end"),
+    [
+        (errno.ENOSPC, "No space left on device; free space there, or write to another disk"),
+        (errno.EACCES, "Permission denied; check who may write there, or name another place"),
+        (errno.ENOTDIR, "Not a directory; a folder is needed where a file is; move it"),
+        (errno.ENOENT, "No such file or directory"),
+    ],
+)
+def test_an_error_of_the_system_names_its_solution(number: int, end: str) -> None:
+    assert system_message(OSError(number, os.strerror(number), "a.csv")) == f"a.csv: {end}"
 
 
 def test_the_python_api_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

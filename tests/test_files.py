@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from contextlib import suppress
@@ -54,6 +55,29 @@ def test_several_files_change_as_a_whole(tmp_path: Path) -> None:
         assert content(folder) == after
         assert {path.name for path in folder.iterdir()} == {*after, "notes", "SHA256SUMS"}
     assert ends == {False, True}
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is noticed when a file is closed, by an error without a name."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space") as error:
+        write_text(tmp_path / "a.html", "text")
+    assert error.value.filename == str(tmp_path / "a.html")
+    with pytest.raises(OSError, match="No space") as error:
+        change(tmp_path / "folder")
+    assert Path(error.value.filename).is_relative_to(tmp_path / "folder")
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.html").mkdir()
+    with pytest.raises(OSError, match="Is a directory") as error:
+        write_text(tmp_path / "a.html", "text")
+    assert error.value.filename == str(tmp_path / "a.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.html"]
 
 
 def test_a_new_folder_is_complete_or_has_no_sums(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ AgfnetError
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -51,6 +52,25 @@ class RunError(AgfnetError):
 
 class StoppedError(RunError):
     """A scheduler's signal stopped a training, which continues with `--resume`."""
+
+
+SYSTEM_CURES = {
+    **dict.fromkeys([errno.ENOSPC, errno.EDQUOT], "free space there, or write to another disk"),
+    **dict.fromkeys(
+        [errno.EACCES, errno.EPERM], "check who may write there, or name another place"
+    ),
+    errno.EROFS: "name a folder that can be written",
+    **dict.fromkeys([errno.ENOTDIR, errno.EEXIST], "a folder is needed where a file is; move it"),
+    errno.EISDIR: "a file is needed where a folder is; move it",
+    errno.ENAMETOOLONG: "give it a shorter name",
+}
+"""Number of an error of the operating system to its solution."""
+
+
+def system_message(error: OSError) -> str:
+    """Return an error of the operating system in one line, with the solution where it is known."""
+    cure = SYSTEM_CURES.get(error.errno or 0)
+    return f"{error.filename or 'file'}: {error.strerror or error}{f'; {cure}' if cure else ''}"
 
 
 def missing_package(error: ModuleNotFoundError, extra: str = "") -> str:

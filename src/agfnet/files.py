@@ -30,12 +30,27 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; its file replaces `path` on success."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)  # of a killed process with the same id; it may be a link
+    with _naming(path, temporary):
+        temporary.unlink(missing_ok=True)  # of a killed process with the same id; it may be a link
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Let errors of the operating system name a file that is written, not its temporary one.
+
+    A full disk is noticed when a file is closed, by an error that names none.
+    """
     try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(temporary), temporary):
+            error.filename = str(path)
+        raise
 
 
 @contextmanager
@@ -131,10 +146,11 @@ def staged_files(folder: Path, *, drop: Collection[str] = ()) -> Iterator[Path]:
     finish_change(folder)
     staging = folder / STAGING
     shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir()
-    yield staging
-    sums = read_sums(folder) if (folder / SUMS).is_file() else sums_of(folder)
-    write_sums(staging, {n: s for n, s in sums.items() if n not in drop} | sums_of(staging))
+    with _naming(folder, staging):
+        staging.mkdir()
+        yield staging
+        sums = read_sums(folder) if (folder / SUMS).is_file() else sums_of(folder)
+        write_sums(staging, {n: s for n, s in sums.items() if n not in drop} | sums_of(staging))
     staging.replace(folder / CHANGE)  # commits the change
     finish_change(folder)
 

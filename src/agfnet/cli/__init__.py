@@ -17,7 +17,7 @@ from agfnet.cli.parser import build_parser
 from agfnet.cli.slips import guess
 from agfnet.config.forms import given_settings
 from agfnet.config.renamed import plain_value
-from agfnet.errors import AgfnetError, ConfigError, StoppedError, missing_package
+from agfnet.errors import AgfnetError, ConfigError, StoppedError, missing_package, system_message
 from agfnet.remote import local_copies
 from agfnet.terminal import say
 
@@ -89,5 +89,5 @@ def message(error: BaseException, extra: str = "") -> str:
     if isinstance(error, ModuleNotFoundError):
         return missing_package(error, extra)
     if isinstance(error, OSError):
-        return f"{error.filename or 'file'}: {error.strerror or error}"
+        return system_message(error)
     return "stopped" if isinstance(error, KeyboardInterrupt) else str(error)

@@ -18,7 +18,7 @@ from agfnet.config.renamed import run_settings
 from agfnet.data.folds import read_split, split_as_trained
 from agfnet.data.splits import require_split
 from agfnet.data.table import CasesTable, read_cases
-from agfnet.errors import AgfnetError, RunError, StoppedError
+from agfnet.errors import AgfnetError, RunError, StoppedError, system_message
 from agfnet.files import write_json, write_text
 from agfnet.report.run import run_evaluation
 from agfnet.study.plan import TEST, Run
@@ -160,7 +160,8 @@ def split_to_score(run: Run, cases: str) -> Literal["test"] | None:
 
 def write_error(run: Run, error: BaseException) -> str:
     """Write an error to the run folder; return its first line."""
-    line = (str(error).splitlines() or [""])[0] or type(error).__name__
+    text = system_message(error) if isinstance(error, OSError) else str(error)
+    line = (text.splitlines() or [""])[0] or type(error).__name__
     details = "".join(traceback.format_exception(error))
     write_text(run.folder / ERROR_LOG, f"{line}\n\n{details}")
     return line
