@@ -54,8 +54,10 @@ class StoppedError(RunError):
     """A scheduler's signal stopped a training, which continues with `--resume`."""
 
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Numbers of errors of the operating system: no space left, or no more allowed to this user."""
 SYSTEM_CURES = {
-    **dict.fromkeys([errno.ENOSPC, errno.EDQUOT], "free space there, or write to another disk"),
+    **dict.fromkeys(DISK_FULL, "free space there, or write to another disk"),
     **dict.fromkeys(
         [errno.EACCES, errno.EPERM], "check who may write there, or name another place"
     ),

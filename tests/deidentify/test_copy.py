@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import itertools
 import stat
 from collections.abc import Sequence
@@ -192,6 +193,28 @@ def test_all_or_nothing(table: Path, tmp_path: Path, whole: bool) -> None:
     assert f"{folder / 'mask.png'}: is not an image" in str(caught.value)
     assert "nothing was written" in lines[-1]
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_a_full_disk_is_no_fault_of_a_file(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for writer in ("pathlib.Path.write_bytes", "pydicom.Dataset.save_as"):
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, full)
+            with pytest.raises(OSError, match="No space left") as caught:
+                run(table)
+        assert str(tmp_path) == str(caught.value.filename)
+        assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_a_long_text_is_no_name_of_a_file(table: Path) -> None:
+    content = table.read_text().splitlines()
+    rows = [content[0] + ",comment", *(f"{row},{'He said. ' * 60}" for row in content[1:])]
+    table.write_text("\n".join(rows))
+    assert run(table, keep=["comment"]).files == 4
 
 
 def test_a_stopped_copy_leaves_nothing(table: Path, tmp_path: Path) -> None:

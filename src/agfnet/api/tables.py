@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from agfnet.data.paths import named_frame
+from agfnet.data.paths import names_file
 from agfnet.data.table import JOIN, cell_paths, read_cases
 from agfnet.errors import ConfigError, DataError
 from agfnet.files import replacing
@@ -146,14 +146,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, PathLike):
         return str(Path(text).absolute())
     parts = cell_paths(text)
-    if parts and all(part.suffix and _is_image(part) for part in parts):
+    if parts and all(part.suffix and names_file(part) for part in parts):
         return JOIN.join(str(part.absolute()) for part in parts)
     return text
-
-
-def _is_image(path: Path) -> bool:
-    """Return whether a path is a file, or names a frame or a part of one."""
-    try:
-        return named_frame(path)[0].is_file()
-    except OSError:  # a long text is no name of a file
-        return False

@@ -36,6 +36,14 @@ def named_frame(path: StrPath) -> tuple[Path, int | None]:
     return path, None
 
 
+def names_file(path: Path) -> bool:
+    """Return whether a path is a file, or names a frame or a part of one; a long text does not."""
+    try:
+        return named_frame(path)[0].is_file()
+    except OSError:
+        return False
+
+
 def split_box(path: StrPath) -> tuple[Path, Box | None]:
     """Split a path such as `photo.jpg#xywh=40,60,800,800` into that without box, and the box."""
     path = path if isinstance(path, Path) else Path(path)

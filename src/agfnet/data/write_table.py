@@ -78,7 +78,8 @@ def write_cases(
         ):
             csv.writer(file).writerows(rows)
     except (OSError, UnicodeEncodeError) as error:
-        raise DataError(f"{path}: cannot be written: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be written: {reason}") from None
 
 
 def printable(name: str) -> str:

@@ -10,13 +10,13 @@ from pathlib import Path, PurePath
 from agfnet.config import DeidentifyConfig
 from agfnet.data.dicom import is_dicom
 from agfnet.data.folds import FOLD
-from agfnet.data.paths import named_frame, split_box, with_box, with_frame
+from agfnet.data.paths import named_frame, names_file, split_box, with_box, with_frame
 from agfnet.data.problems import near
 from agfnet.data.table import Case, CasesTable, cell_paths, find_modalities, read_cases, write_cases
 from agfnet.deidentify.names import Names, new_key, read_key
 from agfnet.deidentify.photos import strip_photo
 from agfnet.deidentify.tags import deidentify_dicom
-from agfnet.errors import ConfigError, DataError, ImageError
+from agfnet.errors import DISK_FULL, ConfigError, DataError, ImageError
 from agfnet.files import replacing_folder
 
 Progress = Callable[[int, int], None]  # files done, files in all
@@ -134,7 +134,7 @@ def _read(config: DeidentifyConfig) -> CasesTable:
         if name not in columns:
             raise ConfigError(f"keep: there is no column {name!r}; {near(name, columns)}")
         paths = (path for case in table for path in cell_paths(case.attributes[name]))
-        if any(named_frame(table.path.parent / path)[0].is_file() for path in paths):
+        if any(names_file(table.path.parent / path) for path in paths):
             raise ConfigError(f"keep: {name!r} names files; name it under --modalities instead")
     return table
 
@@ -173,6 +173,9 @@ def _copy(
         except ImageError as error:
             faults.append(f"{source}: {error}")
         except OSError as error:
+            if error.errno in DISK_FULL:  # of the copies, not of this file
+                error.filename = str(folder.parent)
+                raise
             faults.append(f"{source}: cannot be read: {error.strerror}")
         if progress:
             progress(done, len(stems))

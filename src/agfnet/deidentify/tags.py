@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from agfnet.deidentify.jpeg import strip_jpeg
 from agfnet.deidentify.names import Names
-from agfnet.errors import ConfigError, ImageError
+from agfnet.errors import DISK_FULL, ConfigError, ImageError
 
 if TYPE_CHECKING:
     from pydicom import DataElement, Dataset
@@ -64,6 +64,10 @@ def deidentify_dicom(source: Path, target: Path, names: Names) -> bool:
             dataset.save_as(target, enforce_file_format=True)
         except ImageError:
             raise
+        except OSError as error:
+            if error.errno in DISK_FULL:
+                raise
+            raise ImageError(f"is DICOM that cannot be processed: {error}") from error
         except Exception as error:  # pydicom raises anything on damaged files
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ImageError(f"is DICOM that cannot be processed: {reason}") from error
