@@ -6,8 +6,9 @@ import json
 import os
 import shutil
 import signal
+from io import BytesIO
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
@@ -102,12 +103,22 @@ def test_stored_probabilities_keep_a_close_answer(tmp_path):
 
 def test_files_that_hold_no_predictions_of_a_study(study_file, tmp_path):
     path = str(study_file(**OWN))
+    content = BytesIO()
+    with ZipFile(content, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("agfnet-seed0/test.csv", "lesion_id,patient_id,label,predicted,p_a,p_b\n")
+    whole = content.getvalue()
+    for name, offset in (("method.zip", whole.index(b"PK\1\2") + 10), ("data.zip", 51)):
+        damaged = bytearray(whole)  # an unknown compression method, and no compressed data
+        damaged[offset] = 0xFF
+        (tmp_path / name).write_bytes(damaged)
     (tmp_path / "p.zip").write_bytes(b"PK no archive")
     with ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("other/test.csv", "")
     for name, message in (
         ("none.zip", "not a readable file with predictions"),
         ("p.zip", "not a readable file with predictions"),
+        ("method.zip", "not a readable file with predictions"),
+        ("data.zip", "not a readable file with predictions"),
         ("other.zip", r"has no run of .*, such as agfnet-seed0/test\.csv"),
     ):
         with pytest.raises(DataError, match=message):

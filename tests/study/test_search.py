@@ -86,6 +86,15 @@ def test_a_stopped_search_goes_on_to_the_same_trials(study_file, quick, tmp_path
     assert len(quick) == 8
 
 
+def test_a_search_without_any_result_is_an_error_with_its_reason(study_file, quick, capsys):
+    search = {"parameters": {"optim.lr": ["x", "y"]}, "trials": 2}
+    assert main(["study", str(study_file(**BASE, search=search))]) == 1
+    errors = " ".join(capsys.readouterr().err.split())
+    assert "no trial of 1 of 1 methods succeeded" in errors
+    assert "AGFnet: " in errors
+    assert "optim.lr: Input should be a valid number" in errors
+
+
 @pytest.mark.slow
 def test_failed_trials_are_reported_and_do_not_win(study_file, quick, tmp_path, capsys):
     parameters = {"model.dropout": [0.1, 0.9], "model.fusion.dim": [16, 15]}

@@ -6,6 +6,7 @@ runs and their networks.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -30,6 +31,8 @@ RunKey = tuple[int, int | None]  # seed and fold
 Reader = Callable[[Run, str], Predictions | None]
 """Returns the labelled predictions of a run on a table, None if it has not been scored there."""
 STORED = "predictions.zip"
+DAMAGE = (OSError, ValueError, EOFError, RuntimeError, BadZipFile, zlib.error)
+"""Errors of reading a ZIP archive that is cut off, changed or encrypted."""
 DIGITS = 7
 """Significant digits of a stored probability, those of 32-bit numbers: with fewer, two classes may
 become equal, which changes the answer."""
@@ -80,7 +83,7 @@ def stored_reader(path: Path, study: Study) -> Reader:
     try:
         with ZipFile(path) as archive:
             contents = {name: archive.read(name).decode() for name in archive.namelist()}
-    except (OSError, BadZipFile, UnicodeDecodeError) as error:
+    except DAMAGE as error:
         raise DataError(
             f"{path}: is not a readable file with predictions ({error}); expected the {STORED} "
             "that `agfnet study` has written"

@@ -139,9 +139,10 @@ def search_settings(study: Study, config: StudyConfig) -> None:
         trials = run_search(study, config, progress=progress)
     page = write_search(study, trials)
     metric = study.file.search.metric
+    best = best_trials(trials, metric)
     rows = [
         [method, format_number(trial.value), describe_settings(trial.parameters)]
-        for method, trial in best_trials(trials, metric).items()
+        for method, trial in best.items()
     ]
     counts = {name: sum(t.state == name for t in trials) for name in ("pruned", "failed")}
     heading = f"Best of {len(trials)} trials on validation cases"
@@ -149,6 +150,17 @@ def search_settings(study: Study, config: StudyConfig) -> None:
     if any(counts.values()):
         say(f"{counts['pruned']} trials were pruned, {counts['failed']} failed.")
     say(f"Wrote {study.out / BEST}. Report: {page}. {NOTICE}")
+    reasons = {t.method: t.error for t in reversed(trials) if t.error}  # the first of each method
+    if lacking := [
+        f"  {name}: {reasons.get(name, 'all were pruned')}"
+        for name in study.methods
+        if name not in best
+    ]:
+        raise RunError(
+            f"no trial of {len(lacking)} of {len(study.methods)} methods succeeded; correct the "
+            "settings or the parameters, and give the study another `out`. The first error of "
+            "each:\n" + "\n".join(lacking)
+        )
 
 
 def show_runs(study: Study) -> None:
