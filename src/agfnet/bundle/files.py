@@ -22,6 +22,7 @@ from agfnet.files import SUMS, finish_change, staged_files, verify, write_json, 
 from agfnet.translation import Language
 
 T = TypeVar("T")
+COPY_AGAIN = "copy the whole folder again"
 WEIGHTS = "model.safetensors"
 NEEDED = ("config.json", "calibration.json", WEIGHTS)
 CARDS: Mapping[Language, str] = {"en": "card.md", "zh": "card.zh.md"}
@@ -151,7 +152,7 @@ def read_config(path: Path) -> BundleConfig:
             settings["model"]["fusion"]["resolution"] = 4096
         settings = with_former_defaults(update(settings, BundleConfig))
     except (ValueError, TypeError, KeyError) as error:
-        raise BundleError(f"{path}: damaged: {error or 'no schema'}") from error
+        raise BundleError(f"{path}: damaged: {error or 'no schema'}; {COPY_AGAIN}") from error
     if schema > SCHEMA:
         raise BundleError(
             f"{path.parent}: written by agfnet {settings.get('agfnet', 'unknown')} with schema"
@@ -189,7 +190,7 @@ def read_json(path: Path, kind: type[T]) -> T:
     try:
         values = json.loads(path.read_bytes())
     except ValueError as error:
-        raise BundleError(f"{path}: damaged: {error}") from error
+        raise BundleError(f"{path}: damaged: {error}; {COPY_AGAIN}") from error
     return parse(path, json.dumps(update(values, kind)), kind)
 
 
@@ -199,7 +200,7 @@ def parse(path: Path, text: str | bytes, kind: type[T]) -> T:
         return adapter(kind).validate_json(text)  # type: ignore[arg-type]
     except (ValidationError, UnicodeDecodeError) as error:
         first = str(error).splitlines()
-        raise BundleError(f"{path}: damaged: {' '.join(first[:3])}") from error
+        raise BundleError(f"{path}: damaged: {' '.join(first[:3])}; {COPY_AGAIN}") from error
 
 
 @cache
