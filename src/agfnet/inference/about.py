@@ -47,9 +47,9 @@ def table_warnings(config: BundleConfig, missing: Mapping[str, int], lesions: in
     """
     texts = []
     for name, count in missing.items():
-        untrained = config.optional is not None and name not in config.optional
-        cure = ", although the network was not trained to do without it" if untrained else ""
-        texts.append(f"{count} of {lesions} lesions have no image of {name}{cure}.")
+        needed = config.optional is not None and name not in config.optional
+        why = ", although the network was not trained to do without it" if needed else ""
+        texts.append(f"{count} of {lesions} lesions have no image of {name}{why}.")
     return texts
 
 
