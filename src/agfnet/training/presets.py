@@ -101,12 +101,12 @@ def make_plan(
     ]
     config = apply(config, choices)
     limit = time_limit or (None if data.gpu else LIMITS[preset])
-    given = config.optim.epochs if is_explicit("optim.epochs", explicit) else None
+    epochs = config.optim.epochs if is_explicit("optim.epochs", explicit) else None
     decided = is_explicit("model.backbone.frozen", explicit)
     config, rest, seconds = first_that_fits(
         config,
         explicit,
-        candidates(data, config, preset, decided=decided, epochs=given),
+        candidates(data, config, preset, decided=decided, epochs=epochs),
         None if limit is None else 60 * limit,
     )
     choices += rest
@@ -234,24 +234,24 @@ def first_that_fits(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     speeds: dict[bool, Speed] = {}
-    chosen, choices, seconds = config, list[Choice](), None
+    settings, choices, seconds = config, list[Choice](), None
     for candidate in candidates:
         choices = [c for c in candidate.choices if not is_explicit(c.setting, explicit)]
-        chosen = with_value(apply(config, choices), "optim.epochs", candidate.most)
+        settings = with_value(apply(config, choices), "optim.epochs", candidate.most)
         if limit is None:
             break
-        frozen = chosen.model.backbone.frozen
+        frozen = settings.model.backbone.frozen
         if frozen not in speeds:
-            probe = replace(chosen, data=replace(chosen.data, size=PROBE_SIZE))
+            probe = replace(settings, data=replace(settings.data, size=PROBE_SIZE))
             speeds[frozen] = measure_speed(probe, device)
-        pixels = (chosen.data.size / PROBE_SIZE) ** 2
-        one, two = (
-            pixels * speeds[frozen].seconds(with_value(chosen, "optim.epochs", n)) for n in (1, 2)
+        pixels = (settings.data.size / PROBE_SIZE) ** 2
+        first, second = (
+            pixels * speeds[frozen].seconds(with_value(settings, "optim.epochs", n)) for n in (1, 2)
         )
-        possible = math.floor(1 + (limit - one) / (two - one))
+        possible = math.floor(1 + (limit - first) / (second - first))
         if not is_explicit("optim.epochs", explicit):
-            chosen = with_value(chosen, "optim.epochs", max(1, min(possible, candidate.most)))
-        seconds = one + (chosen.optim.epochs - 1) * (two - one)
+            settings = with_value(settings, "optim.epochs", max(1, min(possible, candidate.most)))
+        seconds = first + (settings.optim.epochs - 1) * (second - first)
         if possible >= candidate.least:
             break
     if seconds is not None and limit is not None:
@@ -260,7 +260,7 @@ def first_that_fits(
         if seconds > limit:
             why = f"about {planned}, the shortest plan here; the limit is {most}"
         choices = [replace(c, reason=why) if c.setting == "data.size" else c for c in choices]
-    return chosen, choices, seconds
+    return settings, choices, seconds
 
 
 def length(config: TrainConfig, steps: float, preset: Preset) -> Iterator[Choice]:
