@@ -67,10 +67,12 @@ def test_what_came_out_is_of_the_study_as_it_stands(path: Path) -> None:
 def test_the_tables_are_those_of_the_stored_predictions(path: Path) -> None:
     study = read_study(PAPER / f"{path.parent.name}.yaml")
     read = stored_reader(path, study)
-    rows = json.loads(path.with_name("test.json").read_text())["rows"]
-    values = {row["method"]: row["value"] for row in rows if row["metric"] == "accuracy"}
-    for method in (study.reference, study.methods[-1]):
-        tables = [read(run, "test") for run in study.runs if run.method == method]
+    for setting, method in product(study.settings, (study.reference, study.methods[-1])):
+        name = "-".join(filter(None, (setting, "test")))
+        rows = json.loads(path.with_name(f"{name}.json").read_text())["rows"]
+        values = {row["method"]: row["value"] for row in rows if row["metric"] == "accuracy"}
+        runs = [run for run in study.runs if (run.setting, run.method) == (setting, method)]
+        tables = [read(run, "test") for run in runs]
         right = [np.mean(np.array(t.predicted) == np.array(t.label)) for t in tables if t]
         assert np.mean(right) == pytest.approx(values[method], abs=1e-9)
 
