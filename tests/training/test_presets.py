@@ -13,7 +13,7 @@ import pytest
 from agfnet.config import DataConfig, ModelConfig, TrainConfig
 from agfnet.config.dotted import value_of, with_value
 from agfnet.training import presets
-from agfnet.training.presets import FEWEST_STEPS, Plan, as_record, make_plan
+from agfnet.training.presets import FEW_STEPS, FEWEST_STEPS, Plan, as_record, make_plan
 from agfnet.training.timing import Speed
 
 ROWS = [
@@ -103,6 +103,31 @@ def test_what_was_given_always_wins(table: Path, fits_schema: Callable[[str, Any
     assert (
         planned(table, {"model.backbone.weights": "timm"}).config.model.backbone.weights == "timm"
     )
+
+
+def test_pretrained_networks_are_not_trained_until_they_know_few_lesions_by_heart(
+    table: Path,
+) -> None:
+    name = {"model.backbone.name": "resnet18"}
+    epochs = {
+        weights: planned(table, {**name, "model.backbone.weights": weights}, time_limit=600)
+        for weights in ("timm", "random")
+    }
+    assert {name: plan.config.optim.epochs for name, plan in epochs.items()} == {
+        "timm": 20,
+        "random": 100,
+    }
+    frozen = {"model.backbone.frozen": True, "model.backbone.weights": "timm"}
+    assert planned(table, frozen, time_limit=600).config.optim.epochs == 100
+
+
+def test_the_rate_suits_the_number_of_steps(table: Path) -> None:
+    rates = {
+        epochs: planned(table, {"optim.epochs": epochs}, time_limit=600).config.optim.lr
+        for epochs in (FEW_STEPS // 4 - 1, FEW_STEPS // 4)  # four steps in an epoch
+    }
+    assert list(rates.values()) == [4e-3, 1e-3]
+    assert planned(table, {"optim.lr": 0.5}).config.optim.lr == 0.5
 
 
 def test_a_given_group_is_given_as_a_whole(table: Path) -> None:

@@ -24,6 +24,7 @@ from agfnet.training.timing import Speed, measure_speed
 
 STEPS = {"fast": 600, "auto": 1500, "best": 3000}  # of the optimiser in a training
 EPOCHS = (8, 100)  # bounds
+FINE_TUNING = (8, 20)  # the same: with more, pretrained networks learn few lesions by heart
 SIZES = {"fast": (96,), "auto": (160, 128, 96), "best": (224, 160, 128, 96)}  # tried in this order
 GPU_SIZE = 224
 LIMITS = {"fast": 15, "auto": 60, "best": 240}  # minutes on a CPU without --time-limit
@@ -197,25 +198,28 @@ def candidates(
         epochs: the number that the user has given.
     """
     steps = data.lesions / config.optim.batch_size  # of an epoch
-    most = epochs or min(max(round(STEPS[preset] / steps), EPOCHS[0]), EPOCHS[1])
     frozen = config.model.backbone.frozen
     random_weights = config.model.backbone.weights in (None, RANDOM)
+    whole, kept = (
+        epochs or min(max(round(STEPS[preset] / steps), least), most)
+        for least, most in (EPOCHS if random_weights else FINE_TUNING, EPOCHS)
+    )
     may_freeze = frozen or not (decided or random_weights)
-    fewest = epochs or (min(most, math.ceil(FEWEST_STEPS / steps)) if may_freeze else 1)
+    fewest = epochs or (min(whole, math.ceil(FEWEST_STEPS / steps)) if may_freeze else 1)
     sizes = (GPU_SIZE,) if data.gpu else SIZES[preset]
     for size in () if frozen else sizes:
         choices = [
             Choice("data.size", size, "as large as the time permits"),
             Choice("optim.backbone_lr", 0.3, "pretrained weights change less"),
         ]
-        yield Candidate(choices, fewest if size == sizes[-1] else most, most)
+        yield Candidate(choices, fewest if size == sizes[-1] else whole, whole)
     for variants in FROZEN_VARIANTS if may_freeze else ():
         choices = [
             Choice("model.backbone.frozen", True, "whole networks take too long here"),
             Choice("data.feature_variants", variants, "the maps of frozen backbones are kept"),
             Choice("data.size", 96, "for a CPU"),
         ]
-        yield Candidate(choices, epochs or min(most, 2 * variants), most)
+        yield Candidate(choices, epochs or 2 * variants, kept)
 
 
 def first_that_fits(
