@@ -117,7 +117,7 @@ def test_pretrained_networks_are_not_trained_until_they_know_few_lesions_by_hear
         "timm": 20,
         "random": 100,
     }
-    frozen = {"model.backbone.frozen": True, "model.backbone.weights": "timm"}
+    frozen = {"model.backbone.weights": "timm", "model.backbone.frozen": True}
     assert planned(table, frozen, time_limit=600).config.optim.epochs == 100
 
 
