@@ -24,7 +24,7 @@ from agfnet.training.timing import Speed, measure_speed
 
 STEPS = {"fast": 600, "auto": 1500, "best": 3000}  # of the optimiser in a training
 EPOCHS = (8, 100)  # bounds
-FINE_TUNING = (8, 20)  # the same: with more, pretrained networks learn few lesions by heart
+FINE_TUNING = (8, 12)  # the same: with more, pretrained networks learn few lesions by heart
 SIZES = {"fast": (96,), "auto": (160, 128, 96), "best": (224, 160, 128, 96)}  # tried in this order
 GPU_SIZE = 224
 LIMITS = {"fast": 15, "auto": 60, "best": 240}  # minutes on a CPU without --time-limit
