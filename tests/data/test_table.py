@@ -220,6 +220,12 @@ def test_unreadable_file(table: Path, monkeypatch: pytest.MonkeyPatch):
         ("L2,P2,Me L,b.png,,", ":3 column label", "is another spelling of 'mel' (1 row, first in"),
         ("L2,P2,mel,b.png|b.png,,", ":3 column clinical", "lists a path twice"),
         ("L2,P2,mel,b.png,,,,x", ":3", "has 8 cells, expected 6"),
+        ("L2;P2;mel;b.png;;", ":3", "is one cell, 'L2;P2;mel;b.png;;'; separate its cells with"),
+        (
+            'L2,P2,mel,b.png,"c\nL3,P3,mel,c.png,,",',
+            ":3",
+            "holds the next row, 'L3,P3,mel,c.png,,'",
+        ),
         ("lesion_id,patient_id,label,clinical,ultrasound,split", ":3", "repeats the header"),
     ],
 )

@@ -292,6 +292,28 @@ def test_a_separator_too_many_is_refused(tmp_path: Path) -> None:
         plan(tmp_path, lines)
 
 
+def test_another_separator_in_some_rows_is_refused(tmp_path: Path) -> None:
+    names = patients(tmp_path)
+    rows = [f"{names[0]};BCC", f"{names[1]},NV", f'"{names[2]};"BCC"', f"{names[3]};NV"]
+    with pytest.raises(DataError, match=r"t\.csv:3: is one cell, 'P002,NV'; separate .* ';'") as e:
+        plan(tmp_path, ["Patient;Diagnosis", *rows])
+    assert "t.csv:4: is one cell, 'P003;BCC\"'" in str(e.value)
+
+
+@pytest.mark.parametrize("end", ['x"', "x"])
+def test_a_quote_that_is_not_closed_swallows_no_row(tmp_path: Path, end: str) -> None:
+    lines = ["Patient,Diagnosis,Note", 'P001,BCC,"scar', f"P002,NV,{end}", "P003,BCC,y"]
+    patients(tmp_path)
+    with pytest.raises(DataError, match=r"t\.csv:2: has a cell that holds the next row, 'P002,NV"):
+        plan(tmp_path, lines)
+
+
+def test_commas_of_a_chinese_keyboard_separate_cells(tmp_path: Path) -> None:
+    rows = [f"{name},{DIAGNOSES[n % 2]}" for n, name in enumerate(patients(tmp_path))]
+    lines = [row.replace(",", "\uff0c") for row in ("患者编号,病理诊断", *rows)]
+    complete(plan(tmp_path, lines), 4)
+
+
 # cells that name files
 
 

@@ -79,7 +79,9 @@ def test_encodings_and_separators(encoding: str, delimiter: str, tmp_path: Path)
 def test_files_that_are_no_spreadsheet(tmp_path: Path) -> None:
     for content, message in (
         (b"", "is empty"),
-        (b"<html><table>", "is a web page"),
+        (b"<html><table>", "is a web page .* opens it as a table, save it there as XLSX"),
+        (b"%PDF-1.7 table", "is a PDF document and no spreadsheet"),
+        (b"\x1f\x8b\x08\x00 csv", r"is a compressed file \(gzip\) and no spreadsheet"),
         (b"PK\x03\x04 no workbook", "is not a readable workbook"),
     ):
         (tmp_path / "t.csv").write_bytes(content)

@@ -28,6 +28,9 @@ _HTML = re.compile(rb"\s*(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml|!--)"
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
 """A first line that names the separator, as spreadsheets write it."""
 _TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
+_DIGIT = re.compile(r"\d")
+DELIMITERS = ",;\t|"
+"""Signs between the cells of a row, as programs write them."""
 _MARGIN = " \t\r\n\u00a0\u3000" + INVISIBLE
 
 
@@ -122,6 +125,9 @@ def _rows(
                 finding="cells",
             )
             continue
+        if problem := split_problem(cells, len(header), delimiter):
+            problems.add(problem, row=line, finding="cells")
+            continue
         cells += [""] * (len(header) - len(cells))  # spreadsheets leave out trailing empty cells
         if any(cells[i] for i in nameless):
             problems.add(
@@ -135,6 +141,36 @@ def _rows(
         yield Row(line, named)
     if not line:
         raise problems.stop("has no rows below its header")
+
+
+def split_problem(cells: Sequence[str], width: int, delimiter: str) -> str:
+    """Return what is wrong with the separators or quotation marks of a row; or empty.
+
+    Args:
+        cells: of the row.
+        width: number of cells of the header.
+        delimiter: the separator of the file.
+    """
+    if len(cells) == 1 < width and any(cells[0].count(sign) == width - 1 for sign in DELIMITERS):
+        return (
+            f"is one cell, {cells[0]!r}; separate its cells with {delimiter!r} as in the other "
+            "rows, and close its double quotes"
+        )
+    for cell in cells:
+        for text in cell.splitlines()[1:]:
+            first = text.split(delimiter)[0]
+            if text.count(delimiter) == width - 1 and _shape(first) == _shape(cells[0]) != "":
+                return (
+                    f"has a cell that holds the next row, {text!r}; look for a double quote that "
+                    "is not closed"
+                )
+    return ""
+
+
+def _shape(text: str) -> str:
+    """Return a text with a sign for each of its words and numbers; empty if it has no digit."""
+    text = text.strip("\"' ")
+    return re.sub(r"[^\W\d]+", "a", re.sub(r"\d+", "0", text)) if _DIGIT.search(text) else ""
 
 
 def _check_text(path: Path, problems: Problems) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agfnet.data.problems import Problems, listed_words, near
+from agfnet.data.rows import split_problem
 from agfnet.errors import ConfigError, DataError
 from agfnet.importing.column_names import FILE_COLUMN, plain_name, role_of
 from agfnet.importing.sheets import Sheet
@@ -84,12 +85,14 @@ def _check_rows(path: Path, sheet: Sheet, table: Table) -> None:
                 "separate file or sheet, or bring the columns into one order",
                 row=line,
             )
-        if sheet.delimited and any(cells[len(head) :]):
+        if sheet.delimiter and any(cells[len(head) :]):
             problems.add(
                 f"has {len(cells)} cells, and the header {len(head)}; put quotation marks around a "
                 "cell with a separator",
                 row=line,
             )
+        elif sheet.delimiter and (problem := split_problem(cells, len(head), sheet.delimiter)):
+            problems.add(problem, row=line)
     problems.check()
 
 

@@ -18,6 +18,21 @@ from agfnet.errors import DataError
 from agfnet.importing.encodings import decode
 
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_OTHER_FORMATS = {
+    b"%PDF": "a PDF document",
+    b"{\\rt": "a text document (RTF)",
+    b"MIME": "a web page (MHTML)",
+    b"PAR1": "a Parquet file",
+    b"SQLi": "a database (SQLite)",
+    b"$FL2": "an SPSS file",
+    b"\xff\xd8\xff\xe0": "a picture (JPEG)",
+    b"\xff\xd8\xff\xe1": "a picture (JPEG)",
+    b"\x89PNG": "a picture (PNG)",
+    b"\x1f\x8b\x08\x00": "a compressed file (gzip)",
+    b"\x1f\x8b\x08\x08": "a compressed file (gzip)",
+    b"7z\xbc\xaf": "an archive (7z)",
+}
+"""First four bytes of files that are often given as a spreadsheet."""
 _FORMULA = re.compile(rb'<c r="([A-Z]+\d+)"[^>]*>\s*<f\b(?:(?!</c>).)*</c>', re.DOTALL)
 _RESULT = re.compile(rb"<v[^>/]*>[^<]")
 _INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
@@ -32,8 +47,8 @@ class Sheet:
     note: str = ""
     """Encoding and separator, or hidden rows and columns."""
     hidden: bool = False
-    delimited: bool = False
-    """It is a text file, in which one separator too many shifts the cells of a row."""
+    delimiter: str = ""
+    """Separator of a text file, in which one too many shifts the cells of a row; else empty."""
 
 
 def read_sheets(path: Path) -> list[Sheet]:
@@ -46,6 +61,10 @@ def read_sheets(path: Path) -> list[Sheet]:
         head = path.read_bytes()[:4]
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    if what := next((name for magic, name in _OTHER_FORMATS.items() if head == magic), ""):
+        raise DataError(
+            f"{path}: is {what} and no spreadsheet; save the table as XLSX or CSV UTF-8"
+        )
     sheets = _workbook(path) if head in WORKBOOKS else [_text(path)]
     sheets = [sheet for sheet in sheets if sheet.rows]
     if not sheets:
@@ -144,7 +163,10 @@ def _text(path: Path) -> Sheet:
     if not text.strip():
         return Sheet(path.name, ())
     if text.lstrip()[:1] == "<":
-        raise DataError(f"{path}: is a web page (HTML or XML), not CSV; download the table again")
+        raise DataError(
+            f"{path}: is a web page (HTML or XML), not CSV; if a spreadsheet program opens it as a "
+            "table, save it there as XLSX, else download the table again"
+        )
     first, _, others = text.lstrip("\r\n").partition("\n")
     if match := SEPARATOR_LINE.fullmatch(first.strip()):
         delimiter, skipped = match[1], 1
@@ -164,7 +186,7 @@ def _text(path: Path) -> Sheet:
         raise DataError(f"{path}:{reader.line_num}: is not valid CSV: {error}") from None
     shown = {"\t": "tab"}.get(delimiter, repr(delimiter))
     note = f"{encoding}, cells separated by {shown}"
-    return Sheet(path.name, tuple(rows), note, delimited=True)
+    return Sheet(path.name, tuple(rows), note, delimiter=delimiter)
 
 
 def _delimiter(text: str) -> str:
@@ -181,5 +203,6 @@ def _delimiter(text: str) -> str:
         cells, rows = max(counts.items(), key=lambda item: (item[0] > 1, item[1], item[0]))
         return (rows / len(lines) if cells > 1 else 0), cells
 
-    # the separators of decimals and of paths in a cell come last among equals
-    return max(";\t,|", key=score)
+    # the separators of decimals and of paths in a cell come last among equals, and then those of
+    # a Chinese keyboard
+    return max(";\t,|\uff1b\uff0c", key=score)
