@@ -11,7 +11,14 @@ import pytest
 
 from agfnet.bundle import BundleConfig, read_config
 from agfnet.config import DiagnosisConfig, ModelConfig, default_modalities
-from agfnet.diagnoses import DICTIONARY, describe_classes, look_up, members, plain_spelling
+from agfnet.diagnoses import (
+    DICTIONARY,
+    describe_classes,
+    doubtful_labels,
+    look_up,
+    members,
+    plain_spelling,
+)
 from agfnet.errors import ConfigError
 from agfnet.importing import derm7pt
 from agfnet.phantom.entities import ENTITIES
@@ -51,6 +58,34 @@ def test_codes_of_the_data_sets_are_known(code: str) -> None:
     entry = look_up(code)
     assert entry is not None
     assert all([entry.en, entry.zh, entry.group])
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("C44.3 BCC", "basal cell carcinoma"),
+        ("8090/3 BCC", "basal cell carcinoma"),
+        ("Melanom (C43.5)", "melanoma"),
+        ("Nävus.", "naevus"),
+        ("\u201eBasaliom\u201c", "basal cell carcinoma"),
+        ("carcinome basocellulaire", "basal cell carcinoma"),
+        ("Seborrhoische Keratose", "seborrhoeic keratosis"),
+        ("bösartig", "malignant lesion"),
+    ],
+)
+def test_codes_signs_and_other_languages(label: str, name: str) -> None:
+    entry = look_up(label)
+    assert entry is not None
+    assert entry.en == name
+
+
+def test_labels_that_are_no_single_certain_diagnosis() -> None:
+    doubtful = ["am ehesten BCC", "z.A. Melanom", "CBC (à confirmer)", "考虑黑色素瘤", "BCC待排"]
+    doubtful += ["likely BCC", "BCC; SCC", "BCC und SCC", "BCC\nSCC", "siehe Befund", "2026-02-01"]
+    doubtful += ["3"]
+    certain = ["BCC", "8090/3 BCC", "C44.3", "8720/0", "naevus, blue", "squamous and other"]
+    assert doubtful_labels([*doubtful, *certain]) == doubtful
+    assert doubtful_labels(["0", "1", "2"]) == []
 
 
 def test_groups_of_the_phantom_are_its_own() -> None:

@@ -17,6 +17,23 @@ DICTIONARY = Path(__file__).with_suffix(".json")
 """English name to Chinese name, group, and codes and synonyms."""
 MALIGNANT = "malignant"
 """The group that has an operating point."""
+_CODE = r"(?:[A-Z]\d\d(?:\.\d+)?|\d{4}/\d)"
+"""Codes of diagnoses: ICD-10 and the morphology of ICD-O."""
+_WITH_CODE = re.compile(rf"{_CODE}[ :,;-]+(?P<after>\S.*)|(?P<before>.*\S)[ ,;-]*\(?\b{_CODE}\)?")
+_AROUND = " \t\"'.,:;*\u201e\u201c\u201d\u2018\u2019\u00ab\u00bb()[]"
+_DOUBT = re.compile(
+    r"\?|[/+&]|\b(?:v ?\. ?a|a ?\. ?v|z ?\. ?a|ddx?|no|not|kein(?:e|en)?|nicht|sem|sin|non|pas de|"
+    r"or|oder|ou|vs|versus|suspect\w*|suspicio\w*|verdacht\w*|susp|sosp\w*|possib\w*|probab\w*|"
+    r"likely|consistent with|favou?rs?|presumed|eher|ehesten|evtl|eventuell|vermutlich|"
+    r"wahrscheinlich|mögliche[rs]?|fraglich|unklar|klinisch|évoque\w*|évocateur|à confirmer|"
+    r"à éliminer|a descartar|compatible|vereinbar|ausschluss|rule out|excluded?|siehe|see|voir)\b|"
+    r"待[查排]|可能|疑|考虑|倾向|符合|除外|无|非",
+    re.IGNORECASE,
+)
+_BETWEEN = re.compile(
+    r"\s*(?:[,;\n|\u3001\uff0c\uff1b]|\b(?:and|und|et|e|y|with|mit|avec|con|com)\b|[和及伴])\s*"
+)
+_DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[ T].*)?")
 
 
 def describe_classes(
@@ -70,8 +87,14 @@ def common_group(names: Sequence[str]) -> str | None:
 
 
 def look_up(name: str) -> DiagnosisConfig | None:
-    """Return the dictionary's entry of an English or Chinese name, code or synonym; or None."""
+    """Return the dictionary's entry of a name, code or synonym; or None.
+
+    A code of ICD-10 or ICD-O next to the name, and signs around it, make no difference:
+    `C44.3 BCC`.
+    """
     entry = dictionary().get(plain_spelling(name))
+    if entry is None:
+        entry = dictionary().get(plain_spelling(_without_code(name)))
     return None if entry is None else replace(entry, synonyms=list(entry.synonyms))
 
 
@@ -89,6 +112,37 @@ def one_diagnosis(labels: Iterable[str]) -> dict[str, list[str]]:
         if entry := look_up(label):
             names.setdefault(entry.en or label, []).append(label)
     return {name: each for name, each in names.items() if len(each) > 1}
+
+
+def doubtful_labels(labels: Iterable[str]) -> list[str]:
+    """Return the labels that are no single certain diagnosis.
+
+    These are uncertain or negated ones (`BCC?`, `no BCC`), those with several diagnoses, dates,
+    and numbers among names.
+
+    Args:
+        labels: different ones, as they are written.
+    """
+    names = list(dict.fromkeys(labels))
+    named = sum(re.search(r"[^\W\d_]{2}", name) is not None for name in names)
+    return [
+        name
+        for name in names
+        if _is_doubtful(name) or (name.isdecimal() and 2 * named >= len(names))
+    ]
+
+
+def _is_doubtful(label: str) -> bool:
+    if look_up(label) is not None or re.fullmatch(_CODE, label):
+        return False
+    entries = [entry for part in _BETWEEN.split(label) if (entry := look_up(part))]
+    several = len({entry.en for entry in entries}) > 1
+    return several or bool(_DOUBT.search(label) or _DATE.fullmatch(label))
+
+
+def _without_code(label: str) -> str:
+    match = _WITH_CODE.fullmatch(label.strip())
+    return ((match["after"] or match["before"]) if match else label).strip(_AROUND)
 
 
 @cache

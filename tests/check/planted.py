@@ -113,6 +113,7 @@ def plant_labels(plant: Planter) -> None:
     plant.expect("label_similar", "label")  # of this pair and the next
     plant.take("label_rare")["label"] = "melanomma"
     plant.take("label_placeholder")["label"] = "N/A"
+    plant.take("label_rare", "label_doubtful")["label"] = "possible lipoma"
     plant.expect("label_untested", "split")
     plant.take()["label"] = ""
     plant.expect("label_missing", "label")

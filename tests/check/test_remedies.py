@@ -102,6 +102,7 @@ def remedies(cure: Cure) -> dict[str, Callable[[Row, Finding], None]]:
         "mask_blank": cure.empty,
         "box": cure.empty,
         "label_placeholder": cure.diagnose,
+        "label_doubtful": cure.diagnose,
         "label_similar": cure.write_one_way,
         "label_rare": cure.leave_out,
         "label_missing": cure.leave_out,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -292,3 +293,16 @@ def test_grey_images_with_the_names_of_a_camera_are_ultrasound(tmp_path: Path):
     assert (files(case, "clinical"), files(case, "ultrasound")) == (
         *(["IMG_0001.JPG"], ["IMG_0002.JPG"]),
     )
+
+
+def test_labels_that_need_another_class_are_noted(tmp_path: Path):
+    names = (f"{label}/{n}/clinical.jpg" for n, label in enumerate(("V.a. MM", "BCC", "Basaliom")))
+    notes = "\n".join(imported(tmp_path, *names)[0].notes)
+    assert "no single certain diagnosis: 'V.a. MM' (1)" in notes
+    assert "are names of one diagnosis, basal cell carcinoma; write one of them" in notes
+
+
+def test_labels_that_look_the_same_are_distinguished_in_the_message(tmp_path: Path):
+    names = (f"{unicodedata.normalize(form, 'Nävus')}/{form}/us.jpg" for form in ("NFC", "NFD"))
+    with pytest.raises(DataError, match=r"'N.xe4vus' and 'Na.u0308vus', which look the same|'Na"):
+        imported(tmp_path, *names, views=("us",))

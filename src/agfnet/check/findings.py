@@ -49,6 +49,7 @@ FINDINGS: dict[str, FindingType] = {
     "label_spelling": FindingType("error", "One label in several spellings"),
     "label_similar": FindingType("warning", "Labels that look like two spellings of one"),
     "label_placeholder": FindingType("error", "Words for a missing label"),
+    "label_doubtful": FindingType("warning", "Labels that are no single certain diagnosis"),
     "label_missing": FindingType("note", "Lesions without a label among others that have one"),
     "label_rare": FindingType("warning", "Labels of very few patients"),
     "label_untrained": FindingType(

@@ -17,7 +17,7 @@ from agfnet.data.spelling import (
     usual_spellings,
 )
 from agfnet.data.table import Case
-from agfnet.diagnoses import one_diagnosis
+from agfnet.diagnoses import doubtful_labels, one_diagnosis
 
 MIN_WORD = 7
 """Shortest word in which one letter more, less or other may be a slip: short codes such as NV, BCC,
@@ -31,7 +31,7 @@ MANY_LESIONS, MANY_FRACTION = 10, 0.2
 
 
 def check_labels(cases: Sequence[Case], findings: Findings, *, patients: int) -> None:
-    """Report labels that are rare, look alike, are placeholders, or are missing from a split.
+    """Report labels that are rare, alike, doubtful, placeholders, or missing from a split.
 
     Args:
         cases: of the table.
@@ -45,7 +45,8 @@ def check_labels(cases: Sequence[Case], findings: Findings, *, patients: int) ->
     if unlabelled and by_label:
         message = f"{counted(len(unlabelled), 'lesion')} without a label, used by nothing"
         findings.add("label_missing", message, column="label")
-    for first, second in combinations(sorted(by_label), 2):
+    doubtful = [label for label in doubtful_labels(by_label) if not is_placeholder(label)]
+    for first, second in combinations(sorted(by_label.keys() - set(doubtful)), 2):
         if alike(first, second):
             both = f"{first!r} ({len(by_label[first])}) and {second!r} ({len(by_label[second])})"
             message = f"{both} look like one label; write it one way"
@@ -55,6 +56,15 @@ def check_labels(cases: Sequence[Case], findings: Findings, *, patients: int) ->
     together: defaultdict[str, list[Case]] = defaultdict(list)
     for label, members in by_label.items():
         together[usual[label]] += members
+    for label in sorted(together.keys() & set(doubtful)):
+        findings.add(
+            "label_doubtful",
+            f"{counted(len(together[label]), 'lesion')} with the label {label!r}, which is no "
+            "single certain diagnosis and would become a class; write the diagnosis or empty these "
+            "cells, or merge or leave out the label (data.labels)",
+            case=together[label][0],
+            column="label",
+        )
     for label, members in together.items():
         _check_label(label, members, findings, patients=patients)
         _check_splits(label, members, cases, findings)

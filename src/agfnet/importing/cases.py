@@ -10,11 +10,10 @@ from pathlib import Path
 from agfnet.data.problems import listed_words
 from agfnet.data.spelling import is_error, is_placeholder, patient_key, usual_spellings
 from agfnet.data.table import JOIN, Case
-from agfnet.diagnoses import one_diagnosis
 from agfnet.errors import DataError
 from agfnet.importing.columns import Roles
 from agfnet.importing.header import Table
-from agfnet.importing.labels import is_doubtful, is_yes_or_no, looks_like_ids
+from agfnet.importing.labels import is_yes_or_no, label_notes, looks_like_ids
 from agfnet.importing.lesions import Lesion
 from agfnet.importing.tree import natural
 
@@ -111,16 +110,7 @@ class CaseMaker:
             self.notes.append(f"lesions without a label: {len(without)}, in rows {rows}")
         texts = [text for _, text in cells if text and not is_placeholder(text)]
         labels = Counter(key_names.get(text, text) for text in texts)
-        if doubtful := [f"{name!r} ({n})" for name, n in labels.items() if is_doubtful(name)]:
-            self.notes.append(
-                f"labels that are no single certain diagnosis: {listed_words(doubtful)}; each "
-                "becomes a class unless you change the cells, or name the classes in data.labels"
-            )
-        self.notes += [
-            f"the labels {' and '.join(map(repr, names))} are names of one diagnosis, {title}; "
-            "write one of them"
-            for title, names in one_diagnosis(usual_spellings(labels).values()).items()
-        ]
+        self.notes += label_notes(labels)
 
     def _case(
         self,

@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agfnet.data.problems import Problems, StrPath
-from agfnet.data.spelling import label_key
+from agfnet.data.spelling import label_key, same_looking
 from agfnet.data.table import Case, mask_column
 from agfnet.data.write_table import printable
 from agfnet.errors import ConfigError, DataError
 from agfnet.importing.common import ImportReport, write_report
 from agfnet.importing.dates import date_keys
-from agfnet.importing.labels import looks_like_ids
+from agfnet.importing.labels import label_notes, looks_like_ids
 from agfnet.importing.tree import SUFFIXES, Tree, listed, notes, walk
 from agfnet.importing.views import File, Views, read_tags
 
@@ -119,7 +119,7 @@ def import_folder(
     cases = _cases(source, lesions, modalities, level, order)
     _check_labels(source, cases, order, modalities)
     lines.append(f"the folders are {'/'.join(order)}" + ", as guessed" * (layout is None))
-    lines += _doubts(cases, order)
+    lines += [*_doubts(cases, order), *label_notes(Counter(case.label for case in cases))]
     if "patient" not in order:
         lines.append("there are no patients' folders: every lesion counts as its own patient")
     return write_report(cases, Path(out), modalities=modalities, notes=lines)
@@ -321,8 +321,9 @@ def _cases(
         }
         cases.append(Case(lesion, patient, label, images, masks, split, {}, 0))
     for label, first in others.items():
-        problems.add(
-            f"the labels {label!r} and {first!r} are two spellings of one; rename the folders"
-        )
+        names = f"{label!r} and {first!r}"
+        if same_looking(label) == same_looking(first):  # they differ by Unicode forms
+            names = f"{label!a} and {first!a}, which look the same,"
+        problems.add(f"the labels {names} are two spellings of one; rename the folders")
     problems.check()
     return cases

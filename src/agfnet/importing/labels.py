@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from agfnet.diagnoses import look_up
+from agfnet.data.problems import listed_words
+from agfnet.data.spelling import usual_spellings
+from agfnet.diagnoses import doubtful_labels, one_diagnosis
 from agfnet.importing.header import Table
 from agfnet.importing.sheets import Sheet
 
@@ -53,18 +55,22 @@ def is_yes_or_no(text: str) -> bool:
     return text.casefold() in YES | NO
 
 
-_DOUBT = re.compile(
-    r"\?|[/+&]|\b(?:v ?\. ?a|dd|no|not|kein(?:e|en)?|nicht|sem|sin|non|pas de|or|oder|ou|vs|versus|"
-    r"suspect\w*|suspicio\w*|verdacht\w*|susp|possible|possibly|probable|probably|fraglich|"
-    r"ausschluss|rule out|excluded?)\b|待查|可能|疑|除外|无|非",
-    re.IGNORECASE,
-)
+def label_notes(labels: Mapping[str, int]) -> list[str]:
+    """Return notes about labels that may need another class.
 
-
-def is_doubtful(label: str) -> bool:
-    """Return whether a label is uncertain, negated, or names two diagnoses: `BCC?`, `no BCC`."""
-    known = look_up(label) is not None or _CODES.fullmatch(label)
-    return not known and _DOUBT.search(label) is not None
+    Args:
+        labels: number of lesions by label.
+    """
+    doubtful = [f"{name!r} ({labels[name]})" for name in doubtful_labels(labels)]
+    notes = [
+        f"labels that are no single certain diagnosis: {listed_words(doubtful)}; each becomes a "
+        "class unless you change the cells, or name the classes in data.labels"
+    ]
+    return notes * bool(doubtful) + [
+        f"the labels {' and '.join(map(repr, names))} are names of one diagnosis, {title}; "
+        "write one of them"
+        for title, names in one_diagnosis(usual_spellings(labels).values()).items()
+    ]
 
 
 def looks_like_ids(labels: Sequence[str]) -> str:
