@@ -4,7 +4,9 @@ from itertools import combinations
 
 import pytest
 
-from agfnet.check.labels import alike
+from agfnet.check.findings import Findings
+from agfnet.check.labels import alike, check_patients
+from agfnet.data.table import Case
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,14 @@ def test_short_codes_differ() -> None:
     codes = ["NV", "MEL", "BCC", "SCC", "AK", "BKL", "DF", "SK", "INF"]
     codes += ["AKIEC", "VASC", "SCCKA", "BEN_OTH", "MAL_OTH"]
     assert not [pair for pair in combinations(codes, 2) if alike(*pair)]
+
+
+def test_days_among_patient_ids_are_reported() -> None:
+    cases = [Case(n, n, "a", {}, {}, "", {}, 2) for n in ("1-13", "01.02.2026", "2-20")]
+    findings = Findings()
+    check_patients(cases, findings)
+    messages = [each.message for each in findings.sorted() if each.name == "patient_rounded"]
+    assert messages == [
+        "'01.02.2026' (1 lesion) is a day, into which a spreadsheet turns ids such as 1-2; export "
+        "the ids as text"
+    ]

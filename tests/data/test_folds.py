@@ -293,3 +293,5 @@ def test_a_split_without_meaning_is_refused():
         drawn([*cohort({"a": 20}), case("x", "NA")])
     with pytest.raises(DataError, match=r"'1\.23457E\+11' \(row 2\) is a rounded number"):
         drawn([*cohort({"a": 20}), case("x", "a", "1.23457E+11")], folds=5)
+    with pytest.raises(DataError, match=r"'01\.02\.2026' \(row 2\) is a day, into which a spread"):
+        drawn([*cohort({"a": 20}), case("x", "a", "01.02.2026")])

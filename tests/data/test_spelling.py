@@ -4,6 +4,8 @@ import pytest
 
 from agfnet.data.spelling import (
     column_key,
+    days_among,
+    is_damaged,
     is_placeholder,
     is_rounded,
     label_key,
@@ -113,3 +115,15 @@ def test_columns_in_other_spellings():
     names = ("patient_id", "Patient_ID", "Patient ID", "patient-id", "patientId", "PATIENT\u00a0ID")
     assert len(set(map(column_key, names))) == 1
     assert column_key("patient_id") != column_key("patients")
+
+
+def test_ids_that_became_days() -> None:
+    days = {"01.02.2026", "1-Feb", "2026-02-01", "3. Mai", "1/2/2026"}
+    ids = {"1-13", "P2", "13/2", "2026-1", "mar-01", "12.13.2026", "20260201", "1.2"}
+    assert days_among(days | ids) == days
+    assert days_among(days) == set()
+
+
+def test_letters_of_a_wrong_encoding() -> None:
+    assert all(map(is_damaged, ["N\u00c3\u00a4vus", "N\ufffdvus", "Gr\u00c3\u00b6\u00c3\u0178e"]))
+    assert not any(map(is_damaged, ["Nävus", "lesão", "痣", "BCC", "Größe", "Ångström"]))

@@ -53,6 +53,21 @@ def test_errors_of_a_spreadsheet(tmp_path: Path) -> None:
     assert noted(result, "lesions without a label: 1, in rows 3")
 
 
+@pytest.mark.parametrize("day", ["01.02.2026", "2026-02-01 00:00:00", "1-Feb", "01. Feb", "1/2/26"])
+def test_ids_that_became_days_are_refused(tmp_path: Path, day: str) -> None:
+    pairs(tmp_path, "1-2/", "1-13/")
+    rows = [f"{day},NV", "1-13,BCC"]
+    with pytest.raises(DataError, match=r"t\.csv:2 column Patient: .* is a day, into which a spr"):
+        plan(tmp_path, ["Patient,Diagnosis", *rows])
+
+
+@pytest.mark.parametrize("name", ["L\ufffdsion", "L\u00c3\u00a4sion"])
+def test_names_of_columns_with_damaged_letters_are_noted(tmp_path: Path, name: str) -> None:
+    result = labelled(tmp_path, "1,NV", "1,N\u00c3\u00a4vus", header=f"Patient,{name},Diagnosis")
+    assert noted(result, f"names of columns with damaged letters: {name!r}")
+    assert noted(result, "no single certain diagnosis: 'N\u00c3\u00a4vus' (1)")
+
+
 # labels
 
 

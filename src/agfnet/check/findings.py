@@ -44,7 +44,7 @@ FINDINGS: dict[str, FindingType] = {
     "patient_missing": FindingType("note", "Lesions without a patient among others that have one"),
     "patient_spelling": FindingType("warning", "One patient id in several spellings"),
     "patient_placeholder": FindingType("warning", "Words for a missing patient id"),
-    "patient_rounded": FindingType("error", "Patient ids that a spreadsheet has rounded"),
+    "patient_rounded": FindingType("error", "Patient ids that a spreadsheet has changed"),
     "patient_dominant": FindingType("warning", "One patient with very many lesions"),
     "label_spelling": FindingType("error", "One label in several spellings"),
     "label_similar": FindingType("warning", "Labels that look like two spellings of one"),

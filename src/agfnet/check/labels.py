@@ -11,6 +11,8 @@ from agfnet.check.findings import Findings, counted
 from agfnet.data.folds import FOLD, apart, is_fold
 from agfnet.data.spelling import (
     INVISIBLE,
+    days_among,
+    is_damaged,
     is_placeholder,
     label_key,
     rounded,
@@ -45,7 +47,11 @@ def check_labels(cases: Sequence[Case], findings: Findings, *, patients: int) ->
     if unlabelled and by_label:
         message = f"{counted(len(unlabelled), 'lesion')} without a label, used by nothing"
         findings.add("label_missing", message, column="label")
-    doubtful = [label for label in doubtful_labels(by_label) if not is_placeholder(label)]
+    doubtful = [
+        label
+        for label in (*doubtful_labels(by_label), *filter(is_damaged, by_label))
+        if not is_placeholder(label)
+    ]
     for first, second in combinations(sorted(by_label.keys() - set(doubtful)), 2):
         if alike(first, second):
             both = f"{first!r} ({len(by_label[first])}) and {second!r} ({len(by_label[second])})"
@@ -118,13 +124,21 @@ def check_patients(cases: Sequence[Case], findings: Findings) -> None:
     if all(case.patient_id == case.lesion_id for case in cases):
         message = "every lesion counts as its own patient; leaks between lesions of one go unseen"
         findings.add("patient_unknown", message, column="patient_id")
-    rounded_ids = rounded(lesions)
+    rounded_ids, days = rounded(lesions), days_among(lesions)
     for patient, members in lesions.items():
         if patient in rounded_ids:
             findings.add(
                 "patient_rounded",
                 f"{patient!r} ({counted(len(members), 'lesion')}) is a rounded number, which "
                 "several patients may share; export the ids as text",
+                case=members[0],
+                column="patient_id",
+            )
+        elif patient in days:
+            findings.add(
+                "patient_rounded",
+                f"{patient!r} ({counted(len(members), 'lesion')}) is a day, into which a "
+                "spreadsheet turns ids such as 1-2; export the ids as text",
                 case=members[0],
                 column="patient_id",
             )

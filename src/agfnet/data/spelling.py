@@ -56,6 +56,13 @@ _LEADING_ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")
 _SEPARATOR = re.compile(r"(?<=[^\W\d_])[-_./]+|[-_./]+(?=[^\W\d_])")
 _ROUNDED = re.compile(r"\d[.,]\d+e\+?\d+|\de\+\d+")
 _LONG = re.compile(r"[1-9]\d{15,}")
+_DAY = re.compile(
+    r"\d{4}-\d\d-\d\d(?: 00:00(?::00)?)?|(?:0?[1-9]|[12]\d|3[01])(?:"
+    r"(?P<sign>[./])(?:0?[1-9]|1[0-2])(?P=sign)(?:19|20)?\d\d|"
+    r"[-. ]+(?:jan|feb|f[eé]v|m[aä]r|mrz|apr|avr|abr|ma[iy]|jui?[nl]|jul|aug|ao[uû]|ago|sep|set|"
+    r"o[ckt]t|out|nov|d[ei][zc]|dé[c])[a-zäéû]?\.?)"
+)
+"""A day as spreadsheets show ids such as 1-2: 2026-02-01, 01.02.2026, 1-Feb."""
 PRECISION = 15
 """Digits of a number that a spreadsheet keeps; it replaces the others by zeros."""
 
@@ -163,3 +170,23 @@ def rounded(texts: Iterable[str]) -> set[str]:
     if zeros < 3 or any(text[PRECISION:].strip("0") for text in long):
         long = set()
     return long | {text for text in ids if is_rounded(text)}
+
+
+def days_among(texts: Iterable[str]) -> set[str]:
+    """Return the ids that a spreadsheet has turned into days, as `1-2` into `01.02.2026`.
+
+    If more than half of the ids are days, they may be meant so, and none is returned.
+    """
+    ids = set(texts)
+    days = {text for text in ids if _DAY.fullmatch(text.strip().casefold())}
+    return days if 2 * len(days) <= len(ids) else set()
+
+
+def is_damaged(text: str) -> bool:
+    """Return whether a text was read in the wrong encoding: `N\u00c3\u00a4vus`, or with U+FFFD."""
+    if text.isascii():
+        return False
+    try:
+        return "\ufffd" in text or text.encode("cp1252").decode() != text
+    except UnicodeError:
+        return False

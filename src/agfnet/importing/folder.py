@@ -321,9 +321,9 @@ def _cases(
         }
         cases.append(Case(lesion, patient, label, images, masks, split, {}, 0))
     for label, first in others.items():
-        names = f"{label!r} and {first!r}"
+        both = f"{label!r} and {first!r}"
         if same_looking(label) == same_looking(first):  # they differ by Unicode forms
-            names = f"{label!a} and {first!a}, which look the same,"
-        problems.add(f"the labels {names} are two spellings of one; rename the folders")
+            both = f"{label!a} and {first!a}, which look the same,"
+        problems.add(f"the labels {both} are two spellings of one; rename the folders")
     problems.check()
     return cases

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agfnet.data.problems import Problems, listed_words, near
 from agfnet.data.rows import split_problem
+from agfnet.data.spelling import is_damaged
 from agfnet.errors import ConfigError, DataError
 from agfnet.importing.column_names import FILE_COLUMN, plain_name, role_of
 from agfnet.importing.sheets import Sheet
@@ -151,6 +152,11 @@ def _header(sheet: Sheet, known: Sequence[str]) -> tuple[float, Table]:
     if nameless:
         notes.append(
             f"text in columns without a name, left out: {listed_words(nameless)}; name the columns"
+        )
+    if damaged := [repr(name) for name in kept if is_damaged(name)]:
+        notes.append(
+            f"names of columns with damaged letters: {listed_words(damaged)}, which are not "
+            "understood; export the table again as CSV UTF-8 or XLSX, or name them (--columns)"
         )
     if height == 2:
         notes.append("the header has two lines, which are joined")

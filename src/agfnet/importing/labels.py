@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from agfnet.data.problems import listed_words
-from agfnet.data.spelling import usual_spellings
+from agfnet.data.spelling import is_damaged, usual_spellings
 from agfnet.diagnoses import doubtful_labels, one_diagnosis
 from agfnet.importing.header import Table
 from agfnet.importing.sheets import Sheet
@@ -61,7 +61,8 @@ def label_notes(labels: Mapping[str, int]) -> list[str]:
     Args:
         labels: number of lesions by label.
     """
-    doubtful = [f"{name!r} ({labels[name]})" for name in doubtful_labels(labels)]
+    names = [*doubtful_labels(labels), *filter(is_damaged, labels)]
+    doubtful = [f"{name!r} ({labels[name]})" for name in dict.fromkeys(names)]
     notes = [
         f"labels that are no single certain diagnosis: {listed_words(doubtful)}; each becomes a "
         "class unless you change the cells, or name the classes in data.labels"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agfnet.data.problems import Problems, listed_words, near
-from agfnet.data.spelling import is_placeholder, is_rounded, label_key, patient_key
+from agfnet.data.spelling import days_among, is_placeholder, is_rounded, label_key, patient_key
 from agfnet.errors import DataError
 from agfnet.importing.column_names import MATCH_ROLES
 from agfnet.importing.columns import Roles
@@ -62,6 +62,11 @@ class LesionReader:
         previous: dict[str, str] = {}
         ids = [role for role in MATCH_ROLES if role in columns]
         merged, without = 0, list[int]()
+        days: dict[str, set[str]] = {
+            role: days_among(self.table.values(columns[role]))
+            for role in ("patient_id", "lesion_id")
+            if role in columns
+        }
         for line, cells in self.table.rows:
             values = {role: cells[columns[role]] for role in ids}
             values = {r: "" if is_placeholder(text) else text for r, text in values.items()}
@@ -73,7 +78,7 @@ class LesionReader:
                 without.append(line)
                 self.lesion_of.append(None)
                 continue
-            self._check_cells(line, values, cells.get(columns.get("label", ""), ""))
+            self._check_cells(line, values, cells.get(columns.get("label", ""), ""), days)
             identity = tuple(patient_key(values.get(role, "")) for role in ids)
             if not any(identity):
                 identity = (str(line),)
@@ -88,7 +93,9 @@ class LesionReader:
         self.problems.check()
         self._add_notes(without, merged)
 
-    def _check_cells(self, line: int, values: Mapping[str, str], label: str) -> None:
+    def _check_cells(
+        self, line: int, values: Mapping[str, str], label: str, days: Mapping[str, Collection[str]]
+    ) -> None:
         """Add the problems of ids, by role, and of a label that a spreadsheet has changed."""
         for role, text in {**values, "label": label}.items():
             problem = ""
@@ -96,6 +103,11 @@ class LesionReader:
                 problem = "is a formula; export the table again with its values"
             elif role in values and is_rounded(text):
                 problem = "is a number that a spreadsheet has rounded; export it as text"
+            elif text in days.get(role, ()):
+                problem = (
+                    "is a day, into which a spreadsheet turns ids such as 1-2; format the column "
+                    "as text and enter the id again"
+                )
             if problem:
                 column = self.roles.columns[role]
                 self.problems.add(f"{text!r} {problem}", row=line, column=column)
