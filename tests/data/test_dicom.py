@@ -501,6 +501,13 @@ def test_32_bits_and_four_channels():
     assert fault(written(argb))
 
 
+@pytest.mark.parametrize("colours", ["HSV", "ARGB", "YBR_PARTIAL_422", "YBR_PARTIAL_420"])
+def test_retired_colours_are_never_shown_as_rgb(colours: str):
+    made = dataset(noise(4, 4, 3), "RGB")
+    made.PhotometricInterpretation = colours
+    assert f"has {colours} colours, which are not read; export" in fault(written(made))
+
+
 def test_without_pydicom(monkeypatch: pytest.MonkeyPatch):
     data = written(dataset(noise(4, 4)))
     genuine = builtins.__import__

@@ -295,6 +295,12 @@ def test_missing_folder_and_odd_names(tmp_path: Path, monkeypatch: pytest.Monkey
         (b"RIFF\0\0\0\0AVI LIST" + bytes(50), "is a video"),
         (b"\x1aE\xdf\xa3" + bytes(50), "is a video"),
         (b"%PDF-1.7" + bytes(50), "is PDF"),
+        (
+            b"PK\3\4" + bytes(50),
+            "is an archive (zip or like it); unpack it",
+        ),
+        (b"\x1f\x8b\x08\0" + bytes(50), "is an archive"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer; fetch the image"),
     ],
 )
 def test_files_of_another_kind(data: bytes, words: str):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _INSTALL = "install agfnet[dicom]"
 
+_UNREAD_COLOURS = ("HSV", "CMYK", "ARGB", "YBR_PARTIAL_422", "YBR_PARTIAL_420")
+"""Retired colours; within compressed data, the decoder makes them RGB."""
 _REQUIRED = ("Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
 _DEFAULTS = {"PixelRepresentation": 0, "PlanarConfiguration": 0}
 """What every viewer takes for an attribute that is missing: unsigned, and colour by pixel."""
@@ -225,6 +227,9 @@ def _check_header(file: BinaryIO, header: Dataset) -> int:
             raise ImageError(f"is {stored}, without a decoder; {_INSTALL}, or save it uncompressed")
         if syntax in _JPEG and header.BitsStored > 8:
             raise ImageError(f"is {stored}, which nothing here decodes; save it uncompressed")
+    elif header.PhotometricInterpretation in _UNREAD_COLOURS:
+        colours = header.PhotometricInterpretation
+        raise ImageError(f"has {colours} colours, which are not read; export it as RGB")
     count = _frame_count(header)
     _check_frame_count(file, header, count)
     return count

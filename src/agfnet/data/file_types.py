@@ -6,7 +6,7 @@ from agfnet.data.heic import BRANDS
 
 _AS_JPEG = "save it as JPEG"
 _VIDEO = "a video"
-_AS_FRAMES = "save single images, or multi-frame DICOM of single images"
+_ARCHIVE = "an archive (zip or like it)"
 _RAW = "a camera raw file"
 # of the ISO base media format, by its brand; every other brand is a video
 _BRANDS = {
@@ -29,8 +29,15 @@ _SIGNATURES = (
     (0, b"\0\0\0\x0cJXL ", "JPEG XL"),
     (0, b"\xff\x0a", "JPEG XL"),
     (0, b"%PDF-", "PDF"),
-    (0, b"PK\3\4", "a zip file"),
+    *((0, magic, _ARCHIVE) for magic in (b"PK\3\4", b"Rar!\x1a\7", b"7z\xbc\xaf\x27\x1c")),
+    *((0, magic, _ARCHIVE) for magic in (b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0")),
+    (0, b"version https://git-lfs", "a Git LFS pointer"),
 )
+_CURES = {
+    _VIDEO: "save single images, or multi-frame DICOM of single images",
+    _ARCHIVE: "unpack it and name an image of it",
+    "a Git LFS pointer": "fetch the image: git lfs pull",
+}
 
 
 def unsupported_file_type(head: bytes) -> str | None:
@@ -49,4 +56,4 @@ def unsupported_file_type(head: bytes) -> str | None:
         file_type = next(matches, "")
     if not file_type:
         return None
-    return f"is {file_type}; {_AS_FRAMES if file_type == _VIDEO else _AS_JPEG}"
+    return f"is {file_type}; {_CURES.get(file_type, _AS_JPEG)}"
