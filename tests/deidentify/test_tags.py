@@ -72,8 +72,10 @@ def test_the_key_decides(tmp_path: Path, write_dicom: WriteDicom) -> None:
     assert copies[0] == copies[1] != copies[2]
 
 
-def test_burnt_in_text_is_reported(tmp_path: Path, write_dicom: WriteDicom) -> None:
-    source = write_dicom(tmp_path / "a.dcm", burned_in="YES")
+@pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
+@pytest.mark.parametrize("stated", ["YES", "Yes", "yes"])
+def test_burnt_in_text_is_reported(tmp_path: Path, write_dicom: WriteDicom, stated: str) -> None:
+    source = write_dicom(tmp_path / "a.dcm", burned_in=stated)
     assert deidentify_dicom(source, tmp_path / "b.dcm", Names(KEY))
 
 
@@ -138,3 +140,14 @@ def test_unknown_attributes_are_removed(tmp_path: Path, vr: str, tag: int) -> No
     deidentify_dicom(tmp_path / "a.dcm", tmp_path / "b.dcm", Names(KEY))
     assert b"Mueller" not in (tmp_path / "b.dcm").read_bytes()
     assert dcmread(tmp_path / "b.dcm").get(tag) is None
+
+
+def test_texts_that_the_profile_does_not_mention_are_removed(tmp_path: Path) -> None:
+    image = dcmread(SAMPLES / "MR_small.dcm")
+    for tag in (0x60000022, 0x60001500, 0x00041130, 0x00700081, 0x00281055, 0x00283003):
+        image.add_new(tag, "LO", "Mueller")
+    pixels, image.PixelData = image.PixelData, image.PixelData + b"Mueller "
+    image.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    deidentify_dicom(tmp_path / "a.dcm", tmp_path / "b.dcm", Names(KEY))
+    assert b"Mueller" not in (tmp_path / "b.dcm").read_bytes()
+    assert dcmread(tmp_path / "b.dcm").PixelData == pixels

@@ -58,6 +58,8 @@ def _jpeg_segment(marker: int, segment: bytes) -> bytes:
         return segment
     if marker == 0xEE and content.startswith(b"Adobe"):
         return segment[:2] + b"\0\x0e" + content[:12]
+    if marker == 0xDC:  # the number of lines
+        return segment if len(content) == 2 else b""
     return segment if 0xC0 <= marker <= 0xDF else b""  # tables, frames and scans
 
 

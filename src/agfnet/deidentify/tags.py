@@ -7,6 +7,7 @@ empty or replace. It is applied here because the library makes UIDs random, keep
 
 from __future__ import annotations
 
+import re
 import warnings
 from functools import cache
 from pathlib import Path
@@ -32,14 +33,19 @@ ACTIONS = {
 this is what every kind of object allows. X/Z/U* are sequences; like all others they are kept and
 cleaned inside."""
 TIMES = ("DA", "TM", "DT")
+TEXTS = ("LO", "LT", "SH", "ST", "UC", "UT", "CS")
+DIRECTORY, OVERLAYS = 0x0004, range(0x6000, 0x6100)
+"""Groups: of the index of a medium, which no image needs; and of overlays."""
+_REMARK = re.compile(r"(?:Description|Explanation|Comments?|Remarks?)")
 
 
 def deidentify_dicom(source: Path, target: Path, names: Names) -> bool:
     """Write a copy of a DICOM image by the basic profile.
 
     Beyond the profile's table, private attributes, unknown attributes, group lengths, and dates,
-    times and names of persons that it does not mention are removed, as are comments and EXIF in
-    JPEG frames. The pixels stay as they are: text that is burnt into them stays, too.
+    times, names of persons, descriptions, comments and texts of overlays that it does not mention
+    are removed, as are comments and EXIF in JPEG frames, and bytes behind the frames. The pixels
+    stay as they are: text that is burnt into them stays, too.
 
     Returns:
         True if the file states that identifying text is burnt into its pixels.
@@ -57,9 +63,10 @@ def deidentify_dicom(source: Path, target: Path, names: Names) -> bool:
             dataset = dcmread(source, force=True)  # the caller has recognised it as DICOM
             if not any(name in dataset for name in PIXELS):
                 raise ImageError("is DICOM without an image; leave it out")
-            burned_in = dataset.get("BurnedInAnnotation") == "YES"
+            burned_in = str(dataset.get("BurnedInAnnotation")).strip().upper() == "YES"
             _clean(dataset, names)
             _clean_frames(dataset)
+            _cut_pixels(dataset)
             _sign(dataset)
             dataset.save_as(target, enforce_file_format=True)
         except ImageError:
@@ -112,12 +119,12 @@ def _clean(dataset: Dataset, names: Names) -> None:
 
     for tag in list(dataset.keys()):
         known = dictionary_has_tag(tag) or repeater_has_tag(tag)
-        if tag.is_private or not known or tag.element == 0:
+        if tag.is_private or not known or tag.element == 0 or tag.group == DIRECTORY:
             del dataset[tag]
             continue
         element = dataset[tag]
         action = _action(tag)
-        if action == "X" or (not action and element.VR in (*TIMES, "PN")):
+        if action == "X" or (not action and (element.VR in (*TIMES, "PN") or _is_remark(element))):
             del dataset[tag]
         elif element.is_empty:
             continue
@@ -132,6 +139,26 @@ def _clean(dataset: Dataset, names: Names) -> None:
         elif element.VR == "SQ":
             for item in element.value:
                 _clean(item, names)
+
+
+def _is_remark(element: DataElement) -> bool:
+    """Return whether an attribute is a text that somebody has entered, and changes no pixel."""
+    if element.VR not in TEXTS:
+        return False
+    return element.tag.group in OVERLAYS or _REMARK.search(element.keyword) is not None
+
+
+def _cut_pixels(dataset: Dataset) -> None:
+    """Remove what follows the last frame of uncompressed pixel data, if it is less than a frame."""
+    if dataset.file_meta.TransferSyntaxUID.is_compressed or "PixelData" not in dataset:
+        return
+    from pydicom.pixels.utils import get_expected_length
+
+    length = get_expected_length(dataset)
+    length += length % 2
+    frame = length // int(dataset.get("NumberOfFrames") or 1)
+    if 0 < len(dataset.PixelData) - length < frame:
+        dataset.PixelData = dataset.PixelData[:length]
 
 
 def _replace_uids(element: DataElement, names: Names) -> None:
