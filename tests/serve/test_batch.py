@@ -22,7 +22,7 @@ from agfnet.serve.batch_table import find_table
 from agfnet.serve.limits import Limits
 from agfnet.serve.request_error import RequestError
 
-from .live import Live
+from .live import CLASSES, Live
 
 Files = dict[str, bytes]
 TABLE = (
@@ -128,6 +128,7 @@ def test_a_table_that_leads_elsewhere(path: str, live: Live, files: Files) -> No
         ("lesion_id,clinical,ultrasound\nL1,a/9.jpg,\n", "'a/9.jpg' cannot be found"),
         ("lesion,clinical,ultrasound\nL1,a/1.jpg,\n", "lesion_id"),
         ("lesion_id,clinical,ultrasound\n", "rows"),
+        ("lesion_id,label,clinical,ultrasound\nL1,Melanom,a/1.jpg,\n", "'Melanom' is not a class"),
         ("\xff\xfe", ""),
     ],
 )
@@ -163,7 +164,9 @@ def test_the_log_names_no_patient(
     batches: Any = SimpleNamespace(
         _limits=Limits.of(ServeConfig(bundle="")),
         _bundle=SimpleNamespace(
-            config=SimpleNamespace(modalities={"clinical": None, "ultrasound": None})
+            config=SimpleNamespace(
+                modalities={"clinical": None, "ultrasound": None}, labels=None, classes=CLASSES
+            )
         ),
     )
     batch = Batch(folder=tmp_path, id="", uploads={"archive": "1", "cases": "2"})

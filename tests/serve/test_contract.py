@@ -203,6 +203,15 @@ def test_hints_on_the_quality(modality: str, pixels: Any, hint: str, live: Live)
     assert sum(said["hints"][hint] in text for text in answer["doubts"]) == 1
 
 
+def test_the_answer_has_all_warnings_of_the_page(live: Live, files: Files) -> None:
+    model = live.client.get("/v1/model").json()
+    answer = live.client.post("/v1/predict", files={"clinical": ("x", files["PNG"])}).json()
+    *others, last = answer["warnings"]
+    assert others == [*model["warnings"]["en"], *answer["doubts"]]
+    assert answer["missing"] == ["ultrasound"]
+    assert last == "Not provided: Ultrasound."
+
+
 def test_exchanged_images_are_noticed(live: Live) -> None:
     grey, skin = noise(300, 300, (90, 90, 90)), noise(300, 300, (200, 120, 90))
     swapped = {"clinical": ("x", encoded(grey, "PNG")), "ultrasound": ("y", encoded(skin, "PNG"))}

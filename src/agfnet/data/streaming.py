@@ -43,13 +43,7 @@ def count_cases(
             masks=False,
             compare=compare,
         ):
-            if labels is not None and case.label not in ("", *labels):
-                problems.add(
-                    f"{case.label!r} is not a class of this network ({', '.join(labels)}); "
-                    "correct it, or leave the cell empty",
-                    row=case.row,
-                    column="label",
-                )
+            check_label(case, labels, problems)
             yield case
 
     for case in cases(compare=False):
@@ -61,6 +55,17 @@ def count_cases(
             pass
         problems.check()
     return count
+
+
+def check_label(case: Case, labels: Collection[str] | None, problems: Problems) -> None:
+    """Add a problem if the label of a case is not among the allowed ones; None allows any."""
+    if labels is not None and case.label not in ("", *labels):
+        problems.add(
+            f"{case.label!r} is not a class of this network ({', '.join(labels)}); "
+            "correct it, or leave the cell empty",
+            row=case.row,
+            column="label",
+        )
 
 
 class _Hashes:

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from agfnet.bundle import Bundle
 from agfnet.config import ServeConfig
 from agfnet.data.problems import Problems
+from agfnet.data.streaming import check_label
 from agfnet.data.table import Case, read_cases
 from agfnet.errors import AgfnetError
 from agfnet.inference.table import TableFiles, class_names, headers
@@ -262,6 +263,9 @@ class Batches:
         modalities = tuple(self._bundle.config.modalities)
         # only workers open images
         cases = read_cases(table, modalities=modalities, problems=problems, check_boxes=False).cases
+        if self._bundle.config.labels is None:  # as `agfnet predict`: other labels may be left out
+            for case in cases:
+                check_label(case, self._bundle.config.classes, problems)
         problems.check()
         if len(cases) > self._limits.batch_files:
             text = f"more than {self._limits.batch_files} lesions"

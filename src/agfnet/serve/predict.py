@@ -15,6 +15,7 @@ import numpy as np
 from agfnet.bundle import Bundle, BundleConfig, SimilarIndex, read_bundle, read_similar
 from agfnet.data.quality import by_hint
 from agfnet.data.table import Case
+from agfnet.inference.about import answer_warnings
 from agfnet.inference.combinations import Decoded
 from agfnet.inference.decisions_table import decision_rows
 from agfnet.inference.diagnosis import Diagnosis, collect_predictions
@@ -97,6 +98,7 @@ def described(answer: Diagnosis, bundle: Bundle) -> dict[str, Any]:
     return {
         "sentence": sentence(config.names, answer),
         "doubts": warning_sentences(config.names, answer),
+        "warnings": answer_warnings(bundle, answer),
         "refer": refer(answer.abstain, answer.out_of_distribution),
         "groups": described_groups(answer, bundle),
         "predicted": classes[order[0]],

@@ -164,7 +164,10 @@ class Prediction(Reply):
     """The prediction for one lesion."""
 
     sentence: str
-    doubts: list[str]
+    doubts: list[str] = Field(description="What to know of these images.")
+    warnings: list[str] = Field(
+        description="All warnings that the page shows: of the model, `doubts`, missing modalities."
+    )
     refer: bool | None = Field(
         description="A specialist must judge the lesion; null if no error rate is guaranteed."
     )
