@@ -172,6 +172,19 @@ def test_a_column_of_yes_and_no_for_each_label(tmp_path: Path, marks: str) -> No
     assert [case.label for case in cases] == ["BCC", "NV", "BCC", "NV"]
 
 
+@pytest.mark.parametrize("names", ["benign,malignant", "gutartig,bösartig", "良性,恶性"])
+def test_columns_of_benign_and_malignant(tmp_path: Path, names: str) -> None:
+    first, second, *_ = patients(tmp_path)
+    result = plan(tmp_path, [f"Patient,{names}", f"{first},x,", f"{second},,x"])
+    assert [case.label for case in result.cases] == names.split(",")
+
+
+def test_a_row_with_two_marks_of_columns_that_could_be_the_label_is_refused(tmp_path: Path) -> None:
+    first, second, *_ = patients(tmp_path)
+    with pytest.raises(DataError, match=r"row 3 has 2 of them .* correct these rows, or name the"):
+        plan(tmp_path, ["Patient,benign,malignant", f"{first},x,", f"{second},x,x"])
+
+
 def test_a_row_with_two_marks_has_no_label_and_is_named(tmp_path: Path) -> None:
     rows = [f"{name},1,{n % 2}" for n, name in enumerate(patients(tmp_path))]
     result = plan(tmp_path, ["Patient,BCC,NV", *rows])

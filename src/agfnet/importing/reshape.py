@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from agfnet.diagnoses import look_up
+from agfnet.errors import DataError
 from agfnet.importing.column_names import FILE_COLUMN, plain_name, role_of
 from agfnet.importing.header import Table
 from agfnet.importing.labels import YES, is_yes_or_no
@@ -80,10 +81,16 @@ def label_of_indicators(table: Table, named: Mapping[str, str]) -> Table:
     Args:
         table: the spreadsheet.
         named: what to column, by the user.
+
+    Raises:
+        DataError: a row has two marks, or none, of columns that could be the label by their names.
     """
-    if "label" in named or any(role_of(name)[0] == "label" for name in table.columns):
-        return table
+    labels = [name for name in table.columns if role_of(name)[0] == "label"]
     binary = [_is_binary(table, name) for name in table.columns]
+    # columns such as benign and malignant, of which each alone could be the label
+    marked = [n for n, b in zip(table.columns, binary, strict=True) if b and look_up(n)]
+    if "label" in named or (labels and (len(marked) < 2 or not set(labels) <= set(marked))):
+        return table
     several: str = ""
     for length in range(sum(binary), 1, -1):
         for start in range(len(table.columns) - length + 1):
@@ -104,6 +111,11 @@ def label_of_indicators(table: Table, named: Mapping[str, str]) -> Table:
                     f"{', '.join(names)} may be a column for each label, but row {odd[0][0]} has "
                     f"{len(odd[0][1])} of them (and {len(odd) - 1} more rows): no label is taken"
                 )
+    if several and labels:
+        raise DataError(
+            f"{table.source}: {several}; correct these rows, or name the column of the diagnosis: "
+            f"--columns.label, for example {labels[0]!r}"
+        )
     return replace(table, notes=(*table.notes, several)) if several else table
 
 
