@@ -127,3 +127,8 @@ def test_ids_that_became_days() -> None:
 def test_letters_of_a_wrong_encoding() -> None:
     assert all(map(is_damaged, ["N\u00c3\u00a4vus", "N\ufffdvus", "Gr\u00c3\u00b6\u00c3\u0178e"]))
     assert not any(map(is_damaged, ["Nävus", "lesão", "痣", "BCC", "Größe", "Ångström"]))
+
+
+def test_formulas_without_a_result_are_no_values() -> None:
+    assert all(map(is_placeholder, ["=B2", "=VLOOKUP(A2;Sheet2!A:B;2)", "=A2&B2"]))
+    assert not is_placeholder("a=b")

@@ -44,6 +44,8 @@ def test_texts_that_excel_must_not_turn_into_numbers(tmp_path: Path) -> None:
 def test_formulas_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"t\.csv:3 column Diagnosis: '=A2&B2' is a formula"):
         labelled(tmp_path, "NV", "=A2&B2")
+    with pytest.raises(DataError, match=r"t\.csv:2 column Patient: '=C2' is a formula"):
+        plan(tmp_path, ["Patient,Diagnosis", "=C2,NV", "P002,BCC"])
 
 
 def test_errors_of_a_spreadsheet(tmp_path: Path) -> None:

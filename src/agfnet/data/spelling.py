@@ -135,7 +135,12 @@ def column_key(name: str) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def is_placeholder(text: str) -> bool:
-    """Return whether a cell holds a word for a missing value: `nan`, `unknown`, `?`, `#N/A`."""
+    """Return whether a cell holds a word for a missing value: `nan`, `unknown`, `?`, `#N/A`.
+
+    So does a formula without its result: `=B2`.
+    """
+    if text.startswith("=") and len(text) > 1:
+        return True
     if text.isascii() and "#" not in text and _DIGIT.search(text):
         return False  # nearly all ids and paths: no such word has a digit
     key = label_key(text)

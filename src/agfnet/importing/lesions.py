@@ -69,7 +69,10 @@ class LesionReader:
         }
         for line, cells in self.table.rows:
             values = {role: cells[columns[role]] for role in ids}
-            values = {r: "" if is_placeholder(text) else text for r, text in values.items()}
+            values = {
+                role: "" if is_placeholder(text) and not text.startswith("=") else text
+                for role, text in values.items()
+            }
             if "visit" in values:
                 values["visit"] = self.dates.get(values["visit"], values["visit"])
             self._fill_down(values, previous)
