@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from agfnet.config import PhantomConfig
 from agfnet.files import write_json
+from agfnet.phantom.cohort import make_cohort
 from agfnet.terminal import show_table
 
 PAUSE = 0.05  # seconds
+TESTED = 600  # lesions
 Row = dict[str, Any]
 
 
@@ -58,6 +61,22 @@ def finish(rows: Sequence[Row], arguments: argparse.Namespace, title: str = "") 
     )
     if arguments.json:
         write_json(arguments.json, rows)
+
+
+def drawn_cohort(folder: Path, lesions: int, *, preset: Any, seed: int = 0) -> Path:
+    """Return the table of a phantom cohort, which is made unless it is there.
+
+    It has this number of lesions for training (80 %) and validation, and 600 more for the test.
+    """
+    table = folder / "cases.csv"
+    if not table.is_file():
+        total = lesions + TESTED
+        split = (0.8 * lesions / total, 0.2 * lesions / total, TESTED / total)
+        config = PhantomConfig(
+            out=str(folder), lesions=total, preset=preset, seed=seed, split=split
+        )
+        make_cohort(config)
+    return table
 
 
 def timed(work: Callable[[], object]) -> Callable[[], float]:

@@ -24,15 +24,14 @@ from types import SimpleNamespace
 
 import optuna
 import torch
-from common import Row, finish, options, row
+from common import Row, drawn_cohort, finish, options, row
 
-from agfnet.config import DataConfig, EvaluateConfig, PhantomConfig, TrainConfig
+from agfnet.config import DataConfig, EvaluateConfig, TrainConfig
 from agfnet.config.dotted import with_value
 from agfnet.evaluation.calibrate import calibrate_run
 from agfnet.evaluation.inputs import VALIDATION
 from agfnet.inference.predictions import Predictions, read_predictions
 from agfnet.metrics.summary import METRICS
-from agfnet.phantom.cohort import make_cohort
 from agfnet.report.run import run_evaluation
 from agfnet.training import timing
 from agfnet.training.fit import fit
@@ -40,7 +39,6 @@ from agfnet.training.presets import Plan, as_record, make_plan
 from agfnet.training.timing import measure_speed
 
 MAX_EPOCHS = 200
-TESTED = 600  # lesions
 FROZEN_VARIANTS = 8
 
 
@@ -95,12 +93,7 @@ def drawn(trial: optuna.Trial, base: TrainConfig, seconds: float) -> TrainConfig
 
 def cohort_rows(lesions: int, trials: int, minutes: float, preset: str, out: Path) -> Iterator[Row]:
     """Yield the rows of one cohort."""
-    folder = out / f"cohort-{lesions}"
-    table = folder / "cases.csv"
-    if not table.is_file():
-        total = lesions + TESTED
-        split = (0.8 * lesions / total, 0.2 * lesions / total, TESTED / total)
-        make_cohort(PhantomConfig(out=str(folder), lesions=total, preset=preset, split=split))  # type: ignore[arg-type]
+    table = drawn_cohort(out / f"cohort-{lesions}", lesions, preset=preset)
     base = TrainConfig(data=DataConfig(cases=str(table)), runs=str(out / f"runs-{lesions}"))
     plan = make_plan(base, {"data.cases", "runs", "name"}, time_limit=minutes)
     auto = trained(replace(plan.config, name="auto"), plan)

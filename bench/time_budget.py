@@ -20,20 +20,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from common import Row, finish, options, row
+from common import Row, drawn_cohort, finish, options, row
 
 from agfnet.bundle import read_bundle
-from agfnet.config import CalibrationConfig, DataConfig, PhantomConfig, TrainConfig
+from agfnet.config import CalibrationConfig, DataConfig, TrainConfig
 from agfnet.config.dotted import with_value
 from agfnet.evaluation.calibrate import neutral_predictor
 from agfnet.evaluation.members import predict_untrained
 from agfnet.metrics.summary import METRICS
-from agfnet.phantom.cohort import make_cohort
 from agfnet.training.cases import read_table, select_cases
 from agfnet.training.fit import fit
-from agfnet.training.presets import make_plan
+from agfnet.training.presets import average, make_plan
 
-TESTED = 600  # lesions
 OPEN = ("data.size", "optim.epochs", "model.backbone.frozen")  # decided here, not by `auto`
 
 
@@ -48,7 +46,7 @@ def settings(text: str, base: TrainConfig, lesions: int) -> TrainConfig:
         "optim.epochs": int(epochs),
         "optim.batch_size": int(batch),
         "optim.lr": float(rate),
-        "optim.ema": round(1 - 1 / max(10.0, 0.03 * steps), 4),
+        "optim.ema": average(steps),
     }
     for name in sorted(values, reverse=True):  # variants last: whole networks have none
         base = with_value(base, name, values[name])
@@ -81,20 +79,8 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         table = arguments.cases
         if table is None:
-            total = arguments.lesions + TESTED
-            parts = (0.8 * arguments.lesions, 0.2 * arguments.lesions, TESTED)
-            first, second, third = (part / total for part in parts)
-            cohort = f"{folder}/cohort"
-            make_cohort(
-                PhantomConfig(
-                    out=cohort,
-                    lesions=total,
-                    preset="hard",
-                    seed=arguments.seed,
-                    split=(first, second, third),
-                )
-            )
-            table = Path(cohort) / "cases.csv"
+            cohort = Path(folder) / "cohort"
+            table = drawn_cohort(cohort, arguments.lesions, preset="hard", seed=arguments.seed)
         base = TrainConfig(data=DataConfig(cases=str(table)), runs=f"{folder}/runs")
         base = make_plan(base, {"data.cases", "runs", *OPEN}, time_limit=1000).config
         lesions = len(select_cases(read_table(base.data), base).train)

@@ -276,10 +276,15 @@ def length(config: TrainConfig, steps: float, preset: Preset) -> Iterator[Choice
         yield Choice("optim.lr", 4e-3, "for fine-tuning with few steps")
     else:
         yield Choice("optim.lr", 1e-3, "for fine-tuning")
-    decay = round(1 - 1 / max(10.0, 0.03 * steps), 4)
+    decay = average(steps)
     yield Choice("optim.ema", decay, "an average of the weights varies less than the last ones")
     if preset != "fast":
         yield Choice("calibration.flips", True, "the mean over mirrored images is better")
+
+
+def average(steps: float) -> float:
+    """Return the decay of the moving average of the weights: over the last 3 % of the steps."""
+    return round(1 - 1 / max(10.0, 0.03 * steps), 4)
 
 
 def apply(config: TrainConfig, choices: Collection[Choice]) -> TrainConfig:
