@@ -197,7 +197,7 @@ def consuming(method: str) -> Callable[[], float]:
     def step() -> float:
         start = time.perf_counter()
         task(batch, 0.5)["loss"].backward()
-        torch.nn.utils.clip_grad_norm_(task.parameters(), config.optim.clip)
+        torch.nn.utils.clip_grad_norm_(task.parameters(), config.optim.gradient_clip_norm)
         optimizer.step()
         optimizer.zero_grad()
         return BATCH / (time.perf_counter() - start)

@@ -135,7 +135,7 @@ def pictures(config: BundleConfig, name: str, foreign: Sequence[Path]) -> dict[s
     """Return the pictures that replace a modality, by kind."""
     size, modality, rng = config.size, config.modalities[name], np.random.default_rng(0)
     kinds: dict[str, Picture] = {
-        make.__name__: lambda i, _, make=make: make(size, rng)  # type: ignore[misc]
+        make.__name__: lambda i, _, make=make: make(size, rng)
         for make in (drawn, text, noise, natural)
     }
     if others := [other for other in config.modalities if other != name]:
@@ -221,7 +221,7 @@ class Scores:
     def __init__(self, train: Any, target: Array, validation: Any, patients: Array) -> None:
         _, features, statistics = train
         self.fitted = [fit_feature_scores(values, target) for values in features]
-        self.familiar = list(fit_familiarity(dict(enumerate(statistics))).values())  # type: ignore[arg-type]
+        self.familiar = list(fit_familiarity(dict(enumerate(statistics))).values())
         self.limits = {
             name: np.array(
                 [

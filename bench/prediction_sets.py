@@ -87,7 +87,7 @@ def randomised(fitting: Predictions, cases: Predictions, coverage: float) -> tup
     """Return the sets of APS as published, with a random part of the class's own probability."""
     rng = np.random.default_rng(0)
 
-    def scores(table: Predictions) -> np.ndarray:  # type: ignore[type-arg]
+    def scores(table: Predictions) -> np.ndarray:
         part = rng.random((len(table), 1)) * table.probabilities
         return set_scores(table.probabilities, score="aps") + part
 

@@ -56,8 +56,8 @@ def main() -> None:
             more = ["--executor", "ray", "--workers", "2"] if way == "on Ray" else []
             subprocess.run(command(*more), cwd=folder, check=True)
             seconds[way] = time.perf_counter() - start
-            files = sorted((folder / "study" / "tables").iterdir())
-            tables[way] = {path.name: path.read_bytes() for path in files}
+            written = sorted((folder / "study" / "tables").iterdir())
+            tables[way] = {path.name: path.read_bytes() for path in written}
     reference = tables["undisturbed"]
     for way, files in tables.items():
         equal = sum(files.get(file) == content for file, content in reference.items())

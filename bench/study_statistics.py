@@ -292,8 +292,8 @@ def rank_tests(methods: int, studies: int) -> list[Row]:
         shared = independent + rng.standard_normal(methods)  # patients suit one method by chance
         for name, values in (("independent cohorts", independent), ("same patients", shared)):
             ranks = average_ranks(values, higher_is_better=True)
-            counts[name, "Nemenyi, any difference"] += np.ptp(ranks) > gap
-            counts[name, "Friedman, p < 0.05"] += friedman_p(values) < 0.05
+            counts[name, "Nemenyi, any difference"] += int(np.ptp(ranks) > gap)
+            counts[name, "Friedman, p < 0.05"] += int(friedman_p(values) < 0.05)
     return [
         against(f"{methods} equal methods, 8 runs, {name}", test, count, 0.05, studies)
         for (name, test), count in counts.items()

@@ -198,7 +198,7 @@ def loader() -> list[Row]:
         train, _ = build_loaders(datasets, config)
         for _ in train:  # fills the cache
             pass
-        train.batch_sampler.sampler.set_epoch(1)  # type: ignore[union-attr]
+        train.batch_sampler.sampler.set_epoch(1)
         steps, waited = Steps("agfnet"), 0.0
         steps.parts()
         begin = ready = time.perf_counter()
@@ -236,7 +236,7 @@ def two_processes(rank: int, folder: str, rounds: int) -> None:
         if sync:
             synchronise(each.task)
         each.task = DistributedDataParallel(each.task)
-        measures[name] = lambda each=each: total(each.seconds())  # type: ignore[misc]
+        measures[name] = lambda each=each: total(each.seconds())
     alone = Steps("concatenation")
     measures["one"] = lambda: total(alone.seconds() if rank == 0 else 0.0)
     times = in_rounds(measures, rounds)
