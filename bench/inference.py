@@ -34,7 +34,7 @@ from agfnet.config import ModelConfig, default_modalities
 from agfnet.export.graph import deployed, export_graph
 from agfnet.export.int8 import quantise
 from agfnet.inference.combinations import stack_images
-from agfnet.inference.onnx_backend import OnnxBackend
+from agfnet.inference.onnx_backend import OnnxBackend, open_session
 from agfnet.inference.predictor import Predictor
 from agfnet.models.build import build, image_statistics
 
@@ -86,14 +86,20 @@ def measure(arguments: argparse.Namespace, backbone: str, folder: Path) -> list[
         bundle = random_bundle(config, arguments.size, folder / name)
         eager[name] = deployed(bundle)
         export_graph(bundle, folder / name / "fp32.onnx")
-        sessions[f"{name}, ONNX fp32"] = session(folder / name / "fp32.onnx", arguments.threads)
+        sessions[f"{name}, ONNX fp32"] = open_session(
+            folder / name / "fp32.onnx", threads=arguments.threads
+        )
         if name == "AGFnet":
             path = folder / name / "standard.onnx"
             export_graph(bundle, path, standard=True)
-            sessions["AGFnet, ONNX fp32, standard operators"] = session(path, arguments.threads)
+            sessions["AGFnet, ONNX fp32, standard operators"] = open_session(
+                path, threads=arguments.threads
+            )
             feeds = (pixels(8, arguments.size, seed) for seed in range(4))
             quantise(folder / name / "fp32.onnx", folder / name / "int8.onnx", feeds)
-            sessions[f"{name}, ONNX int8"] = session(folder / name / "int8.onnx", arguments.threads)
+            sessions[f"{name}, ONNX int8"] = open_session(
+                folder / name / "int8.onnx", threads=arguments.threads
+            )
     bare = bare_sessions(eager["AGFnet"], folder, arguments)
     rows = []
     for count in arguments.batches:
@@ -205,13 +211,6 @@ def eager_work(
     return work
 
 
-def session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """Load a graph with a number of threads."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
 def images(count: int, size: int, seed: int) -> dict[str, np.ndarray]:
     """Draw inputs of the bare backbones."""
     rng = np.random.default_rng(seed)
@@ -237,7 +236,7 @@ def bare_sessions(
     program.save(fp32, external_data=False)
     quantise(fp32, int8, (images(8, arguments.size, seed) for seed in range(4)))
     return {
-        f"bare backbones, ONNX {name}": session(path, arguments.threads)
+        f"bare backbones, ONNX {name}": open_session(path, threads=arguments.threads)
         for name, path in (("fp32", fp32), ("int8", int8))
     }
 

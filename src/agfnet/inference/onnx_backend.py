@@ -29,24 +29,13 @@ class OnnxBackend:
     """
 
     def __init__(self, *, bundle: Bundle, file: str, threads: int | None = None) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise BundleError(
-                f"{bundle.folder / file}: needs ONNX Runtime; pip install 'agfnet[onnx]'"
-            ) from error
         path = bundle.folder / file
         if file not in bundle.files:
             raise BundleError(f"{bundle.folder}: has no {file}; add it with `agfnet export`")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors only
-        options.intra_op_num_threads = threads or 0
-        # from memory, so that tensors outside the verified file are not loaded
-        content = Path(path).read_bytes()
         try:
-            self.session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
-            )
+            self.session = open_session(path, threads=threads)
+        except ImportError as error:
+            raise BundleError(f"{path}: needs ONNX Runtime; pip install 'agfnet[onnx]'") from error
         except Exception as error:  # ONNX Runtime has one class per cause
             raise BundleError(
                 f"{path}: not a usable ONNX file ({first_line(error)}); write it again with"
@@ -80,6 +69,27 @@ class OnnxBackend:
         inputs = dict(zip(self.modalities, images, strict=True))
         values: list[Array] = self.session.run(outputs, inputs | {"present": present, "case": case})
         return values
+
+
+def open_session(path: Path, *, threads: int | None) -> Any:
+    """Return a session of ONNX Runtime on the CPU; errors are those of ONNX Runtime.
+
+    Args:
+        path: a graph in fp32 or int8.
+        threads: threads of one run; None: all cores.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only
+    options.intra_op_num_threads = threads or 0
+    return onnxruntime.InferenceSession(
+        path.read_bytes(),  # from memory, so that tensors outside the verified file are not loaded
+        options,
+        providers=["CPUExecutionProvider"],
+        # it would pool integers after the first convolution, which is ten times as slow as floats
+        disabled_optimizers=["QDQPropagationTransformer"],
+    )
 
 
 def first_line(error: Exception) -> str:
