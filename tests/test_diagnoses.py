@@ -88,6 +88,12 @@ def test_labels_that_are_no_single_certain_diagnosis() -> None:
     assert doubtful_labels(["0", "1", "2"]) == []
 
 
+def test_numbers_for_a_missing_label() -> None:
+    assert doubtful_labels(["0", "1", "99", "-9"]) == ["99", "-9"]
+    assert doubtful_labels(["1", "-1"]) == []
+    assert doubtful_labels(list(map(str, range(10)))) == []
+
+
 def test_groups_of_the_phantom_are_its_own() -> None:
     for name, entity in ENTITIES.items():
         entry = look_up(name)

@@ -118,7 +118,7 @@ def doubtful_labels(labels: Iterable[str]) -> list[str]:
     """Return the labels that are no single certain diagnosis.
 
     These are uncertain or negated ones (`BCC?`, `no BCC`), those with several diagnoses, dates,
-    and numbers among names.
+    numbers among names, and numbers that usually mean a missing value (`99` next to 0 and 1).
 
     Args:
         labels: different ones, as they are written.
@@ -128,7 +128,9 @@ def doubtful_labels(labels: Iterable[str]) -> list[str]:
     return [
         name
         for name in names
-        if _is_doubtful(name) or (name.isdecimal() and 2 * named >= len(names))
+        if _is_doubtful(name)
+        or (name.isdecimal() and 2 * named >= len(names))
+        or _is_missing_number(name, names)
     ]
 
 
@@ -138,6 +140,14 @@ def _is_doubtful(label: str) -> bool:
     entries = [entry for part in _BETWEEN.split(label) if (entry := look_up(part))]
     several = len({entry.en for entry in entries}) > 1
     return several or bool(_DOUBT.search(label) or _DATE.fullmatch(label))
+
+
+def _is_missing_number(name: str, names: Sequence[str]) -> bool:
+    """Return whether a number stands apart from the others as those for a missing value do."""
+    others = {int(other) for other in names if other.isdecimal() and other != name}
+    if re.fullmatch("9+", name):
+        return bool(others) and int(name) > max(others) + 1
+    return re.fullmatch("-[0-9]+", name) is not None and 0 in others
 
 
 def _without_code(label: str) -> str:

@@ -81,10 +81,11 @@ def test_a_wrongly_written_box_is_a_missing_file(write_image: WriteImage) -> Non
         read_image(path.with_name("a.png#xywh=1,2,8"))
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif"])
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_the_box_counts_in_the_upright_image(tmp_path: Path, orientation: int) -> None:
+def test_the_box_counts_in_the_upright_image(tmp_path: Path, orientation: int, suffix: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
-    path = tmp_path / "a.png"
+    path = tmp_path / f"a.{suffix}"
     exif = Pillow.Exif()
     exif[0x0112] = orientation
     Pillow.fromarray(pixels).save(path, exif=exif)

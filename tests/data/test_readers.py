@@ -317,6 +317,15 @@ def test_truncated_files(kind: str, share: float, tmp_path: Path):
         read_image(path)
 
 
+def test_a_png_whose_end_was_never_copied_is_refused():
+    """The zeros of a copy that stopped decode to a picture: only the checksum tells."""
+    rows, columns = np.mgrid[:96, :128]
+    smooth = np.stack([rows * 2, columns, rows + columns], axis=-1).astype(np.uint8)
+    data = encoded(Pillow.fromarray(smooth + noise(96, 128) // 32), "PNG")
+    half = 2 * len(data) // 3
+    assert "a checksum is wrong" in fault(data[:half] + bytes(len(data) - half))
+
+
 @pytest.mark.parametrize("size", [(13_000, 13_000), (50_000, 50_000)])
 def test_decompression_bombs(size: tuple[int, int]):
     data = png(*size, kind=0, depth=1, raw=b"")

@@ -68,6 +68,24 @@ def test_spellings_of_labels():
         *("nan", "NaN", "NA", "N/A", "n.a.", "<NA>", "#N/A", "#REF!", "None", "null", "unknown"),
         *("Unknown ", "not known", "?", "???", "-", "\u2014", ".", "missing", "\u672a\u77e5"),
         *("n.d.", "k. A.", "s/d", "pending", "Not performed", "unklar", "desconocida", "待定"),
+        *(
+            "(blank)",
+            "XXX",
+            "\\N",
+            "to be determined",
+            "unknown patient",
+            "sin dato",
+            "kein Befund",
+        ),
+        *(
+            "\u043d\u0435\u0442 \u0434\u0430\u043d\u043d\u044b\u0445",
+            "暂无",
+            "缺失",
+            "해당없음",
+            "#\u041d/\u0414",
+            "#¡VALOR!",
+            "#ДЕЛ/0!",
+        ),
     ],
 )
 def test_placeholders(word: str):

@@ -16,10 +16,18 @@ from agfnet.errors import ImageError
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+    from agfnet.data.dicom_jpeg import Colours
+
 _INSTALL = "install agfnet[dicom]"
 
-_UNREAD_COLOURS = ("HSV", "CMYK", "ARGB", "YBR_PARTIAL_422", "YBR_PARTIAL_420")
-"""Retired colours; within compressed data, the decoder makes them RGB."""
+_PLAIN: dict[str, Colours] = {
+    **dict.fromkeys(("RGB", "YBR_RCT", "YBR_ICT"), "RGB"),
+    "YBR_FULL": "YCbCr",
+}
+"""Colours of uncompressed data, and what they hold: those of JPEG 2000 stay behind when a program
+decompresses to RGB."""
+_COLOURS = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", *_PLAIN, "YBR_FULL_422")
+_BITS_ALLOCATED = (1, 8, 16, 32, 64)
 _REQUIRED = ("Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
 _DEFAULTS = {"PixelRepresentation": 0, "PlanarConfiguration": 0}
 """What every viewer takes for an attribute that is missing: unsigned, and colour by pixel."""
@@ -209,10 +217,17 @@ def _check_header(file: BinaryIO, header: Dataset) -> int:
     for name in _REQUIRED:
         if header.get(name) in (None, ""):
             raise ImageError(f"is incomplete: it has no {name}; export it again")
+    header.PhotometricInterpretation = str(header.PhotometricInterpretation).strip().upper()
     if header.get("BitsStored") is None:
         header.BitsStored = header.BitsAllocated
     for name in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored"):
         if not isinstance(header[name].value, int):
+            raise ImageError(f"has no valid number in {name} ({header[name].value}); correct it")
+    for name, valid in (
+        ("BitsAllocated", header.BitsAllocated in _BITS_ALLOCATED),
+        ("BitsStored", 0 < header.BitsStored <= header.BitsAllocated),
+    ):
+        if not valid:
             raise ImageError(f"has no valid number in {name} ({header[name].value}); correct it")
     for name, value in _DEFAULTS.items():
         if header.get(name) is None:
@@ -227,7 +242,7 @@ def _check_header(file: BinaryIO, header: Dataset) -> int:
             raise ImageError(f"is {stored}, without a decoder; {_INSTALL}, or save it uncompressed")
         if syntax in _JPEG and header.BitsStored > 8:
             raise ImageError(f"is {stored}, which nothing here decodes; save it uncompressed")
-    elif header.PhotometricInterpretation in _UNREAD_COLOURS:
+    elif header.PhotometricInterpretation not in _COLOURS:
         colours = header.PhotometricInterpretation
         raise ImageError(f"has {colours} colours, which are not read; export it as RGB")
     count = _frame_count(header)
@@ -305,6 +320,7 @@ def _decode(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[
     from pydicom.pixels import pixel_array
 
     from agfnet.data.dicom_jpeg import contradicts_jpeg_2000, decode_jpeg, likely_rgb
+    from agfnet.data.dicom_stated import colours_of, corrected_order, is_unsigned
 
     syntax = header.file_meta.get("TransferSyntaxUID")
     start = file.tell()
@@ -324,9 +340,11 @@ def _decode(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[
         options["planar_configuration"] = header.PlanarConfiguration
     compressed = syntax is not None and syntax.is_compressed
     stated = header.PhotometricInterpretation
-    whole = stated == "YBR_FULL_422" and not compressed and not _is_subsampled(header, length)
+    options["photometric_interpretation"] = stated
+    whole = stated == "YBR_FULL_422" and not _is_subsampled(header, length)
+    plain = not compressed and (stated in _PLAIN or (whole and length is not None))
     wrong = header.BitsStored <= 8 and contradicts_jpeg_2000(stream, stated)
-    if wrong or (whole and length is not None):
+    if wrong or plain:
         options["photometric_interpretation"] = "RGB"  # leaves the values as they are
     with decoder_errors():
         try:
@@ -336,7 +354,14 @@ def _decode(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[
         except Exception:  # deflated, without a transfer syntax, or not written as its syntax says
             dataset = _with_syntax(_read_whole(file))
             values = pixel_array(dataset, index=frame, **options)
-    return likely_rgb(values, stated=None) if options.get("photometric_interpretation") else values
+    if values.ndim == 2 and header.PixelRepresentation and is_unsigned(values, header.BitsStored):
+        header.PixelRepresentation = 0
+        return values.view(f"u{values.itemsize}") & (2**header.BitsStored - 1)
+    if plain and values.ndim == 3:
+        values = corrected_order(values, by_plane=header.PlanarConfiguration == 1)
+        if not whole and values.dtype == np.uint8:
+            return likely_rgb(values, stated=colours_of(values) or _PLAIN[stated])
+    return likely_rgb(values, stated=None) if wrong or whole else values
 
 
 def _stored_frame(file: BinaryIO, frame: int, count: int) -> bytes:

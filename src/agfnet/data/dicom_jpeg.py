@@ -102,7 +102,7 @@ def likely_rgb(
         converted: NDArray[np.uint8] = convert_color_space(values, "YBR_FULL", "RGB")
     if stated == "YCbCr" and declared != "RGB":
         return converted
-    as_rgb, as_ycbcr = _greyness(values), _greyness(converted)
+    as_rgb, as_ycbcr = greyness(values), greyness(converted)
     if as_rgb == as_ycbcr:  # of one colour
         return converted if (declared or stated) == "YCbCr" else values
     return converted if as_ycbcr > as_rgb else values
@@ -119,7 +119,7 @@ def _declared(image: Any) -> Colours | None:
     return "YCbCr" if len({layer[1:3] for layer in image.layer}) > 1 else None
 
 
-def _greyness(rgb: NDArray[np.uint8]) -> float:
+def greyness(rgb: NDArray[np.uint8]) -> float:
     """Return how much of the variance of the channels they have in common, from 0 to 1.
 
     The channels of an image rise and fall together. Those of YCbCr do not, nor do those of RGB

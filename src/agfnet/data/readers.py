@@ -29,6 +29,7 @@ from agfnet.data.dicom_geometry import Spacing
 from agfnet.data.file_types import unsupported_file_type
 from agfnet.data.heic import FORMAT, is_heic, register_heic
 from agfnet.data.paths import BOX_MARK, Box, StrPath, check_box, named_frame, split_box
+from agfnet.data.png import check_pixels
 from agfnet.errors import ImageError
 
 # below Pillow's own refusal (179 megapixels), so that one limit holds whatever Pillow is set to
@@ -102,7 +103,8 @@ def upright_size(path: StrPath) -> tuple[int, int]:
             if is_dicom(_head(file)):
                 return dicom_size(file)
             image = _open_picture(file, named or 0)
-            return _upright(image.size, _turn(image))
+            # Pillow turns TIFF itself, and states the size that it then has
+            return _upright(image.size, None if image.format == "TIFF" else _turn(image))
 
     return _open(path, size)
 
@@ -302,6 +304,8 @@ def _decode(file: BinaryIO, side: int | None, frame: int, box: Box | None) -> ND
         draft = (round(stored[0] * scale), round(stored[1] * scale))
         image.draft(None, draft if box else (side, side))
     raw_mode = _raw_mode(image)
+    if image.format == "PNG":
+        check_pixels(file)
     _load(image)
     turn = _turn(image)  # only now: a PNG may keep EXIF behind its pixels
     rgb = to_rgb(image, partial(_low_bytes, file, frame, raw_mode) if ";16" in raw_mode else None)

@@ -39,11 +39,19 @@ _PLACEHOLDERS = {
     *("pending", "notdone", "notperformed", "notdetermined", "unclear", "naoinformado"),
     *("unklar", "ausstehend", "nichtbekannt", "ohneangabe", "nonrenseigné", "nonrenseigne"),
     *("sindatos", "semdados", "nãoinformado", "待定", "待查", "待诊", "未定", "不清", "不确定"),
+    *("blank", "missingdata", "notavail", "notstated", "tobedetermined", "tobeconfirmed", "tbc"),
+    *("undiagnosed", "nodiagnosis", "unknowndiagnosis", "unknownpatient", "patientunknown"),
+    *("unbek", "ohnediagnose", "keinbefund", "nonconnu", "sindato", "noconsta", "nonnoto"),
+    *("okänt", "ikkekjent", "ikkekendt", "tuntematon", "nieznany", "nieznane", "brakdanych"),
+    *("bilinmiyor", "άγνωστο", "нетданных", "неуказано", "неизв", "未明", "暂无", "空", "空白"),
+    *("缺失", "无数据", "不知道", "未确诊", "不适用", "不適用", "없음", "해당없음", "알수없음"),
 }
 # of letters alone they might be the initials of a person
-_ABBREVIATED = re.compile(r"n[./][dbkr]\.?|k\.a\.|s[./][di]\.?")
+_ABBREVIATED = re.compile(r"n[./][dbkr]\.?|k\.a\.|s[./][di]\.?|x{3,}|\\n")
 # of Excel in several languages: those without a mark at the end are #N/A
-_SPREADSHEET_ERROR = re.compile(r"#(div/0!?|[a-z][a-z/]*[!?]|n/?[advb]|getting_data)")
+_SPREADSHEET_ERROR = re.compile(
+    r"#(div/0!?|[¡¿]?[^\W\d_][^\W\d_/]*(?:/0)?[!?]|n/?[advb]|н/д|getting_data)"
+)
 _LOOK_ALIKE = str.maketrans("АВЕКМНОРСТХУІЈЅΑΒΕΖΗΙΚΝΟΡΤΥΧİ", "ABEKMHOPCTXYIJSABEZHIKNOPTYXI")
 """Capitals of Cyrillic, Greek and Turkish that look like Latin ones."""
 _DASH = re.compile(r"[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
