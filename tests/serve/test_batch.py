@@ -112,6 +112,25 @@ def test_a_table_in_the_zip_and_a_lesion_that_cannot_be_read(live: Live, files: 
 
 
 @pytest.mark.parametrize(
+    ("cell", "problem"),
+    [
+        ("a/1.jpg#7", "clinical, file 0: has one frame, so there is no frame 7"),
+        ('"a/1.jpg#xywh=0,0,9000,9000"', "clinical, file 0: has the box"),
+        ("a/1.jpg|a/3.png#2", "clinical, file 1: has one frame"),
+    ],
+)
+def test_a_wrong_frame_or_box_names_its_file(
+    cell: str, problem: str, live: Live, files: Files
+) -> None:
+    table = f"lesion_id,clinical,ultrasound\nL1,{cell},\n"
+    said = finished(live, archive=packed(images(files)), cases=table)
+    text = live.client.get(f"/v1/batches/{said['id']}/problems.csv").text
+    assert problem in text
+    assert "/dev/shm" not in text
+    delete(live, said)
+
+
+@pytest.mark.parametrize(
     "path", ["/etc/passwd", "../../../etc/passwd", "a/../../x.png", "a/1.jpg|/etc/hostname"]
 )
 def test_a_table_that_leads_elsewhere(path: str, live: Live, files: Files) -> None:
@@ -188,6 +207,19 @@ def test_what_is_not_a_batch(live: Live, files: Files) -> None:
     ):
         reply = live.client.post("/v1/batches", files=parts)
         assert reply.status_code == status, reply.text
+
+
+def test_a_workbook_is_named(live: Live, files: Files, tmp_path: Path) -> None:
+    parts = [("archive", packed(images(files))), ("cases", packed({"xl/workbook.xml": "x"}))]
+    reply = live.client.post("/v1/batches", files={name: ("x", c) for name, c in parts})
+    assert reply.status_code == 415
+    error = reply.json()["error"]
+    assert "is an Excel workbook or another zip file, not CSV" in error["message"]
+    assert "Excel 工作簿或其他压缩文件" in error["sentences"]["zh"]
+    inside = packed({"cases.XLSX": packed({"xl/workbook.xml": "x"})})
+    (tmp_path / "archive.zip").write_bytes(inside)
+    with pytest.raises(RequestError, match="is a workbook; leave it out"):
+        unpack(tmp_path / "archive.zip", tmp_path, Limits.of(ServeConfig(bundle="x")))
     assert live.metric("agfnet_batches") == 0
 
 

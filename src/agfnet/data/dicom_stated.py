@@ -46,7 +46,7 @@ def corrected_order(values: NDArray[Any], *, by_plane: bool) -> NDArray[Any]:
 
 
 def is_unsigned(values: NDArray[Any], bits: int) -> bool:
-    """Return whether signed values (H, W) with this number of bits make a picture as unsigned ones alone."""
+    """Return whether signed values (H, W) make a picture only as unsigned ones."""
     return _is_rougher(values, values.astype(np.int64) & (2**bits - 1))
 
 

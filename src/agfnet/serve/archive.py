@@ -20,6 +20,7 @@ MAX_DEPTH = 16
 MAX_RATIO = 200
 """Size of a file to its compressed size; small files may have any ratio."""
 SMALL = 1 << 20
+WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".ods")
 _UTF8, _ENCRYPTED = 0x800, 1  # flags of a member
 
 
@@ -81,6 +82,8 @@ def _extract(opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, rem
     with opened.open(member) as source, target.open("xb") as file:
         head, size = _copy(source, file, member.compress_size, remaining)
     if type_of(head) == ZIP:
+        if target.suffix.lower() in WORKBOOKS:
+            raise _invalid(name, "is a workbook; leave it out, and send the table as CSV UTF-8")
         raise _invalid(name, "is a zip archive itself; unpack it first")
     return size
 

@@ -57,15 +57,21 @@ def error_context(files: Mapping[str, Sequence[Path]]) -> Iterator[None]:
         yield
     except ImageError as error:
         text = str(error)
-        for modality, paths in files.items():
-            for number, path in enumerate(paths):
-                if str(path) in text:
-                    label = f"{modality}, file {number}"
-                    text = re.sub(re.escape(str(path)) + r"#(\d+)", rf"{label}, frame \1", text)
-                    text = text.replace(str(path), label)
-                    raise RequestError(
-                        422, "unreadable_image", text, modality=modality, file=number
-                    ) from None
+        uploads = [
+            (modality, number, path)
+            for modality, paths in files.items()
+            for number, path in enumerate(paths)
+        ]
+        # the path in a table may name a frame or a box, and the message the file alone
+        plain = [(name, number, named_frame(path)[0]) for name, number, path in uploads]
+        for modality, number, path in (*uploads, *plain):
+            if str(path) in text:
+                label = f"{modality}, file {number}"
+                text = re.sub(re.escape(str(path)) + r"#(\d+)", rf"{label}, frame \1", text)
+                text = text.replace(str(path), label)
+                raise RequestError(
+                    422, "unreadable_image", text, modality=modality, file=number
+                ) from None
         raise RequestError(422, "unreadable_image", "an image cannot be read") from None
 
 

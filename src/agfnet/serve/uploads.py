@@ -16,7 +16,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from agfnet.serve.file_types import HEAD, describe_other, type_of
+from agfnet.serve.file_types import HEAD, ZIP, describe_other, type_of
 from agfnet.serve.request_error import RequestError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MEGABYTE = 1 << 20
 MAX_TEXT = 64 << 10
 """Bytes of a text field."""
+_TABLES = {ZIP: "an Excel workbook or another zip file"}
 
 
 @dataclass
@@ -233,8 +234,11 @@ class _Parts:
             status, code, what = 422, "unreadable_image", "is empty"
         elif type_of(self._head) in types:
             return
+        elif None in types:
+            kind = type_of(self._head) or ""
+            what = f"is {_TABLES.get(kind, kind)}, not CSV; save the table as CSV UTF-8"
         else:
-            what = describe_other(self._head, ", ".join(name or "text" for name in types))
+            what = describe_other(self._head, ", ".join(filter(None, types)))
         message = f"{self._name}, file {number}: {what}"
         raise RequestError(status, code, message, modality=self._name, file=number)
 
