@@ -174,6 +174,22 @@ def test_predict_a_table_without_labels_and_with_an_empty_cell(
     assert "simulated lesions" in said.out + said.err
 
 
+def test_predict_a_table_counts_pictures_of_another_kind(
+    trained: Path,
+    pair: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("agfnet.inference.decisions_table.count_foreign", lambda path: 1)
+    table = write_table(tmp_path / "new.csv", [{"lesion_id": "a", **pair}])
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(trained), "--cases", str(table), "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    text = " ".join((said.out + said.err).split())
+    assert "1 of 1 lesions have a picture of another kind than the training images" in text
+
+
 def test_predict_a_table_names_every_missing_file_and_writes_nothing(
     trained: Path, pair: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -553,6 +553,32 @@ def test_what_stands_above_or_in_place_of_a_table(table: Path, text: str, words:
     assert words in str(caught.value)
 
 
+def test_further_paths_that_are_nearly_right(table: Path):
+    folder = table.parent / "images"
+    folder.mkdir()
+    for name in ("1.png", "2.jpg", "3.png", "3.jpg"):
+        (folder / name).write_bytes(b"x")
+    (folder / "link.png").symlink_to("gone.png")
+    (folder / "loop.png").symlink_to("loop.png")
+    (table.parent / "far").symlink_to("gone")
+    cells = {
+        "images/link.png": "the target of the link 'images/link.png' is not there",
+        "images/loop.png": "the target of the link 'images/loop.png' is not there",
+        "far/1.png": "the target of the link 'far' is not there",
+        "images/1.png images/2.jpg": "several paths are joined by '|', not by ' '",
+        "images/1.png + images/2.jpg": "several paths are joined by '|', not by '+'",
+        "images/1.png\uff5cimages/2.jpg": "several paths are joined by '|', not by '\uff5c'",
+        "images/2.jpeg": "there is 'images/2.jpg', which differs by its ending",
+        "images/1": "there is 'images/1.png', which differs by its ending",
+        "images/3": "correct the path or copy the file there",
+        "images/my photo.png": "correct the path or copy the file there",
+    }
+    rows = "".join(f"L{n},{cell},\n" for n, cell in enumerate(cells))
+    lines = fault_of_files(table, "lesion_id,clinical,ultrasound\n" + rows)
+    for line, words in zip(lines, cells.values(), strict=True):
+        assert words in line
+
+
 def test_paths_that_are_nearly_right(table: Path):
     folder = table.parent / "images"
     folder.mkdir()

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agfnet.inference.decisions_table import write_decisions
+from agfnet.inference.decisions_table import count_foreign, write_decisions
 from agfnet.inference.predictions import Predictions
 
 DECIDED = {
@@ -54,3 +54,14 @@ def test_nothing_known_leaves_no_table(tmp_path: Path) -> None:
     write_decisions(predictions(**DECIDED), tmp_path / "predictions.csv")
     assert write_decisions(predictions(), tmp_path / "predictions.csv") is None
     assert not list(tmp_path.iterdir())
+
+
+def test_pictures_of_another_kind_are_counted(tmp_path: Path) -> None:
+    distances = {"photo": np.array([0.5, 9.0, np.nan]), "scan": np.array([1.5, np.nan, 2.0])}
+    path = write_decisions(predictions(distances=distances), tmp_path / "x.csv")
+    assert path is not None
+    assert count_foreign(path) == 2
+    assert count_foreign(tmp_path / "none.csv") == 0
+    path = write_decisions(predictions(**DECIDED), tmp_path / "y.csv")
+    assert path is not None
+    assert count_foreign(path) == 0

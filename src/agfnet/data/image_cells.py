@@ -22,6 +22,8 @@ from agfnet.errors import DataError
 
 TRIED = 50
 """Cells of a column that are looked up as files whatever they look like."""
+_OTHER_JOINS = ("+", "&", "\uff5c", "\uff1b", "\uff0c", "\u3001", " ")
+"""Signs that join paths in a cell, where the text before them is the path of a file."""
 _IMAGE = re.compile(r"\.(jpe?g|png|tiff?|webp|bmp|gif|dcm|dicom|ima)(#\d+)?$", re.IGNORECASE)
 
 
@@ -139,8 +141,16 @@ class PathCells:
     def _fix_of_missing(self, name: str, path: Path) -> str:
         if "\\" in name:
             return "write / between folders"
+        file = named_frame(path)[0]
+        if link := next(
+            (p for p in (file, *file.parents) if p.is_symlink() and not p.exists()), None
+        ):
+            shown = os.path.relpath(link, self.folder)
+            return (
+                f"the target of the link {shown!r} is not there: correct the link or copy the file"
+            )
         with suppress(OSError):  # a name that is too long, a folder that may not be read
-            if existing := self._in_other_case(named_frame(path)[0]):
+            if existing := self._in_other_case(file):
                 shown = os.path.relpath(existing, self.folder)
                 return f"there is {shown!r}, which differs by case or Unicode form: correct it"
         plain = unquote(name.strip("\"'").removeprefix("file://"))
@@ -148,10 +158,30 @@ class PathCells:
             return f"there is {plain!r}: write it so, without quotes, file:// and codes such as %20"
         if "://" in name:
             return "download the file, and write its path"
-        for separator in ";,\n":
-            if separator in name:
+        for separator in (*";,\n", *_OTHER_JOINS):
+            parts = [part.strip() for part in name.split(separator)]
+            if len(parts) > 1 and (separator in ";,\n" or names_file(parts[0], self.folder)):
                 return f"several paths are joined by {JOIN!r}, not by {separator!r}"
+        if other := self._with_other_suffix(file):
+            shown = os.path.relpath(other, self.folder)
+            return f"there is {shown!r}, which differs by its ending: correct it"
         return "correct the path or copy the file there"
+
+    def _with_other_suffix(self, path: Path) -> Path | None:
+        """Return the one file of the same name with another ending, or with one at all."""
+        folder = self._listing(path.parent)
+        stems = {path.name.casefold(), path.stem.casefold()}
+        same = [entry for entry in folder.values() if Path(entry).stem.casefold() in stems]
+        return path.parent / same[0] if len(same) == 1 else None
+
+    def _listing(self, folder: Path) -> dict[str, str]:
+        """Return the names in a folder by their folded form; none if it cannot be read."""
+        if folder not in self._listings:
+            self._listings[folder] = {}
+            with suppress(OSError):
+                names = (entry.name for entry in folder.iterdir())
+                self._listings[folder] = {_folded(name): name for name in names}
+        return self._listings[folder]
 
     def _in_other_case(self, path: Path) -> Path | None:
         """Return an existing path that differs by case, Unicode form or invisible characters."""
@@ -160,9 +190,7 @@ class PathCells:
         folder = self._in_other_case(path.parent)
         if folder is None or not folder.is_dir():
             return None
-        if folder not in self._listings:
-            self._listings[folder] = {_folded(entry.name): entry.name for entry in folder.iterdir()}
-        entry = self._listings[folder].get(_folded(path.name))
+        entry = self._listing(folder).get(_folded(path.name))
         return None if entry is None else folder / entry
 
 

@@ -69,3 +69,11 @@ def decision_columns(predictions: Predictions) -> dict[str, Cells]:
         farthest = np.fmax.reduce(list(predictions.distances.values()))
         columns["foreign"] = (farthest >= FOREIGN).astype(int).tolist()
     return columns
+
+
+def count_foreign(path: Path) -> int:
+    """Return how many lesions of a decisions table have a picture of another kind."""
+    if not path.is_file():
+        return 0
+    with path.open(encoding="utf-8", newline="") as file:
+        return sum(row.get("foreign") == "1" for row in csv.DictReader(file))
