@@ -27,6 +27,8 @@ TABLE = ["--data.cases", "x.csv"]
         (["predict"], "agfnet predict: MODEL is missing"),
         (["import", "folde", "a", "b"], "dataset: 'folde'; did you mean folder?"),
         (["evaluate", "run", "--robustness", "perhaps"], "expected true or false"),
+        (["train", *TABLE, "--time-limit", "1:30"], "time_limit: '1:30'; expected a number\n"),
+        (["train", *TABLE, "--data.labels", "[null]"], "'[None]'; expected a text or a mapping"),
         (["--verbose"], "no setting --verbose"),
     ],
 )

@@ -16,6 +16,7 @@ import yaml
 from jsonargparse import (
     ArgumentParser,
     DefaultHelpFormatter,
+    _loaders_dumpers,
     set_loader,
     set_parsing_settings,
 )
@@ -26,7 +27,7 @@ from agfnet.cli.commands import COMMANDS
 from agfnet.cli.slips import explain_error
 from agfnet.config import range_of
 from agfnet.config.renamed import entry_type
-from agfnet.config.settings_file import Loader
+from agfnet.config.settings_file import Loader, NumberLoader
 from agfnet.errors import ConfigError
 
 WIDTH = 80
@@ -124,6 +125,8 @@ def build_parser(arguments: Sequence[str] = tuple(COMMANDS), *, full: bool = Tru
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     set_loader("yaml", partial(yaml.load, Loader=Loader), (yaml.YAMLError,))
+    # jsonargparse reads a text again where a number is expected, as YAML 1.1: 1:30 would be 90
+    _loaders_dumpers.yaml_default_loader = NumberLoader  # type: ignore[assignment]
     parser = Parser(
         prog="agfnet",
         usage="agfnet COMMAND [--OPTION VALUE ...]",

@@ -14,6 +14,7 @@ TYPES = {
     "<class 'str'>": "a text",
     "<class 'dict'>": "a mapping, as in '{name: value}'",
     "<class 'list'>": "a list, as in '[a, b]'",
+    "list[": "a list, as in '[a, b]'",
 }
 """Names that jsonargparse gives to types, in words."""
 
@@ -79,13 +80,15 @@ def _missing(dotted: str) -> str:
 
 def _wrong_value(text: str) -> str:
     """Return the value, and what was expected."""
-    value = re.search(r"(?:Got|Given) value: (.*)", text, re.DOTALL)
+    value = re.search(r"Given value: (.*)", text, re.DOTALL)
+    value = value or re.search(r"Got value: (.*)", text, re.DOTALL)
+    text = re.sub(r"Given value type: .*", "", text)  # what it is, not what was expected
     shown = " ".join(value[1].split()) if value else ""
     literal = re.search(r"typing\.Literal\[([^\]]*)\]", text)
     if literal:
         choices = re.findall(r"'([^']*)'", literal[1])
         return f"{shown!r}{guess(shown, choices) or '; expected ' + ', '.join(choices)}"
-    kinds = [words for name, words in TYPES.items() if name in text]
+    kinds = dict.fromkeys(words for name, words in TYPES.items() if name in text)
     if not kinds:
         return " ".join(text.split())
     return f"{shown!r}; expected {' or '.join(kinds)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +62,25 @@ _YAML_1_2 = {
 }
 """Types that YAML 1.1 reads otherwise: `010` is 8 there, `1:30` is 90, and `1e-3` is text.
 Nor has YAML 1.2 dates."""
-Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in pairs if tag not in (*_YAML_1_2, _TIMESTAMP)]
-    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-for _tag, (_pattern, _first) in _YAML_1_2.items():
-    Loader.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})$"), list(_first))
+
+
+class NumberLoader(yaml.SafeLoader):
+    """Reads numbers as `Loader` does, and `yes` and `no` as true and false."""
+
+
+def _take_yaml_1_2(loader: type[yaml.SafeLoader], tags: Iterable[str]) -> None:
+    """Make a loader read the types of some tags as YAML 1.2 does."""
+    loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in pairs if tag not in (*tags, _TIMESTAMP)]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    for tag in tags:
+        pattern, first = _YAML_1_2[tag]
+        loader.add_implicit_resolver(tag, re.compile(f"(?:{pattern})$"), list(first))
+
+
+_take_yaml_1_2(Loader, _YAML_1_2)
+_take_yaml_1_2(NumberLoader, [tag for tag in _YAML_1_2 if not tag.endswith(":bool")])
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
