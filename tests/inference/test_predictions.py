@@ -142,12 +142,18 @@ def test_many_problems_are_listed_in_one_go_but_not_without_end(tmp_path):
 
 
 def test_a_file_that_is_no_table_is_refused(tmp_path):
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="no such file"):
         read_predictions(tmp_path / "absent.csv")
     path = tmp_path / "binary.csv"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="not a UTF-8 CSV"):
-        read_predictions(path)
+    for content, words in (
+        (b"\xff\xfe\x00", "is UTF-16 text; save it as CSV UTF-8"),
+        (b"PK\3\4\0", "is an Excel workbook or another zip file, not CSV"),
+        (b"<html>", "is a web page"),
+        (HEADER.encode() + "L\u00e4".encode("cp1252"), "is not UTF-8 text"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=words):
+            read_predictions(path)
 
 
 def test_rows_and_classes_are_matched_by_name(table):

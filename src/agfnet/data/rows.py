@@ -67,7 +67,7 @@ def read_rows(path: Path, problems: Problems, *, required: Sequence[str] = ()) -
         DataError: the file is missing, a folder, not text, not UTF-8, has no header, lacks a
             column, or repeats one; while reading rows: there are none, or the quoting is broken.
     """
-    _check_text(path, problems)
+    check_text(path, problems)
     delimiter, separator_line = _delimiter(path)
     lines = _lines(path, delimiter, problems)
     if separator_line:
@@ -173,8 +173,12 @@ def _shape(text: str) -> str:
     return re.sub(r"[^\W\d]+", "a", re.sub(r"\d+", "0", text)) if _DIGIT.search(text) else ""
 
 
-def _check_text(path: Path, problems: Problems) -> None:
-    """Check that a file is UTF-8 text throughout."""
+def check_text(path: Path, problems: Problems) -> None:
+    """Check that a file is UTF-8 text throughout.
+
+    Raises:
+        DataError: it is missing, or something else, which the message names.
+    """
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise problems.stop("is a pipe or a device, which can be read once only; save it first")

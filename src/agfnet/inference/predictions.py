@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from agfnet.data.rows import SEPARATOR_LINE
+from agfnet.data.problems import Problems
+from agfnet.data.rows import SEPARATOR_LINE, check_text
 from agfnet.errors import DataError
 from agfnet.files import replacing
 
@@ -209,12 +210,13 @@ def read_predictions(path: str | Path) -> Predictions:
         DataError: the file is missing or not such a table; one line per problem.
     """
     path = Path(path)
+    check_text(path, Problems(path))
     try:
         return parse_predictions(path.read_bytes().decode("utf-8-sig"), path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); name a CSV file") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: is not a UTF-8 CSV table ({error}); save it as one") from error
+    except csv.Error as error:
+        raise DataError(
+            f"{path}: is not valid CSV ({error}); save it again as CSV UTF-8"
+        ) from error
 
 
 def parse_predictions(text: str, path: Path) -> Predictions:
