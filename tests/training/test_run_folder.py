@@ -88,6 +88,19 @@ def test_a_changed_table_is_refused(
         check_run(folder, settings(table, resume=True), read(table))
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "environment.json"])
+def test_checkpoints_without_what_trained_them_are_refused(
+    started: tuple[Path, Path], name: str
+) -> None:
+    folder, table = started
+    (folder / name).unlink()
+    check_run(folder, settings(table, resume=True), read(table))  # stopped before the first epoch
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "last.ckpt").touch()
+    with pytest.raises(RunError, match=rf"{name}: is missing.*copy it from a backup"):
+        check_run(folder, settings(table, resume=True), read(table))
+
+
 def test_a_run_without_columns_is_compared_by_its_hash(
     started: tuple[Path, Path], write_table: Callable[..., Path]
 ) -> None:

@@ -62,7 +62,7 @@ def check_run(folder: Path, config: TrainConfig, table: CasesTable) -> None:
 
     Raises:
         RunError: the folder holds a run and `config.resume` is False, or its run was started with
-            other settings or with another table.
+            other settings or with another table, or has lost what tells this.
     """
     if not folder.exists() or all(path.name == LOCK for path in folder.iterdir()):
         return
@@ -71,6 +71,13 @@ def check_run(folder: Path, config: TrainConfig, table: CasesTable) -> None:
             f"{folder}: a run of this name exists; give another --name, continue it with --resume,"
             " or delete the folder"
         )
+    for name in (SETTINGS, ENVIRONMENT):
+        if not (folder / name).is_file() and any(folder.glob("checkpoints/*.ckpt")):
+            raise RunError(
+                f"{folder / name}: is missing, so that nothing tells with which settings and table"
+                " the checkpoints were trained; copy it from a backup, or delete the run folder and"
+                " train again"
+            )
     if (folder / SETTINGS).is_file():
         before = run_settings(folder)
         before["data"]["cases"] = str(Path(config.data.cases).absolute())  # compared by its content
