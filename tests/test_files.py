@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from agfnet.errors import ConfigError
+from agfnet.errors import ConfigError, RunError
 from agfnet.files import (
     check_outputs,
     finish_change,
+    read_record,
     remove_temporary,
     seal,
     staged_files,
@@ -32,6 +33,15 @@ def change(folder: Path) -> None:
     with staged_files(folder, drop=["dropped", "missing"]) as new:
         write_text(new / "changed", "new")
         write_text(new / "added", "new")
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "\udcff"])
+def test_a_damaged_record_of_a_run_is_one_line(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "environment.json"
+    if content is not None:
+        path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(RunError, match=r"no readable environment\.json; expected a run folder"):
+        read_record(path)
 
 
 def test_several_files_change_as_a_whole(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from agfnet.errors import BundleError, ConfigError
+from agfnet.errors import BundleError, ConfigError, RunError
 
 SUMS = "SHA256SUMS"
 SUM = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9_-][A-Za-z0-9._-]*)")
@@ -101,6 +102,28 @@ def remove_temporary(folder: Path, *, deep: bool = True) -> None:
     for path in folder.rglob(".*") if deep else folder.glob(".*"):
         if TEMPORARY.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)
+
+
+def read_record(path: Path, kind: type = dict) -> Any:
+    """Read a JSON file of a run.
+
+    Args:
+        path: of the file.
+        kind: that its content must have.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, kind):
+            raise ValueError(f"no {kind.__name__}")
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{path.parent}: no readable {path.name}; expected a run folder runs/NAME as it was"
+            " written: copy the whole folder again"
+        ) from error
+    return content
 
 
 def write_text(path: Path, text: str) -> None:

@@ -371,6 +371,14 @@ def test_paths_that_no_cell_can_hold(tmp_path: Path, name: str):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_table_is_not_written_under_the_name_of_a_workbook(table: Path, tmp_path: Path):
+    (table.parent / "a.png").write_bytes(b"x")
+    table.write_text("lesion_id,clinical,ultrasound\nL1,a.png,\n")
+    with pytest.raises(ConfigError, match=r"split\.XLSX: the table is CSV; let its name end in"):
+        write_cases(read(table), tmp_path / "split.XLSX", modalities=("clinical",))
+    assert not (tmp_path / "split.XLSX").exists()
+
+
 def test_writing_what_cannot_be_written(tmp_path: Path, table: Path):
     with pytest.raises(DataError, match="no cases"):
         write_cases([], table, modalities=MODALITIES)

@@ -11,6 +11,7 @@ from agfnet.bundle import EXPORT, Evaluated, OperatingPoint, Rate, read_bundle, 
 from agfnet.card.sections import Evaluations
 from agfnet.card.text import card
 from agfnet.config.renamed import run_settings
+from agfnet.files import read_record
 from agfnet.translation import LANGUAGES
 
 
@@ -26,7 +27,7 @@ def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> Non
     """
     bundle = read_bundle(run)
     files = sorted(Path(run).glob("evaluation/*/metrics.json"))
-    results = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in files}
+    results = {path.parent.name: read_record(path) for path in files}
     results |= evaluations or {}
     labelled = {name: metrics for name, metrics in sorted(results.items()) if metrics["n"]}
     exported = json.loads((bundle.folder / EXPORT).read_bytes()) if EXPORT in bundle.files else {}
@@ -56,7 +57,7 @@ def read_list(path: Path) -> list[dict[str, Any]]:
     """Read a JSON file with a list of objects; an empty list if there is no file."""
     content: list[dict[str, Any]] = []
     if path.is_file():
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_record(path, list)
     return content
 
 

@@ -21,6 +21,7 @@ import yaml
 from agfnet.config.settings_file import Loader
 from agfnet.config.training import TrainConfig
 from agfnet.errors import ConfigError, RunError
+from agfnet.files import read_record
 
 Warn = Callable[[str], None]
 REMOVED_IN = "0.4"
@@ -142,7 +143,7 @@ def run_settings(run: str | Path) -> dict[str, Any]:
     settings: dict[str, Any] = update(values, TrainConfig)
     environment = folder / "environment.json"
     if not Path(settings["data"]["cases"]).is_file() and environment.is_file():
-        relative = json.loads(environment.read_text(encoding="utf-8")).get("cases")
+        relative = read_record(environment).get("cases")
         if relative and (folder / relative).is_file():
             settings["data"]["cases"] = str((folder / relative).resolve())
     return with_former_defaults(settings)

@@ -14,6 +14,9 @@ from agfnet.data.problems import StrPath
 from agfnet.errors import ConfigError, DataError
 from agfnet.files import replacing
 
+OTHER_FORMATS = (".parquet", ".feather", ".xlsx", ".xls", ".ods", ".tsv", ".json", ".gz", ".zip")
+"""Endings of names that promise something else than CSV."""
+
 
 def check_modalities(modalities: Sequence[str]) -> None:
     """Raise ConfigError if modalities are missing, repeated, or named as another column."""
@@ -23,6 +26,17 @@ def check_modalities(modalities: Sequence[str]) -> None:
             raise ConfigError(f"modalities: {name!r} is used twice; give each its own column name")
     if not modalities:
         raise ConfigError("modalities: there are none; name at least one image column")
+
+
+def check_name(path: StrPath, advice: str = "") -> None:
+    """Raise ConfigError if the name of a table promises something else than CSV.
+
+    Args:
+        path: of the table.
+        advice: end of the message.
+    """
+    if Path(path).suffix.lower() in OTHER_FORMATS:
+        raise ConfigError(f"{path}: the table is CSV; let its name end in .csv{advice}")
 
 
 def write_cases(
@@ -40,11 +54,13 @@ def write_cases(
         overwrite: replace an existing file.
 
     Raises:
-        ConfigError: `modalities` is empty, repeats a name, or names another column.
+        ConfigError: `modalities` is empty, repeats a name, or names another column; or the name of
+            the file is not that of a CSV table.
         DataError: the file exists and may not be replaced, or cannot be written; there are no
             cases; or a path or an attribute does not fit into a cases table.
     """
     check_modalities(modalities)
+    check_name(path)
     path, cases = Path(path), tuple(cases)
     if not cases:
         raise DataError(f"{path}: there are no cases to write")

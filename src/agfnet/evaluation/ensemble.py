@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ from agfnet.evaluation.calibrate import calibrate_run
 from agfnet.evaluation.inputs import run_folder
 from agfnet.evaluation.members import ENSEMBLE, cases_of, member_tables, to_classes
 from agfnet.evaluation.run import Progress
-from agfnet.files import sha256, write_json, write_text
+from agfnet.files import read_record, sha256, write_json, write_text
 
 Array = np.ndarray[Any, Any]
 EQUAL = {
@@ -92,12 +91,7 @@ def read_member(run: str) -> Member:
     folder = run_folder(run)
     if (folder / ENSEMBLE).is_file():
         raise RunError(f"{folder}: is an ensemble already; name its members instead")
-    try:
-        environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"{folder}: no readable environment.json; copy the whole run folder again"
-        ) from error
+    environment = read_record(folder / "environment.json")
     return Member(folder.absolute(), read_bundle(folder), run_settings(folder), environment)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from agfnet.evaluation.malignant import malignant_classes
 from agfnet.evaluation.members import check_untrained, member_settings, run_table, to_classes
 from agfnet.evaluation.network_warnings import NetworkWarning, read_warnings
 from agfnet.explain.compute.sanity_json import read_sanity
-from agfnet.files import finish_change
+from agfnet.files import finish_change, read_record
 from agfnet.inference.predictions import Predictions, read_predictions
 from agfnet.inference.predictor import Predictor
 from agfnet.robustness.scores import read_reference
@@ -84,7 +83,7 @@ def read_inputs(config: EvaluateConfig) -> EvaluationInputs:
         name=name,
         settings=settings,
         members=members,
-        environment=json.loads((run / "environment.json").read_text("utf-8")),
+        environment=read_record(run / "environment.json"),
         predictor=predictor,
         table=table,
         split=split,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from agfnet.config.training import TrainConfig
 from agfnet.data.folds import read_split, split_as_trained
 from agfnet.data.table import Case, CasesTable, map_labels, read_cases
 from agfnet.errors import DataError, RunError
+from agfnet.files import read_record
 from agfnet.inference.diagnosis import Diagnosis, collect_predictions
 from agfnet.inference.predictions import Predictions
 from agfnet.inference.predictor import Predictor
@@ -32,7 +32,7 @@ def member_settings(folder: Path, settings: Settings) -> list[Settings]:
     path = folder / ENSEMBLE
     if not path.is_file():
         return [settings]
-    entries = json.loads(path.read_text(encoding="utf-8"))["members"]
+    entries = read_record(path)["members"]
     members = [update(entry["settings"], TrainConfig) for entry in entries]
     recorded = members[0]["data"]["cases"]
     for member in members:

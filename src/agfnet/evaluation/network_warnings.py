@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from agfnet.bundle import BundleConfig
-from agfnet.files import write_json
+from agfnet.files import read_record, write_json
 from agfnet.inference.predictions import Predictions
 from agfnet.metrics.discrimination import balanced_accuracy
 
@@ -245,7 +244,7 @@ def read_warnings(run: str | Path) -> list[NetworkWarning]:
     path = Path(run) / WARNINGS
     if not path.is_file():
         return []
-    return [NetworkWarning(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    return [NetworkWarning(**entry) for entry in read_record(path, list)]
 
 
 def read_history(run: Path) -> list[dict[str, float]]:

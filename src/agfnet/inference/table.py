@@ -22,7 +22,8 @@ from agfnet.bundle import Bundle, BundleConfig
 from agfnet.config import PredictConfig, parse_shard
 from agfnet.data.streaming import count_cases, stream_cases
 from agfnet.data.table import Case
-from agfnet.errors import ConfigError, DataError, ImageError, RunError
+from agfnet.data.write_table import check_name
+from agfnet.errors import DataError, ImageError, RunError
 from agfnet.files import check_outputs, sha256
 from agfnet.inference.backends import network_file
 from agfnet.inference.combinations import Images
@@ -39,8 +40,6 @@ Answer = tuple[Case, Diagnosis | ImageError]
 
 BLOCK = 64
 """Lesions per block."""
-OTHER_FORMATS = (".parquet", ".feather", ".xlsx", ".xls", ".ods", ".tsv", ".json", ".gz", ".zip")
-"""Endings of names that promise something else than CSV."""
 SAVE_INTERVAL_S = 5.0
 """Results are flushed to the disk at the end of a block, at most this often."""
 
@@ -130,10 +129,8 @@ def predict_table(
 def check_out(out: str) -> None:
     """Raise ConfigError if a table cannot have this path, or would be taken for another format."""
     check_outputs({"out": out}, [])
-    suffix = Path(out).suffix.lower()
-    if suffix in OTHER_FORMATS:
-        advice = "; --parquet writes Parquet next to it" if suffix == ".parquet" else ""
-        raise ConfigError(f"out: {out}: the table is CSV; let its name end in .csv{advice}")
+    parquet = Path(out).suffix.lower() == ".parquet"
+    check_name(out, "; --parquet writes Parquet next to it" if parquet else "")
 
 
 def files_of(config: PredictConfig) -> TableFiles:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agfnet.config import format_duration
+from agfnet.files import read_record
 from agfnet.metrics.seeds import MIN_SEEDS
 from agfnet.network_description import kept_epoch
 from agfnet.study.characteristics import Cohort
@@ -157,7 +158,7 @@ def _intervals(study: Study) -> str:
 def _software(study: Study) -> str:
     finished = [(run, s) for run in study.runs if (s := seconds_of(run)) is not None]
     records = [
-        json.loads((run.folder / "environment.json").read_text(encoding="utf-8"))
+        read_record(run.folder / "environment.json")
         for run in study.runs
         if (run.folder / "environment.json").is_file()
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ import torch
 from agfnet import __version__
 from agfnet.data.case import JOIN, relative_to
 from agfnet.data.table import CasesTable, cases_hash
-from agfnet.errors import RunError
+from agfnet.files import read_record
 
 ENVIRONMENT = "environment.json"
 COMPARED = ("agfnet", "git", "python", "platform", "device", "threads")
@@ -60,10 +59,7 @@ def read_environment(run: Path) -> dict[str, Any]:
     Raises:
         RunError: it has none.
     """
-    try:
-        content: dict[str, Any] = json.loads((run / ENVIRONMENT).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{run}: no readable {ENVIRONMENT}; expected a folder runs/NAME") from error
+    content: dict[str, Any] = read_record(run / ENVIRONMENT)
     return content
 
 
