@@ -252,6 +252,9 @@ def test_a_name_that_is_not_utf_8_is_named(tmp_path: Path):
     "names",
     [
         *("train_set val_set test_set", "Training-Set Validation-Set Testing-Set"),
+        *("Trainingsdaten Validierung Testdaten", "entraînement validation test"),
+        *("entrenamiento validación prueba", "images_train images_val images_test"),
+        *("train dev holdout", "学習データ 検証データ テストデータ"),
         *(
             "1_train 2_val 3_test",
             "train_data valid_data test_data",
@@ -306,3 +309,22 @@ def test_labels_that_look_the_same_are_distinguished_in_the_message(tmp_path: Pa
     names = (f"{unicodedata.normalize(form, 'Nävus')}/{form}/us.jpg" for form in ("NFC", "NFD"))
     with pytest.raises(DataError, match=r"'N.xe4vus' and 'Na.u0308vus', which look the same|'Na"):
         imported(tmp_path, *names, views=("us",))
+
+
+def test_folders_with_usual_names_of_modalities_are_no_lesions(tmp_path: Path):
+    names = [
+        f"naevus/{lesion}/{folder}/1" for lesion in ("L1", "L2") for folder in ("Photos", "US")
+    ]
+    report, cases = imported(tmp_path, *(f"{name}.jpg" for name in names), "naevus/L1/derm/1.jpg")
+    assert [case.lesion_id for case in cases] == ["L1", "L2"]
+    assert [files(case, "clinical") for case in cases] == [["1.jpg"]] * 2
+    assert [case.images["ultrasound"][0].parent.name for case in cases] == ["US"] * 2
+    notes = "\n".join(report.notes)
+    assert "Photos (clinical), US (ultrasound), derm (dermoscopic)" in notes
+    assert "1 files of no lesion or modality: naevus/L1/derm/1.jpg" in notes
+
+
+def test_lesions_whose_names_have_words_of_modalities_stay(tmp_path: Path):
+    names = ("naevus/P1/1_photo/clinical.jpg", "naevus/P1/2_photo/clinical.jpg")
+    _, cases = imported(tmp_path, *names)
+    assert [case.lesion_id for case in cases] == ["1_photo", "2_photo"]

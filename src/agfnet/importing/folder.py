@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agfnet.data.problems import Problems, StrPath
@@ -29,11 +29,21 @@ from agfnet.importing.labels import label_notes, looks_like_ids
 from agfnet.importing.tree import SUFFIXES, Tree, listed, notes, walk
 from agfnet.importing.views import File, Views, read_tags
 
-_SET = r"(?:sets?|data|dataset|split|images?|cases)?"
+_OF = r"(?:data|dataset|images?|cases)?"
+_SET = r"(?:s?daten(?:satz)?|s?menge|sets?|data|dataset|split|images?|cases)?"
 SPLITS = {
-    "train": re.compile(rf"(?:train|training){_SET}|训练集?|訓練"),
-    "val": re.compile(rf"(?:val|valid|validation|dev){_SET}|验证集?|検証"),
-    "test": re.compile(rf"(?:test|testing){_SET}|测试集?"),
+    "train": re.compile(
+        rf"{_OF}(?:train|training){_SET}|entra[iî]nement|apprentissage|entrenamiento|treino|"
+        r"treinamento|addestramento|обучение|训练集?|訓練(?:データ)?|学習(?:データ)?|학습|훈련"
+    ),
+    "val": re.compile(
+        rf"{_OF}(?:val|valid|validation|validierung|dev){_SET}|validaci[oó]n|valida[cç][aã]o|"
+        r"validazione|валидация|验证集?|検証(?:データ)?|검증"
+    ),
+    "test": re.compile(
+        rf"{_OF}(?:test|testing|hold ?out){_SET}|pruebas?|teste|prova|тест|测试集?|"
+        r"テスト(?:データ)?|테스트"
+    ),
 }
 """Names of folders that are splits and not labels, without separators and digits."""
 _FOLDS = re.compile(r"(?:fold|cv|kfold)[\W_]*\d+|\d+[\W_]*fold|第?\d+折", re.IGNORECASE)
@@ -80,13 +90,17 @@ def import_folder(
         raise DataError(f"{source}: no such folder")
     tree = walk(source.absolute())
     _check_tree(source, tree)
-    lesions, stray, by_content = _sort(source.absolute(), tree.files, modalities)
+    usual = _modality_folders(source.absolute(), tree.files, modalities)
+    lesions, stray, by_content = _sort(source.absolute(), tree.files, modalities, usual)
     lines = [listed(stray, "files of no lesion or modality")] if stray else []
     lines += notes(tree)
     if by_content:
         lines.append(
             listed(by_content, "files whose DICOM attributes or pictures decide on the modality")
         )
+    if usual:
+        pairs = ", ".join(f"{name} ({usual[name]})" for name in sorted(usual))
+        lines.append(f"the folders of images are modalities, by their names: {pairs}")
     level = _split_level(source, lesions)
     depths = Counter(len(_names(folder, level)) for folder in lesions)
     if not lesions:
@@ -217,8 +231,27 @@ def _doubts(cases: Sequence[Case], order: Sequence[str]) -> list[str]:
     return lines
 
 
-def _sort(
+def _modality_folders(
     source: Path, files: Sequence[Path], modalities: Sequence[str]
+) -> dict[str, str]:
+    """Return folder to modality if all folders of images have usual names of modalities.
+
+    `photos` and `us` within the folder of a lesion would be two lesions otherwise.
+    """
+    folders = {path.parent for path in files if path.suffix.lower() in SUFFIXES}
+    names = {folder.name for folder in folders}
+    views = Views(source, modalities)
+    usual = {
+        name: views.named(name)
+        for name in names
+        if not re.search(r"\d", name) and not views.is_mask(File(Path(name)))
+    }
+    inner = all(len(folder.parts) > LESION for folder in folders)
+    return usual if inner and len(usual) == len(names) and all(usual.values()) else {}
+
+
+def _sort(
+    source: Path, files: Sequence[Path], modalities: Sequence[str], usual: Mapping[str, str]
 ) -> tuple[dict[Path, Files], list[Path], list[Path]]:
     """Return the files of every lesion by its folder, those of none, and those of other names."""
     columns = [name for modality in modalities for name in (modality, mask_column(modality))]
@@ -226,7 +259,9 @@ def _sort(
     stray, by_content = [], []
     for path in files:
         folder = path.parent
-        outer = _column(folder.name, columns) if len(folder.parts) > LESION else ""
+        outer = ""
+        if len(folder.parts) > LESION:
+            outer = _column(folder.name, columns) or usual.get(folder.name, "")
         if outer:
             folder = folder.parent
         # the more exact of the two: `clinical/clinical_mask.png`; `clinical/ultrasound.png` is none
@@ -237,7 +272,7 @@ def _sort(
         if inside and not column:
             column = _by_content(source, path, modalities)
             by_content += [path] if column else []
-        if column and inside:
+        if column in columns and inside:
             lesions[folder][column].append(source / path)
         else:
             stray.append(path)

@@ -35,6 +35,7 @@ SYSTEM: dict[str, str] = {
     **dict.fromkeys(("#snapshot", "~snapshot", ".snapshot"), "snapshots"),
     **dict.fromkeys((".trash", ".trashes", "@recycle", "@recently-snapshot"), "recycle bin"),
     **dict.fromkeys(("@eadir", ".@__thumb", ".thumbnails", ".picasaoriginals"), "thumbnails"),
+    **dict.fromkeys(("thumbnails", "_thumbnails", "_thumbs"), "thumbnails"),
     **dict.fromkeys((".appledouble", ".ds_store"), "system files"),
     "dicomdir": "DICOM indexes",
 }
