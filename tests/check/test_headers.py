@@ -130,3 +130,47 @@ def test_exif_behind_the_pixels_of_a_png(tmp_path: Path):
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF", "WEBP", "PNG", "BMP", "GIF"])
 def test_nothing_in_a_plain_file(kind: str, tmp_path: Path):
     assert saved(tmp_path, kind) == Header(format=kind, size=(9, 7))
+
+
+def test_extended_xmp(tmp_path: Path) -> None:
+    buffer = BytesIO()
+    Pillow.new("RGB", (9, 7)).save(buffer, "JPEG")
+    packet = xmp('exif:GPSLatitude="48,8N"')
+    segment = b"http://ns.adobe.com/xmp/extension/\0" + b"A" * 32 + bytes(8) + packet
+    length = (len(segment) + 2).to_bytes(2)
+    data = buffer.getvalue()
+    (tmp_path / "a").write_bytes(data[:2] + b"\xff\xe1" + length + segment + data[2:])
+    assert read_header(tmp_path / "a").gps
+
+
+def test_the_photograph_of_an_iphone(tmp_path: Path) -> None:
+    heic = Path(__file__).parents[1] / "data" / "phone.heic"
+    header = read_header(heic)
+    assert (header.format, header.size, header.device) == ("HEIF", (48, 64), "Apple")
+    assert (header.identity, header.gps) == ((), False)
+    content = heic.read_bytes()
+    make = content.index((271).to_bytes(2) + b"\0\2")
+    artist = content[:make] + (315).to_bytes(2) + content[make + 2 :]
+    (tmp_path / "a").write_bytes(artist)
+    assert read_header(tmp_path / "a").identity == ("Artist",)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("Anna Muster 1950", True), ("OLYMPUS DIGITAL CAMERA   ", False), ("", False)],
+)
+def test_a_description(text: str, found: bool, tmp_path: Path) -> None:
+    exif = Pillow.Exif()
+    exif[Base.ImageDescription] = text
+    assert saved(tmp_path, "JPEG", exif=exif).identity == ("ImageDescription",) * found
+    assert saved(tmp_path, "TIFF", tiffinfo={Base.ImageDescription: text}).identity == ()
+
+
+def test_texts_of_windows(tmp_path: Path) -> None:
+    exif = Pillow.Exif()
+    exif[Base.XPTitle] = "Anna Muster".encode("utf-16-le")
+    assert saved(tmp_path, "JPEG", exif=exif).identity == ("XPTitle",)
+
+
+def test_the_size_of_a_tiff_on_its_side(tmp_path: Path) -> None:
+    assert saved(tmp_path, "TIFF", tiffinfo={Base.Orientation: 6}).size == (7, 9)

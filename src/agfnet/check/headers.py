@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image as Pillow
 from PIL import IptcImagePlugin
 from PIL.ExifTags import IFD, Base
 
 from agfnet.data.dicom import is_dicom
+from agfnet.data.heic import FORMAT, is_heic, register_heic
 from agfnet.data.readers import FORMATS
 
 DICOM_IDENTITY = (
@@ -42,8 +44,17 @@ EXIF_IDENTITY = {
     "CameraOwnerName": Base.CameraOwnerName,
     "BodySerialNumber": Base.BodySerialNumber,
     "XPAuthor": Base.XPAuthor,
+    "Copyright": Base.Copyright,
+    **{tag.name: tag for tag in (Base.XPTitle, Base.XPComment, Base.XPSubject, Base.XPKeywords)},
+    "ImageDescription": Base.ImageDescription,
 }
-"""Fields of EXIF that name the photographer or one camera."""
+"""Fields of EXIF that name the photographer or one camera, or in which people write texts."""
+_DESCRIPTIONS = re.compile(
+    r"\s*(.*digital camera|sony dsc|dcim.*|exif.jpeg.picture|default|untitled|image|picture"
+    r"|screenshot)?\s*",
+    re.IGNORECASE,
+)
+"""Descriptions that cameras write into every photograph."""
 _XMP_IDENTITY = (
     *("creator", "rights", "Artist", "OwnerName", "CameraOwnerName", "SerialNumber"),
     *("BodySerialNumber", "CaptionWriter", "PersonInImage", "CreatorContactInfo", "description"),
@@ -52,6 +63,7 @@ _XMP_PLACES = (
     *("GPSLatitude", "GPSLongitude", "GPSPosition", "GPSCoordinates", "LocationCreated"),
     *("LocationShown", "City", "Location", "Sublocation"),
 )
+_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/"
 _XMP_FIELD = re.compile(rb"[A-Za-z0-9]+:([A-Za-z]+)(?:\s*=\s*[\"'][^\"']|[^=]*?>\s*[^\s/])")
 _IPTC_IDENTITY = {
     **{(2, 80): "By-line", (2, 110): "Credit", (2, 116): "Copyright", (2, 118): "Contact"},
@@ -127,7 +139,11 @@ def _dicom(path: Path) -> Header:
 
 
 def _picture(path: Path) -> Header:
-    with Pillow.open(path, formats=FORMATS) as image:
+    with path.open("rb") as file:
+        heic = is_heic(file.read(12))
+    if heic:
+        register_heic()
+    with Pillow.open(path, formats=(FORMAT,) if heic else FORMATS) as image:
         texts: tuple[str, ...] = ()
         if image.format == "PNG":
             # read by itself: Pillow decodes the pixels to look behind them
@@ -142,7 +158,10 @@ def _picture(path: Path) -> Header:
         else:
             exif = image.getexif()
             xmp = image.info.get("xmp") or exif.get(Base.XMLPacket) or b""
-        size = image.size[::-1] if exif.get(Base.Orientation, 1) >= 5 else image.size
+        for name, content in getattr(image, "applist", ()):  # what one segment cannot hold
+            xmp += content if name == "APP1" and content.startswith(_EXTENDED_XMP) else b""
+        turned = exif.get(Base.Orientation, 1) >= 5 and image.format != "TIFF"
+        size = image.size[::-1] if turned else image.size  # Pillow turns TIFF itself
         fields = {**exif, **exif.get_ifd(IFD.Exif)}
         device = [str(fields.get(tag) or "").strip(" \0") for tag in (Base.Make, Base.Model)]
         iptc = IptcImagePlugin.getiptcinfo(image) or {}
@@ -154,7 +173,11 @@ def _picture(path: Path) -> Header:
             size=size,
             device=" ".join(filter(None, device)),
             identity=(
-                *(name for name, tag in EXIF_IDENTITY.items() if fields.get(tag)),
+                *(
+                    name
+                    for name, tag in EXIF_IDENTITY.items()
+                    if _says_something(image, fields, tag)
+                ),
                 *(f"XMP {name}" for name in _XMP_IDENTITY if name in in_xmp),
                 *(f"IPTC {name}" for tag, name in _IPTC_IDENTITY.items() if tag in iptc),
                 *(["a comment"] if comment.strip(" \0") and not _SOFTWARE.match(comment) else []),
@@ -164,6 +187,16 @@ def _picture(path: Path) -> Header:
             or any(tag in iptc for tag in _IPTC_PLACES)
             or not in_xmp.isdisjoint(_XMP_PLACES),
         )
+
+
+def _says_something(image: Pillow.Image, fields: Mapping[int, Any], tag: Base) -> bool:
+    """Return whether a field of EXIF is filled in, by somebody and not by the device alone."""
+    if not fields.get(tag):
+        return False
+    if tag != Base.ImageDescription:
+        return True
+    text = str(fields[tag]).strip("\0")  # that of TIFF is technical
+    return image.format != "TIFF" and not (_DESCRIPTIONS.fullmatch(text) or _SOFTWARE.match(text))
 
 
 def _png_metadata(path: Path) -> Iterator[tuple[bytes, bytes]]:

@@ -141,15 +141,12 @@ class PathCells:
     def _fix_of_missing(self, name: str, path: Path) -> str:
         if "\\" in name:
             return "write / between folders"
-        file = named_frame(path)[0]
-        if link := next(
-            (p for p in (file, *file.parents) if p.is_symlink() and not p.exists()), None
-        ):
-            shown = os.path.relpath(link, self.folder)
-            return (
-                f"the target of the link {shown!r} is not there: correct the link or copy the file"
-            )
         with suppress(OSError):  # a name that is too long, a folder that may not be read
+            file = named_frame(path)[0]
+            broken = (p for p in (file, *file.parents) if p.is_symlink() and not p.exists())
+            if link := next(broken, None):
+                shown = os.path.relpath(link, self.folder)
+                return f"the target of the link {shown!r} is not there: correct or copy it"
             if existing := self._in_other_case(file):
                 shown = os.path.relpath(existing, self.folder)
                 return f"there is {shown!r}, which differs by case or Unicode form: correct it"
@@ -162,7 +159,7 @@ class PathCells:
             parts = [part.strip() for part in name.split(separator)]
             if len(parts) > 1 and (separator in ";,\n" or names_file(parts[0], self.folder)):
                 return f"several paths are joined by {JOIN!r}, not by {separator!r}"
-        if other := self._with_other_suffix(file):
+        if other := self._with_other_suffix(path):
             shown = os.path.relpath(other, self.folder)
             return f"there is {shown!r}, which differs by its ending: correct it"
         return "correct the path or copy the file there"
