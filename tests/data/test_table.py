@@ -561,6 +561,19 @@ def test_what_stands_above_or_in_place_of_a_table(table: Path, text: str, words:
     assert words in str(caught.value)
 
 
+def test_a_linked_table_is_named_where_its_images_lie(table: Path, tmp_path: Path):
+    (table.parent / "a.png").write_bytes(b"x")
+    table.write_text("lesion_id,clinical,ultrasound\nL1,a.png,\nL2,b.png,\n")
+    link = tmp_path / "elsewhere" / "cases.csv"
+    link.parent.mkdir()
+    link.symlink_to(table)
+    with pytest.raises(DataError) as caught:
+        read(link)
+    first, second = str(caught.value).splitlines()
+    assert f"the table is a link; name the table itself, {str(table.resolve())!r}" in first
+    assert "correct the path or copy the file there" in second
+
+
 def test_further_paths_that_are_nearly_right(table: Path):
     folder = table.parent / "images"
     folder.mkdir()

@@ -33,6 +33,15 @@ def test_labels_in_any_script_and_with_any_sign(suffix: str, tmp_path: Path) -> 
     assert b"LastResort" not in path.read_bytes()
 
 
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_a_label_is_no_formula(suffix: str, tmp_path: Path) -> None:
+    images = {"clinical": np.zeros((8, 8, 3), np.uint8)}
+    path = tmp_path / f"answer.{suffix}"
+    classes = (r"naevus $\foo$", "costs $5 or $6")
+    assert save_picture(path, classes=classes, diagnosis=DIAGNOSIS, images=images) == ""
+    assert suffix == "png" or b"costs $5 or $6" in path.read_bytes()
+
+
 def test_letters_that_no_font_has_are_returned(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -58,7 +58,7 @@ def iterate_cases(
     path = Path(path).absolute()
     table = read_rows(path, problems, required=("lesion_id", *modalities))
     _note_misspelled(table.columns, modalities, problems)
-    paths = PathCells(path.parent, problems, check_files=check_files)
+    paths = PathCells(path, problems, check_files=check_files)
     check_boxes = check_files and check_boxes
     reader = _CaseReader(
         paths, modalities, problems, check_boxes=check_boxes, masks=masks, compare=compare

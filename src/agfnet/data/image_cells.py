@@ -87,8 +87,9 @@ def names_file(cell: str, folder: Path) -> bool:
 class PathCells:
     """Reads cells with paths, relative to the folder of the table."""
 
-    def __init__(self, folder: Path, problems: Problems, *, check_files: bool) -> None:
-        self.folder = folder
+    def __init__(self, table: Path, problems: Problems, *, check_files: bool) -> None:
+        self.folder = table.parent
+        self._table = table
         self._problems = problems
         self._check_files = check_files
         self._real: dict[Path, str] = {}
@@ -150,6 +151,9 @@ class PathCells:
             if existing := self._in_other_case(file):
                 shown = os.path.relpath(existing, self.folder)
                 return f"there is {shown!r}, which differs by case or Unicode form: correct it"
+        real = Path(os.path.realpath(self._table))
+        if self._table.is_symlink() and names_file(name, real.parent):
+            return f"the table is a link; name the table itself, {str(real)!r}, next to its images"
         plain = unquote(name.strip("\"'").removeprefix("file://"))
         if plain != name and names_file(plain, self.folder):
             return f"there is {plain!r}: write it so, without quotes, file:// and codes such as %20"

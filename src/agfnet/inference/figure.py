@@ -116,10 +116,12 @@ def _draw_bars(axis: Axes, classes: tuple[str, ...], diagnosis: Diagnosis) -> No
     order = np.argsort(probabilities)
     shown = order[-MAX_CLASSES:]
     bars = axis.barh(
-        [classes[c] for c in shown],
+        range(len(shown)),
         probabilities[shown],
         color=["#0072b2" if c == order[-1] else "#b0b7bd" for c in shown],
     )
+    # now, and not when the figure is saved, where the style of its texts is no longer in force
+    axis.set_yticks(range(len(shown)), [classes[c] for c in shown])
     axis.bar_label(bars, labels=[percent_text(numbers[c]) for c in shown], padding=3)
     axis.set(xlim=(0, 1.15), xticks=[], title="Probability")
     axis.spines[["top", "right", "bottom"]].set_visible(False)

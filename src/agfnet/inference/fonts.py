@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,23 @@ def font_families(text: str) -> tuple[list[str], str]:
                 families.append(name)
                 missing -= letters
     return families, "".join(sorted(missing))
+
+
+def set_families(figure: Any) -> str:
+    """Let all texts of a figure have fonts with their letters; return those that no font has."""
+    from matplotlib.text import Text
+
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
+    letters = {letter for text in texts for letter in text.get_text()}
+    families, missing = _cached_families("".join(sorted(letters)))
+    for text in texts:
+        text.set_fontfamily(families)
+    return missing
+
+
+@cache
+def _cached_families(letters: str) -> tuple[list[str], str]:
+    return font_families(letters)  # looks through all fonts, and many figures have one text
 
 
 def letters_of(font: Any) -> set[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -17,6 +20,7 @@ from agfnet import NOTICE
 from agfnet.data.readers import Image
 from agfnet.explain.show.overlay import bar_length, overlay
 from agfnet.files import replacing
+from agfnet.inference.fonts import set_families
 
 Array = np.ndarray[Any, Any]
 TILE = 2.3  # side of an image, inches
@@ -197,5 +201,18 @@ def _scale_bar(axis: Axes, image: Image) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary:
+    if missing := set_families(figure):
+        _warn_of(missing)
+    with replacing(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph ")  # reported above
         figure.savefig(temporary, format="png")
+
+
+@cache
+def _warn_of(letters: str) -> None:
+    """Say once which letters are boxes in the figures."""
+    logging.getLogger(__name__).warning(
+        "No installed font has the letters %s: they are boxes in the figures. Install a font that"
+        " has them, such as Noto Sans CJK.",
+        letters,
+    )

@@ -17,10 +17,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from matplotlib.ticker import PercentFormatter
 
-from agfnet.inference.fonts import font_families
+from agfnet.inference.fonts import set_families
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b7280"
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -73,10 +72,7 @@ def short(name: str) -> str:
 def to_pdf(figure: Figure) -> bytes:
     """A figure as PDF; the same figure gives the same bytes."""
     content = io.BytesIO()
-    texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
-    families, _ = font_families("".join(text.get_text() for text in texts))
-    for text in texts:
-        text.set_fontfamily(families)
+    set_families(figure)
     with mpl.rc_context(STYLE):
         figure.savefig(content, format="pdf", metadata={"CreationDate": None, "Creator": None})
     return content.getvalue()
