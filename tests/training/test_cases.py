@@ -60,6 +60,16 @@ def test_a_modality_without_training_images_is_refused(
         select(write_table(rows))
 
 
+@pytest.mark.parametrize(("split", "name"), [("val", "validation"), ("test", "test")])
+def test_a_modality_that_only_training_has_is_said(
+    write_table: Callable[..., Path], split: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [row | ({"ultrasound": ""} if row["split"] == split else {}) for row in ROWS]
+    select(write_table(rows))
+    (record,) = caplog.records
+    assert f"column ultrasound: no {name} case has an image" in record.getMessage()
+
+
 def patients(count: int) -> CasesTable:
     """Training patients of one label, with one lesion or with five in turns, and a few others."""
 

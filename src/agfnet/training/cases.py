@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -69,7 +70,16 @@ def select_cases(table: CasesTable, config: TrainConfig) -> TrainingCases:
                 f"{table.path} column {name}: no training case has an image, so that nothing can be"
                 " learned from it; fill in the column, or leave it out of data.modalities"
             )
-    return TrainingCases(classes, train, val, tuple(c for c in cases if c.split == "test"))
+    test = tuple(case for case in cases if case.split == "test")
+    for split, part in (("validation", val), ("test", test)):
+        for name in table.modalities:
+            if part and not any(case.images[name] for case in part):
+                logging.getLogger(__name__).warning(
+                    "%s column %s: no %s case has an image, so that the results there say nothing"
+                    " about lesions with one; fill in the column, or draw the split again",
+                    *(table.path, name, split),
+                )
+    return TrainingCases(classes, train, val, test)
 
 
 def check_unknown_labels(table: CasesTable, classes: Sequence[str]) -> None:
