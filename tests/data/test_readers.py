@@ -317,6 +317,27 @@ def test_truncated_files(kind: str, share: float, tmp_path: Path):
         read_image(path)
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("side", [None, 32])
+def test_a_jpeg_that_ends_too_early_is_refused(mode: str, side: int | None):
+    rows, columns = np.mgrid[:160, :128]
+    smooth = np.stack([rows, columns, rows + columns], axis=-1).astype(np.uint8) // 2
+    image = Pillow.fromarray(smooth + noise(160, 128) // 32).convert(mode)
+    data = encoded(image, "JPEG", quality=90)
+    decoded(data, side=side)
+    with pytest.raises(ImageError, match="its data end above the last row"):
+        decoded(data[: len(data) // 2] + b"\xff\xd9", side=side)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_with_a_grey_margin_is_whole(progressive: bool):
+    pixels = noise(64, 64)
+    pixels[40:] = 128
+    data = encoded(Pillow.fromarray(pixels), "JPEG", quality=95, progressive=progressive)
+    assert (decoded(data)[-1] == 128).all()
+    assert (decoded(data + bytes(100))[-1] == 128).all()
+
+
 def test_a_png_whose_end_was_never_copied_is_refused():
     """The zeros of a copy that stopped decode to a picture: only the checksum tells."""
     rows, columns = np.mgrid[:96, :128]

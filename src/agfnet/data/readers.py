@@ -28,6 +28,7 @@ from agfnet.data.dicom import (
 from agfnet.data.dicom_geometry import Spacing
 from agfnet.data.file_types import unsupported_file_type
 from agfnet.data.heic import FORMAT, is_heic, register_heic
+from agfnet.data.jpeg import check_end
 from agfnet.data.paths import BOX_MARK, Box, StrPath, check_box, named_frame, split_box
 from agfnet.data.png import check_pixels
 from agfnet.errors import ImageError
@@ -297,16 +298,21 @@ def _decode(file: BinaryIO, side: int | None, frame: int, box: Box | None) -> ND
     stored = image.size
     if box is not None and image.format == "JPEG":
         _checked(box, _upright(stored, _turn(image)))  # before the pixels are decoded
+    reduced: tuple[int, int] | None = None
     # a lossless JPEG cannot be decoded at reduced size
     if side is not None and image.format == "JPEG" and _jpeg_frame(file)[1] != 3:
         # the part that is used keeps at least `side` pixels
         scale = side / min(box[2:] if box else stored)
         draft = (round(stored[0] * scale), round(stored[1] * scale))
-        image.draft(None, draft if box else (side, side))
+        reduced = draft if box else (side, side)
+        image.draft(None, reduced)
     raw_mode = _raw_mode(image)
     if image.format == "PNG":
         check_pixels(file)
     _load(image)
+    if image.format == "JPEG":
+        with decoder_errors():
+            check_end(file, image, reduced)
     turn = _turn(image)  # only now: a PNG may keep EXIF behind its pixels
     rgb = to_rgb(image, partial(_low_bytes, file, frame, raw_mode) if ";16" in raw_mode else None)
     if box is not None:
