@@ -50,7 +50,6 @@ def main() -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    print(f"Wrote {arguments.out}: {len(rows)} lesions")
 
 
 if __name__ == "__main__":
