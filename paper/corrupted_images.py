@@ -1,4 +1,4 @@
-"""Write a table whose photographs are corrupted, for the studies of robustness.
+"""Write a table whose images are corrupted, for the studies of robustness.
 
     python paper/corrupted_images.py data/milk10k/folds.csv data/milk10k/corrupted.csv --fold 1
 
@@ -13,9 +13,9 @@ import argparse
 import csv
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from agfnet.data.readers import read_image
 from agfnet.robustness.corruptions import PHOTO, corrupt, generator
 
 
@@ -39,8 +39,7 @@ def main() -> None:
             key = f"{row['lesion_id']} {column}"
             name = str(generator(key).choice(list(PHOTO)))
             target = folder / f"{row['lesion_id']}_{column}.png"
-            with Image.open(arguments.source.parent / row[column]) as image:
-                pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            pixels = read_image(arguments.source.parent / row[column]).pixels
             changed = corrupt(
                 pixels, modality_type="photo", name=name, severity=arguments.severity, key=key
             )

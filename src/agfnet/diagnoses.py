@@ -134,8 +134,13 @@ def doubtful_labels(labels: Iterable[str]) -> list[str]:
     ]
 
 
+def is_code(text: str) -> bool:
+    """Return whether a text is a code of ICD-10, or of the morphology of ICD-O."""
+    return re.fullmatch(_CODE, text) is not None
+
+
 def _is_doubtful(label: str) -> bool:
-    if look_up(label) is not None or re.fullmatch(_CODE, label):
+    if look_up(label) is not None or is_code(label):
         return False
     entries = [entry for part in _BETWEEN.split(label) if (entry := look_up(part))]
     several = len({entry.en for entry in entries}) > 1

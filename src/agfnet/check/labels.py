@@ -11,11 +11,10 @@ from agfnet.check.findings import Findings, counted
 from agfnet.data.folds import FOLD, apart, is_fold
 from agfnet.data.spelling import (
     INVISIBLE,
-    days_among,
+    changed_ids,
     is_damaged,
     is_placeholder,
     label_key,
-    rounded,
     usual_spellings,
 )
 from agfnet.data.table import Case
@@ -124,21 +123,12 @@ def check_patients(cases: Sequence[Case], findings: Findings) -> None:
     if all(case.patient_id == case.lesion_id for case in cases):
         message = "every lesion counts as its own patient; leaks between lesions of one go unseen"
         findings.add("patient_unknown", message, column="patient_id")
-    rounded_ids, days = rounded(lesions), days_among(lesions)
+    changed = changed_ids(lesions)
     for patient, members in lesions.items():
-        if patient in rounded_ids:
+        if problem := changed.get(patient):
             findings.add(
                 "patient_rounded",
-                f"{patient!r} ({counted(len(members), 'lesion')}) is a rounded number, which "
-                "several patients may share; export the ids as text",
-                case=members[0],
-                column="patient_id",
-            )
-        elif patient in days:
-            findings.add(
-                "patient_rounded",
-                f"{patient!r} ({counted(len(members), 'lesion')}) is a day, into which a "
-                "spreadsheet turns ids such as 1-2; export the ids as text",
+                f"{patient!r} ({counted(len(members), 'lesion')}) {problem}",
                 case=members[0],
                 column="patient_id",
             )

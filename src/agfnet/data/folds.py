@@ -14,7 +14,7 @@ from dataclasses import replace
 from agfnet.config import SplitConfig
 from agfnet.data.labels import check_placeholders
 from agfnet.data.problems import StrPath, near
-from agfnet.data.spelling import days_among, rounded
+from agfnet.data.spelling import changed_ids
 from agfnet.data.splits import allocate, check_parts, check_undrawn, patients_by_lot, split_cases
 from agfnet.data.table import Case, CasesTable, read_cases
 from agfnet.errors import DataError
@@ -150,19 +150,10 @@ def _check_names(cases: Sequence[Case]) -> None:
     """Raise DataError if a label or a patient id would make a split without meaning."""
     fix = "empty these cells if the diagnosis is unknown, or write the diagnosis"
     check_placeholders(cases, sorted({case.label for case in cases}), fix)
-    rounded_ids = rounded(case.patient_id for case in cases)
-    days = days_among(case.patient_id for case in cases)
+    changed = changed_ids(case.patient_id for case in cases)
     for case in cases:
-        if case.patient_id in rounded_ids:
-            raise DataError(
-                f"the patient id {case.patient_id!r} (row {case.row}) is a rounded number, which "
-                "several patients may share; export the ids as text"
-            )
-        if case.patient_id in days:
-            raise DataError(
-                f"the patient id {case.patient_id!r} (row {case.row}) is a day, into which a "
-                "spreadsheet turns ids such as 1-2; export the ids as text"
-            )
+        if problem := changed.get(case.patient_id):
+            raise DataError(f"the patient id {case.patient_id!r} (row {case.row}) {problem}")
 
 
 def read_split(

@@ -195,6 +195,21 @@ def days_among(texts: Iterable[str]) -> set[str]:
     return days if 2 * len(days) <= len(ids) else set()
 
 
+def changed_ids(texts: Iterable[str]) -> dict[str, str]:
+    """Return the ids that a spreadsheet has rounded or turned into days, and what is wrong."""
+    ids = set(texts)
+    return {
+        **dict.fromkeys(
+            days_among(ids),
+            "is a day, into which a spreadsheet turns ids such as 1-2; export the ids as text",
+        ),
+        **dict.fromkeys(
+            rounded(ids),
+            "is a rounded number, which several patients may share; export the ids as text",
+        ),
+    }
+
+
 def is_damaged(text: str) -> bool:
     """Return whether a text was read in the wrong encoding: `N\u00c3\u00a4vus`, or with U+FFFD."""
     if text.isascii():

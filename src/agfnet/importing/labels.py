@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from agfnet.data.problems import listed_words
 from agfnet.data.spelling import is_damaged, usual_spellings
-from agfnet.diagnoses import doubtful_labels, one_diagnosis
+from agfnet.diagnoses import doubtful_labels, is_code, one_diagnosis
 from agfnet.importing.header import Table
 from agfnet.importing.sheets import Sheet
 
-_CODES = re.compile(r"[A-Z]\d\d(?:\.\d+)?|\d{4}/\d")
-"""Codes of diagnoses: ICD-10 and the morphology of ICD-O."""
 YES = {
     *("1", "1.0", "true", "yes", "y", "ja", "j", "oui", "si", "sí", "s", "sim", "x", "+", "wahr"),
     *("vrai", "verdadero", "✓", "✔", "☑", "√", "是", "有", "阳性", "はい", "有り", "○", "●"),
@@ -91,7 +89,7 @@ def looks_like_ids(labels: Sequence[str]) -> str:
         (person, "look like names of persons"),
         (code, "look like ids"),
     ):
-        matching = [n for n in names if re.fullmatch(pattern, n) and not _CODES.fullmatch(n)]
+        matching = [n for n in names if re.fullmatch(pattern, n) and not is_code(n)]
         if 2 * len(matching) > len(names):
             return reason
     if len(names) > 12 and len(labels) < 2 * len(names) and not any(map(_names_diagnosis, names)):
