@@ -70,8 +70,12 @@ def select_cases(table: CasesTable, config: TrainConfig) -> TrainingCases:
                 f"{table.path} column {name}: no training case has an image, so that nothing can be"
                 " learned from it; fill in the column, or leave it out of data.modalities"
             )
-    test = tuple(case for case in cases if case.split == "test")
-    for split, part in (("validation", val), ("test", test)):
+    return TrainingCases(classes, train, val, tuple(c for c in cases if c.split == "test"))
+
+
+def warn_of_missing_modalities(table: CasesTable, cases: TrainingCases) -> None:
+    """Warn if only the training cases have images of a modality."""
+    for split, part in (("validation", cases.val), ("test", cases.test)):
         for name in table.modalities:
             if part and not any(case.images[name] for case in part):
                 logging.getLogger(__name__).warning(
@@ -79,7 +83,6 @@ def select_cases(table: CasesTable, config: TrainConfig) -> TrainingCases:
                     " about lesions with one; fill in the column, or draw the split again",
                     *(table.path, name, split),
                 )
-    return TrainingCases(classes, train, val, test)
 
 
 def check_unknown_labels(table: CasesTable, classes: Sequence[str]) -> None:

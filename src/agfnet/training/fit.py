@@ -31,6 +31,7 @@ from agfnet.training.cases import (
     build_loaders,
     read_table,
     select_cases,
+    warn_of_missing_modalities,
 )
 from agfnet.training.checkpoints import load_best
 from agfnet.training.features import prepare_features
@@ -107,6 +108,8 @@ def train_run(
 ) -> None:
     """Train in a locked run folder, and write the bundle; files come from the first process."""
     cases = select_cases(table, config)
+    if world.first:
+        warn_of_missing_modalities(table, cases)
     bundle = bundle_config(config, table, cases)
     seed_everything(config.seed, verbose=False)
     labels = [cases.classes.index(case.label) for case in cases.train]
