@@ -64,7 +64,8 @@ def test_the_file_is_a_valid_study_of_the_table(own_table, untimed, capsys):
         "clinical": "photo",
         "sono image": "ultrasound",
     }
-    given = {"data.cases", "data.modalities"}
+    assert config.members == 1  # the seeds are runs of the study
+    given = {"data.cases", "data.modalities", "members"}
     plan = make_plan(TrainConfig(data=config.data), given)  # what `agfnet train` chooses
     assert plan.choices
     for choice in plan.choices:

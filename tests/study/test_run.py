@@ -18,12 +18,16 @@ import torch
 import yaml
 from safetensors.numpy import load_file
 
+from agfnet.bundle import read_bundle
 from agfnet.config import EvaluateConfig, TrainConfig
 from agfnet.data.folds import draw_folds, fold_split
 from agfnet.data.table import read_cases, write_cases
 from agfnet.errors import DataError, RunError
+from agfnet.evaluation.network_warnings import read_history
+from agfnet.inference.predictions import read_predictions
 from agfnet.metrics.summary import METRICS
 from agfnet.report.run import run_evaluation
+from agfnet.study.preset import reproduced
 from agfnet.study.run import run
 
 
@@ -245,3 +249,46 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_members_are_trained_joined_and_continued(
+    settings: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(settings, runs=str(tmp_path), name="three", members=3, seed=4)
+
+    def interrupted(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as change:
+        change.setattr("agfnet.study.run.write_members", interrupted)
+        with pytest.raises(RuntimeError, match="killed"):
+            run(config, bar=False)
+    with pytest.raises(RunError, match="a run of this name exists"):
+        run(config, bar=False)
+    with pytest.raises(RunError, match=r"other settings \(members\)"):
+        run(replace(config, members=2, resume=True), bar=False)
+    members = sorted((tmp_path / "three" / "members").iterdir())
+    assert [path.name for path in members] == ["seed4", "seed5", "seed6"]
+    written = [(path / "bundle" / "model.safetensors").stat().st_mtime_ns for path in members]
+
+    folder = run(replace(config, resume=True), bar=False)
+    assert written == [
+        (path / "bundle" / "model.safetensors").stat().st_mtime_ns for path in members
+    ]
+    assert yaml.safe_load((folder / "config.yaml").read_text())["members"] == 3
+    assert read_bundle(folder).config.members == 3
+    assert not same_weights(members[0], members[1])
+    mean = sum(np.log(read_predictions(path / "validation.csv").probabilities) for path in members)
+    joined = np.log(read_predictions(folder / "validation.csv").probabilities)
+    # one temperature is fitted to the mean
+    centred = [values - values.mean(axis=1, keepdims=True) for values in (mean, joined)]
+    factors = centred[1] / centred[0]
+    assert np.allclose(factors, factors.flat[0], rtol=1e-3)
+    report = (folder / "evaluation" / "test" / "report.html").read_text()
+    assert "log-probabilities of 3 networks" in report
+    losses = [rows_of(path / "history.csv")[-1]["val_nll"] for path in members]
+    assert read_history(folder)[-1]["val_nll"] == pytest.approx(np.mean([*map(float, losses)]))
+
+    again = reproduced(folder, TrainConfig(data=settings.data, runs=str(tmp_path)), {"runs"})
+    assert again.members == 3

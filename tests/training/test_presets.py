@@ -121,6 +121,35 @@ def test_pretrained_networks_are_not_trained_until_they_know_few_lesions_by_hear
     assert planned(table, frozen, time_limit=600).config.optim.epochs == 100
 
 
+def test_time_that_is_left_trains_an_ensemble(table: Path) -> None:
+    # twelve epochs at 160 pixels take six minutes here, at 224 pixels twelve
+    assert {limit: planned(table, time_limit=limit).config.members for limit in (7, 14, 600)} == {
+        7: 1,
+        14: 2,
+        600: 3,
+    }
+    plan = planned(table, preset="best", time_limit=600)
+    assert plan.config.members == 5
+    assert plan.seconds is not None
+    assert 50 * 60 < plan.seconds < 80 * 60  # of all members
+    assert planned(table, preset="fast", time_limit=600).config.members == 1
+    # a number that was given takes its share of the time
+    given = planned(table, {"members": 3}, time_limit=7)
+    assert given.config.members == 3
+    assert given.config.data.size < planned(table, time_limit=7).config.data.size
+    assert given.seconds is not None
+    assert given.seconds < 7 * 60
+    assert "members" not in {choice.setting for choice in given.choices}
+
+
+def test_auto_trains_an_ensemble_of_few_lesions_only(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presets, "FEW_LESIONS", 10)
+    assert planned(table, time_limit=600).config.members == 1
+    assert planned(table, preset="best", time_limit=600).config.members == 5
+
+
 def test_the_rate_suits_the_number_of_steps(table: Path) -> None:
     rates = {
         epochs: planned(table, {"optim.epochs": epochs}, time_limit=600).config.optim.lr

@@ -271,6 +271,10 @@ class TrainConfig(Settings):
     """Folder of the run folders."""
     seed: Seed = 0
     """Random seed."""
+    members: Count = 1
+    """Networks that are trained one after the other, with this seed and the ones after it, and
+    joined to one bundle, an ensemble, whose predictions are their mean. Training and predictions
+    take as long as those of all members."""
     resume: bool = False
     """Continue the run of this name from its last checkpoint."""
     break_lock: bool = False

@@ -141,6 +141,11 @@ def write_ensemble(folder: Path, out: Path, members: Sequence[Member]) -> None:
     write_text(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
     table = relative_table(settings["data"]["cases"], out)
     write_json(folder / "environment.json", members[0].environment | table)
+    write_members(folder, members)
+
+
+def write_members(folder: Path, members: Sequence[Member]) -> None:
+    """Write which runs were joined, and the bundle of all of them."""
     content = [{"run": str(each.folder), "settings": each.settings} for each in members]
     write_json(folder / ENSEMBLE, {"members": content})
     config = ensemble_config(members)

@@ -19,6 +19,8 @@ from agfnet.inference.predictions import Predictions
 from agfnet.inference.predictor import Predictor
 
 ENSEMBLE = "ensemble.json"
+MEMBERS = "members"
+"""Folder of a run with the run folders of the members that were trained with it."""
 Settings = Mapping[str, Any]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from agfnet.bundle import BundleConfig
+from agfnet.evaluation.members import MEMBERS
 from agfnet.files import read_record, write_json
 from agfnet.inference.predictions import Predictions
 from agfnet.metrics.discrimination import balanced_accuracy
@@ -248,9 +249,24 @@ def read_warnings(run: str | Path) -> list[NetworkWarning]:
 
 
 def read_history(run: Path) -> list[dict[str, float]]:
-    """Read history.csv; no rows if there is no file, as in an ensemble."""
-    path = run / "history.csv"
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+    """Read history.csv; the mean of those of the members, if they were trained with the run.
+
+    There are no rows if there is no file, as in an ensemble of runs that were joined later.
+    """
+    files = sorted(run.glob(f"{MEMBERS}/*/history.csv")) or [run / "history.csv"]
+    histories = [list(_history_rows(path)) for path in files]
+    return [
+        {
+            name: sum(row[name] for row in epoch) / len(epoch)
+            for name in epoch[0]
+            if all(name in row for row in epoch)
+        }
+        for epoch in zip(*histories, strict=False)  # one may have stopped early
+    ]
+
+
+def _history_rows(path: Path) -> Iterator[dict[str, float]]:
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                yield {k: float(v) for k, v in row.items() if v}

@@ -109,7 +109,13 @@ def model_facts(inputs: EvaluationInputs) -> dict[str, str]:
     measures = t(", ").join(balancing(inputs.settings) or [t("nothing")])
     return training_facts(inputs) | {
         "software": t("{text}.", text=t(", ").join(versions)),
-        "ensemble": t("None: one network; several frames of a lesion are averaged."),
+        "ensemble": t("None: one network; several frames of a lesion are averaged.")
+        if bundle.config.members == 1
+        else t(
+            "The mean of the log-probabilities of {count} networks, each calibrated by itself;"
+            " several frames of a lesion are averaged.",
+            count=bundle.config.members,
+        ),
         "analysis": t("Calibrated on the validation lesions ({scaling}).", scaling=scaling)
         if calibration.cases is None
         else t(

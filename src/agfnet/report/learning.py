@@ -11,7 +11,7 @@ from agfnet.translation import t
 
 
 def learning(history: Sequence[Mapping[str, float]]) -> Section | None:
-    """Return the learning curves; None without a finished epoch, as of an ensemble.
+    """Return the learning curves; None without a finished epoch.
 
     Args:
         history: rows of history.csv.
@@ -22,7 +22,7 @@ def learning(history: Sequence[Mapping[str, float]]) -> Section | None:
         "Loss and balanced accuracy after every epoch. A validation loss that rises while the "
         "training loss falls is overfitting; losses that still fall at the end suggest more "
         "epochs. The training loss is that of augmented images, with dropout, so that it may be "
-        "the higher one."
+        "the higher one. Of an ensemble, these are the means over its members."
     )
     figure = Figure(learning_curves(history), t(caption), wide=True)
     return Section("training", t("Training"), [figure])

@@ -100,7 +100,13 @@ def choose_settings(table: CasesTable, cases: str) -> tuple[Choice, ...]:
         )
     modalities = {name: default_modality(name) for name in table.modalities}
     data = DataConfig(cases=cases, modalities=modalities, fold=folds[0] if folds else None)
-    return make_plan(TrainConfig(data=data), {"data.cases", "data.fold", "data.modalities"}).choices
+    decided = {
+        "data.cases",
+        "data.fold",
+        "data.modalities",
+        "members",
+    }  # seeds are runs of the study
+    return make_plan(TrainConfig(data=data), decided).choices
 
 
 def study_text(

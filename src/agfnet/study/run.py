@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from agfnet.config import EvaluateConfig, TrainConfig
 from agfnet.data.folds import read_split
 from agfnet.evaluation.calibrate import calibrate_run
+from agfnet.evaluation.ensemble import check_equal, read_member, write_members
+from agfnet.evaluation.inputs import VALIDATION
+from agfnet.evaluation.members import MEMBERS
 from agfnet.evaluation.run import Progress
 from agfnet.report.run import run_evaluation
-from agfnet.training.fit import fit
+from agfnet.training.cases import read_table
+from agfnet.training.fit import begin_run, fit
 from agfnet.training.processes import join
+from agfnet.training.run_folder import write_run
 from agfnet.training.stopping import stopping_on_signals
 
 
@@ -41,9 +48,38 @@ def run(
         StoppedError: A signal of a scheduler has stopped the run, which can be continued.
     """
     with stopping_on_signals():
-        folder = fit(config, plan=plan, progress=bar)
+        folder = train(config, plan=plan, bar=bar)
         join().on_first(lambda: score(folder, config, scoring, progress))
     return folder
+
+
+def train(config: TrainConfig, *, plan: Sequence[Mapping[str, Any]] = (), bar: bool = True) -> Path:
+    """Train a network, or the members of an ensemble; return the run folder, not calibrated yet."""
+    if config.members == 1:
+        return fit(config, plan=plan, progress=bar)
+    folder = Path(config.runs) / config.name
+    table = read_table(config.data)
+    world = join()
+    with ExitStack() as held:
+        if world.on_first(lambda: begin_run(folder, config, table, held)):
+            world.on_first(lambda: write_run(folder, config, table, plan))
+            member = replace(config, runs=str(folder / MEMBERS), members=1, resume=True)
+            runs = [
+                fit(replace(member, name=f"seed{seed}", seed=seed), progress=bar)
+                for seed in range(config.seed, config.seed + config.members)
+            ]
+            world.on_first(lambda: join_members(folder, runs))
+    return folder
+
+
+def join_members(folder: Path, runs: Sequence[Path]) -> None:
+    """Calibrate the members of an ensemble, and write its bundle."""
+    for run in runs:
+        if not (run / VALIDATION).is_file():
+            calibrate_run(run)
+    members = [read_member(str(run)) for run in runs]
+    check_equal(members)
+    write_members(folder, members)
 
 
 def score(

@@ -26,8 +26,10 @@ STEPS = {"fast": 600, "auto": 1500, "best": 3000}  # of the optimiser in a train
 EPOCHS = (8, 100)  # bounds
 FINE_TUNING = (8, 12)  # the same: with more, pretrained networks learn few lesions by heart
 SIZES = {"fast": (96,), "auto": (160, 128, 96), "best": (224, 160, 128, 96)}  # tried in this order
+MEMBERS = {"fast": 1, "auto": 3, "best": 5}  # of an ensemble, if there is time for this many
 GPU_SIZE = 224
 LIMITS = {"fast": 15, "auto": 60, "best": 240}  # minutes on a CPU without --time-limit
+FEW_LESIONS = 1000  # with fewer, `auto` trains an ensemble, and dropout is stronger
 GPU_BACKBONES = ("resnet50", "resnet34", "resnet18")
 FROZEN_VARIANTS = (8, 4, 2, 1)  # tried in this order
 FEW_STEPS = 400  # of a whole network, which then needs a higher learning rate
@@ -108,12 +110,18 @@ def make_plan(
         config,
         explicit,
         candidates(data, config, preset, decided=decided, epochs=epochs),
-        None if limit is None else 60 * limit,
+        None if limit is None else 60 * limit / config.members,
     )
     choices += rest
     steps = config.optim.epochs * data.lesions / config.optim.batch_size
-    rest = [c for c in length(config, steps, preset) if not is_explicit(c.setting, explicit)]
-    return Plan(apply(config, rest), (*choices, *rest), seconds)
+    possible = None if limit is None or seconds is None else math.floor(60 * limit / seconds)
+    rest = [
+        choice
+        for choice in (*length(config, steps, preset), *ensemble(data, preset, possible))
+        if not is_explicit(choice.setting, explicit)
+    ]
+    config = apply(config, rest)
+    return Plan(config, (*choices, *rest), None if seconds is None else seconds * config.members)
 
 
 def fingerprint(config: TrainConfig, cases: TrainingCases) -> Fingerprint:
@@ -161,7 +169,7 @@ def network(data: Fingerprint, named: str | None) -> Iterator[Choice]:
     else:
         why = "nothing was set, and timm would be a download; they need many more lesions"
         yield Choice("model.backbone.weights", RANDOM, why)
-    if data.lesions < 1000:
+    if data.lesions < FEW_LESIONS:
         yield Choice("model.dropout", 0.2, f"{data.lesions} training lesions are few")
     batch = 32 if data.lesions >= 300 else 16 if data.lesions >= 60 else 8
     yield Choice("optim.batch_size", batch, f"{data.lesions} training lesions")
@@ -280,6 +288,21 @@ def length(config: TrainConfig, steps: float, preset: Preset) -> Iterator[Choice
     yield Choice("optim.ema", decay, "an average of the weights varies less than the last ones")
     if preset != "fast":
         yield Choice("calibration.flips", True, "the mean over mirrored images is better")
+
+
+def ensemble(data: Fingerprint, preset: Preset, possible: int | None) -> Iterator[Choice]:
+    """Yield the number of members of an ensemble, if it is to be one (decision 053).
+
+    Args:
+        data: the fingerprint.
+        preset: `auto`, `fast` or `best`.
+        possible: number of networks for which there is time; None without a limit.
+    """
+    members = MEMBERS[preset] if preset == "best" or data.lesions < FEW_LESIONS else 1
+    if possible is not None:
+        members = min(members, possible)
+    if members > 1:
+        yield Choice("members", members, "the mean of several networks is better than one")
 
 
 def average(steps: float) -> float:

@@ -23,8 +23,8 @@ from agfnet.files import write_json, write_text
 from agfnet.report.run import run_evaluation
 from agfnet.study.plan import TEST, Run
 from agfnet.study.run import run as train_and_evaluate
+from agfnet.study.run import train
 from agfnet.training.environment import ENVIRONMENT, read_environment
-from agfnet.training.fit import fit
 from agfnet.training.run_folder import changed_settings, table_difference
 
 State = Literal["finished", "begun", "not begun"]
@@ -109,7 +109,7 @@ def complete(run: Run) -> None:
         if not metrics_file(run, name).is_file()
     }
     if run.tables == (VAL,):
-        fit(replace(run.config, resume=True), progress=False)
+        train(replace(run.config, resume=True), bar=False)
         run_evaluation(replace(scoring, split=VAL))
     elif not metrics_file(run, TEST).is_file():
         require_split(_read_table(run), TEST)  # before hours of training, not after
