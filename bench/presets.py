@@ -33,8 +33,8 @@ from agfnet.evaluation.inputs import VALIDATION
 from agfnet.inference.predictions import Predictions, read_predictions
 from agfnet.metrics.summary import METRICS
 from agfnet.report.run import run_evaluation
+from agfnet.study.run import train
 from agfnet.training import timing
-from agfnet.training.fit import fit
 from agfnet.training.presets import Plan, as_record, make_plan
 from agfnet.training.timing import measure_speed
 
@@ -51,7 +51,7 @@ def balanced_accuracy(path: Path) -> float:
 def trained(config: TrainConfig, plan: Plan | None = None) -> Path:
     """Train and calibrate a run, or return the finished one."""
     choices = as_record(plan) if plan else ()
-    folder = fit(replace(config, resume=True), plan=choices, progress=False)
+    folder = train(replace(config, resume=True), plan=choices, bar=False)
     if not (folder / VALIDATION).is_file():
         calibrate_run(folder)
     return folder
@@ -77,6 +77,7 @@ def drawn(trial: optuna.Trial, base: TrainConfig, seconds: float) -> TrainConfig
         "model.fusion.average": trial.suggest_categorical("average", [False, True]),
     }
     base = with_value(base, "data.feature_variants", 0)  # which only frozen backbones may have
+    base = with_value(base, "members", 1)
     values["model.backbone.frozen"] = frozen
     if frozen:
         values["data.feature_variants"] = FROZEN_VARIANTS

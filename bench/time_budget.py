@@ -32,7 +32,12 @@ from agfnet.training.cases import read_table, select_cases
 from agfnet.training.fit import fit
 from agfnet.training.presets import average, make_plan
 
-OPEN = ("data.size", "optim.epochs", "model.backbone.frozen")  # decided here, not by `auto`
+OPEN = (
+    "data.size",
+    "optim.epochs",
+    "model.backbone.frozen",
+    "members",
+)  # decided here, not by `auto`
 
 
 def settings(text: str, base: TrainConfig, lesions: int) -> TrainConfig:

@@ -21,7 +21,7 @@ from agfnet.config.renamed import run_settings
 from agfnet.data.dataset import CasesDataset
 from agfnet.data.table import Case, CasesTable, cases_hash
 from agfnet.diagnoses import describe_classes
-from agfnet.errors import RunError
+from agfnet.errors import ConfigError, RunError
 from agfnet.files import CHANGE, SUMS, finish_change
 from agfnet.models.build import image_statistics, without_weights
 from agfnet.training.adversarial import AdversarialTask
@@ -68,6 +68,8 @@ def fit(
             training was stopped, or a loss was not finite.
         StoppedError: a signal of a scheduler has stopped it.
     """
+    if config.members > 1:
+        raise ConfigError("members: fit trains one network; agfnet.train trains an ensemble")
     folder = Path(config.runs) / config.name
     check_loggers(config.fit)
     if config.fit.processes > 1 and not started_together():
