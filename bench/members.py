@@ -36,8 +36,8 @@ def trained(base: TrainConfig, minutes: float) -> Path:
     """Train, calibrate and test a network or an ensemble, or return the finished run."""
     folder = Path(base.runs) / base.name
     if not (folder / "evaluation").is_dir():
-        chosen = {"data.cases", "runs", "name", "members"}
-        plan = make_plan(base, chosen, time_limit=minutes)
+        decided = {"data.cases", "runs", "name", "members"}
+        plan = make_plan(base, decided, time_limit=minutes)
         config = replace(plan.config, resume=True)
         run(config, plan=as_record(plan), scoring=quick(folder), bar=False)
     return folder

@@ -140,6 +140,8 @@ def test_time_that_is_left_trains_an_ensemble(table: Path) -> None:
     assert given.seconds is not None
     assert given.seconds < 7 * 60
     assert "members" not in {choice.setting for choice in given.choices}
+    # so has who sets the epochs
+    assert planned(table, {"optim.epochs": 12}, time_limit=600).config.members == 1
 
 
 def test_auto_trains_an_ensemble_of_few_lesions_only(

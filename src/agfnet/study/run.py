@@ -16,6 +16,7 @@ from agfnet.evaluation.inputs import VALIDATION
 from agfnet.evaluation.members import MEMBERS
 from agfnet.evaluation.run import Progress
 from agfnet.report.run import run_evaluation
+from agfnet.terminal import say
 from agfnet.training.cases import read_table
 from agfnet.training.fit import begin_run, fit
 from agfnet.training.processes import join
@@ -64,10 +65,12 @@ def train(config: TrainConfig, *, plan: Sequence[Mapping[str, Any]] = (), bar: b
         if world.on_first(lambda: begin_run(folder, config, table, held)):
             world.on_first(lambda: write_run(folder, config, table, plan))
             member = replace(config, runs=str(folder / MEMBERS), members=1, resume=True)
-            runs = [
-                fit(replace(member, name=f"seed{seed}", seed=seed), progress=bar)
-                for seed in range(config.seed, config.seed + config.members)
-            ]
+            runs = []
+            for number in range(config.members):
+                if bar and world.first:
+                    say(f"Member {number + 1} of {config.members}")
+                seed = config.seed + number
+                runs.append(fit(replace(member, name=f"seed{seed}", seed=seed), progress=bar))
             world.on_first(lambda: join_members(folder, runs))
     return folder
 

@@ -115,6 +115,8 @@ def make_plan(
     choices += rest
     steps = config.optim.epochs * data.lesions / config.optim.batch_size
     possible = None if limit is None or seconds is None else math.floor(60 * limit / seconds)
+    if epochs is not None:  # the user has decided how long it takes
+        possible = 1
     rest = [
         choice
         for choice in (*length(config, steps, preset), *ensemble(data, preset, possible))
