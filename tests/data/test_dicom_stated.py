@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from .test_dicom import dataset, fault, grey, read, written
 
@@ -92,3 +95,68 @@ def test_impossible_numbers_of_bits_are_named(name: str, value: int):
 
 def test_unknown_colours_are_named():
     assert "has XYB colours, which are not read" in fault(written(dataset(photograph(), "XYB")))
+
+
+@pytest.mark.parametrize("stated", ["RGB", "YBR_FULL", "YBR_FULL_422"])
+@pytest.mark.parametrize("mode", ["RGB", "YCbCr"])
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
+def test_compressed_colours_are_those_of_the_picture(syntax: str, mode: str, stated: str):
+    pixels = photograph()
+    made = dataset(np.asarray(Pillow.fromarray(pixels).convert(mode)), "RGB")
+    made.compress(syntax)
+    made.PhotometricInterpretation = stated
+    found = read(written_as(made, syntax)).pixels
+    assert np.abs(found.astype(int) - pixels).max() <= 3
+
+
+def test_jpeg_2000_of_rgb_that_is_stated_as_ycbcr_without_a_transform():
+    encode_array = pytest.importorskip("openjpeg.utils").encode_array
+    pixels = photograph()
+    made = dataset(pixels, "YBR_FULL")
+    stream = encode_array(pixels, photometric_interpretation=1, use_mct=False, codec_format=0)
+    made.PixelData = encapsulate([stream])
+    made["PixelData"].is_undefined_length = True
+    assert np.array_equal(read(written_as(made, JPEG2000Lossless)).pixels, pixels)
+
+
+def written_as(made: Any, syntax: str) -> bytes:
+    """Write a dataset whose pixel data are compressed already."""
+    made.file_meta.TransferSyntaxUID = syntax
+    file = io.BytesIO()
+    made.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, JPEGLSLossless])
+@pytest.mark.parametrize("bits", [8, 10, 11])
+def test_values_with_more_bits_than_are_stated(bits: int, syntax: str):
+    levels = np.add.outer(np.arange(64), np.arange(48)) * 4095 // 110
+    if syntax == RLELossless and bits == 8:
+        pytest.skip("then its segments are too many")
+    made = dataset(levels.astype(np.uint16), bits=12)
+    if syntax != ExplicitVRLittleEndian:
+        made.compress(syntax)
+    made.BitsStored, made.HighBit = bits, bits - 1
+    assert f"states {bits} in BitsStored, but its values have more bits" in fault(
+        written_as(made, syntax)
+    )
+
+
+def test_an_overlay_in_the_higher_bits_is_left_out():
+    pixels = speckle().astype(np.uint16)
+    for shift in (8, 9, 15):
+        drawn = pixels.copy()
+        drawn[10:20, 20:40] |= 1 << shift
+        assert np.array_equal(grey(written(dataset(drawn, bits=8))), pixels)
+
+
+@pytest.mark.parametrize("window", [(2048, 4096), (512, 1024), (5000, 100), (-90, 20)])
+def test_a_window_of_other_values_is_ignored(window: tuple[float, float]):
+    pixels = speckle()
+    made = dataset(pixels, WindowCenter=window[0], WindowWidth=window[1])
+    assert np.array_equal(grey(written(made)), pixels)
+
+
+def test_ycbcr_of_more_than_8_bits_is_refused():
+    made = dataset(photograph().astype(np.uint16) * 257, "YBR_FULL", 16)
+    assert "has YBR_FULL colours of 16 bits, which are not read" in fault(written(made))

@@ -24,9 +24,10 @@ _PLAIN: dict[str, Colours] = {
     **dict.fromkeys(("RGB", "YBR_RCT", "YBR_ICT"), "RGB"),
     "YBR_FULL": "YCbCr",
 }
-"""Colours of uncompressed data, and what they hold: those of JPEG 2000 stay behind when a program
-decompresses to RGB."""
-_COLOURS = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", *_PLAIN, "YBR_FULL_422")
+"""Colours as decoders leave them, and what they hold. Decoders of JPEG 2000 undo its transform, and
+its name stays behind when a program decompresses."""
+_YCBCR = ("YBR_FULL", "YBR_FULL_422")
+_COLOURS = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", *_PLAIN, *_YCBCR)
 _BITS_ALLOCATED = (1, 8, 16, 32, 64)
 _REQUIRED = ("Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
 _DEFAULTS = {"PixelRepresentation": 0, "PlanarConfiguration": 0}
@@ -108,7 +109,8 @@ def read_dicom(
     """Decode one frame, and only this one, as 8-bit RGB.
 
     Greyscale goes through the modality LUT, then the first VOI LUT or window, and is inverted
-    where MONOCHROME1 or the presentation LUT says so. Without a window, up to 8 bits are shown as
+    where MONOCHROME1 or the presentation LUT says so. A window that clearly belongs to values of
+    more bits, or that leaves one shade, is ignored. Without a window, up to 8 bits are shown as
     they are, and more from the lowest to the highest value of the frame, padding left out: many
     devices state 16 bits and use 12. Overlays that are kept apart are left out.
 
@@ -217,6 +219,30 @@ def _check_header(file: BinaryIO, header: Dataset) -> int:
     for name in _REQUIRED:
         if header.get(name) in (None, ""):
             raise ImageError(f"is incomplete: it has no {name}; export it again")
+    _check_numbers(header)
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    if syntax is not None and syntax.is_compressed:
+        if any(word in syntax.name for word in ("MPEG", "HEVC")):
+            advice = "save it as multi-frame DICOM with single images"
+            raise ImageError(f"is a video ({syntax.name}); {advice}")
+        stored = f"{syntax.name} of {header.BitsStored} bits"
+        if syntax not in _JPEG and not _can_decode(syntax):
+            raise ImageError(f"is {stored}, without a decoder; {_INSTALL}, or save it uncompressed")
+        if syntax in _JPEG and header.BitsStored > 8:
+            raise ImageError(f"is {stored}, which nothing here decodes; save it uncompressed")
+    elif header.PhotometricInterpretation not in _COLOURS:
+        colours = header.PhotometricInterpretation
+        raise ImageError(f"has {colours} colours, which are not read; export it as RGB")
+    if header.PhotometricInterpretation in _YCBCR and header.BitsStored > 8:
+        colours = f"{header.PhotometricInterpretation} colours of {header.BitsStored} bits"
+        raise ImageError(f"has {colours}, which are not read; export it as RGB")
+    count = _frame_count(header)
+    _check_frame_count(file, header, count)
+    return count
+
+
+def _check_numbers(header: Dataset) -> None:
+    """Raise ImageError if the numbers of a header make no image; set those that have a default."""
     header.PhotometricInterpretation = str(header.PhotometricInterpretation).strip().upper()
     if header.get("BitsStored") is None:
         header.BitsStored = header.BitsAllocated
@@ -232,22 +258,6 @@ def _check_header(file: BinaryIO, header: Dataset) -> int:
     for name, value in _DEFAULTS.items():
         if header.get(name) is None:
             setattr(header, name, value)
-    syntax = header.file_meta.get("TransferSyntaxUID")
-    if syntax is not None and syntax.is_compressed:
-        if any(word in syntax.name for word in ("MPEG", "HEVC")):
-            advice = "save it as multi-frame DICOM with single images"
-            raise ImageError(f"is a video ({syntax.name}); {advice}")
-        stored = f"{syntax.name} of {header.BitsStored} bits"
-        if syntax not in _JPEG and not _can_decode(syntax):
-            raise ImageError(f"is {stored}, without a decoder; {_INSTALL}, or save it uncompressed")
-        if syntax in _JPEG and header.BitsStored > 8:
-            raise ImageError(f"is {stored}, which nothing here decodes; save it uncompressed")
-    elif header.PhotometricInterpretation not in _COLOURS:
-        colours = header.PhotometricInterpretation
-        raise ImageError(f"has {colours} colours, which are not read; export it as RGB")
-    count = _frame_count(header)
-    _check_frame_count(file, header, count)
-    return count
 
 
 def _check_frame_count(file: BinaryIO, header: Dataset, count: int) -> None:
@@ -320,7 +330,7 @@ def _decode(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[
     from pydicom.pixels import pixel_array
 
     from agfnet.data.dicom_jpeg import contradicts_jpeg_2000, decode_jpeg, likely_rgb
-    from agfnet.data.dicom_stated import colours_of, corrected_order, is_unsigned
+    from agfnet.data.dicom_stated import colours_of, corrected_order, is_unsigned, lowest_bits
 
     syntax = header.file_meta.get("TransferSyntaxUID")
     start = file.tell()
@@ -334,17 +344,13 @@ def _decode(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[
         stream = _stored_frame(file, frame, count)
     if length == _UNDEFINED and (syntax in _JPEG or stream.startswith(_FRAME_STARTS[0])):
         return decode_jpeg(file, header, frame, count)
-    options = {"pixel_representation": header.PixelRepresentation, "number_of_frames": count}
-    options |= {"bits_stored": header.BitsStored}
-    if header.SamplesPerPixel != 1:
-        options["planar_configuration"] = header.PlanarConfiguration
     compressed = syntax is not None and syntax.is_compressed
+    options = _options(header, count, compressed=compressed and syntax != _RLE)
     stated = header.PhotometricInterpretation
-    options["photometric_interpretation"] = stated
     whole = stated == "YBR_FULL_422" and not _is_subsampled(header, length)
-    plain = not compressed and (stated in _PLAIN or (whole and length is not None))
+    plain = stated in _PLAIN or (whole and length is not None)
     wrong = header.BitsStored <= 8 and contradicts_jpeg_2000(stream, stated)
-    if wrong or plain:
+    if plain:
         options["photometric_interpretation"] = "RGB"  # leaves the values as they are
     with decoder_errors():
         try:
@@ -354,14 +360,29 @@ def _decode(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[
         except Exception:  # deflated, without a transfer syntax, or not written as its syntax says
             dataset = _with_syntax(_read_whole(file))
             values = pixel_array(dataset, index=frame, **options)
+    values = lowest_bits(values, header.BitsStored, signed=header.PixelRepresentation == 1)
     if values.ndim == 2 and header.PixelRepresentation and is_unsigned(values, header.BitsStored):
         header.PixelRepresentation = 0
         return values.view(f"u{values.itemsize}") & (2**header.BitsStored - 1)
-    if plain and values.ndim == 3:
-        values = corrected_order(values, by_plane=header.PlanarConfiguration == 1)
+    if plain and not wrong and values.ndim == 3:
+        if not compressed:
+            values = corrected_order(values, by_plane=header.PlanarConfiguration == 1)
         if not whole and values.dtype == np.uint8:
-            return likely_rgb(values, stated=colours_of(values) or _PLAIN[stated])
+            colours = colours_of(values) or _PLAIN[stated]
+            # a decoder has read compressed colours as stated: only clear ones contradict
+            return likely_rgb(values, stated=colours, declared=colours if compressed else None)
     return likely_rgb(values, stated=None) if wrong or whole else values
+
+
+def _options(header: Dataset, count: int, *, compressed: bool) -> dict[str, Any]:
+    """Return what pydicom needs to know of the pixel data."""
+    options = {"pixel_representation": header.PixelRepresentation, "number_of_frames": count}
+    options["photometric_interpretation"] = header.PhotometricInterpretation
+    # pydicom would cut whole words to the bits stored, whatever they hold
+    options["bits_stored"] = header.BitsStored if compressed else header.BitsAllocated
+    if header.SamplesPerPixel != 1:
+        options["planar_configuration"] = header.PlanarConfiguration
+    return options
 
 
 def _stored_frame(file: BinaryIO, frame: int, count: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,7 +101,7 @@ def _display(
         if lut := header.get("VOILUTSequence"):
             return _look_up(values, lut[0], little_endian=header.original_encoding[1] is not False)
     low, high = sorted(values[list(extremes)].tolist())
-    if header.get("WindowCenter") is not None and header.get("WindowWidth") is not None:
+    if _has_window(header, values, low, high):
         try:
             with np.errstate(over="ignore"):
                 low, high = apply_windowing(np.array([-1e9, 1e9]), header).tolist()
@@ -109,6 +110,26 @@ def _display(
             pass
     # a window's `high` is below `low` where a negative slope turns the range of pydicom around
     return np.clip((values - low) / ((high - low) or 1e-9), 0, 1)
+
+
+def _has_window(header: Dataset, values: NDArray[Any], low: float, high: float) -> bool:
+    """Return whether a window is stated that belongs to the values.
+
+    One of 12 bits often stays behind where a program saves 8; all would be black. A window is
+    ignored that is twice as wide as what can be stored, or that leaves one shade.
+
+    Args:
+        header: what states the window.
+        values: all that can be stored, in the units of the window.
+        low: the darkest value that is shown.
+        high: the brightest.
+    """
+    center, width = header.get("WindowCenter"), header.get("WindowWidth")
+    if center is None or width is None:
+        return False
+    middle, span = (float(v[0] if isinstance(v, Sequence) else v) for v in (center, width))
+    within = low == high or (low < middle + span / 2 and high > middle - span / 2)
+    return bool(within and span < 2 * (np.ptp(values) + 1))
 
 
 def _look_up(values: NDArray[Any], lut: Dataset, *, little_endian: bool) -> NDArray[np.float64]:

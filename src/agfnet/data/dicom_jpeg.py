@@ -96,16 +96,22 @@ def likely_rgb(
     """
     if stated == "RGB" and declared == "RGB":
         return values
-    from pydicom.pixels import convert_color_space
-
-    with decoder_errors():
-        converted: NDArray[np.uint8] = convert_color_space(values, "YBR_FULL", "RGB")
+    converted = from_ycbcr(values)
     if stated == "YCbCr" and declared != "RGB":
         return converted
     as_rgb, as_ycbcr = greyness(values), greyness(converted)
     if as_rgb == as_ycbcr:  # of one colour
         return converted if (declared or stated) == "YCbCr" else values
     return converted if as_ycbcr > as_rgb else values
+
+
+def from_ycbcr(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Convert YCbCr (H, W, 3) to RGB."""
+    from pydicom.pixels import convert_color_space
+
+    with decoder_errors():
+        converted: NDArray[np.uint8] = convert_color_space(values, "YBR_FULL", "RGB")
+    return converted
 
 
 def _declared(image: Any) -> Colours | None:

@@ -1,4 +1,4 @@
-"""Statements of DICOM about uncompressed values, corrected where these clearly say otherwise.
+"""Statements of DICOM about its values, corrected or refused where these clearly say otherwise.
 
 Programs that convert files leave attributes as they were: planes that are stated as pixels, YCbCr
 that is called RGB, unsigned values that are called signed. Each shows as another picture.
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agfnet.data.dicom_jpeg import Colours, greyness
+from agfnet.data.dicom_jpeg import Colours, from_ycbcr, greyness
+from agfnet.errors import ImageError
 
 MIN_SIDE = 32
 """Pixels below which an image is taken as it is stated."""
@@ -45,6 +46,35 @@ def corrected_order(values: NDArray[Any], *, by_plane: bool) -> NDArray[Any]:
     return np.ascontiguousarray(other) if _is_rougher(values, other) else values
 
 
+def lowest_bits(values: NDArray[Any], bits: int, *, signed: bool) -> NDArray[Any]:
+    """Return the lowest bits of values; an overlay in the others is left out.
+
+    Raises:
+        ImageError: without a name of the file; the values make a picture only with more bits.
+    """
+    if values.dtype.kind == "f" or bits >= 8 * values.itemsize:
+        return values
+    low = values.astype(np.int64) & (2**bits - 1)
+    if signed:
+        low -= (low >> (bits - 1)) << bits
+    if _continues(values, low, bits):
+        raise ImageError(
+            f"states {bits} in BitsStored, but its values have more bits; correct BitsStored"
+        )
+    return low.astype(values.dtype)
+
+
+def _continues(values: NDArray[Any], low: NDArray[np.int64], bits: int) -> bool:
+    """Return whether the higher bits continue the lower ones; those of an overlay do not."""
+    high = (values - low) >> bits
+    used = np.unique(high)
+    if len(used) > 2 and used[-1] - used[0] == len(used) - 1:
+        return True
+    carried = np.diff(high, axis=0) != 0
+    steps = (np.abs(np.diff(v.astype(np.int64), axis=0))[carried] for v in (values, low))
+    return bool(carried.any()) and float(np.subtract(*map(np.median, steps))) < 0
+
+
 def is_unsigned(values: NDArray[Any], bits: int) -> bool:
     """Return whether signed values (H, W) make a picture only as unsigned ones."""
     return _is_rougher(values, values.astype(np.int64) & (2**bits - 1))
@@ -63,7 +93,8 @@ def colours_of(values: NDArray[np.uint8]) -> Colours | None:
         return "RGB"
     low, high = CHROMA
     chroma = np.median(some[..., 1:], axis=(0, 1))
-    return "YCbCr" if 0 < grey < YCBCR and ((low < chroma) & (chroma < high)).all() else None
+    likely = 0 < grey < YCBCR and ((low < chroma) & (chroma < high)).all()
+    return "YCbCr" if likely and greyness(from_ycbcr(some)) > RGB else None
 
 
 def _is_rougher(values: NDArray[Any], other: NDArray[Any]) -> bool:
