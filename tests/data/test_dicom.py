@@ -124,6 +124,17 @@ def test_rgb_with_odd_length(syntax: str):
     assert (read(written(dataset(pixels, "RGB"), syntax)).pixels == pixels).all()
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_jpeg_in_dicom_that_ends_too_early_is_refused(mode: str):
+    pixels = np.asarray(Pillow.fromarray(noise(64, 64, 3)).convert(mode))
+    file = io.BytesIO()
+    Pillow.fromarray(pixels).save(file, "JPEG", quality=90)
+    made = dataset(pixels, "MONOCHROME2" if mode == "L" else "YBR_FULL_422")
+    made.PixelData = encapsulate([file.getvalue()[: len(file.getvalue()) // 2] + b"\xff\xd9"])
+    made["PixelData"].is_undefined_length = True
+    assert "its data end above the last row" in fault(written(made, JPEGBaseline8Bit))
+
+
 def test_planes_apart():
     pixels = noise(6, 5, 3)
     made = dataset(pixels, "RGB", PlanarConfiguration=1)

@@ -329,6 +329,41 @@ def test_a_jpeg_that_ends_too_early_is_refused(mode: str, side: int | None):
         decoded(data[: len(data) // 2] + b"\xff\xd9", side=side)
 
 
+@pytest.mark.parametrize("fraction", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("side", [None, 32])
+def test_a_progressive_jpeg_that_ends_too_early_is_refused(side: int | None, fraction: float):
+    """It reaches the last row, and is blurred."""
+    data = encoded(Pillow.fromarray(noise(160, 128)), "JPEG", quality=90, progressive=True)
+    decoded(data, side=side)
+    with pytest.raises(ImageError, match="its data end above the last row or detail"):
+        decoded(data[: int(fraction * len(data))] + b"\xff\xd9", side=side)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "MPO"])
+@pytest.mark.parametrize("lost", [slice(4096, 4608), slice(8192, 16384)])
+def test_an_image_with_lost_sectors_is_refused(kind: str, lost: slice):
+    """libjpeg and libwebp decode the zeros."""
+    options = {"save_all": True, "append_images": [Pillow.new("RGB", (9, 9))]}
+    data = bytearray(
+        encoded(
+            Pillow.fromarray(noise(160, 128)),
+            kind,
+            quality=95,
+            **(options if kind == "MPO" else {}),
+        )
+    )
+    decoded(bytes(data))
+    data[lost] = bytes(len(data[lost]))
+    with pytest.raises(ImageError, match=f"bytes {lost.start} to {lost.stop} are zeros"):
+        decoded(bytes(data))
+
+
+def test_long_zeros_of_a_black_image_are_no_lost_sectors():
+    data = encoded(Pillow.new("L", (2000, 2000)), "JPEG", optimize=True)
+    assert bytes(1024) in data
+    assert not decoded(data).any()
+
+
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_jpeg_with_a_grey_margin_is_whole(progressive: bool):
     pixels = noise(64, 64)

@@ -254,3 +254,26 @@ def test_grey_that_is_multiplied_by_its_opacity():
     values = np.array([[[200, 255], [50, 128], [0, 0]]], dtype=np.uint8)
     pixels = read(tiff(page(values, tags={338: 1})))
     assert pixels[0, :, 0].tolist() == pytest.approx([200, 50, 0], abs=1)
+
+
+@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize("planar", [1, 2])
+def test_missing_strips_are_not_black(planar: int, deflate: bool):
+    whole = page(COLOURS, planar=planar, deflate=deflate)
+    read(tiff(whole))
+    half = page(COLOURS[:6], planar=planar, deflate=deflate)
+    part = Page({**whole.tags, 278: 6}, half.strips)
+    assert "a part of it is missing" in fault(tiff(part))
+
+
+@pytest.mark.parametrize("stated", [2, 6])
+@pytest.mark.parametrize("rgb", [False, True])
+def test_jpeg_of_other_colours_than_the_page_states_is_refused(rgb: bool, stated: int):
+    file = io.BytesIO()
+    Pillow.fromarray(COLOURS).save(file, "JPEG", quality=95, subsampling=0, keep_rgb=rgb)
+    tags = {**page(COLOURS, photometric=stated).tags, 259: 7, 530: [1, 1]}
+    data = tiff(Page(tags, [file.getvalue()]))
+    if rgb == (stated == 2):
+        assert np.abs(read(data).astype(int) - COLOURS).mean() < 8
+    else:
+        assert "whose JPEG data are" in fault(data)

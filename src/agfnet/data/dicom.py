@@ -234,8 +234,10 @@ def _check_header(file: BinaryIO, header: Dataset) -> int:
         colours = header.PhotometricInterpretation
         raise ImageError(f"has {colours} colours, which are not read; export it as RGB")
     if header.PhotometricInterpretation in _YCBCR and header.BitsStored > 8:
-        colours = f"{header.PhotometricInterpretation} colours of {header.BitsStored} bits"
-        raise ImageError(f"has {colours}, which are not read; export it as RGB")
+        colours, bits = header.PhotometricInterpretation, header.BitsStored
+        raise ImageError(
+            f"has {colours} colours of {bits} bits, which are not read; export it as RGB"
+        )
     count = _frame_count(header)
     _check_frame_count(file, header, count)
     return count

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from agfnet.data.decoding import decoder_errors
+from agfnet.data.jpeg import check_end
 from agfnet.errors import ImageError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def decode_jpeg(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDAr
         if not stream.startswith(b"\xff\xd8"):
             raise ImageError("states JPEG, but its frames are not JPEG; export it again")
         image, values = _stored_values(stream)
+        check_end(BytesIO(stream), image, None)
         shape = header.Rows, header.Columns
     if values.shape[:2] != shape or values.ndim != (2 if header.SamplesPerPixel == 1 else 3):
         raise ImageError(

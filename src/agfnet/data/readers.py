@@ -28,7 +28,7 @@ from agfnet.data.dicom import (
 from agfnet.data.dicom_geometry import Spacing
 from agfnet.data.file_types import unsupported_file_type
 from agfnet.data.heic import FORMAT, is_heic, register_heic
-from agfnet.data.jpeg import check_end
+from agfnet.data.jpeg import check_end, check_holes
 from agfnet.data.paths import BOX_MARK, Box, StrPath, check_box, named_frame, split_box
 from agfnet.data.png import check_pixels
 from agfnet.errors import ImageError
@@ -245,6 +245,7 @@ def _open_picture(file: BinaryIO, frame: int) -> Pillow.Image:
         if frame >= len(numbers):
             raise no_such_frame(frame, len(numbers))
         page, frame = pages[numbers[frame]], numbers[frame]
+        tiff.check_data(page)
     elif frame:
         raise no_such_frame(frame, 1)
     formats: tuple[str, ...] = FORMATS
@@ -309,6 +310,8 @@ def _decode(file: BinaryIO, side: int | None, frame: int, box: Box | None) -> ND
     raw_mode = _raw_mode(image)
     if image.format == "PNG":
         check_pixels(file)
+    if image.format in ("JPEG", "MPO", "WEBP"):
+        check_holes(file, jpeg=image.format != "WEBP")
     _load(image)
     if image.format == "JPEG":
         with decoder_errors():

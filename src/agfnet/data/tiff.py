@@ -22,10 +22,14 @@ MAX_DIRECTORIES = 100_000
 # tags
 SUBFILE_TYPE, OLD_SUBFILE_TYPE, WIDTH, HEIGHT, BITS = 254, 255, 256, 257, 258
 COMPRESSION, PHOTOMETRIC, SAMPLES, PLANAR = 259, 262, 277, 284
+STRIPS, ROWS_PER_STRIP, TILE_WIDTH, TILE_HEIGHT, TILES = 273, 278, 322, 323, 324
+OLD_JPEG, JPEG, RGB, YCBCR = 6, 7, 2, 6
 COLOUR_MAP, DESCRIPTION = 320, 270
 SUB_DIRECTORIES, SAMPLE_FORMAT, DNG_VERSION = 330, 339, 50706
 WHITE_IS_ZERO, TRANSPARENCY_MASK, SENSOR_VALUES = 0, 4, (32803, 34892)
 SIGNED, FLOATING_POINT = 2, 3
+JPEG_HEAD = 64
+"""Bytes within which JPEG data name their colours."""
 TEXT, MAX_DESCRIPTION = 2, 100_000
 _CHANNELS = re.compile(
     r"^ImageJ=[\s\S]*?^channels=(\d+)\s|<Pixels\b[^>]*\bSizeC=\"(\d+)\"", re.MULTILINE
@@ -208,6 +212,47 @@ def describe(page: Directory) -> str:
     words += ["separate colour planes"] if page.number(PLANAR, 1) == 2 else []
     words += ["big-endian BigTIFF"] if page.big and page.order == ">" else []
     return f"{', '.join(words)}, compression {page.number(COMPRESSION, 1)}"
+
+
+def check_data(page: Directory) -> None:
+    """Check that the data of a page are all there, and hold the colours that it states.
+
+    Raises:
+        ImageError: without a name of the file; decoders would fill in black, or show other colours.
+    """
+    tiles = page.numbers(TILES)
+    parts = tiles or page.numbers(STRIPS)
+    compression = page.number(COMPRESSION, 1)
+    if compression == OLD_JPEG or not parts:
+        return
+    width, height = page.size
+    across = -(-width // (page.number(TILE_WIDTH) or width)) if tiles else 1
+    down = -(-height // (page.number(TILE_HEIGHT if tiles else ROWS_PER_STRIP) or height))
+    samples = page.number(SAMPLES, 1)
+    planes = samples if page.number(PLANAR, 1) == 2 else 1
+    if len(parts) < across * down * planes or 0 in parts:
+        raise ImageError(
+            "is damaged or truncated: a part of it is missing; copy or export it again"
+        )
+    if compression == JPEG and samples == 3 and planes == 1:
+        _check_jpeg_colours(page, parts[0])
+
+
+def _check_jpeg_colours(page: Directory, offset: int) -> None:
+    """Check that the markers of JPEG data, which decoders ignore here, agree with the page."""
+    page.file.seek(offset)
+    head = page.file.read(JPEG_HEAD)
+    adobe = head.find(b"Adobe") + 11  # the byte of the transform
+    if adobe > 11:
+        colours = YCBCR if head[adobe : adobe + 1] != b"\0" else RGB
+    elif b"JFIF" in head:
+        colours = YCBCR
+    else:
+        return
+    stated = page.number(PHOTOMETRIC)
+    if stated in (RGB, YCBCR) and stated != colours:
+        held, called = PHOTOMETRIC_NAMES[colours], PHOTOMETRIC_NAMES[stated]
+        raise ImageError(f"is TIFF whose JPEG data are {held}, but called {called}; save it as PNG")
 
 
 def correct_tiles(image: Pillow.Image, page: Directory) -> None:
