@@ -219,6 +219,7 @@ def test_unreadable_file(table: Path, monkeypatch: pytest.MonkeyPatch):
         ("L2,P1,mel,b.png,,test", ":3 column split", "'P1' is in test here and in train in row 2"),
         ("L2,P2,Me L,b.png,,", ":3 column label", "is another spelling of 'mel' (1 row, first in"),
         ("L2,P2,mel,b.png|b.png,,", ":3 column clinical", "lists a path twice"),
+        ("L2,P2,mel,b.png|./b.png,,", ":3 column clinical", "lists a path twice"),
         ("L2,P2,mel,b.png,,,,x", ":3", "has 8 cells, expected 6"),
         ("L2;P2;mel;b.png;;", ":3", "is one cell, 'L2;P2;mel;b.png;;'; separate its cells with"),
         (

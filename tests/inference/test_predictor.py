@@ -159,6 +159,18 @@ def test_the_quality_of_the_images_of_one_lesion(predictor: Predictor, tmp_path:
     assert tabled.quality == {}  # not measured
 
 
+def test_the_same_image_twice_is_said(predictor: Predictor, tmp_path: Path) -> None:
+    """Its answer would count twice in the average."""
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 90, 3)).astype(np.uint8)
+    for name in ("a.png", "b.bmp"):
+        Image.fromarray(pixels).save(tmp_path / name)
+    Image.fromarray(255 - pixels).save(tmp_path / "c.png")
+    a, b, c = (tmp_path / name for name in ("a.png", "b.bmp", "c.png"))
+    for repeated in ([a, b], [a, a], [a, c, b]):
+        assert "repeated" in predictor.diagnose({"clinical": repeated}).quality["clinical"]
+    assert "repeated" not in predictor.diagnose({"clinical": [a, c]}).quality.get("clinical", ())
+
+
 def test_an_unfamiliar_image_is_not_called_of_another_type_as_well() -> None:
     hints = {("clinical", Path("a")): ("dark", "grey_photo")}
     assert common_hints(hints, {"clinical": 0.5}) == {"clinical": ("dark", "grey_photo")}

@@ -183,6 +183,13 @@ def test_a_preview_shows_frames_and_hints(live: Live, files: Files) -> None:
     assert opened(clip["shown"][0]["thumbnail"]).format == "JPEG"
 
 
+def test_the_same_file_twice_in_a_request_is_said(live: Live) -> None:
+    files = [("clinical", ("x", encoded(noise(300, 300, (200, 120, 90)), "PNG")))] * 2
+    answer = live.client.post("/v1/predict", files=files).json()
+    assert {"hint": "repeated", "modalities": ["clinical"]} in answer["quality"]
+    assert any("given more than once" in text for text in answer["doubts"])
+
+
 @pytest.mark.parametrize(
     ("modality", "pixels", "hint"),
     [

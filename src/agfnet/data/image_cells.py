@@ -105,7 +105,7 @@ class PathCells:
             self._problems.note(message, row=row.line, column=column, finding="image_placeholder")
         paths = tuple(map(self._path, names))
         faults = []
-        if len(set(names)) < len(names):
+        if len(set(paths)) < len(paths):
             faults.append(("path_repeated", "lists a path twice; list each image once"))
         if self._check_files:
             faults += filter(None, map(self._file_fault, names, paths))

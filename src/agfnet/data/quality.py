@@ -32,7 +32,9 @@ DARK_PIXEL = 16
 
 OTHER_TYPE = ("grey_photo", "colour_ultrasound")
 """Hints that an image is of another type than its modality."""
-HINTS = ("constant", "dark", "bright", "flat", "blurred", *OTHER_TYPE)
+REPEATED = "repeated"
+"""Hint that two images of a modality are the same."""
+HINTS = ("constant", "dark", "bright", "flat", "blurred", *OTHER_TYPE, REPEATED)
 """Their texts are in `agfnet/words`."""
 SWAPPED = "swapped"
 

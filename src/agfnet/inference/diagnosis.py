@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from agfnet.bundle import BundleConfig
-from agfnet.data.quality import HINTS, OTHER_TYPE
+from agfnet.data.quality import HINTS, OTHER_TYPE, REPEATED
 from agfnet.data.table import Case
+from agfnet.inference.combinations import Decoded, Images
 from agfnet.inference.familiarity import FOREIGN
 from agfnet.inference.percents import whole_percents
 from agfnet.inference.predictions import DECISIONS, Predictions
@@ -72,6 +73,24 @@ def common_hints(
         if common:
             quality[name] = tuple(common)
     return quality
+
+
+def with_repeated(
+    quality: Mapping[str, tuple[str, ...]], images: Images, decoded: Decoded
+) -> dict[str, tuple[str, ...]]:
+    """Add the hint on images that are the same, by their pixels.
+
+    Args:
+        quality: hints by modality.
+        images: files by modality.
+        decoded: the prepared images of these files.
+    """
+    hints = dict(quality)
+    for name, paths in images.items():
+        digests = [i.result().pixels.tobytes() for (key, _), i in decoded.items() if key == name]
+        if len(set(digests)) < len(digests) or len(set(paths)) < len(paths):
+            hints[name] = (*hints.get(name, ()), REPEATED)
+    return hints
 
 
 def collect_predictions(

@@ -28,7 +28,12 @@ from agfnet.inference.combinations import (
     one_ahead,
     stack_images,
 )
-from agfnet.inference.diagnosis import Diagnosis, collect_predictions, common_hints
+from agfnet.inference.diagnosis import (
+    Diagnosis,
+    collect_predictions,
+    common_hints,
+    with_repeated,
+)
 from agfnet.inference.familiarity import image_statistics, relative_distance
 from agfnet.inference.postprocessing import calibrated, decide, energy, log_softmax
 from agfnet.inference.predictions import Predictions
@@ -109,10 +114,11 @@ class Predictor:
             raise DataError(f"unknown modality {min(unknown)!r}; this model reads {known}")
         if not any(images.values()):
             raise DataError(f"no image of any of the modalities {known}; give at least one")
+        decoded = {} if decoded is None else decoded
         answer = next(self.stream_with_errors([images], quality=True, keep=decoded))
         if isinstance(answer, ImageError):
             raise answer
-        return answer
+        return replace(answer, quality=with_repeated(answer.quality, images, decoded))
 
     def predict(
         self,
