@@ -15,7 +15,7 @@ import pytest
 import agfnet
 from agfnet.card.sections import SHOWN
 from agfnet.card.text import INTENDED, NOT_FOR, PYTHON
-from agfnet.data import tiff
+from agfnet.data import file_types, tiff
 from agfnet.data.colours import _NEGATIVE
 from agfnet.data.readers import _TOO_LARGE, _unidentified
 from agfnet.data.table import SPLITS
@@ -226,7 +226,7 @@ def test_every_problem_of_an_upload_is_a_sentence_in_both_languages() -> None:
     unused = {
         k for k, pattern in patterns.items() if not any(map(re.compile(pattern).fullmatch, texts))
     }
-    fields = ("ZIP", "an Excel", "a video")
+    fields = ("ZIP", "an Excel", "a video", *file_types.NAMES)
     assert all(text.startswith(fields) for text in unused), unused
     pdf = file_problem(describe_other(b"%PDF-1.7", "JPEG, PNG"), "zh")
     assert re.split("[，；]", pdf or "") == [  # noqa: RUF001

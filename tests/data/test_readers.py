@@ -300,6 +300,9 @@ def test_missing_folder_and_odd_names(tmp_path: Path, monkeypatch: pytest.Monkey
             "is an archive (zip or like it); unpack it",
         ),
         (b"\x1f\x8b\x08\0" + bytes(50), "is an archive"),
+        (b"<!DOCTYPE html><html>", "is a web page; download the image again"),
+        (b"/9j/4AAQSkZJRgABAQ", "is an image as text (Base64); decode it"),
+        (b"\0\x05\x16\x07\0\2\0\0", "is a file that macOS adds (AppleDouble)"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer; fetch the image"),
     ],
 )

@@ -96,12 +96,23 @@ def test_damaged_uploads(live: Live, files: Files) -> None:
         (b"\x1aE\xdf\xa3\x9fB\x86\x81", "a video (WebM or Matroska)"),
         (b"GIF89a\1\0\1\0", "GIF"),
         (b"%PDF-1.7\n", "PDF"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"7z\xbc\xaf\x27\x1c", "an archive (zip or like it)"),
+        (b"<!DOCTYPE html>", "a web page"),
+        (b"data:image/jpeg;base64,/9j/", "an image as text (Base64)"),
     ],
 )
 def test_a_type_that_is_not_supported_is_named(head: bytes, name: str, live: Live) -> None:
     reply = live.predict(head + bytes(200))
     assert reply.status_code == 415
     assert f"clinical, file 0: is {name}, not JPEG" in reply.json()["error"]["message"]
+
+
+def test_a_compressed_body_is_named(live: Live) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=x", "content-encoding": "gzip"}
+    reply = live.client.post("/v1/predict", content=b"\x1f\x8b\x08\0", headers=headers)
+    assert reply.status_code == 415
+    assert "Content-Encoding gzip; send it without compression" in reply.text
 
 
 def test_an_empty_field_of_a_form_is_a_missing_image(live: Live, files: dict[str, bytes]) -> None:

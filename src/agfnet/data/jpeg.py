@@ -44,8 +44,8 @@ def check_end(file: BinaryIO, image: Pillow.Image, size: tuple[int, int] | None)
         return
     file.seek(0)
     content = file.read()
-    end = content.rfind(_END)
-    with Pillow.open(BytesIO(content[:end] + ADDED + _END), formats=("JPEG",)) as longer:
+    data = content[: content.rfind(_END)].rstrip(b"\xff")  # it may have padding
+    with Pillow.open(BytesIO(data + ADDED + _END), formats=("JPEG",)) as longer:
         longer.draft(image.mode, size or longer.size)
         try:
             whole = np.array_equal(np.asarray(longer), pixels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agfnet.data.dicom import is_dicom
+from agfnet.data.file_types import ARCHIVE, name_of_type
 from agfnet.data.heic import can_read_heic, is_heic
 
 HEAD = 132
@@ -51,9 +52,10 @@ def describe_other(head: bytes, expected: str) -> str:
         name = "AVIF" if head[8:12] in _AVIF else "a video (MP4 or MOV)"
     elif head[:4] == b"RIFF":
         name = {b"WEBP": "WebP", b"AVI ": "a video (AVI)"}.get(head[8:12])
+    name = name or name_of_type(head) or None
     if name is None:
         return f"is not {expected}"
     advice = "save single frames as JPEG or PNG" if "video" in name else "save it as JPEG or PNG"
     if name == "HEIC":
         advice += ", or install the extra heic on the server"
-    return f"is {name}, not {expected}" + ("" if name in (*IMAGES, ZIP) else f"; {advice}")
+    return f"is {name}, not {expected}" + ("" if name in (*IMAGES, ZIP, ARCHIVE) else f"; {advice}")

@@ -86,6 +86,10 @@ async def receive(request: Request, folder: Path, rules: Rules) -> Received:
 
 
 def _boundary(request: Request) -> bytes:
+    coding = request.headers.get("content-encoding", "identity")
+    if coding != "identity":
+        text = f"the body has the Content-Encoding {coding[:20]}; send it without compression"
+        raise RequestError(415, "not_multipart", text)
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise RequestError(415, "not_multipart", "expected multipart/form-data with a boundary")
