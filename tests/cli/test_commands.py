@@ -450,3 +450,11 @@ def test_a_path_is_a_path_whatever_its_letters() -> None:
                 current_arguments(join_images(["predict", "model", *words]))
             )
             assert parsed.predict.images == {"clinical": name}
+
+
+def test_a_terminal_of_width_0_shows_errors(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "0")
+    assert main(["check", "none.csv"]) == 1
+    assert "none.csv: no such file" in capsys.readouterr().err

@@ -6,6 +6,7 @@ signal of a scheduler, which may start the same command again.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # for terminals that are not UTF-8
+    if not os.environ.get("COLUMNS", "1").strip("0"):
+        del os.environ["COLUMNS"]  # a terminal of width 0, as of some containers, shows nothing
     name, debug = arguments[0], False
     try:
         if name not in COMMANDS and not name.startswith("-"):
