@@ -82,7 +82,7 @@ def test_codes_signs_and_other_languages(label: str, name: str) -> None:
 def test_labels_that_are_no_single_certain_diagnosis() -> None:
     doubtful = ["am ehesten BCC", "z.A. Melanom", "CBC (à confirmer)", "考虑黑色素瘤", "BCC待排"]
     doubtful += ["likely BCC", "BCC; SCC", "BCC und SCC", "BCC\nSCC", "siehe Befund", "2026-02-01"]
-    doubtful += ["3"]
+    doubtful += ["3", "backup", "New folder"]
     certain = ["BCC", "8090/3 BCC", "C44.3", "8720/0", "naevus, blue", "squamous and other"]
     assert doubtful_labels([*doubtful, *certain]) == doubtful
     assert doubtful_labels(["0", "1", "2"]) == []

@@ -26,7 +26,9 @@ _DOUBT = re.compile(
     r"or|oder|ou|vs|versus|suspect\w*|suspicio\w*|verdacht\w*|susp|sosp\w*|possib\w*|probab\w*|"
     r"likely|consistent with|favou?rs?|presumed|eher|ehesten|evtl|eventuell|vermutlich|"
     r"wahrscheinlich|mögliche[rs]?|fraglich|unklar|klinisch|évoque\w*|évocateur|à confirmer|"
-    r"à éliminer|a descartar|compatible|vereinbar|ausschluss|rule out|excluded?|siehe|see|voir)\b|"
+    r"à éliminer|a descartar|compatible|vereinbar|ausschluss|rule out|excluded?|siehe|see|voir|"
+    r"backup|duplicates?|unsorted|untitled|new folder|neuer ordner|nouveau dossier|"
+    r"nueva carpeta)\b|"
     r"待[查排]|可能|疑|考虑|倾向|符合|除外|无|非",
     re.IGNORECASE,
 )

@@ -67,6 +67,7 @@ def test_spellings_of_labels():
     [
         *("nan", "NaN", "NA", "N/A", "n.a.", "<NA>", "#N/A", "#REF!", "None", "null", "unknown"),
         *("Unknown ", "not known", "?", "???", "-", "\u2014", ".", "missing", "\u672a\u77e5"),
+        *("unlabeled", "Unlabelled", "un-classified", "未标注"),
         *("n.d.", "k. A.", "s/d", "pending", "Not performed", "unklar", "desconocida", "待定"),
         *(
             "(blank)",

@@ -241,6 +241,22 @@ def test_folders_of_network_storages_are_skipped(tmp_path: Path):
     assert files(case, "clinical") == ["clinical.jpg"]
 
 
+def test_a_thumbnail_next_to_its_image_is_left_out(tmp_path: Path):
+    """Alone, `hand_thumb.jpg` may be the photograph of a thumb."""
+    names = ("clinical.jpg", "clinical_thumb.jpg", "clinical-preview.png", "clinical2_thumb.jpg")
+    report, (case,) = imported(tmp_path, *(f"naevus/L1/{name}" for name in names))
+    assert set(files(case, "clinical")) == {"clinical.jpg", "clinical2_thumb.jpg"}
+    assert any("2 thumbnails, left out" in note for note in report.notes)
+
+
+def test_a_folder_for_lesions_without_a_label_is_named(tmp_path: Path):
+    folders = ("naevus/L1", "melanoma/L2", "unlabeled/L3", "backup/L4")
+    report, _ = imported(tmp_path, *(f"{folder}/clinical.jpg" for folder in folders))
+    (note,) = (note for note in report.notes if "no single certain diagnosis" in note)
+    assert "'unlabeled' (1)" in note
+    assert "'backup' (1)" in note
+
+
 def test_a_name_that_is_not_utf_8_is_named(tmp_path: Path):
     source = make(tmp_path, "melanoma/L1/clinical.jpg", "label/L2/clinical.jpg")
     (source / "label").rename(os.fsdecode(os.fsencode(source) + b"/n\xe6vus"))

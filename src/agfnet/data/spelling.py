@@ -40,6 +40,8 @@ _PLACEHOLDERS = {
     *("unklar", "ausstehend", "nichtbekannt", "ohneangabe", "nonrenseigné", "nonrenseigne"),
     *("sindatos", "semdados", "nãoinformado", "待定", "待查", "待诊", "未定", "不清", "不确定"),
     *("blank", "missingdata", "notavail", "notstated", "tobedetermined", "tobeconfirmed", "tbc"),
+    *("unlabeled", "unlabelled", "unclassified", "notlabeled", "notlabelled", "nolabel"),
+    *("未标注", "未标记", "未分类"),
     *("undiagnosed", "nodiagnosis", "unknowndiagnosis", "unknownpatient", "patientunknown"),
     *("unbek", "ohnediagnose", "keinbefund", "nonconnu", "sindato", "noconsta", "nonnoto"),
     *("okänt", "ikkekjent", "ikkekendt", "tuntematon", "nieznany", "nieznane", "brakdanych"),

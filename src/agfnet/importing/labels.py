@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from agfnet.data.problems import listed_words
-from agfnet.data.spelling import is_damaged, usual_spellings
+from agfnet.data.spelling import is_damaged, is_placeholder, usual_spellings
 from agfnet.diagnoses import doubtful_labels, is_code, one_diagnosis
 from agfnet.importing.header import Table
 from agfnet.importing.sheets import Sheet
@@ -59,7 +59,7 @@ def label_notes(labels: Mapping[str, int]) -> list[str]:
     Args:
         labels: number of lesions by label.
     """
-    names = [*doubtful_labels(labels), *filter(is_damaged, labels)]
+    names = [*doubtful_labels(labels), *filter(is_damaged, labels), *filter(is_placeholder, labels)]
     doubtful = [f"{name!r} ({labels[name]})" for name in dict.fromkeys(names)]
     notes = [
         f"labels that are no single certain diagnosis: {listed_words(doubtful)}; each becomes a "

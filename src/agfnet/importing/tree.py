@@ -50,6 +50,9 @@ SYSTEM_PREFIXES: dict[str, str] = {
     "synophoto_thumb": "thumbnails",
 }
 
+_THUMBNAIL = re.compile(r"(?P<image>.+?)[ _.-]+(?:thumb|thumbnail|preview)", re.IGNORECASE)
+"""Name of a reduced copy next to its image; alone, a thumb may be where the lesion is."""
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -101,9 +104,13 @@ def walk(source: Path) -> Tree:
             else:
                 continue
             folders.remove(name)
+        stems = {Path(name).stem for name in names}
         for name in names:
+            copy = _THUMBNAIL.fullmatch(Path(name).stem)
             if printable(name) != name:
                 tree.undecodable.append(relative / name)
+            elif copy and copy["image"] in stems:
+                tree.skipped["thumbnails"].append(relative / name)
             elif what := system_type(name):
                 tree.skipped[what].append(relative / name)
             elif not Path(folder, name).exists():
