@@ -592,6 +592,8 @@ def test_further_paths_that_are_nearly_right(table: Path):
         "images/1.png\uff5cimages/2.jpg": "several paths are joined by '|', not by '\uff5c'",
         "images/2.jpeg": "there is 'images/2.jpg', which differs by its ending",
         "images/1": "there is 'images/1.png', which differs by its ending",
+        "cohort/images/1.png": "there is 'images/1.png', in another folder: correct the path",
+        "1.png": "there is 'images/1.png', in another folder: correct the path",
         "images/3": "correct the path or copy the file there",
         "images/my photo.png": "correct the path or copy the file there",
     }

@@ -21,7 +21,8 @@ from agfnet.data.spelling import INVISIBLE, is_placeholder
 from agfnet.errors import DataError
 
 TRIED = 50
-"""Cells of a column that are looked up as files whatever they look like."""
+"""Cells of a column that are looked up as files whatever they look like, and folders in which a
+missing file is looked for."""
 _OTHER_JOINS = ("+", "&", "\uff5c", "\uff1b", "\uff0c", "\u3001", " ")
 """Signs that join paths in a cell, where the text before them is the path of a file."""
 _IMAGE = re.compile(r"\.(jpe?g|png|tiff?|webp|bmp|gif|dcm|dicom|ima)(#\d+)?$", re.IGNORECASE)
@@ -166,7 +167,19 @@ class PathCells:
         if other := self._with_other_suffix(path):
             shown = os.path.relpath(other, self.folder)
             return f"there is {shown!r}, which differs by its ending: correct it"
+        if elsewhere := self._in_another_folder(name):
+            return f"there is {elsewhere!r}, in another folder: correct the path"
         return "correct the path or copy the file there"
+
+    def _in_another_folder(self, name: str) -> str:
+        """Return the path with a folder more or fewer at its beginning, if that is a file.
+
+        An archive of a folder has this folder above all paths.
+        """
+        entries = self._listing(self.folder).values()
+        above = [f"{folder}/{name}" for folder in entries if len(entries) <= TRIED]
+        paths = [path for path in (name.partition("/")[2], *above) if names_file(path, self.folder)]
+        return paths[0] if len(paths) == 1 else ""
 
     def _with_other_suffix(self, path: Path) -> Path | None:
         """Return the one file of the same name with another ending, or with one at all."""
