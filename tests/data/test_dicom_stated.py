@@ -157,6 +157,14 @@ def test_a_window_of_other_values_is_ignored(window: tuple[float, float]):
     assert np.array_equal(grey(written(made)), pixels)
 
 
+@pytest.mark.parametrize("window", [(128, 256), (127.5, 255)])
+def test_a_window_of_8_bits_is_ignored_for_12(window: tuple[float, float]):
+    values = speckle().astype(np.uint16) * 16
+    plain = grey(written(dataset(values, bits=12)))
+    made = dataset(values, bits=12, WindowCenter=window[0], WindowWidth=window[1])
+    assert np.array_equal(grey(written(made)), plain)
+
+
 def test_ycbcr_of_more_than_8_bits_is_refused():
     made = dataset(photograph().astype(np.uint16) * 257, "YBR_FULL", 16)
     assert "has YBR_FULL colours of 16 bits, which are not read" in fault(written(made))

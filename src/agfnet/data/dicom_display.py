@@ -115,8 +115,10 @@ def _display(
 def _has_window(header: Dataset, values: NDArray[Any], low: float, high: float) -> bool:
     """Return whether a window is stated that belongs to the values.
 
-    One of 12 bits often stays behind where a program saves 8; all would be black. A window is
-    ignored that is twice as wide as what can be stored, or that leaves one shade.
+    One of 12 bits often stays behind where a program saves 8; all would be black. One of 8 bits
+    stays behind as well; all of 12 bits would be white. A window is ignored that is twice as wide
+    as what can be stored, that is the whole of 8 bits where values are four times as large, or that
+    leaves one shade.
 
     Args:
         header: what states the window.
@@ -129,7 +131,8 @@ def _has_window(header: Dataset, values: NDArray[Any], low: float, high: float) 
         return False
     middle, span = (float(v[0] if isinstance(v, Sequence) else v) for v in (center, width))
     within = low == high or (low < middle + span / 2 and high > middle - span / 2)
-    return bool(within and span < 2 * (np.ptp(values) + 1))
+    of_8_bits = span in (255, 256) and 127 <= middle <= 128
+    return bool(within and span < 2 * (np.ptp(values) + 1) and not (of_8_bits and high > 1023))
 
 
 def _look_up(values: NDArray[Any], lut: Dataset, *, little_endian: bool) -> NDArray[np.float64]:
