@@ -139,6 +139,7 @@ def test_time_that_is_left_trains_an_ensemble(table: Path) -> None:
     assert given.config.data.size < planned(table, time_limit=7).config.data.size
     assert given.seconds is not None
     assert given.seconds < 7 * 60
+    assert any(choice.reason.endswith("within 7 min") for choice in given.choices)
     assert "members" not in {choice.setting for choice in given.choices}
     # so has who sets the epochs
     assert planned(table, {"optim.epochs": 12}, time_limit=600).config.members == 1

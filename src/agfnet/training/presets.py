@@ -238,7 +238,7 @@ def first_that_fits(
     candidates: Iterator[Candidate],
     limit: float | None,
 ) -> tuple[TrainConfig, list[Choice], float | None]:
-    """Choose the first candidate within the limit in seconds, or the last one.
+    """Choose the first candidate within the limit in seconds for each member, or the last one.
 
     The speed is measured once with whole networks and once with frozen backbones, and extrapolated
     by the number of pixels.
@@ -269,7 +269,7 @@ def first_that_fits(
         if possible >= candidate.least:
             break
     if seconds is not None and limit is not None:
-        planned, most = format_duration(seconds), format_duration(limit)
+        planned, most = (format_duration(settings.members * each) for each in (seconds, limit))
         why = f"about {planned}, within {most}"
         if seconds > limit:
             why = f"about {planned}, the shortest plan here; the limit is {most}"
