@@ -58,21 +58,21 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """
     done: list[str] = []
 
-    def train(config: TrainConfig, *, scoring: EvaluateConfig, bar: bool) -> Path:
+    def train_and_evaluate(config: TrainConfig, *, scoring: EvaluateConfig, bar: bool) -> Path:
         folder = begin(config)
         assert scoring.run == str(folder)
         score(folder, "test", config, fold=config.data.fold or 0)
         done.append(config.name)
         return folder
 
-    def fit(config: TrainConfig, *, progress: bool) -> Path:
+    def train(config: TrainConfig, *, bar: bool) -> Path:
         folder = begin(config)
         score(folder, "val", config)
         done.append(config.name)
         return folder
 
-    monkeypatch.setattr(job, "train_and_evaluate", train)
-    monkeypatch.setattr(job, "fit", fit)
+    monkeypatch.setattr(job, "train_and_evaluate", train_and_evaluate)
+    monkeypatch.setattr(job, "train", train)
     monkeypatch.setattr(job, "run_evaluation", only_validation)
     monkeypatch.setattr(job, "read_split", lambda *_, **__: None)
     monkeypatch.setattr(job, "require_split", lambda *_: None)

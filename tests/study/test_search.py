@@ -68,17 +68,17 @@ def test_a_search_ends_with_trials_best_settings_and_history(
 def test_a_stopped_search_goes_on_to_the_same_trials(study_file, quick, tmp_path, monkeypatch):
     run_study(StudyConfig(file=str(study_file("whole", **BASE, search=SEARCH))))
     path = str(study_file("stopped", **BASE, search=SEARCH))
-    fit = job.fit
+    train = job.train
 
-    def stopping(config, *, progress):
+    def stopping(config, *, bar):
         if len(quick) == 6:
             raise KeyboardInterrupt
-        return fit(config, progress=progress)
+        return train(config, bar=bar)
 
-    monkeypatch.setattr(job, "fit", stopping)
+    monkeypatch.setattr(job, "train", stopping)
     with pytest.raises(RunError, match="same command again to continue"):
         run_study(StudyConfig(file=path))
-    monkeypatch.setattr(job, "fit", fit)
+    monkeypatch.setattr(job, "train", train)
     run_study(StudyConfig(file=path))
     assert len(quick) == 8
     assert trials(tmp_path / "stopped") == trials(tmp_path / "whole")

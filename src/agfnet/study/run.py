@@ -18,9 +18,10 @@ from agfnet.evaluation.run import Progress
 from agfnet.report.run import run_evaluation
 from agfnet.terminal import say
 from agfnet.training.cases import read_table
+from agfnet.training.environment import ENVIRONMENT
 from agfnet.training.fit import begin_run, fit
 from agfnet.training.processes import join
-from agfnet.training.run_folder import write_run
+from agfnet.training.run_folder import PLAN, SETTINGS, write_run
 from agfnet.training.stopping import stopping_on_signals
 
 
@@ -64,15 +65,36 @@ def train(config: TrainConfig, *, plan: Sequence[Mapping[str, Any]] = (), bar: b
     with ExitStack() as held:
         if world.on_first(lambda: begin_run(folder, config, table, held)):
             world.on_first(lambda: write_run(folder, config, table, plan))
-            member = replace(config, runs=str(folder / MEMBERS), members=1, resume=True)
-            runs = []
-            for number in range(config.members):
-                if bar and world.first:
-                    say(f"Member {number + 1} of {config.members}")
-                seed = config.seed + number
-                runs.append(fit(replace(member, name=f"seed{seed}", seed=seed), progress=bar))
+            try:
+                runs = train_members(folder, config, bar=bar and world.first)
+            except BaseException:
+                if world.first:
+                    forget_unstarted(folder)
+                raise
             world.on_first(lambda: join_members(folder, runs))
     return folder
+
+
+def train_members(folder: Path, config: TrainConfig, *, bar: bool) -> list[Path]:
+    """Train the members of an ensemble that are not finished; return their run folders."""
+    member = replace(config, runs=str(folder / MEMBERS), members=1, resume=True)
+    runs = []
+    for number in range(config.members):
+        if bar:
+            say(f"Member {number + 1} of {config.members}")
+        seed = config.seed + number
+        runs.append(fit(replace(member, name=f"seed{seed}", seed=seed), progress=bar))
+    return runs
+
+
+def forget_unstarted(folder: Path) -> None:
+    """Remove the settings of an ensemble of which nothing was trained, so that its name is free."""
+    members = folder / MEMBERS
+    if not any(members.glob("*")):
+        for name in (PLAN, SETTINGS, ENVIRONMENT):
+            (folder / name).unlink(missing_ok=True)
+        if members.is_dir():
+            members.rmdir()
 
 
 def join_members(folder: Path, runs: Sequence[Path]) -> None:
