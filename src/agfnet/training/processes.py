@@ -8,6 +8,7 @@ They are started by torchrun, or anything else that sets its environment variabl
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -142,5 +143,14 @@ def join() -> World:
         else:
             torch.set_num_threads(threads_each(world.local_size))
         distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=WAIT)
-        atexit.register(distributed.destroy_process_group)
+        atexit.register(_leave)
     return world
+
+
+def _leave() -> None:
+    """Leave the other processes.
+
+    A sharded network that is only released after this, while Python ends, can abort the process.
+    """
+    gc.collect()
+    distributed.destroy_process_group()
