@@ -12,21 +12,16 @@ the CPU with one thread. The runs are kept in `--out`, and finished ones are not
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
-import torch
 from common import Row, drawn_cohort, finish, options, row
+from runs import plan_by_time_of_the_cpu, quick_evaluation, tested
 
-from agfnet.config import DataConfig, EvaluateConfig, TrainConfig
-from agfnet.inference.predictions import read_predictions
+from agfnet.config import DataConfig, TrainConfig
 from agfnet.metrics.summary import METRICS
-from agfnet.report.run import run_evaluation
 from agfnet.study.run import run
-from agfnet.training import timing
 from agfnet.training.presets import as_record, make_plan
 
 REPORTED = ("balanced_accuracy", "macro_auc", "nll", "ece")
@@ -39,20 +34,13 @@ def trained(base: TrainConfig, minutes: float) -> Path:
         decided = {"data.cases", "runs", "name", "members"}
         plan = make_plan(base, decided, time_limit=minutes)
         config = replace(plan.config, resume=True)
-        run(config, plan=as_record(plan), scoring=quick(folder), bar=False)
+        run(config, plan=as_record(plan), scoring=quick_evaluation(folder), bar=False)
     return folder
-
-
-def quick(folder: Path) -> EvaluateConfig:
-    """Return the settings of an evaluation that costs little besides the predictions."""
-    return EvaluateConfig(run=str(folder), resamples=10, max_focus_lesions=0)
 
 
 def figures(folder: Path) -> dict[str, float]:
     """Return the metrics of a run on its test split."""
-    if not (folder / "evaluation").is_dir():
-        run_evaluation(quick(folder))
-    cases = read_predictions(folder / "evaluation" / "test" / "predictions.csv").labelled()
+    cases = tested(folder)
     return {name: float(METRICS[name](cases.probabilities, cases.target)) for name in REPORTED}
 
 
@@ -79,8 +67,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=5, help="of the cohorts")
     parser.add_argument("--out", type=Path, default=Path("runs/members"))
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    timing.time = SimpleNamespace(perf_counter=time.process_time)  # type: ignore[assignment, attr-defined]
+    plan_by_time_of_the_cpu()
     cohorts = {f"{table.parent.name}": table for table in arguments.cases}
     for lesions in arguments.lesions:
         folder = arguments.out / f"phantom-{lesions}"

@@ -16,25 +16,22 @@ repeated.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import optuna
 import torch
 from common import Row, drawn_cohort, finish, options, row
+from runs import plan_by_time_of_the_cpu, tested
 
-from agfnet.config import DataConfig, EvaluateConfig, TrainConfig
+from agfnet.config import DataConfig, TrainConfig
 from agfnet.config.dotted import with_value
 from agfnet.evaluation.calibrate import calibrate_run
 from agfnet.evaluation.inputs import VALIDATION
 from agfnet.inference.predictions import Predictions, read_predictions
 from agfnet.metrics.summary import METRICS
-from agfnet.report.run import run_evaluation
 from agfnet.study.run import train
-from agfnet.training import timing
 from agfnet.training.presets import Plan, as_record, make_plan
 from agfnet.training.timing import measure_speed
 
@@ -42,9 +39,8 @@ MAX_EPOCHS = 200
 FROZEN_VARIANTS = 8
 
 
-def balanced_accuracy(path: Path) -> float:
-    """Return the balanced accuracy of a table of predictions."""
-    cases: Predictions = read_predictions(path).labelled()
+def balanced_accuracy(cases: Predictions) -> float:
+    """Return the balanced accuracy of labelled predictions."""
     return float(METRICS["balanced_accuracy"](cases.probabilities, cases.target))
 
 
@@ -57,12 +53,9 @@ def trained(config: TrainConfig, plan: Plan | None = None) -> Path:
     return folder
 
 
-def tested(folder: Path) -> float:
-    """Evaluate a run on the test split; return the balanced accuracy."""
-    path = folder / "evaluation" / "test" / "predictions.csv"
-    if not path.is_file():
-        run_evaluation(EvaluateConfig(run=str(folder), resamples=10, max_focus_lesions=0))
-    return balanced_accuracy(path)
+def validated(folder: Path) -> float:
+    """Return the balanced accuracy of a run on its validation split."""
+    return balanced_accuracy(read_predictions(folder / VALIDATION).labelled())
 
 
 def drawn(trial: optuna.Trial, base: TrainConfig, seconds: float) -> TrainConfig:
@@ -103,7 +96,7 @@ def cohort_rows(lesions: int, trials: int, minutes: float, preset: str, out: Pat
     def objective(trial: optuna.Trial) -> float:
         config = drawn(trial, plan.config, 60 * minutes)
         run = trained(replace(config, name=f"trial-{trial.number}"))
-        scores[run.name] = balanced_accuracy(run / VALIDATION)
+        scores[run.name] = validated(run)
         return scores[run.name]
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -113,9 +106,9 @@ def cohort_rows(lesions: int, trials: int, minutes: float, preset: str, out: Pat
     search.optimize(objective, n_trials=trials)
     best = Path(base.runs) / max(scores, key=lambda name: scores[name])
     name = f"{lesions} lesions, {trials} trials of {minutes:g} minutes"
-    validated = balanced_accuracy(auto / VALIDATION)
-    yield row(name, "balanced accuracy, validation", validated, max(scores.values()))
-    yield row(name, "balanced accuracy, test", tested(auto), tested(best))
+    yield row(name, "balanced accuracy, validation", validated(auto), max(scores.values()))
+    on_test = [balanced_accuracy(tested(run)) for run in (auto, best)]
+    yield row(name, "balanced accuracy, test", *on_test)
 
 
 def main() -> None:
@@ -127,8 +120,7 @@ def main() -> None:
     parser.add_argument("--phantom", default="hard", help="preset of the cohort")
     parser.add_argument("--out", type=Path, default=Path("runs/presets"))
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    timing.time = SimpleNamespace(perf_counter=time.process_time)  # type: ignore[assignment, attr-defined]
+    plan_by_time_of_the_cpu()
     rows = [
         each
         for lesions in arguments.lesions

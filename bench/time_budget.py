@@ -32,12 +32,8 @@ from agfnet.training.cases import read_table, select_cases
 from agfnet.training.fit import fit
 from agfnet.training.presets import average, make_plan
 
-OPEN = (
-    "data.size",
-    "optim.epochs",
-    "model.backbone.frozen",
-    "members",
-)  # decided here, not by `auto`
+# decided here, not by `auto`
+OPEN = ("data.size", "optim.epochs", "model.backbone.frozen", "members")
 
 
 def settings(text: str, base: TrainConfig, lesions: int) -> TrainConfig:

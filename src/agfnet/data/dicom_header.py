@@ -28,7 +28,7 @@ _COLOURS = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", *PLAIN, *_YCBCR)
 _BITS_ALLOCATED = (1, 8, 16, 32, 64)
 _REQUIRED = ("Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
 _DEFAULTS = {"PixelRepresentation": 0, "PlanarConfiguration": 0}
-"""What every viewer takes for an attribute that is missing: unsigned, and colour by pixel."""
+"""Values that every viewer takes for missing attributes: unsigned, and colour by pixel."""
 _NUMBERS = ("WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept")
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _IN_GROUPS = {

@@ -57,6 +57,8 @@ def lowest_bits(values: NDArray[Any], bits: int, *, signed: bool) -> NDArray[Any
     low = values.astype(np.int64) & (2**bits - 1)
     if signed:
         low -= (low >> (bits - 1)) << bits
+    if np.array_equal(low, values):
+        return values
     if _continues(values, low, bits):
         raise ImageError(
             f"states {bits} in BitsStored, but its values have more bits; correct BitsStored"

@@ -69,8 +69,7 @@ def join_runs(config: EnsembleConfig, *, progress: Progress | None = None) -> Pa
     out = Path(config.out)
     if out.exists():
         raise ConfigError(f"out: {out} exists; name a new folder, or delete it")
-    members = [read_member(run) for run in config.runs]
-    check_equal(members)
+    members = read_members(config.runs)
     temporary = out.with_name(f".{out.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -82,7 +81,18 @@ def join_runs(config: EnsembleConfig, *, progress: Progress | None = None) -> Pa
     return out
 
 
-def read_member(run: str) -> Member:
+def read_members(runs: Sequence[str | Path]) -> list[Member]:
+    """Read finished runs that fit together.
+
+    Raises:
+        RunError: one is not finished, or an ensemble itself, or they do not fit together.
+    """
+    members = [read_member(run) for run in runs]
+    check_equal(members)
+    return members
+
+
+def read_member(run: str | Path) -> Member:
     """Read a finished run.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,9 @@ def with_repeated(
     """
     hints = dict(quality)
     for name, paths in images.items():
-        digests = [i.result().pixels.tobytes() for (key, _), i in decoded.items() if key == name]
+        frames = [image for (key, _), image in decoded.items() if key == name]
+        pixels = (image.result().pixels.tobytes() for image in frames if len(frames) > 1)
+        digests = [blake2b(content).digest() for content in pixels]
         if len(set(digests)) < len(digests) or len(set(paths)) < len(paths):
             hints[name] = (*hints.get(name, ()), REPEATED)
     return hints

@@ -100,12 +100,8 @@ def choose_settings(table: CasesTable, cases: str) -> tuple[Choice, ...]:
         )
     modalities = {name: default_modality(name) for name in table.modalities}
     data = DataConfig(cases=cases, modalities=modalities, fold=folds[0] if folds else None)
-    decided = {
-        "data.cases",
-        "data.fold",
-        "data.modalities",
-        "members",
-    }  # seeds are runs of the study
+    # not an ensemble: the seeds are runs of the study
+    decided = {"data.cases", "data.fold", "data.modalities", "members"}
     return make_plan(TrainConfig(data=data), decided).choices
 
 

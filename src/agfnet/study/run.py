@@ -11,7 +11,7 @@ from typing import Any
 from agfnet.config import EvaluateConfig, TrainConfig
 from agfnet.data.folds import read_split
 from agfnet.evaluation.calibrate import calibrate_run
-from agfnet.evaluation.ensemble import check_equal, read_member, write_members
+from agfnet.evaluation.ensemble import read_members, write_members
 from agfnet.evaluation.inputs import VALIDATION
 from agfnet.evaluation.members import MEMBERS
 from agfnet.evaluation.run import Progress
@@ -102,9 +102,7 @@ def join_members(folder: Path, runs: Sequence[Path]) -> None:
     for run in runs:
         if not (run / VALIDATION).is_file():
             calibrate_run(run)
-    members = [read_member(str(run)) for run in runs]
-    check_equal(members)
-    write_members(folder, members)
+    write_members(folder, read_members(runs))
 
 
 def score(
