@@ -15,8 +15,15 @@ import pytest
 import yaml
 from safetensors.numpy import load_file, save_file
 
-from agfnet.bundle import Calibration, read_bundle
-from agfnet.config import EnsembleConfig, EvaluateConfig, ExplainConfig, ExportConfig
+from agfnet.bundle import Calibration, read_bundle, read_similar
+from agfnet.config import (
+    Backend,
+    CalibrationConfig,
+    EnsembleConfig,
+    EvaluateConfig,
+    ExplainConfig,
+    ExportConfig,
+)
 from agfnet.config.renamed import run_settings
 from agfnet.data.folds import draw_folds, read_split
 from agfnet.data.table import read_cases, write_cases
@@ -33,6 +40,7 @@ from agfnet.files import seal
 from agfnet.inference.postprocessing import log_softmax
 from agfnet.inference.predictions import read_predictions
 from agfnet.inference.predictor import Predictor
+from agfnet.inference.similar import lesion_features, similar_lesions
 from agfnet.training.run_folder import describe_table
 
 MODALITIES = ("clinical", "ultrasound")
@@ -143,6 +151,28 @@ def test_the_ensemble_is_a_run_like_any_other(
     assert json.loads((out / "explanation.json").read_text())["probabilities"]
     scoring = EvaluateConfig(run=str(run), resamples=2, max_focus_lesions=0)
     assert evaluate_run(scoring).metrics["n"] > 0  # with the graph
+
+
+@pytest.mark.slow
+def test_similar_lesions_are_by_the_features_of_all_members(
+    of_seeds: Path, seeds: list[Path], tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(of_seeds, tmp_path / "run"))
+    calibrate_run(run, config=replace(CalibrationConfig(), similar=5))
+    index = read_similar(read_bundle(run))
+    assert index is not None
+    assert len(index.lesion_ids) == 5
+    images = next(c.images for c in cases_of(run, "train") if c.lesion_id == index.lesion_ids[2])
+    predictors = [Predictor.load(each, backend="torch") for each in seeds]
+    parts = [lesion_features(predictor, images) for predictor in predictors]
+    expected = np.concatenate([part for part in parts if part is not None])
+    export_run(ExportConfig(run=str(run)))
+    backends: tuple[Backend, ...] = ("torch", "onnx")
+    for backend in backends:
+        features = lesion_features(Predictor.load(run, backend=backend), images)
+        assert features is not None
+        np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-3)
+        assert similar_lesions(features, index, 1)[0].lesion_id == index.lesion_ids[2]
 
 
 def test_seeds_are_calibrated_on_their_validation_split(of_seeds: Path, seeds: list[Path]) -> None:

@@ -227,7 +227,7 @@ class CalibrationConfig(Settings):
     similar: Annotated[int, Range(0, 1e6)] = 0
     """Number of training lesions, drawn at random, whose features, diagnoses and ids the bundle
     keeps, so that the server can show the most similar ones. 0 keeps none: features can reveal
-    something of the images, and ids are identifiers. An ensemble keeps none."""
+    something of the images, and ids are identifiers."""
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def calibrate_run(
 
 
 def similar_index(predictor: Predictor, cases: Sequence[Case], count: int) -> SimilarIndex | None:
-    """Return the features of training lesions, drawn at random; None for none, and for an ensemble.
+    """Return the features of training lesions, drawn at random; None for none.
 
     Args:
         predictor: of the run.

@@ -116,13 +116,15 @@ def observe(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the logits (R, C) of a network or an ensemble, and what else it has to show.
 
-    The guides of an ensemble are the mean of those of its members; it has no features.
+    The guides of an ensemble are the mean of those of its members, its features are theirs, one
+    after the other.
     """
     if isinstance(model, Ensemble):
         parts = [observe(each, images, present) for each in model.networks()]
-        guides = [name for name in parts[0][1] if name.startswith("guide_")]
+        values = {name: [shown[name] for _, shown in parts] for name in parts[0][1]}
         return model.mean([part for part, _ in parts]), {
-            name: torch.stack([shown[name] for _, shown in parts]).mean(dim=0) for name in guides
+            name: torch.cat(each, dim=1) if name == "features" else torch.stack(each).mean(dim=0)
+            for name, each in values.items()
         }
     outputs: dict[str, Tensor] = {}
     head = getattr(model, "head", None)

@@ -85,15 +85,23 @@ class TorchBackend:
 
     @torch.inference_mode()
     def embed(self, images: Sequence[Array], present: Array) -> Array | None:
-        """Return what the classification head reads (B, D), without flips; None without a head."""
-        head = getattr(self.model, "head", None)
-        if not isinstance(head, nn.Module):
+        """Return what the classification head reads (B, D), without flips; None without a head.
+
+        Those of all members of an ensemble, one after the other.
+        """
+        networks = self.model.members if isinstance(self.model, Ensemble) else [self.model]
+        parts = [getattr(network, "head", None) for network in networks]
+        heads = [head for head in parts if isinstance(head, nn.Module)]
+        if not heads:
             return None
         inputs = [self.input(m, image, present[:, m]) for m, image in enumerate(images)]
-        with record_calls([head]) as calls:
-            self.model(inputs, torch.from_numpy(present).to(self.device))
-        features: Array = calls.inputs(head)[0].float().cpu().numpy()
-        return features
+        available = torch.from_numpy(present).to(self.device)
+        with record_calls(heads) as calls:
+            for network in networks:
+                network(inputs, available)
+        features = torch.cat([calls.inputs(head)[0] for head in heads], dim=1)
+        array: Array = features.float().cpu().numpy()
+        return array
 
     def use_members(self, members: Sequence[int]) -> None:
         """Predict with some members of an ensemble only; a single network stays as it is."""

@@ -18,14 +18,8 @@ from scipy.stats import rankdata
 from agfnet.bundle import BundleConfig
 from agfnet.explain.compute.images import PreparedImage, stack_images
 from agfnet.explain.compute.maps import Explainer
-from agfnet.explain.compute.measures import (
-    area,
-    cells,
-    deletion,
-    insertion,
-    relevance_mass_accuracy,
-    scorer,
-)
+from agfnet.explain.compute.measures import cells, relevance_mass_accuracy
+from agfnet.explain.compute.order import GRID, order_areas, order_gains, random_orders
 from agfnet.inference.torch_backend import TorchBackend
 
 Array = np.ndarray[Any, Any]
@@ -34,7 +28,6 @@ Maps = Mapping[str, Sequence[Array]]
 SAME = 0.5  # rank correlation from which two maps count as the same: r² = a quarter
 NOISE = 0.02  # standard deviation of the noise, fraction of full scale
 TILES = 4  # per side
-GRID = 8  # cells per side on which maps are compared
 BATCH = 16
 RESAMPLES = 1000
 
@@ -86,16 +79,18 @@ def check_methods(
         if progress is not None:
             progress(len(maps), 6)
     true = maps.pop("true")
-    chance = _orders(explainer, _random_orders(images, rng), images, present, answers)
+    chance = order_areas(
+        explainer.backend.logits, random_orders(images, rng), images, present, answers
+    )
     results = {}
     for method, parts in true.items():
         pooled = [np.stack([cells(single, GRID) for single in part]) for part in parts]
         row: dict[str, Any] = {
             name: _mean_correlation(pooled, other[method], present) for name, other in maps.items()
         }
-        curves = _orders(explainer, pooled, images, present, answers)
+        curves = order_areas(explainer.backend.logits, pooled, images, present, answers)
         row |= {"deletion": float(curves[..., 0].mean()), "insertion": float(curves[..., 1].mean())}
-        gains = np.diff(curves, axis=-1)[..., 0] - np.diff(chance, axis=-1)[..., 0]  # (B,)
+        gains = order_gains(curves, chance)
         row["order"] = _interval(gains, patients, rng)
         row |= _mask_agreement(parts, cases, config)
         results[method] = row | {"failed": _failed(row)}
@@ -113,12 +108,6 @@ def _failed(row: Mapping[str, Any]) -> list[str]:
         "order": row["order"]["low"] is None or row["order"]["low"] <= 0,
     }
     return [name for name, failed in verdicts.items() if failed]
-
-
-def _random_orders(images: Sequence[Array], rng: np.random.Generator) -> list[Array]:
-    """Per modality maps (B, g, g) whose cells are in random order."""
-    ranks = np.broadcast_to(np.arange(GRID**2), (len(images[0]), GRID**2))
-    return [rng.permuted(ranks, axis=1).reshape(-1, GRID, GRID) for _ in images]
 
 
 def _shuffled(explainer: Explainer, seed: int, *, backbones: bool = True) -> Explainer:
@@ -208,26 +197,6 @@ def correlation(a: Array, b: Array) -> float:
     first, second = (rankdata(values.ravel()) - (values.size + 1) / 2 for values in (a, b))
     scale = float(np.sqrt((first @ first) * (second @ second)))
     return float(first @ second) / scale if scale else 0.0
-
-
-def _orders(
-    explainer: Explainer,
-    pooled: Sequence[Array],
-    images: Sequence[Array],
-    present: Array,
-    classes: Array,
-) -> Array:
-    """Deletion and insertion area (B, 2) of maps (B, g, g), mean over the modalities of a case."""
-    areas = np.full((*present.shape, 2), np.nan)
-    size = images[0].shape[1]
-    near = np.arange(size) * GRID // size
-    for row, m in np.argwhere(present):
-        score = scorer(explainer.backend.logits, images, present, row, m, int(classes[row]))
-        attribution = pooled[m][row][np.ix_(near, near)]
-        for k, curve in enumerate((deletion, insertion)):
-            areas[row, m, k] = area(curve(images[m][row], attribution, score))
-    means: Array = np.nanmean(areas, axis=1)
-    return means
 
 
 def _interval(
