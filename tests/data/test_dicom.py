@@ -1195,3 +1195,20 @@ def test_colours_of_jpeg_2000_whatever_the_header_says(stated: str, transformed:
 
 def test_empty_pixel_data():
     assert "has no pixel data" in fault(written(dataset(noise(8, 8), PixelData=b"")))
+
+
+@pytest.mark.parametrize(
+    ("tags", "aspect"),
+    [
+        ({"PixelSpacing": [0.02, 0.01]}, 2),
+        ({"PixelAspectRatio": [1, 4]}, 0.25),
+        ({"PixelAspectRatio": [2, 1], "PixelSpacing": [0.1, 0.1]}, 1),  # lengths are more exact
+        ({"SequenceOfUltrasoundRegions": [region((0, 60, 0, 80))]}, 2),
+        ({"PixelSpacing": [0.1, 0.1005]}, 1),  # rounded
+        ({"PixelAspectRatio": [100, 1]}, 1),  # a mistake
+        ({"PixelAspectRatio": [0, 1]}, 1),
+        ({}, 1),
+    ],
+)
+def test_pixels_that_are_not_square(tags: dict[str, Any], aspect: float):
+    assert read(written(dataset(noise(60, 80), **tags))).aspect == pytest.approx(aspect)

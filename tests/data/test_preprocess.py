@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from agfnet.config import ModalityConfig, Resize
-from agfnet.data.preprocess import load, normalise, prepare, prepare_image
+from agfnet.data.preprocess import load, locate, normalise, prepare, prepare_image
 from agfnet.data.readers import Image
 from agfnet.errors import ConfigError, ImageError
 
@@ -217,3 +217,25 @@ def test_an_image_that_is_a_line_is_refused(shape: tuple[int, int]):
     modality = ModalityConfig()
     with pytest.raises(ImageError, match=f"is {shape[1]} x {shape[0]} pixels, too small"):
         prepare_image(image, name="x", size=32, modality=modality)
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("shape", [(200, 320), (320, 200)])
+def test_pixels_that_are_not_square_look_like_those_that_are(
+    resize: Resize, shape: tuple[int, int]
+):
+    """The same tissue, sampled with half as many rows or columns."""
+    height, width = shape
+    rows, columns = np.indices(shape)
+    around = (rows - height / 2) ** 2 + (columns - width / 2) ** 2 < 60**2  # a disc
+    pixels = np.repeat(np.where(around, 220, 40).astype(np.uint8)[..., None], 3, axis=2)
+    modality = ModalityConfig(modality_type="ultrasound", resize=resize)
+    square = prepare_image(Image(pixels), name="a", size=64, modality=modality)
+    for axis, aspect in ((0, 2), (1, 0.5)):
+        short = pixels[::2] if axis == 0 else pixels[:, ::2]
+        image = Image(short, aspect=aspect)
+        same = prepare_image(image, name="b", size=64, modality=modality)
+        assert np.abs(same.astype(float) - square).mean() < 4
+        geometry = locate(image, name="b", size=64, modality=modality)
+        back = geometry.to_square(short[..., 0])
+        assert np.abs(back.astype(float) - same[..., 0]).mean() < 6

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agfnet.data.decoding import decoder_errors
-from agfnet.data.dicom_geometry import Spacing, largest_region, pixel_spacing
+from agfnet.data.dicom_geometry import Spacing, largest_region, pixel_aspect, pixel_spacing
 from agfnet.data.dicom_header import (
     EXPLICIT,
     FRAME_STARTS,
@@ -75,7 +75,7 @@ def dicom_size(file: BinaryIO) -> tuple[int, int]:
 
 def read_dicom(
     file: BinaryIO, *, frame: int = 0, region: bool = True
-) -> tuple[NDArray[np.uint8], Spacing | None]:
+) -> tuple[NDArray[np.uint8], Spacing | None, float]:
     """Decode one frame, and only this one, as 8-bit RGB.
 
     Greyscale goes through the modality LUT, then the first VOI LUT or window, and is inverted
@@ -90,7 +90,8 @@ def read_dicom(
         region: crop to the largest region of 2D tissue that the file states.
 
     Returns:
-        (H, W, 3), and the pixel spacing if the file states it.
+        (H, W, 3), the pixel spacing if the file states it, and the height of a pixel relative to
+        its width.
 
     Raises:
         ImageError: without a name of the file; it is damaged, incomplete or not supported.
@@ -107,7 +108,8 @@ def read_dicom(
     if region and box is not None:
         y0, y1, x0, x1 = box
         pixels = np.ascontiguousarray(pixels[y0:y1, x0:x1])
-    return pixels, spacing or pixel_spacing(header)
+    spacing = spacing or pixel_spacing(header)
+    return pixels, spacing, pixel_aspect(header, spacing)
 
 
 def _decode(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[Any]:

@@ -13,6 +13,7 @@ Spacing = tuple[float, float]
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _TWO_DIMENSIONAL, _TISSUE, _CENTIMETRES = 1, 1, 3  # the codes of a region
 _MIN_REGION = 16  # rows and columns of a region that is taken for an image
+_SQUARE, _MAX_ASPECT = 0.01, 20  # ratios that are rounding errors, and that no device makes
 _REGION_TOLERANCE = 2  # pixels that a region may reach beyond the image: devices count differently
 
 
@@ -70,6 +71,19 @@ def pixel_spacing(header: Dataset) -> Spacing | None:
         if spacing := _spacing(header.get(name)):
             return spacing
     return None
+
+
+def pixel_aspect(header: Dataset, spacing: Spacing | None) -> float:
+    """Return the height of a pixel relative to its width, from its spacing or as it is stated.
+
+    It is 1 where nothing is stated, where only rounding makes it differ, and where no device has
+    such pixels.
+    """
+    row, column = spacing or _spacing(header.get("PixelAspectRatio")) or (1, 1)
+    aspect = row / column
+    if abs(aspect - 1) <= _SQUARE or max(aspect, 1 / aspect) > _MAX_ASPECT:
+        return 1
+    return aspect
 
 
 def _spacing(values: Any, factor: float = 1) -> Spacing | None:

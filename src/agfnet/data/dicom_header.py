@@ -40,7 +40,7 @@ _IN_GROUPS = {
 _TAGS = (
     *("SOPClassUID", "NumberOfFrames", "Rows", "BitsStored", "HighBit"),
     *(*_REQUIRED, *_DEFAULTS, *SPACINGS, *_NUMBERS),
-    *("PixelPaddingValue", "PixelPaddingRangeLimit", "PresentationLUTShape"),
+    *("PixelAspectRatio", "PixelPaddingValue", "PixelPaddingRangeLimit", "PresentationLUTShape"),
     *("VOILUTFunction", "VOILUTSequence", "ModalityLUTSequence"),
     *("SequenceOfUltrasoundRegions", *_GROUPS),
     *(

@@ -40,9 +40,11 @@ def prepare(pixels: NDArray[np.uint8], *, size: int, resize: Resize) -> NDArray[
     return _lay(pixels, _squared(pixels.shape, size, resize))
 
 
-def seen_part(shape: tuple[int, int], resize: Resize) -> tuple[float, float, float, float]:
-    """Return the part of an image of (H, W) that `prepare` keeps: left, top, right, bottom."""
-    return _squared(shape, 1, resize).box
+def seen_part(
+    shape: tuple[int, int], resize: Resize, aspect: float
+) -> tuple[float, float, float, float]:
+    """Return the part of an image of (H, W) that is kept: left, top, right, bottom."""
+    return _squared(shape, 1, resize, aspect).box
 
 
 class _Fit(NamedTuple):
@@ -53,21 +55,25 @@ class _Fit(NamedTuple):
     canvas: tuple[int, int]  # height, width
 
 
-def _squared(shape: tuple[int, ...], size: int, resize: Resize) -> _Fit:
-    """Return the placement that makes an image (H, W, ...) square: see `prepare`."""
-    height, width = shape[:2]
+def _squared(shape: tuple[int, ...], size: int, resize: Resize, aspect: float = 1) -> _Fit:
+    """Return the placement that makes an image (H, W, ...) square: see `prepare`.
+
+    `aspect` is the height of its pixels relative to their width.
+    """
+    rows, columns = shape[:2]
+    height, width = rows * aspect, columns
     long, short = max(height, width), min(height, width)
     whole, square = (0, 0, size, size), (size, size)
     if resize == "crop":
         x, y = (width - short) / 2, (height - short) / 2
-        return _Fit((x, y, x + short, y + short), whole, square)
+        return _Fit((x, y / aspect, x + short, (y + short) / aspect), whole, square)
     if resize == "stretch":
-        return _Fit((0, 0, width, height), whole, square)
+        return _Fit((0, 0, columns, rows), whole, square)
     if resize == "pad":
         inner = max(1, round(size * width / long)), max(1, round(size * height / long))
         start = (size - inner[0]) // 2, (size - inner[1]) // 2
         end = start[0] + inner[0], start[1] + inner[1]
-        return _Fit((0, 0, width, height), (*start, *end), square)
+        return _Fit((0, 0, columns, rows), (*start, *end), square)
     raise ValueError(f"resize is {resize!r}, expected crop, pad or stretch")
 
 
@@ -218,7 +224,7 @@ def _fit(
 ) -> _Fit:
     """Return the placement of pixels (H, W, ...) in the square."""
     if modality.pixel_spacing is None:
-        return _squared(shape, size, modality.resize)
+        return _squared(shape, size, modality.resize, image.aspect)
     if image.spacing is None:
         raise ImageError(
             f"{name}: does not state its scale, which pixel_spacing needs; give DICOM with a pixel "

@@ -65,6 +65,8 @@ class Image:
     """(H, W, 3), RGB."""
     spacing: Spacing | None = None
     """Pixel spacing between rows and between columns in millimetres, if the file states it."""
+    aspect: float = 1.0
+    """Height of a pixel relative to its width: DICOM may have pixels that are not square."""
     boxed: bool = False
     """The pixels are the box that the path names."""
 
@@ -185,11 +187,11 @@ def decode_image(
     with _named(name):
         if not is_dicom(_head(file)):
             return Image(_decode(file, side, frame, box), boxed=box is not None)
-        pixels, spacing = read_dicom(file, frame=frame, region=region and box is None)
+        pixels, spacing, aspect = read_dicom(file, frame=frame, region=region and box is None)
         if box is not None:
             x, y, width, height = _checked(box, (pixels.shape[1], pixels.shape[0]))
             pixels = np.ascontiguousarray(pixels[y : y + height, x : x + width])
-        return Image(pixels, spacing, boxed=box is not None)
+        return Image(pixels, spacing, aspect, boxed=box is not None)
 
 
 def _checked(box: Box, size: tuple[int, int]) -> Box:

@@ -129,18 +129,20 @@ def picture(path: Path, modality: ModalityConfig) -> tuple[Array, float | None]:
     """Read an image for display: upright, reduced if large; DICOM with the model's crop.
 
     Returns:
-        Pixels (H, W, 3), and the pixel spacing in millimetres of an ultrasound image that states
-        it. Its pixels are then made square, so that depth and width have one scale.
+        Pixels (H, W, 3), square, so that depth and width have one scale; and the pixel spacing
+        in millimetres of an ultrasound image that states it.
     """
     image = read_image(path, side=MAX_SIDE, region=modality.region)
-    pixels, spacing = image.pixels, image.spacing
-    if spacing is None or modality.modality_type != "ultrasound":
+    pixels = image.pixels
+    spacing = image.spacing if modality.modality_type == "ultrasound" else None
+    if spacing is None and image.aspect == 1:
         return reduced(pixels, MAX_SIDE), None
-    down, across = spacing
-    height, width = pixels.shape[0] * down, pixels.shape[1] * across  # millimetres
-    square = max(min(spacing), max(height, width) / MAX_SIDE)
+    down, across = spacing or (image.aspect, 1.0)
+    height, width = pixels.shape[0] * down, pixels.shape[1] * across
+    square = max(min(down, across), max(height, width) / MAX_SIDE)
     size = max(1, round(width / square)), max(1, round(height / square))
-    return np.asarray(Pillow.fromarray(pixels).resize(size, reducing_gap=3)), width / size[0]
+    resized = np.asarray(Pillow.fromarray(pixels).resize(size, reducing_gap=3))
+    return resized, None if spacing is None else width / size[0]
 
 
 def attribution(

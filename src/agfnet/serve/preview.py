@@ -119,9 +119,10 @@ def framing(path: Path, info: ImageInfo, modality: ModalityConfig) -> dict[str, 
         return None
     width, height = upright_size(path)
     shape = height, width
-    x0, y0, x1, y1 = seen_part(shape, modality.resize)
+    image = read_image(path, side=SIDE, region=modality.region)
+    x0, y0, x1, y1 = seen_part(shape, modality.resize, image.aspect)
     seen = whole_pixels((x0 / width, y0 / height, x1 / width, y1 / height), shape)
-    lesion = find_lesion(read_image(path, side=SIDE, region=modality.region).pixels)
+    lesion = find_lesion(image.pixels)
     box = None if lesion is None else whole_pixels(lesion.box, shape)
     return {
         "width": width,

@@ -170,10 +170,7 @@ def plain(text: str) -> str:
 
 
 def _show(axis: Axes, image: Image | None, pixels: Array, heading: str) -> None:
-    aspect = 1.0
-    if image is not None and image.spacing is not None:
-        aspect = image.spacing[0] / image.spacing[1]
-    axis.imshow(pixels, aspect=aspect, interpolation="nearest")
+    axis.imshow(pixels, aspect=1.0 if image is None else image.aspect, interpolation="nearest")
     axis.set_title(heading, fontsize=9)
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
