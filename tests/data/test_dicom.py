@@ -1212,3 +1212,18 @@ def test_empty_pixel_data():
 )
 def test_pixels_that_are_not_square(tags: dict[str, Any], aspect: float):
     assert read(written(dataset(noise(60, 80), **tags))).aspect == pytest.approx(aspect)
+
+
+@pytest.mark.parametrize("by_plane", [False, True])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_uncompressed_pixels_whose_end_was_never_copied_are_refused(colours: int, by_plane: bool):
+    pixels = smooth(rows=64, columns=64)
+    made = dataset(pixels[..., 0]) if colours == 1 else dataset(pixels, "RGB")
+    if by_plane and colours == 3:
+        made.PlanarConfiguration = 1
+        made.PixelData = np.moveaxis(pixels, -1, 0).tobytes()
+    read(written(made))
+    whole = made.PixelData
+    at = len(whole) * 42 // 100
+    made.PixelData = whole[:at] + bytes(len(whole) - at)
+    assert "is damaged or truncated: its data end in row" in fault(written(made))

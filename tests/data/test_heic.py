@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from agfnet.data.heic import FORMAT
+from agfnet.data.jpeg import check_holes
 from agfnet.data.readers import count_frames, read_image, upright_size
 from agfnet.errors import ImageError
 from agfnet.importing import tree
@@ -59,3 +62,12 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     assert describe_other(PHONE.read_bytes()[:132], "JPEG, PNG") == (
         "is HEIC, not JPEG, PNG; save it as JPEG or PNG, or install the extra heic on the server"
     )
+
+
+def test_pixels_that_were_never_copied_are_an_error() -> None:
+    pixels = np.random.default_rng(0).integers(1, 256, 9000, dtype=np.uint8).tobytes()
+    head = b"\0\0\0\x18ftypheic" + bytes(12)
+    box = (8 + len(pixels)).to_bytes(4) + b"mdat"
+    check_holes(BytesIO(head + box + pixels + bytes(1000)), FORMAT)  # padding
+    with pytest.raises(ImageError, match="bytes 5032 to 9032 are zeros, where a part was lost"):
+        check_holes(BytesIO(head + box + pixels[:5000] + bytes(4000)), FORMAT)

@@ -536,3 +536,42 @@ def test_a_large_photo_is_reduced(kind: str):
     assert pixels[0, 0].tolist() == pytest.approx([255, 0, 0], abs=3)
     assert decoded(data, side=1800).shape[:2] in ((1800, 2600), (2600, 1800))
     assert decoded(data).shape[:2] in ((1800, 2600), (2600, 1800))
+
+
+def test_a_webp_whose_end_was_never_copied_is_refused():
+    data = encoded(Pillow.fromarray(noise(160, 128)), "WEBP", quality=95)
+    at = 3 * len(data) // 4 + 1
+    assert "where a part was lost" in fault(data[:at] + bytes(len(data) - at))
+    assert (decoded(data + bytes(2000)) == decoded(data)).all()  # padding
+
+
+def smooth(height: int, width: int) -> np.ndarray:
+    rows, columns = np.mgrid[:height, :width]
+    return (np.stack([rows, columns, rows + columns], axis=-1) % 199 + 40).astype(np.uint8)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("kind", ["BMP", "TIFF"])
+def test_an_uncompressed_image_whose_end_was_never_copied_is_refused(kind: str, mode: str):
+    if (kind, mode) == ("BMP", "CMYK"):
+        pytest.skip("there is no such BMP")
+    data = encoded(Pillow.fromarray(smooth(100, 120)).convert(mode), kind)
+    decoded(data)
+    at = len(data) * 42 // 100
+    assert "its data end in row" in fault(data[:at] + bytes(len(data) - at))
+
+
+@pytest.mark.parametrize("shape", ["border", "disc", "slope", "title", "black"])
+def test_black_below_an_image_is_a_border(shape: str):
+    pixels = smooth(200, 240)
+    rows, columns = np.indices((200, 240))
+    inside = {
+        "border": (rows < 150) & (columns > 20) & (columns < 200),
+        "disc": (rows - 80) ** 2 + (columns - 120) ** 2 < 70**2,
+        "slope": (rows + columns / 40 < 150) & (columns > 20),
+        "title": (rows < 150) | ((rows < 160) & (columns < 90)),
+        "black": rows < 0,
+    }[shape]
+    pixels[~inside] = 0
+    for kind in ("BMP", "TIFF"):
+        assert (decoded(encoded(Pillow.fromarray(pixels), kind)) == pixels).all()

@@ -21,8 +21,8 @@ from agfnet.data.store import Entry, Store, Wording
 FOLDER = "agfnet-cache"
 
 PIXEL_CODE = (
-    *("colours", "decoding", "dicom", "dicom_display", "dicom_geometry", "dicom_header"),
-    *("dicom_jpeg", "dicom_stated", "jpeg", "png"),
+    *("blank_end", "colours", "decoding", "dicom", "dicom_display", "dicom_geometry"),
+    *("dicom_header", "dicom_jpeg", "dicom_stated", "jpeg", "png"),
     *("file_types", "geometry", "heic", "paths", "preprocess", "readers", "tiff", "ultrasound"),
 )
 """Modules of `agfnet.data` that decide the pixels of a prepared image."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from agfnet.data.blank_end import check_blank_end
 from agfnet.data.decoding import decoder_errors
 from agfnet.data.dicom_geometry import Spacing, largest_region, pixel_aspect, pixel_spacing
 from agfnet.data.dicom_header import (
@@ -147,6 +148,9 @@ def _decode(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[
         except Exception:  # deflated, without a transfer syntax, or not written as its syntax says
             dataset = _with_syntax(_read_whole(file))
             values = pixel_array(dataset, index=frame, **options)
+    if not compressed:
+        by_plane = values.ndim == 3 and header.PlanarConfiguration == 1
+        check_blank_end(np.concatenate(np.moveaxis(values, -1, 0)) if by_plane else values)
     values = lowest_bits(values, header.BitsStored, signed=header.PixelRepresentation == 1)
     if values.ndim == 2 and header.PixelRepresentation and is_unsigned(values, header.BitsStored):
         header.PixelRepresentation = 0

@@ -1,4 +1,4 @@
-"""JPEG that ends too early or has a hole, of which libjpeg fills in the rest without a word."""
+"""JPEG, WebP and HEIC that end too early or have a hole, which decoders fill in without a word."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ ADDED = b"\x55" * (1 << 12)
 """Bytes that are decoded as blocks where blocks are missing, and change nothing elsewhere."""
 SECTOR = 512
 """Bytes that a disk or a copy loses at a time; they become zeros."""
+_JPEG = ("JPEG", "MPO")
 _NOT_ZERO = re.compile(rb"[^\0]")
 
 
@@ -58,15 +59,15 @@ def check_end(file: BinaryIO, image: Pillow.Image, size: tuple[int, int] | None)
         )
 
 
-def check_holes(file: BinaryIO, *, jpeg: bool) -> None:
+def check_holes(file: BinaryIO, image_format: str) -> None:
     """Check that no whole sectors of the compressed data are zeros; the file stays where it is.
 
     A copy from a failing disk or over a bad line leaves them, and they decode to a picture. Zeros
     in an image without a flaw begin and end at the limits of sectors by a rare chance only.
 
     Args:
-        file: a JPEG or WebP.
-        jpeg: it is a JPEG, of which the zeros of a header and behind the end do not count.
+        file: a JPEG, WebP or HEIC.
+        image_format: its name in Pillow; MPO is JPEG.
 
     Raises:
         ImageError: without a name of the file; there are some.
@@ -75,15 +76,27 @@ def check_holes(file: BinaryIO, *, jpeg: bool) -> None:
     file.seek(0)
     content = file.read()
     file.seek(position)
-    start = content.find(_SCAN) if jpeg else 0
-    stop = content.rfind(_END) if jpeg else len(content)
-    at = content.find(bytes(SECTOR), max(start, 0), stop)
+    start, stop = _pixel_data(content, image_format)
+    at = content.find(bytes(SECTOR), start, stop)
     while at >= 0:
         following = _NOT_ZERO.search(content, at)
         end = following.start() if following else len(content)
-        if at % SECTOR == 0 and (end % SECTOR == 0 or end == len(content)):
+        # a copy may stop at any byte; a JPEG then lacks the mark of its end
+        stopped = end >= stop and image_format not in _JPEG
+        if stopped or (at % SECTOR == 0 and end % SECTOR == 0):
             raise ImageError(
-                f"is damaged: its bytes {at} to {end} are zeros, where a part was lost; copy or "
-                "export it again"
+                f"is damaged: its bytes {at} to {min(end, stop)} are zeros, where a part was lost; "
+                "copy or export it again"
             )
         at = content.find(bytes(SECTOR), end, stop)
+
+
+def _pixel_data(content: bytes, image_format: str) -> tuple[int, int]:
+    """Return where the compressed data begin and end, without what is padded with zeros."""
+    if image_format == "WEBP":
+        return 0, min(len(content), 8 + int.from_bytes(content[4:8], "little"))
+    if image_format in _JPEG:
+        return max(content.find(_SCAN), 0), content.rfind(_END)
+    start = max(content.find(b"mdat"), 0)  # HEIC
+    size = int.from_bytes(content[start - 4 : start]) if start >= 4 else 0
+    return start, start - 4 + size if 8 < size <= len(content) - start + 4 else len(content)

@@ -16,6 +16,7 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from agfnet.data import tiff
+from agfnet.data.blank_end import check_blank_end
 from agfnet.data.colours import to_rgb
 from agfnet.data.decoding import decoder_errors
 from agfnet.data.dicom import (
@@ -310,11 +311,14 @@ def _decode(file: BinaryIO, side: int | None, frame: int, box: Box | None) -> ND
         reduced = draft if box else (side, side)
         image.draft(None, reduced)
     raw_mode = _raw_mode(image)
+    upwards = image.format == "BMP" and image.tile[0].args[-1] == -1  # type: ignore[attr-defined]
     if image.format == "PNG":
         check_pixels(file)
-    if image.format in ("JPEG", "MPO", "WEBP"):
-        check_holes(file, jpeg=image.format != "WEBP")
+    if image.format in ("JPEG", "MPO", "WEBP", FORMAT):
+        check_holes(file, image.format)
     _load(image)
+    if image.format == "BMP" or (image.format == "TIFF" and not tiff.is_tiled(image)):
+        check_blank_end(np.asarray(image)[::-1] if upwards else np.asarray(image))
     if image.format == "JPEG":
         with decoder_errors():
             check_end(file, image, reduced)

@@ -274,6 +274,11 @@ def correct_tiles(image: Pillow.Image, page: Directory) -> None:
     image.tile = [_Tile("libtiff", (0, 0, *size), 0, (raw, False, offset))]  # type: ignore[attr-defined]
 
 
+def is_tiled(image: Pillow.Image) -> bool:
+    """Return whether an opened page is stored in tiles, whose rows are not those of the image."""
+    return TILE_WIDTH in image.tag_v2  # type: ignore[attr-defined]
+
+
 def low_bytes(image: Pillow.Image, raw_mode: str) -> str | None:
     """Return the raw mode that decodes the low bytes of 16 bits instead of the high ones.
 
