@@ -249,6 +249,20 @@ def test_a_thumbnail_next_to_its_image_is_left_out(tmp_path: Path):
     assert any("2 thumbnails, left out" in note for note in report.notes)
 
 
+def test_a_copy_by_name_and_content_is_left_out(tmp_path: Path):
+    names = ("clinical.jpg", "clinical (1).jpg", "clinical - Copy (2).jpg", "clinical2.jpg")
+    scans = ("Kopie von us.png", "us.png", "us (1).png", "us_2.png")
+    folder = tmp_path / "source" / "naevus" / "L1"
+    for name in (*names, *scans):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"us (1)" if name == "us (1).png" else b"content")
+    report = import_folder(folder.parents[1], tmp_path / "out", modalities=("clinical", "us"))
+    (case,) = read_cases(report.table, modalities=("clinical", "us"))
+    assert set(files(case, "clinical")) == {"clinical.jpg", "clinical2.jpg"}
+    assert set(files(case, "us")) == {"us.png", "us (1).png", "us_2.png"}  # another image
+    assert any("copies of another image of the same lesion, left out" in n for n in report.notes)
+
+
 def test_a_folder_for_lesions_without_a_label_is_named(tmp_path: Path):
     folders = ("naevus/L1", "melanoma/L2", "unlabeled/L3", "backup/L4")
     report, _ = imported(tmp_path, *(f"{folder}/clinical.jpg" for folder in folders))

@@ -19,6 +19,7 @@ from agfnet.training.cases import (
     build_loaders,
     select_cases,
     warn_of_missing_modalities,
+    warn_of_shared_images,
 )
 from agfnet.types import Batch
 
@@ -77,6 +78,33 @@ def test_a_modality_that_only_training_has_is_said(
     warn_of_missing_modalities(read_cases(path, modalities=tuple(MODALITIES)), cases)
     (record,) = caplog.records
     assert f"column ultrasound: no {name} case has an image" in record.getMessage()
+
+
+@pytest.mark.parametrize("shared", ["copy", "path", "frame", "nothing"])
+def test_an_image_of_two_splits_is_said(
+    write_table: Callable[..., Path], shared: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [dict(row) for row in ROWS]
+    path = write_table(rows, images=True)
+    for row in rows:
+        (path.parent / row["clinical"]).write_bytes(f"{row['lesion_id']:>9000}".encode())
+    if shared == "copy":
+        (path.parent / "13.png").write_bytes((path.parent / "2.png").read_bytes())
+    else:
+        rows[13]["clinical"] = {"path": "2.png", "frame": "2.png#1"}.get(shared, "13.png")
+        path = write_table(rows, images=False)
+    table = read_cases(path, modalities=tuple(MODALITIES), check_files=False)
+    warn_of_shared_images(table, select_cases(table, CONFIG))
+    messages = [record.getMessage() for record in caplog.records]
+    if shared in ("nothing", "frame"):
+        assert not messages
+    else:
+        (message,) = messages
+        name = "13.png" if shared == "copy" else "2.png"
+        assert (
+            f"1 in all; the first is {name} (row 15, test), which is 2.png (row 4, train)"
+            in message
+        )
 
 
 def patients(count: int) -> CasesTable:

@@ -8,12 +8,12 @@ from typing import Any
 
 from agfnet.bundle import BundleConfig
 from agfnet.data.paths import named_frame
+from agfnet.data.same_files import first_of_same
 from agfnet.data.spelling import patient_key
 from agfnet.data.table import Case
 from agfnet.errors import AgfnetError
 from agfnet.evaluation.inputs import EvaluationInputs
 from agfnet.evaluation.members import cases_of, member_tables
-from agfnet.files import sha256
 from agfnet.translation import t
 
 SEEN = ("train", "val")  # the validation split chose the epoch and the calibration
@@ -68,25 +68,12 @@ def seen_cases(
 def identical_images(cases: Sequence[Case], others: Sequence[Case]) -> list[bool]:
     """Say for each case if one of its image files has the same content as one of the others.
 
-    Only files of equal size are read, and a file is identical to itself.
+    A file is identical to itself.
     """
-    by_size: dict[int, set[Path]] = {}
-    for path in {path for case in others for path in paths(case)}:
-        if path.is_file():
-            by_size.setdefault(path.stat().st_size, set()).add(path.resolve())
-    hashes: dict[Path, str] = {}
-
-    def digest(path: Path) -> str:
-        if path not in hashes:
-            hashes[path] = sha256(path)
-        return hashes[path]
-
-    def is_known(path: Path) -> bool:
-        path = path.resolve()
-        candidates = by_size.get(path.stat().st_size, set())
-        return path in candidates or digest(path) in map(digest, candidates)
-
-    return [any(is_known(path) for path in paths(case)) for case in cases]
+    known = [path for case in others for path in paths(case)]
+    first = first_of_same([*known, *(path for case in cases for path in paths(case))])
+    seen = {first[path] for path in known if path.is_file()}
+    return [any(first[path] in seen for path in paths(case)) for case in cases]
 
 
 def paths(case: Case) -> list[Path]:

@@ -23,7 +23,7 @@ from agfnet.data.spelling import label_key, same_looking
 from agfnet.data.table import Case, mask_column
 from agfnet.data.write_table import printable
 from agfnet.errors import ConfigError, DataError
-from agfnet.importing.common import ImportReport, write_report
+from agfnet.importing.common import ImportReport, without_copies, write_report
 from agfnet.importing.dates import date_keys
 from agfnet.importing.labels import label_notes, looks_like_ids
 from agfnet.importing.tree import SUFFIXES, Tree, listed, notes, walk
@@ -130,10 +130,11 @@ def import_folder(
             f"{next(iter(lesions))} has another number"
         )
     order = order or (("label", "lesion") if LESION in depths else ("label", "patient", "lesion"))
-    cases = _cases(source, lesions, modalities, level, order)
+    found = _cases(source, lesions, modalities, level, order)
+    cases, copies = without_copies(found, source.absolute())
     _check_labels(source, cases, order, modalities)
     lines.append(f"the folders are {'/'.join(order)}" + ", as guessed" * (layout is None))
-    lines += [*_doubts(cases, order), *label_notes(Counter(case.label for case in cases))]
+    lines += [*copies, *_doubts(cases, order), *label_notes(Counter(case.label for case in cases))]
     if "patient" not in order:
         lines.append("there are no patients' folders: every lesion counts as its own patient")
     return write_report(cases, Path(out), modalities=modalities, notes=lines)

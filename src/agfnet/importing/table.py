@@ -17,6 +17,7 @@ from agfnet.importing.assignment import Assignment
 from agfnet.importing.cases import CaseMaker
 from agfnet.importing.cells import Cells
 from agfnet.importing.columns import Roles, guess_roles
+from agfnet.importing.common import without_copies
 from agfnet.importing.dates import Visits, dates_in, read_visits
 from agfnet.importing.header import Table, find_table
 from agfnet.importing.labels import key_of_labels
@@ -98,11 +99,11 @@ def plan_table(
     key_names = _key_names(sheets, table, roles)
     if not any(name in lesion.files for lesion in reader.lesions for name in modalities):
         raise DataError(assignment.no_match([*unread_tags(found_files), *others]))
-    cases = maker.make(reader.lesions, key_names)
+    cases, copies = without_copies(maker.make(reader.lesions, key_names), root)
     lines = [*table.notes, *_other_sheets(sheets, table, key_names), *reader.notes]
     lines += [*roles.notes, *([visits.note] if visits.note else [])]
-    lines += [*assignment.notes, *maker.notes, *assignment.unclaimed(), *notes(tree), *others]
-    lines += unread_tags(found_files)
+    lines += [*assignment.notes, *maker.notes, *copies, *assignment.unclaimed(), *notes(tree)]
+    lines += [*others, *unread_tags(found_files)]
     used = [name for name in modalities if any(case.images.get(name) for case in cases)]
     lines += [f"there is no image of {name}" for name in modalities if name not in used]
     return Plan(

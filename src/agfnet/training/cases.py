@@ -16,6 +16,8 @@ from agfnet.data.cache import ImageCache, cache_folder
 from agfnet.data.dataset import CasesDataset
 from agfnet.data.folds import read_split
 from agfnet.data.loader import loader
+from agfnet.data.paths import named_frame, split_box
+from agfnet.data.same_files import first_of_same
 from agfnet.data.splits import keep_fraction, require_split
 from agfnet.data.table import Case, CasesTable, map_labels
 from agfnet.errors import ConfigError, DataError
@@ -83,6 +85,34 @@ def warn_of_missing_modalities(table: CasesTable, cases: TrainingCases) -> None:
                     " about lesions with one; fill in the column, or draw the split again",
                     *(table.path, name, split),
                 )
+
+
+def warn_of_shared_images(table: CasesTable, cases: TrainingCases) -> None:
+    """Warn if the same image file, under whatever name, is in several splits."""
+    uses = [
+        (case, split, *named_frame(path), split_box(path)[1])
+        for split, part in (("train", cases.train), ("val", cases.val), ("test", cases.test))
+        for case in part
+        for paths in case.images.values()
+        for path in paths
+    ]
+    content = first_of_same(file for _, _, file, _, _ in uses)
+    first: dict[object, tuple[Case, str, Path]] = {}
+    shared = []
+    for case, split, file, frame, box in uses:
+        other = first.setdefault((content[file], frame, box), (case, split, file))
+        if other[1] != split:
+            shared.append((case, split, file, other))
+    if shared:
+        case, split, file, (other_case, other_split, other_file) = shared[0]
+        logging.getLogger(__name__).warning(
+            "%s: images of several splits are the same file, %d in all; the first is %s (row %d,"
+            " %s), which is %s (row %d, %s). Results on them are too good: `agfnet check` lists"
+            " them; keep each where it belongs, or give such lesions one patient_id and draw the"
+            " split again",
+            *(table.path, len(shared), file.name, case.row, split),
+            *(other_file.name, other_case.row, other_split),
+        )
 
 
 def check_unknown_labels(table: CasesTable, classes: Sequence[str]) -> None:

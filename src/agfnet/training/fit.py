@@ -32,6 +32,7 @@ from agfnet.training.cases import (
     read_table,
     select_cases,
     warn_of_missing_modalities,
+    warn_of_shared_images,
 )
 from agfnet.training.checkpoints import load_best
 from agfnet.training.features import prepare_features
@@ -112,6 +113,7 @@ def train_run(
     cases = select_cases(table, config)
     if world.first:
         warn_of_missing_modalities(table, cases)
+        warn_of_shared_images(table, cases)
     bundle = bundle_config(config, table, cases)
     seed_everything(config.seed, verbose=False)
     labels = [cases.classes.index(case.label) for case in cases.train]
