@@ -199,3 +199,13 @@ def test_what_spreadsheets_leave_around_a_table(tmp_path):
     read = read_predictions(path)
     assert (read.lesion_id, read.label) == (("01",), ("a",))
     assert read.probabilities.tolist() == [[0.7, 0.3]]
+
+
+def test_empty_rows_count_and_an_empty_last_column_does_not(tmp_path):
+    path = tmp_path / "predictions.csv"
+    head = HEADER.replace("\n", ",\n")
+    path.write_text(f"{head}L1,P1,a,a,0.9,0.1,\n,,,,,,\nL2,P1,,a,0.5,0.5,\n")
+    assert read_predictions(path).lesion_id == ("L1", "L2")
+    path.write_text(f"sep=,\n{HEADER}L1,P1,a,a,0.9,0.1\n\nL2,P1,,a,x,0.5\n")
+    with pytest.raises(DataError, match=r"row 5, column p_a: 'x'"):
+        read_predictions(path)

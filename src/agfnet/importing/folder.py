@@ -130,8 +130,8 @@ def import_folder(
             f"{next(iter(lesions))} has another number"
         )
     order = order or (("label", "lesion") if LESION in depths else ("label", "patient", "lesion"))
-    found = _cases(source, lesions, modalities, level, order)
-    cases, copies = without_copies(found, source.absolute())
+    every = _cases(source, lesions, modalities, level, order)
+    cases, copies = without_copies(every, source.absolute())
     _check_labels(source, cases, order, modalities)
     lines.append(f"the folders are {'/'.join(order)}" + ", as guessed" * (layout is None))
     lines += [*copies, *_doubts(cases, order), *label_notes(Counter(case.label for case in cases))]

@@ -227,12 +227,16 @@ def parse_predictions(text: str, path: Path) -> Predictions:
         path: of the file, for messages.
     """
     first_line, _, others = text.partition("\n")
+    skipped = 0
     if SEPARATOR_LINE.fullmatch(first_line.strip()):
-        text = others
+        text, skipped = others, 1
     separator = SEPARATED.match(text)
     delimiter = separator[1] if separator else ","
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
-    header, *rows = [row for row in reader if any(row)] or [[]]
+    numbered = {number: row for number, row in enumerate(reader, start=skipped + 1) if any(row)}
+    header, *rows = numbered.values() or [[]]
+    while header[-1:] == [""] and all(row[len(header) - 1 :] == [""] for row in rows):
+        header, rows = header[:-1], [row[:-1] for row in rows]  # a spreadsheet has added it
     if delimiter != ",":  # a spreadsheet in a language with decimal commas
         first = len(COLUMNS)
         rows = [[*row[:first], *(cell.replace(",", ".") for cell in row[first:])] for row in rows]
@@ -242,7 +246,7 @@ def parse_predictions(text: str, path: Path) -> Predictions:
     header, rows = header[:end], [row[:end] if len(row) == len(header) else row for row in rows]
     classes = tuple(name.removeprefix(PREFIX) for name in header[len(COLUMNS) :])
     _raise(path, _header_problems(header, classes))
-    _raise(path, _row_problems(header, classes, rows))
+    _raise(path, _row_problems(header, classes, dict(zip(list(numbered)[1:], rows, strict=True))))
     return Predictions(
         classes=classes,
         lesion_id=tuple(row[0] for row in rows),
@@ -280,10 +284,10 @@ def _header_problems(header: list[str], classes: tuple[str, ...]) -> Iterator[st
 
 
 def _row_problems(
-    header: list[str], classes: tuple[str, ...], rows: list[list[str]]
+    header: list[str], classes: tuple[str, ...], rows: Mapping[int, list[str]]
 ) -> Iterator[str]:
     seen: dict[str, int] = {}
-    for number, row in enumerate(rows, start=2):  # as a spreadsheet counts, header first
+    for number, row in rows.items():  # as a spreadsheet counts, header first
         if len(row) != len(header):
             yield f"row {number}: {len(row)} cells; expected {len(header)}, one per column"
             continue
