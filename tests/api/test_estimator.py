@@ -133,6 +133,15 @@ def test_errors(cohort: Path) -> None:
             agfnet.AGFNetClassifier().fit(X, [y[0], missing, *y[2:]])
         with pytest.raises(DataError, match=f"groups: {message}"):
             agfnet.AGFNetClassifier().fit(X, y, groups=["P0", missing, *range(len(X) - 2)])
+        masked = np.ma.array(np.arange(len(X)), mask=np.arange(len(X)) == 1)
+        with pytest.raises(DataError, match=f"y: {message}"):
+            agfnet.AGFNetClassifier().fit(X, masked)
+        with pytest.raises(DataError, match=f"groups: {message}"):
+            agfnet.AGFNetClassifier().fit(X, y, groups=masked)
+    with pytest.raises(DataError, match=r"y: ndarray of shape .*; expected one label"):
+        agfnet.AGFNetClassifier().fit(X, np.eye(len(X)))
+    with pytest.raises(DataError, match=r"y: NoneType of shape"):
+        agfnet.AGFNetClassifier().fit(X, None)
     with pytest.raises(DataError, match="1 class"):
         agfnet.AGFNetClassifier().fit(X, np.zeros(len(X)))
     with pytest.raises(ValueError, match="continuous"):

@@ -55,6 +55,15 @@ def test_an_array_without_frames_is_no_missing_image() -> None:
         pass
 
 
+def test_a_masked_array_is_refused() -> None:
+    pixels = np.ma.masked_greater(np.full((20, 20), 9, np.uint8), 5)
+    with (
+        pytest.raises(ImageError, match=r"clinical: a masked array, .*; give `.filled\(0\)`"),
+        image_files({"clinical": pixels}),
+    ):
+        pass
+
+
 def test_a_full_disk_is_no_error_of_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

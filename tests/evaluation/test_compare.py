@@ -93,6 +93,12 @@ def test_disjoint_tables_are_an_error() -> None:
         paired(A, replace(B, label=("",) * 10))
 
 
+def test_ids_in_two_spellings_are_named() -> None:
+    others = replace(B, lesion_id=(*B.lesion_id[:-2], "l-08 ", "l9"))
+    with pytest.raises(DataError, match="'L8' of the first table is 'l-08 ' in the second, and 2"):
+        paired(A, others)
+
+
 def test_tables_that_contradict_each_other_are_an_error() -> None:
     with pytest.raises(DataError, match="different classes"):
         paired(A, answers("1111111111", classes=("a", "c")))

@@ -93,7 +93,12 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             DataError: X, y and groups differ in length, or there is only one class.
         """
+        y, groups = _unmasked(y), _unmasked(groups)
         rows, labels = records(X), np.asarray(y)
+        if labels.ndim != 1:
+            raise DataError(
+                f"y: {type(y).__name__} of shape {labels.shape}; expected one label for each lesion"
+            )
         patients = [f"P{i}" for i in range(len(rows))] if groups is None else list(groups)
         if not len(rows) == len(labels) == len(patients):
             raise DataError(
@@ -177,6 +182,11 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.dict = True
         tags.no_validation = True
         return tags
+
+
+def _unmasked(values: Any) -> Any:
+    """Return values of which the masked ones are None, since NumPy would drop the mask."""
+    return values.tolist() if np.ma.is_masked(values) else values
 
 
 def _label(code: int) -> str:

@@ -112,6 +112,10 @@ def _from_array(name: str, pixels: np.ndarray[Any, Any]) -> Any:
     """Return a PIL image of an array."""
     from PIL import Image
 
+    if np.ma.is_masked(pixels):
+        raise ImageError(
+            f"{name}: a masked array, whose mask would be ignored; give `.filled(0)` or `.data`"
+        )
     shape_fits = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
     if pixels.dtype == np.uint8 and shape_fits and pixels.size:
         return Image.fromarray(np.ascontiguousarray(pixels))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
+from agfnet.data.spelling import patient_key
 from agfnet.errors import DataError
 from agfnet.inference.predictions import Predictions, align
 from agfnet.metrics.bootstrap import bootstrap, to_json
@@ -44,6 +45,7 @@ def paired(a: Predictions, b: Predictions) -> Pair:
     """
     a, b = a.labelled(), b.labelled()
     both = set(a.lesion_id) & set(b.lesion_id)
+    _check_spelling(set(a.lesion_id) - both, set(b.lesion_id) - both)
     if not both:
         raise DataError(
             f"the two tables have no labelled lesion in common ({len(a)} and {len(b)} lesions); "
@@ -52,6 +54,19 @@ def paired(a: Predictions, b: Predictions) -> Pair:
     first = a.select([row for row, lesion in enumerate(a.lesion_id) if lesion in both])
     second = b.select([row for row, lesion in enumerate(b.lesion_id) if lesion in both])
     return Pair(first, align(first, second), len(a) - len(both), len(b) - len(both))
+
+
+def _check_spelling(only_a: set[str], only_b: set[str]) -> None:
+    """Raise an error about lesions of which the two tables spell the id in two ways."""
+    spelling_b = {patient_key(lesion): lesion for lesion in only_b}
+    spellings = [(x, spelling_b[patient_key(x)]) for x in only_a if patient_key(x) in spelling_b]
+    if spellings:
+        in_a, in_b = min(spellings)
+        raise DataError(
+            f"column lesion_id: {in_a!r} of the first table is {in_b!r} in the second, and "
+            f"{len(spellings)} lesions in all differ in case, spaces, separators or leading zeros "
+            "only; write the ids one way in both tables"
+        )
 
 
 def compare(pair: Pair, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
