@@ -123,6 +123,14 @@ def test_fit_predict_and_cross_validation(cohort: Path, tmp_path: Path) -> None:
     assert all(split[case.patient_id] == case.split for case in table)
 
 
+def test_an_index_in_another_order_is_refused(cohort: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    X, y, _ = lesions(cohort)
+    shuffled = pandas.Series(y).sample(frac=1, random_state=0)
+    with pytest.raises(DataError, match=r"y: its index .* another order.* y\.loc\[X\.index\]"):
+        agfnet.AGFNetClassifier().fit(pandas.DataFrame(X), shuffled)
+
+
 def test_errors(cohort: Path) -> None:
     X, y, _ = lesions(cohort)
     with pytest.raises(DataError, match="expected the same number"):
@@ -138,10 +146,12 @@ def test_errors(cohort: Path) -> None:
             agfnet.AGFNetClassifier().fit(X, masked)
         with pytest.raises(DataError, match=f"groups: {message}"):
             agfnet.AGFNetClassifier().fit(X, y, groups=masked)
-    with pytest.raises(DataError, match=r"y: ndarray of shape .*; expected one label"):
+    with pytest.raises(DataError, match=r"y: its shape is .*; expected one value"):
         agfnet.AGFNetClassifier().fit(X, np.eye(len(X)))
-    with pytest.raises(DataError, match=r"y: NoneType of shape"):
+    with pytest.raises(DataError, match=r"y: its shape is \(\)"):
         agfnet.AGFNetClassifier().fit(X, None)
+    with pytest.raises(DataError, match=r"groups: its shape is"):
+        agfnet.AGFNetClassifier().fit(X, y, groups=np.zeros((len(X), 2)))
     with pytest.raises(DataError, match="1 class"):
         agfnet.AGFNetClassifier().fit(X, np.zeros(len(X)))
     with pytest.raises(ValueError, match="continuous"):

@@ -94,6 +94,12 @@ def test_a_lesion_without_an_id_has_its_number() -> None:
     assert [lesion for lesion, _ in case_rows(rows, ())] == ["7", "2", "3", "4", "x"]
 
 
+def test_two_rows_of_one_lesion_are_refused() -> None:
+    rows = [{"lesion_id": name, "clinical": "a.png"} for name in ("x", "y", "x")]
+    with pytest.raises(DataError, match="row 3: lesion_id 'x' is that of row 1 as well"):
+        list(case_rows(rows, ("clinical",)))
+
+
 def test_a_column_of_another_name_is_no_missing_image() -> None:
     rows = [{"photo": "a.png", "ultrasound": "b.png"}]
     with pytest.raises(DataError, match="no column 'clinical'; there are 'photo', 'ultrasound'"):

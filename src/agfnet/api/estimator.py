@@ -91,15 +91,19 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 every lesion is its own patient.
 
         Raises:
-            DataError: X, y and groups differ in length, or there is only one class.
+            DataError: X, y and groups differ in length or in the order of their index, or there
+                is only one class.
         """
+        _check_order(X, y=y, groups=groups)
         y, groups = _unmasked(y), _unmasked(groups)
         rows, labels = records(X), np.asarray(y)
-        if labels.ndim != 1:
-            raise DataError(
-                f"y: {type(y).__name__} of shape {labels.shape}; expected one label for each lesion"
-            )
         patients = [f"P{i}" for i in range(len(rows))] if groups is None else list(groups)
+        for name, shape in (
+            ("y", labels.shape),
+            ("groups", np.asarray(patients, dtype=object).shape),
+        ):
+            if len(shape) != 1:
+                raise DataError(f"{name}: its shape is {shape}; expected one value for each lesion")
         if not len(rows) == len(labels) == len(patients):
             raise DataError(
                 f"X has {len(rows)} rows, y {len(labels)} and groups {len(patients)};"
@@ -182,6 +186,19 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.dict = True
         tags.no_validation = True
         return tags
+
+
+def _check_order(table: Any, **columns: Any) -> None:
+    """Check that the index of pandas, where there is one, names the lesions in the same order."""
+    for name, values in columns.items():
+        if not (hasattr(table, "iloc") and hasattr(values, "iloc")):
+            continue
+        if not table.index.equals(values.index) and set(table.index) == set(values.index):
+            raise DataError(
+                f"{name}: its index has the values of that of X in another order, and they would be"
+                f" matched by position; give {name}.loc[X.index], or {name}.to_numpy() if the"
+                " positions are right"
+            )
 
 
 def _unmasked(values: Any) -> Any:

@@ -80,12 +80,19 @@ def case_rows(table: Any, modalities: Sequence[str]) -> Iterator[Row]:
         return
     rows = records(table)
     check_columns(rows, modalities)
-    for number, row in enumerate(rows, start=1):
-        lesion = row.get("lesion_id")
-        yield (
-            str(number if lesion is None else lesion),
-            {name: row.get(name) for name in modalities},
-        )
+    ids = [
+        str(n if row.get("lesion_id") is None else row["lesion_id"])
+        for n, row in enumerate(rows, 1)
+    ]
+    first: dict[str, int] = {}
+    for number, lesion in enumerate(ids, start=1):
+        if first.setdefault(lesion, number) != number:
+            raise DataError(
+                f"row {number}: lesion_id {lesion!r} is that of row {first[lesion]} as well; a"
+                " table has one row for each lesion, with a list of images in a cell"
+            )
+    for lesion, row in zip(ids, rows, strict=True):
+        yield lesion, {name: row.get(name) for name in modalities}
 
 
 def check_columns(rows: Sequence[Mapping[str, Any]], modalities: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ def prepare(pixels: NDArray[np.uint8], *, size: int, resize: Resize) -> NDArray[
 
 
 def seen_part(
-    shape: tuple[int, int], resize: Resize, aspect: float
+    shape: tuple[int, int], resize: Resize, aspect: float = 1
 ) -> tuple[float, float, float, float]:
     """Return the part of an image of (H, W) that is kept: left, top, right, bottom."""
     return _squared(shape, 1, resize, aspect).box

@@ -18,7 +18,8 @@ from agfnet.explain.compute.explanation import explain_batch
 from agfnet.explain.compute.images import PreparedImage, load_images
 from agfnet.explain.compute.maps import Explainer
 from agfnet.explain.compute.methods import CHECKS, METHODS
-from agfnet.explain.compute.sanity import GRID, NOISE, SAME, TILES, check_methods
+from agfnet.explain.compute.order import GRID
+from agfnet.explain.compute.sanity import NOISE, SAME, TILES, check_methods
 from agfnet.explain.compute.sanity_json import SANITY, read_sanity
 from agfnet.explain.show.write import SHEET, SheetRow, write_case, write_overview
 from agfnet.files import sha256, write_json
