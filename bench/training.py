@@ -8,6 +8,8 @@ everything once; a ratio is taken within each round, and the median over the rou
 
 - memory: what two steps add to a new process at most (the network, gradients, optimiser and
   maps), against concatenation; and with gradient checkpointing, against without.
+- allocation: a step of AGFnet and of the bare backbones with freed memory kept in the process,
+  as in training, against giving it back to the system. All other parts keep it.
 - step: against the floor, which is a step of the two bare backbones with data in memory.
 - parts: parts of a step of AGFnet, against the whole step.
 - loader: seconds that an epoch waits for batches of cached images from one worker, its begin
@@ -28,6 +30,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +39,7 @@ from common import Row, finish, in_rounds, median_ratio, options, row
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
+from agfnet.allocation import keep_freed_memory
 from agfnet.config import (
     BackboneConfig,
     DataConfig,
@@ -56,6 +60,7 @@ BACKBONE, SIZE, BATCH, CLASSES = "mobilenetv2_100", 96, 16, 10
 LESIONS, REPEATS = 24, 20
 PARTS = ("transfer", "forward", "backward", "optimiser")
 METHODS = ("agfnet", "concatenation")
+DEFAULT_SIZE = DataConfig.size
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -72,17 +77,20 @@ class Steps:
     Args:
         method: the method; `floor` is the two bare backbones.
         count: pairs of a batch.
+        size: of the images, in pixels.
         saving: with gradient checkpointing.
     """
 
-    def __init__(self, method: str, count: int = BATCH, *, saving: bool = False) -> None:
+    def __init__(
+        self, method: str, count: int = BATCH, *, size: int = SIZE, saving: bool = False
+    ) -> None:
         config = settings("agfnet" if method == "floor" else method, saving=saving)
         self.task = build_task(config, list(range(CLASSES)), CLASSES).to(DEVICE).train()
         self.floor = method == "floor"
         self.optimizer = build_optimizer(
             self.task.model.backbones if self.floor else self.task, config.optim
         )
-        self.batch = random_batch(count)
+        self.batch = random_batch(count, size)
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the loss of a batch."""
@@ -118,10 +126,10 @@ def now() -> float:
     return time.perf_counter()
 
 
-def random_batch(count: int) -> Batch:
+def random_batch(count: int, size: int = SIZE) -> Batch:
     """Return random pairs of images."""
     return Batch(
-        images=tuple(torch.randn(count, 3, SIZE, SIZE) for _ in range(2)),
+        images=tuple(torch.randn(count, 3, size, size) for _ in range(2)),
         present=torch.ones(count, 2, dtype=torch.bool),
         labels=torch.arange(count) % CLASSES,
         index=torch.arange(count),
@@ -156,6 +164,28 @@ def in_child(function: Callable[..., float], *arguments: object) -> float:
     method = "spawn" if DEVICE.type == "cuda" else "fork"
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as pool:
         return pool.submit(function, *arguments).result()
+
+
+def allocation(rounds: int) -> list[Row]:
+    """Measure what it saves to keep freed memory in the process."""
+    if DEVICE.type == "cuda":
+        return []
+    rows = []
+    for size, method in itertools.product((SIZE, DEFAULT_SIZE), ("agfnet", "floor")):
+        times = [
+            [in_child(repeated_step, method, size, keep) for keep in (True, False)]
+            for _ in range(rounds)
+        ]
+        title = f"allocation, {method}, {size} px, kept against given back"
+        rows += compared(title, *zip(*times, strict=True))
+    return rows
+
+
+def repeated_step(method: str, size: int, keep: bool) -> float:
+    """Return the seconds of a step after two others, with or without keeping freed memory."""
+    with keep_freed_memory() if keep else nullcontext():
+        steps = Steps(method, size=size)
+        return [steps.seconds() for _ in range(3)][-1]
 
 
 def steps(rounds: int) -> list[Row]:
@@ -273,9 +303,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
-    rows = memory()  # first, since its processes and the next ones are copies of this one
-    rows += [] if DEVICE.type == "cuda" else efficiency(rounds)
-    rows += steps(rounds) + loader()
+    rows = allocation(rounds)  # first, since its processes and the next ones are copies of this one
+    with keep_freed_memory():
+        rows += memory()
+        rows += [] if DEVICE.type == "cuda" else efficiency(rounds)
+        rows += steps(rounds) + loader()
     finish(rows, parser.parse_args())
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from agfnet.allocation import keep_freed_memory
 from agfnet.bundle import Bundle, read_bundle
 from agfnet.config import Backend as BackendName
 from agfnet.data.preprocess import load, prepare_image, read_for
@@ -183,7 +184,7 @@ class Predictor:
         distances: list[tuple[str, float]] = []
         hints: dict[tuple[str, Path], tuple[str, ...]] = {}
         fault: ImageError | None = None
-        with ThreadPoolExecutor(self.threads) as pool:
+        with keep_freed_memory(), ThreadPoolExecutor(self.threads) as pool:
             decoding = batches(
                 cases,
                 self.bundle.config.modalities,

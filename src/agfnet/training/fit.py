@@ -14,6 +14,7 @@ import numpy as np
 from lightning.pytorch import seed_everything
 from torch.utils.data import DataLoader
 
+from agfnet.allocation import keep_freed_memory
 from agfnet.bundle import BundleConfig, write_bundle
 from agfnet.card import card
 from agfnet.config import TrainConfig
@@ -79,7 +80,7 @@ def fit(
         launch(config, plan, progress=progress)
         return folder
     world = join()
-    with stopping_on_signals() as request, ExitStack() as held:
+    with stopping_on_signals() as request, keep_freed_memory(), ExitStack() as held:
         table = read_table(config.data)
         if world.on_first(lambda: begin_run(folder, config, table, held)):
             train_run(folder, config, table, plan, progress=progress, request=request, world=world)

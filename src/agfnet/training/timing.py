@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from agfnet.allocation import keep_freed_memory
 from agfnet.config import TrainConfig
 from agfnet.data.loader import collate
 from agfnet.models.build import image_statistics, without_weights
@@ -74,7 +75,8 @@ def measure_speed(config: TrainConfig, device: torch.device) -> Speed:
         reading.append((time.perf_counter() - start) / size)
     labels = [cases.classes.index(case.label) for case in cases.train]
     task = build_task(config, labels, len(cases.classes)).to(device)
-    step, forward = step_seconds(task, config, batch.to(device))
+    with keep_freed_memory():
+        step, forward = step_seconds(task, config, batch.to(device))
     return Speed(
         trained=len(cases.train),
         validated=len(cases.val),
