@@ -15,6 +15,7 @@ import agfnet
 ROOT = Path(__file__).parents[1] / "src" / "agfnet"
 GROUND = {
     "",
+    "allocation",
     "cluster",
     "types",
     "config",

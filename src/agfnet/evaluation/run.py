@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agfnet.allocation import keep_freed_memory
 from agfnet.config import EvaluateConfig
 from agfnet.data.table import Case
 from agfnet.evaluation.evaluate import result_files
@@ -40,6 +41,7 @@ class Evaluation:
         return metrics
 
 
+@keep_freed_memory()
 def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) -> Evaluation:
     """Score a run on a table. `agfnet.report.run.run_evaluation` also writes the results.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agfnet.allocation import keep_freed_memory
 from agfnet.bundle import Bundle
 from agfnet.config import ExplainConfig
 from agfnet.data.table import Case, cell_paths, read_cases
@@ -40,6 +41,7 @@ class ExplainResult:
     failed: Mapping[str, Sequence[str]] | None  # method to failed checks; None if not run
 
 
+@keep_freed_memory()
 def explain(config: ExplainConfig, *, progress: Progress | None = None) -> ExplainResult:
     """Explain the answers of a bundle.
 

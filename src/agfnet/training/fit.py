@@ -50,6 +50,7 @@ MIN_MISSING = 0.02
 """Fraction of training cases without a modality from which on a network learns to do without it."""
 
 
+@keep_freed_memory()
 def fit(
     config: TrainConfig, *, plan: Sequence[Mapping[str, Any]] = (), progress: bool = True
 ) -> Path:
@@ -80,7 +81,7 @@ def fit(
         launch(config, plan, progress=progress)
         return folder
     world = join()
-    with stopping_on_signals() as request, keep_freed_memory(), ExitStack() as held:
+    with stopping_on_signals() as request, ExitStack() as held:
         table = read_table(config.data)
         if world.on_first(lambda: begin_run(folder, config, table, held)):
             train_run(folder, config, table, plan, progress=progress, request=request, world=world)

@@ -59,6 +59,7 @@ def run_seconds(config: TrainConfig, device: torch.device) -> float:
     return measure_speed(config, device).seconds(config)
 
 
+@keep_freed_memory()
 def measure_speed(config: TrainConfig, device: torch.device) -> Speed:
     """Time a few batches and steps on this machine; weights that would be trained are random."""
     if not config.model.backbone.frozen:
@@ -75,8 +76,7 @@ def measure_speed(config: TrainConfig, device: torch.device) -> Speed:
         reading.append((time.perf_counter() - start) / size)
     labels = [cases.classes.index(case.label) for case in cases.train]
     task = build_task(config, labels, len(cases.classes)).to(device)
-    with keep_freed_memory():
-        step, forward = step_seconds(task, config, batch.to(device))
+    step, forward = step_seconds(task, config, batch.to(device))
     return Speed(
         trained=len(cases.train),
         validated=len(cases.val),
