@@ -12,6 +12,7 @@ from _pytest.logging import LogCaptureFixture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agfnet.data.problems import Problems
 from agfnet.data.spelling import patient_key
 from agfnet.data.table import (
     Case,
@@ -54,6 +55,19 @@ def table(tmp_path: Path) -> Path:
 
 
 # reading
+
+
+def test_comments_and_units_are_left_out_and_noted(table: Path) -> None:
+    lines = ["lesion_id,clinical,ultrasound,age", ",,,[years]", "L1,a.png,,40"]
+    table.write_text("\n".join([*lines, "# exported, by me", "#2,b.png,,50", "L3,c.png,,60"]))
+    problems = Problems(table)
+    cases = read_cases(table, modalities=MODALITIES, check_files=False, problems=problems).cases
+    assert [case.lesion_id for case in cases] == ["L1", "#2", "L3"]
+    assert [(note.row, note.finding) for note in problems.notes] == [
+        *[(2, "row_extra"), (4, "row_extra"), (5, "lesion_hash")]
+    ]
+    table.write_text("lesion_id,clinical,ultrasound\n# nothing yet")
+    assert fault(table).endswith("has no rows below its header")
 
 
 def test_reads_every_column(write_table: WriteTable, write_image: WriteImage, tmp_path: Path):

@@ -23,6 +23,56 @@ def test_title_header_and_a_line_of_units(tmp_path: Path) -> None:
     assert cases[0].attributes == {"Age": "40"}
 
 
+GROUPS = [
+    (["Subject", "", "Findings", "", ""], ["ID", "Age", "Diagnosis", "Photo", "Ultrasound"]),
+    (["Patient", "", "Diagnosis", "Images", ""], ["", "Age", "", "Photo", "Ultrasound"]),
+    (["Patient", "Age", "Diagnosis", "Image", "Image"], ["No.", "years", "", "Photo", "US 20 MHz"]),
+    (["患者信息", "", "诊断", "图像", ""], ["编号", "年龄", "病理", "照片", "超声"]),
+]
+
+
+@pytest.mark.parametrize(("upper", "lower"), GROUPS)
+def test_titles_of_groups_above_the_header(
+    tmp_path: Path, upper: list[str], lower: list[str]
+) -> None:
+    rows = [
+        [name, 40 + n, DIAGNOSES[n % 2], f"{name}/photo.jpg", f"{name}/us.png"]
+        for n, name in enumerate(patients(tmp_path))
+    ]
+    result = plan(tmp_path, [upper, lower, *rows])
+    assert [case.patient_id for case in complete(result, 4)] == ["P001", "P002", "P003", "P004"]
+    assert any("rows 1 and 2, which are joined" in note for note in result.notes)
+    assert list(result.cases[0].attributes.values()) == ["40"]
+    lines = [",".join(map(str, row)).rstrip(",") for row in [upper, lower, *rows]]
+    complete(plan(tmp_path, lines), 4)  # the first line is shorter than the others
+
+
+def test_a_first_row_that_is_no_path_may_belong_to_the_header(tmp_path: Path) -> None:
+    rows = [f"{name},BCC,{name}/photo.jpg" for name in patients(tmp_path)]
+    lines = ["Patient,Diagnosis,Photo", "who it is,what,photograph of the day", *rows]
+    with pytest.raises(DataError, match=r"t\.csv:2 .*if row 2 belongs to the header, join it"):
+        plan(tmp_path, lines)
+
+
+def test_units_next_to_words_for_files(tmp_path: Path) -> None:
+    rows = [f"{name},BCC,{name}/photo.jpg,{name}/us.png,2" for name in patients(tmp_path)]
+    lines = ["Patient,Diagnosis,Photo,Scan,Depth", "code,text,path,path,[mm]", *rows]
+    result = plan(tmp_path, lines)
+    complete(result, 4)
+    assert "row 2 below the header holds units (code, text, path, [mm]), and is left out" in (
+        result.notes
+    )
+
+
+def test_rows_that_are_commented_out(tmp_path: Path) -> None:
+    rows = [f"{name},BCC,{name}/photo.jpg,{name}/us.png" for name in patients(tmp_path)]
+    rows[1] = f"#{rows[1]}"
+    result = plan(tmp_path, ["Patient,Diagnosis,Photo,Scan", *rows, "# end, of the table"])
+    complete(result, 4)
+    assert "comments, left out: rows 6" in result.notes
+    assert any("rows that begin with '#'" in note and ": 3;" in note for note in result.notes)
+
+
 def test_rows_of_totals_and_comments(tmp_path: Path) -> None:
     rows = [f'{n},{DIAGNOSES[i % 2]},"a, b\r\nc"' for i, n in enumerate(patients(tmp_path))]
     lines = ["# exported", "Patient,Diagnosis,Note", "", *rows, ",,,", "Total,4,", "# end"]

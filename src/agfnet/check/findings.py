@@ -24,12 +24,14 @@ class FindingType:
 FINDINGS: dict[str, FindingType] = {
     # the table
     "cells": FindingType("error", "Rows with a wrong number of cells"),
+    "row_extra": FindingType("note", "Rows that are comments or units"),
     "nameless_column": FindingType("error", "Text under a column without a name"),
     "column_spelling": FindingType(
         "warning", "Columns that are not used because of their spelling"
     ),
     "lesion_empty": FindingType("error", "Lesions without an id"),
     "lesion_repeated": FindingType("error", "Lesion ids in several rows"),
+    "lesion_hash": FindingType("warning", "Lesions whose ids begin as a comment"),
     "no_image": FindingType("error", "Lesions without any image"),
     "image_placeholder": FindingType("note", "Words for a missing image"),
     "invisible": FindingType("warning", "Invisible characters in ids or labels"),

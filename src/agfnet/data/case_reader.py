@@ -108,12 +108,15 @@ class _CaseReader:
         self._patients: dict[str, tuple[str, int]] = {}
         self._with_patient = 0
         self._without_patient: list[int] = []
+        self._with_hash: list[int] = []
+        self._without_hash = 0
 
     def read_all(self, rows: Iterable[Row]) -> Iterator[Case]:
         """Yield the cases of rows, and then add the problems of all labels together."""
         yield from map(self.read, rows)
         self._check_labels()
         self._check_patients()
+        self._check_hashes()
 
     def read(self, row: Row) -> Case:
         cells = row.cells
@@ -168,6 +171,10 @@ class _CaseReader:
         return ""
 
     def _check_lesion(self, lesion: str, line: int) -> None:
+        if lesion.startswith("#"):
+            self._with_hash.append(line)
+        else:
+            self._without_hash += 1
         first = self._lesions.setdefault(same_looking(lesion), line) if self._compare else line
         if not lesion:
             finding, message = "lesion_empty", "is empty; expected a name that no other row has"
@@ -207,6 +214,18 @@ class _CaseReader:
                 row=without[0],
                 column="patient_id",
                 finding="patient_missing",
+            )
+
+    def _check_hashes(self) -> None:
+        """Note lesions whose ids begin with `#` among others: the rows may be commented out."""
+        if len(self._with_hash) < self._without_hash and self._with_hash:
+            self._problems.note(
+                f"{len(self._with_hash)} of {len(self._with_hash) + self._without_hash} ids begin "
+                "with '#', as rows that are commented out do, and are read as lesions; delete "
+                "these rows, or the sign",
+                row=self._with_hash[0],
+                column="lesion_id",
+                finding="lesion_hash",
             )
 
     def _check_split(self, split: str, patient: str, line: int) -> None:

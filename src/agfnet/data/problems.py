@@ -55,7 +55,7 @@ class Problems:
         else:
             self.problems.append(Problem(message, row, column, finding))
 
-    def note(self, message: str, *, row: int | None, column: str, finding: str) -> None:
+    def note(self, message: str, *, row: int | None, column: str | None, finding: str) -> None:
         """Add a note."""
         self.notes.append(Problem(message, row, column, finding))
 

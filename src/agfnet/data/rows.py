@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from agfnet.data.extra_rows import are_units, is_comment
 from agfnet.data.problems import Problems, near
 from agfnet.data.spelling import INVISIBLE
 
@@ -49,7 +50,8 @@ class Rows:
     columns: tuple[str, ...]
     rows: Iterator[Row]
     """Can be read once; the file is read along with it. Rows with text beyond the last column are
-    added to the problems and left out; cells that are missing at the end of a row are empty."""
+    added to the problems and left out, comments and units below the header are noted and left out;
+    cells that are missing at the end of a row are empty."""
 
 
 def read_rows(path: Path, problems: Problems, *, required: Sequence[str] = ()) -> Rows:
@@ -112,8 +114,14 @@ def _rows(
     lines: Iterator[tuple[int, list[str]]], header: list[str], delimiter: str, problems: Problems
 ) -> Iterator[Row]:
     nameless = [i for i, name in enumerate(header) if not name]
-    line = 0
+    below_header, is_empty = True, True
     for line, cells in lines:
+        extra, below_header = _extra_row(cells, below_header=below_header), False
+        if extra:
+            note = f"{extra}, and is left out; delete the row if that is right"
+            problems.note(note, row=line, column=None, finding="row_extra")
+            continue
+        is_empty = False
         if cells == header:
             problems.add("repeats the header; delete the row", row=line, finding="cells")
             continue
@@ -139,8 +147,15 @@ def _rows(
         named = dict(zip(header, cells, strict=False))
         named.pop("", None)
         yield Row(line, named)
-    if not line:
+    if is_empty:
         raise problems.stop("has no rows below its header")
+
+
+def _extra_row(cells: Sequence[str], *, below_header: bool) -> str:
+    """Return what a row is that is no lesion; or empty."""
+    if is_comment(cells):
+        return "is a comment"
+    return "holds units" if below_header and are_units(cells) else ""
 
 
 def split_problem(cells: Sequence[str], width: int, delimiter: str) -> str:
@@ -159,7 +174,7 @@ def split_problem(cells: Sequence[str], width: int, delimiter: str) -> str:
     for cell in cells:
         for text in cell.splitlines()[1:]:
             first = text.split(delimiter)[0]
-            if text.count(delimiter) == width - 1 and _shape(first) == _shape(cells[0]) != "":
+            if text.count(delimiter) == width - 1 and shape(first) == shape(cells[0]) != "":
                 return (
                     f"has a cell that holds the next row, {text!r}; look for a double quote that "
                     "is not closed"
@@ -167,7 +182,7 @@ def split_problem(cells: Sequence[str], width: int, delimiter: str) -> str:
     return ""
 
 
-def _shape(text: str) -> str:
+def shape(text: str) -> str:
     """Return a text with a sign for each of its words and numbers; empty if it has no digit."""
     text = text.strip("\"' ")
     return re.sub(r"[^\W\d]+", "a", re.sub(r"\d+", "0", text)) if _DIGIT.search(text) else ""

@@ -11,7 +11,7 @@ from agfnet.data.problems import Problems, near
 from agfnet.data.spelling import is_placeholder
 from agfnet.errors import ConfigError, DataError
 from agfnet.importing.cells import Cells
-from agfnet.importing.column_names import MATCH_ROLES
+from agfnet.importing.column_names import FILE, MATCH_ROLES
 from agfnet.importing.dates import date_keys
 from agfnet.importing.ids import key, words
 from agfnet.importing.lesions import Lesion, LesionReader
@@ -71,7 +71,7 @@ class Assignment:
                 for name in missing:
                     self.problems.add(
                         f"{name!r} is not among the files below {self.views.root}"
-                        f"{self.cells_reader.hint(name)}",
+                        f"{self.cells_reader.hint(name)}{self._hint_of_header(line, name)}",
                         row=line,
                         column=column,
                     )
@@ -81,6 +81,12 @@ class Assignment:
         if self.taken:
             named = ", ".join(map(repr, self.roles.images))
             self.rules.append(f"{len(self.taken)} files by the cells of {named}")
+
+    def _hint_of_header(self, line: int, name: str) -> str:
+        """Return the end of a message about a first row that is no path: it may be a header."""
+        if line != self.table.header + 1 or FILE.search(name):
+            return ""
+        return f"; if row {line} belongs to the header, join it with the row above, or delete it"
 
     def take_patterns(self, patterns: Mapping[str, str]) -> None:
         """Give lesions the files that patterns of the user match."""

@@ -68,7 +68,8 @@ _NAMES: list[tuple[str, list[str]]] = [
         "patient_id",
         [
             rf"(?:patient|patienten|patients|pat|paciente|paziente|proband|probanden|subject|sujet|sujeto|"
-            rf"participant|person|doente|utente){_NUMBER}",
+            rf"participant|person|doente|utente)"
+            rf"(?: ?(?:data|daten|info|information|details))?{_NUMBER}",
             r"(?:id|nr|no|n|num|number|numero|codigo|code|identifiant|pseudonym)"
             r"(?: (?:de|da|do|del|des|der|du|of))* ?(?:patient|patienten|paciente|paziente|"
             r"pat|proband|sujet|doente|utente)",
@@ -77,8 +78,8 @@ _NAMES: list[tuple[str, list[str]]] = [
             r"expediente|dossier|akte|aktenzeichen|processo(?: clinico)?|registro|prontuario)",
             r"(?:pid|mrn|ipp|nhc|prontuario(?: no)?|historia clinica|pseudonym|medical record.*|"
             r"kis ?nr)",
-            r"(?:患者|病人|病患|受试者)(?: ?(?:编号|号|序号|id ?号?|标识|no|番号))?|登记编号|"
-            r"就诊卡号|カルテ番号|症例番号"
+            r"(?:患者|病人|病患|受试者)(?:基?本?(?:信息|资料))?"
+            r"(?: ?(?:编号|号|序号|id ?号?|标识|no|番号))?|登记编号|就诊卡号|カルテ番号|症例番号"
             r"|病历号|住院号|门诊号|登记号|病案号",
         ],
     ),

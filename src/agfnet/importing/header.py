@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agfnet.data.extra_rows import are_units, is_comment
 from agfnet.data.problems import Problems, listed_words, near
 from agfnet.data.rows import split_problem
 from agfnet.data.spelling import is_damaged
 from agfnet.errors import ConfigError, DataError
-from agfnet.importing.column_names import FILE_COLUMN, plain_name, role_of
+from agfnet.importing.header_lines import SECOND_LINE, gaps, joined, score, unique
 from agfnet.importing.sheets import Sheet
 
 HEADER_WITHIN = 30
 """Rows in which the header is looked for."""
 SHEET = "Sheet"
 """Column that is made where sheets with the same columns are joined."""
+
+
+NumberedRow = tuple[int, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,14 @@ class Table:
     rows: tuple[tuple[int, dict[str, str]], ...]
     """Number of each row in the file, and its cells by column."""
     header: int
+    """Number of the last line of the header."""
     notes: tuple[str, ...] = ()
     source: Path = Path()
     """The file, for messages."""
     sheets: tuple[str, ...] = ()
     """Names of the sheets that are joined, if several are."""
+    head: tuple[str, ...] = ()
+    """The cells of the header, of both lines together if it has two."""
 
     def values(self, column: str) -> list[str]:
         """Return the cells of a column that are not empty."""
@@ -75,7 +81,7 @@ def find_table(
 def _check_rows(path: Path, sheet: Sheet, table: Table) -> None:
     """Raise an error about a second header with another order, and about shifted cells."""
     problems = Problems(path)
-    head = next(cells for line, cells in sheet.rows if line == table.header)
+    head = table.head
     for line, cells in sheet.rows:
         texts = [cell for cell in cells if cell]
         if line <= table.header or texts[0].startswith("#"):
@@ -124,65 +130,66 @@ def _header(sheet: Sheet, known: Sequence[str]) -> tuple[float, Table]:
     """Return the header that names the most known columns: one row, or two that are merged."""
     options: list[tuple[float, int, int, list[str]]] = []
     for number in range(min(HEADER_WITHIN, len(sheet.rows))):
-        cells = list(sheet.rows[number][1])
-        options.append((_score(cells, known), -number, 1, cells))
-        if number + 1 < len(sheet.rows):
-            joined = _joined(cells, list(sheet.rows[number + 1][1]))
-            options.append((_score(joined, known) - 0.5, -number, 2, joined))
-    score, start, height, cells = max(options, key=lambda option: option[:2])
-    first = -start
-    counts: dict[str, int] = {}
-    columns: list[str] = []
-    for cell in cells:
-        name = " ".join(cell.split())
-        counts[name] = counts.get(name, 0) + 1
-        columns.append(f"{name} ({counts[name]})" if name and counts[name] > 1 else name)
-    rows, nameless = [], []
-    for line, row in sheet.rows[first + height :]:
-        padded = [*row, *[""] * (len(columns) - len(row))]
-        named = {name: cell for name, cell in zip(columns, padded, strict=False) if name}
-        if any(named.values()) and tuple(padded[: len(cells)]) != tuple(cells):
-            rows.append((line, named))
-            others = [
-                cell for n, cell in enumerate(row) if cell and not (columns[n : n + 1] or [""])[0]
-            ]
-            nameless += [f"row {line} ({cell})" for cell in others]
-    kept = tuple(name for name in columns if name)
+        for height, cells in ((1, list(sheet.rows[number][1])), (2, joined(sheet, number))):
+            if cells:
+                value = score(cells, known) - gaps(cells, sheet, number + height)
+                options.append((value - SECOND_LINE * (height - 1), -number, height, cells))
+    best, start, height, cells = max(options, key=lambda option: option[:2])
+    lines = [line for line, _ in sheet.rows[-start : height - start]]
     notes = [sheet.note] if sheet.note else []
+    if height == 2:
+        notes.append(f"the header has two lines, rows {lines[0]} and {lines[1]}, which are joined")
+    if start:
+        notes.append(f"{-start} rows above the header are not read")
+    data, extra = _without_extra_rows(sheet.rows[height - start :])
+    names = unique(cells)
+    rows = []
+    for line, row in data:
+        padded = [*row, *[""] * (len(names) - len(row))]
+        named = {name: cell for name, cell in zip(names, padded, strict=False) if name}
+        if any(named.values()) and padded[: len(cells)] != cells:
+            rows.append((line, named))
+    columns = tuple(filter(None, names))
+    read = {line for line, _ in rows}
+    notes += _notes_of_columns(names, [row for row in data if row[0] in read]) + extra
+    return best, Table(sheet.name, columns, tuple(rows), lines[-1], tuple(notes), head=tuple(cells))
+
+
+def _without_extra_rows(rows: Sequence[NumberedRow]) -> tuple[list[NumberedRow], list[str]]:
+    """Return the rows below a header without comments and units, and notes about these."""
+    notes, kept = [], list(rows)
+    if rows and are_units(rows[0][1]):
+        line, cells = kept.pop(0)
+        units = listed_words(list(dict.fromkeys(filter(None, cells))))
+        notes.append(f"row {line} below the header holds units ({units}), and is left out")
+    if comments := [str(line) for line, cells in kept if is_comment(cells)]:
+        notes.append(f"comments, left out: rows {listed_words(comments)}")
+    kept = [row for row in kept if not is_comment(row[1])]
+    marked = [str(line) for line, cells in kept if cells[0].startswith("#")]
+    if 0 < 2 * len(marked) < len(kept):
+        notes.append(
+            f"rows that begin with '#', as rows that are commented out do, are read as lesions: "
+            f"{listed_words(marked)}; delete these rows, or the sign"
+        )
+    return kept, notes
+
+
+def _notes_of_columns(names: Sequence[str], rows: Sequence[NumberedRow]) -> list[str]:
+    """Return notes about columns without a name, and names with damaged letters."""
+    notes, width = [], len(names)
+    nameless = [
+        f"row {line} ({cell})"
+        for line, row in rows
+        for n, cell in enumerate(row)
+        if cell and (n >= width or not names[n])
+    ]
     if nameless:
         notes.append(
             f"text in columns without a name, left out: {listed_words(nameless)}; name the columns"
         )
-    if damaged := [repr(name) for name in kept if is_damaged(name)]:
+    if damaged := [repr(name) for name in names if name and is_damaged(name)]:
         notes.append(
             f"names of columns with damaged letters: {listed_words(damaged)}, which are not "
             "understood; export the table again as CSV UTF-8 or XLSX, or name them (--columns)"
         )
-    if height == 2:
-        notes.append("the header has two lines, which are joined")
-    if first:
-        notes.append(f"{first} rows above the header are not read")
-    line = sheet.rows[first][0]
-    return score, Table(sheet.name, kept, tuple(rows), line, tuple(notes))
-
-
-def _joined(upper: list[str], lower: list[str]) -> list[str]:
-    """Return two header lines as one; a group's title counts for the cells to its right."""
-    if sum(map(bool, upper)) < 2 or any(re.search(r"\d", cell) for cell in lower):
-        return []
-    width = max(len(upper), len(lower))
-    upper, lower = [*upper, *[""] * (width - len(upper))], [*lower, *[""] * (width - len(lower))]
-    names, title = [], ""
-    for above, below in zip(upper, lower, strict=True):
-        title = above or (title if below else "")
-        names.append(below if below == title else f"{title} {below}".strip())
-    return names
-
-
-def _score(cells: Sequence[str], known: Sequence[str]) -> float:
-    """Return the number of different things that a header names."""
-    roles = {role_of(cell)[0] for cell in cells} - {""}
-    count = len(roles) - 0.6 * ("id" in roles)
-    paths = any(FILE_COLUMN.search(plain_name(cell)) for cell in cells)
-    text = sum(bool(cell) and not re.fullmatch(r"[\d.,:/ -]+", cell) for cell in cells)
-    return 10 * sum(name in cells for name in known) + count + paths + text / 100
+    return notes
