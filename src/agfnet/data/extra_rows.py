@@ -55,3 +55,10 @@ def are_units(cells: Sequence[str]) -> bool:
     texts = [cell.casefold().strip(_UNITS_AROUND) for cell in cells]
     words = [text for text in texts if text and not is_placeholder(text)]
     return bool(words) and all(text in _UNITS for text in words)
+
+
+def extra_row(cells: Sequence[str], *, below_header: bool) -> str:
+    """Return what a row is that is no lesion; or empty."""
+    if is_comment(cells):
+        return "is a comment"
+    return "holds units" if below_header and are_units(cells) else ""

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from agfnet.data.extra_rows import are_units, is_comment
+from agfnet.data.extra_rows import extra_row
 from agfnet.data.problems import Problems, near
 from agfnet.data.spelling import INVISIBLE
 
@@ -116,7 +116,7 @@ def _rows(
     nameless = [i for i, name in enumerate(header) if not name]
     below_header, is_empty = True, True
     for line, cells in lines:
-        extra, below_header = _extra_row(cells, below_header=below_header), False
+        extra, below_header = extra_row(cells, below_header=below_header), False
         if extra:
             note = f"{extra}, and is left out; delete the row if that is right"
             problems.note(note, row=line, column=None, finding="row_extra")
@@ -149,13 +149,6 @@ def _rows(
         yield Row(line, named)
     if is_empty:
         raise problems.stop("has no rows below its header")
-
-
-def _extra_row(cells: Sequence[str], *, below_header: bool) -> str:
-    """Return what a row is that is no lesion; or empty."""
-    if is_comment(cells):
-        return "is a comment"
-    return "holds units" if below_header and are_units(cells) else ""
 
 
 def split_problem(cells: Sequence[str], width: int, delimiter: str) -> str:

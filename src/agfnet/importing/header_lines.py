@@ -14,7 +14,7 @@ from agfnet.importing.sheets import Sheet
 _NUMBER = re.compile(r"[\d.,:/ -]+")
 _ROWS_COMPARED = 50
 SECOND_LINE, GAPS = 0.5, 0.6
-"""What the score of a header loses for a second line, and for columns without a name of their own.
+"""What the score of a header loses for a second line, and for columns without a separate name.
 A second line is joined if it gives such columns their names."""
 
 
@@ -58,8 +58,8 @@ def joined(sheet: Sheet, position: int) -> list[str]:
     for above, name in zip(upper, lower, strict=True):
         title = above or (title if name else "")
         full = name if name == title else f"{title} {name}".strip()
-        own = role_of(name)[0] and not role_of(full)[0] and lower.count(name) == 1
-        names.append(name if own else full)
+        is_clear = role_of(name)[0] and not role_of(full)[0] and lower.count(name) == 1
+        names.append(name if is_clear else full)
     return names
 
 
