@@ -237,6 +237,7 @@ def test_every_problem_of_an_upload_is_a_sentence_in_both_languages() -> None:
 
 
 FILES_OF_BATCHES = (
+    "data/text_check.py",
     *("data/rows.py", "data/case_reader.py", "data/image_cells.py", "data/streaming.py"),
     *("serve/archive.py", "serve/batch_table.py", "serve/batch.py"),
 )

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from agfnet.data.problems import Problems
-from agfnet.data.rows import CHUNK, read_rows
+from agfnet.data.rows import read_rows
 from agfnet.data.streaming import count_cases, stream_cases
 from agfnet.data.table import Case, iterate_cases, read_cases
+from agfnet.data.text_check import CHUNK
 from agfnet.errors import DataError
 
 HEADER = "lesion_id,patient_id,label,split,clinical\n"

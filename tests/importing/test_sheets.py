@@ -65,7 +65,9 @@ def test_a_workbook_that_another_program_has_written(tmp_path: Path) -> None:
     assert ("visit", "Untersuchungsdatum") in plan.columns
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "cp1252"]
+)
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_encodings_and_separators(encoding: str, delimiter: str, tmp_path: Path) -> None:
     lines = [["Patient", "Läsion"], ["Müller, é", "1"], ["b", "2"]]
@@ -76,13 +78,25 @@ def test_encodings_and_separators(encoding: str, delimiter: str, tmp_path: Path)
     assert [line for line, _ in sheet.rows] == [1, 2, 3]
 
 
+def test_utf_16_without_a_mark_is_known_by_its_line_ends(tmp_path: Path) -> None:
+    """The first letters have no zero byte, and the second one has its zero byte first."""
+    text = "\u60a3\u4e00,\u8bca\u65ad\n\u7532,BCC\n"
+    for encoding in ("utf-16-le", "utf-16-be"):
+        (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+        (sheet,) = read_sheets(tmp_path / "t.csv")
+        assert sheet.rows[1] == (2, ("\u7532", "BCC"))
+
+
 def test_files_that_are_no_spreadsheet(tmp_path: Path) -> None:
     for content, message in (
         (b"", "is empty"),
         (b"<html><table>", "is a web page .* opens it as a table, save it there as XLSX"),
-        (b"%PDF-1.7 table", "is a PDF document and no spreadsheet"),
-        (b"\x1f\x8b\x08\x00 csv", r"is a compressed file \(gzip\) and no spreadsheet"),
+        (b"%PDF-1.7 table", "is PDF, not a spreadsheet; name the table"),
+        (b"\x1f\x8b\x08\x00 csv", r"is a compressed file \(.*, not a spreadsheet; unpack it"),
         (b"PK\x03\x04 no workbook", "is not a readable workbook"),
+        (b"\xd0\xcf\x11\xe0" + "EncryptedPackage".encode("utf-16-le"), "has a password"),
+        (b'[{"patient": "P1"}]', "is JSON, not a spreadsheet; export it as CSV"),
+        (b"patient,dx\nP1,BCC\nP\0002,NV\n", r"t\.csv:3: contains a NUL byte"),
     ):
         (tmp_path / "t.csv").write_bytes(content)
         with pytest.raises(DataError, match=message):

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
 from agfnet.data.extra_rows import extra_row
 from agfnet.data.problems import Problems, near
 from agfnet.data.spelling import INVISIBLE
+from agfnet.data.text_check import check_text
 
-SAVE_AS = "save it as CSV UTF-8 (in Excel: Save As, 'CSV UTF-8')"
-CHUNK = 1 << 20
 HEADER_WITHIN = 30
 """Lines in which the header is looked for, to name it in an error."""
-_OTHER_FORMATS = {
-    b"PK\x03\x04": "is an Excel workbook or another zip file, not CSV",
-    b"\xd0\xcf\x11\xe0": "is an old Excel workbook, not CSV",
-    b"\xff\xfe": "is UTF-16 text",
-    b"\xfe\xff": "is UTF-16 text",
-}
-_HTML = re.compile(rb"\s*(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
 """A first line that names the separator, as spreadsheets write it."""
 _TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
@@ -179,48 +169,6 @@ def shape(text: str) -> str:
     """Return a text with a sign for each of its words and numbers; empty if it has no digit."""
     text = text.strip("\"' ")
     return re.sub(r"[^\W\d]+", "a", re.sub(r"\d+", "0", text)) if _DIGIT.search(text) else ""
-
-
-def check_text(path: Path, problems: Problems) -> None:
-    """Check that a file is UTF-8 text throughout.
-
-    Raises:
-        DataError: it is missing, or something else, which the message names.
-    """
-    try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise problems.stop("is a pipe or a device, which can be read once only; save it first")
-        with path.open("rb") as file:
-            _check_bytes(file, problems)
-    except FileNotFoundError:
-        raise problems.stop("no such file; expected a CSV file") from None
-    except IsADirectoryError:
-        raise problems.stop("is a folder; expected a CSV file") from None
-    except OSError as error:
-        raise problems.stop(f"cannot be read: {error.strerror}") from None
-
-
-def _check_bytes(file: BinaryIO, problems: Problems) -> None:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    line, chunk = 1, file.read(CHUNK)
-    for magic, message in _OTHER_FORMATS.items():
-        if chunk.startswith(magic):
-            raise problems.stop(f"{message}; {SAVE_AS}")
-    if _HTML.match(chunk):
-        raise problems.stop("is a web page (HTML or XML), not CSV; download the table again")
-    while chunk:
-        if (nul := chunk.find(b"\0")) >= 0:
-            line += chunk.count(b"\n", 0, nul)
-            message = f"contains a NUL byte, so it is damaged or not text; {SAVE_AS}"
-            raise problems.stop(message, row=line)
-        try:
-            following = file.read(CHUNK)
-            decoder.decode(chunk, final=not following)
-        except UnicodeDecodeError as error:
-            line += error.object.count(b"\n", 0, error.start)
-            raise problems.stop(f"is not UTF-8 text; {SAVE_AS}", row=line) from None
-        line += chunk.count(b"\n")
-        chunk = following
 
 
 def _delimiter(path: Path) -> tuple[str, bool]:

@@ -5,6 +5,8 @@ Excel and older programs write CSV in the encoding of their country, without say
 
 from __future__ import annotations
 
+from agfnet.data.file_types import SAVE_AS
+from agfnet.data.text_check import encoding_by_mark, utf16_without_mark
 from agfnet.errors import DataError
 
 _LETTERS = dict.fromkeys("äöüßéèáíóúçñãõàêÄÖÜÉÁÍÓÚÇÑ", 1.0) | dict.fromkeys(
@@ -34,10 +36,13 @@ def decode(content: bytes, where: str) -> tuple[str, str]:
     Raises:
         DataError: it is no text, or lines have different encodings.
     """
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        options = ["utf-16"]
-    elif b"\0" in content[:200]:
-        options = ["utf-16-le" if content[1:2] == b"\0" else "utf-16-be"]
+    if encoding := encoding_by_mark(content) or utf16_without_mark(content):
+        options = [encoding]
+    elif (nul := content.find(b"\0")) >= 0:
+        line = content.count(b"\n", 0, nul) + 1
+        raise DataError(
+            f"{where}:{line}: contains a NUL byte, so it is damaged or not text; {SAVE_AS}"
+        )
     else:
         options = ["utf-8-sig"]
         if _decoded(content, "utf-8-sig") is None:
@@ -48,9 +53,7 @@ def decode(content: bytes, where: str) -> tuple[str, str]:
         text = _decoded(content, encoding)
         if text is not None and "\0" not in text:
             return text, encoding.removesuffix("-sig").upper() + doubt
-    raise DataError(
-        f"{where}: is damaged or not text; save it as CSV UTF-8 (in Excel: Save As, 'CSV UTF-8')"
-    )
+    raise DataError(f"{where}: is damaged or not text; {SAVE_AS}")
 
 
 def _decoded(content: bytes, encoding: str) -> str | None:

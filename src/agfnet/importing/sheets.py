@@ -12,27 +12,13 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile, is_zipfile
 
+from agfnet.data.file_types import PAGE, WORKBOOK, ZIP, cure_of_table, name_of_type
 from agfnet.data.rows import SEPARATOR_LINE, without_formula
 from agfnet.data.spelling import INVISIBLE, PRECISION
+from agfnet.data.text_check import is_encrypted
 from agfnet.errors import DataError
 from agfnet.importing.encodings import decode
 
-WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-_OTHER_FORMATS = {
-    b"%PDF": "a PDF document",
-    b"{\\rt": "a text document (RTF)",
-    b"MIME": "a web page (MHTML)",
-    b"PAR1": "a Parquet file",
-    b"SQLi": "a database (SQLite)",
-    b"$FL2": "an SPSS file",
-    b"\xff\xd8\xff\xe0": "a picture (JPEG)",
-    b"\xff\xd8\xff\xe1": "a picture (JPEG)",
-    b"\x89PNG": "a picture (PNG)",
-    b"\x1f\x8b\x08\x00": "a compressed file (gzip)",
-    b"\x1f\x8b\x08\x08": "a compressed file (gzip)",
-    b"7z\xbc\xaf": "an archive (7z)",
-}
-"""First four bytes of files that are often given as a spreadsheet."""
 _FORMULA = re.compile(rb'<c r="([A-Z]+\d+)"[^>]*>\s*<f\b(?:(?!</c>).)*</c>', re.DOTALL)
 _RESULT = re.compile(rb"<v[^>/]*>[^<]")
 _INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
@@ -58,14 +44,15 @@ def read_sheets(path: Path) -> list[Sheet]:
         DataError: the file is missing, empty or damaged, or no spreadsheet.
     """
     try:
-        head = path.read_bytes()[:4]
+        content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    if what := next((name for magic, name in _OTHER_FORMATS.items() if head == magic), ""):
-        raise DataError(
-            f"{path}: is {what} and no spreadsheet; save the table as XLSX or CSV UTF-8"
-        )
-    sheets = _workbook(path) if head in WORKBOOKS else [_text(path)]
+    name = name_of_type(content)
+    if name == WORKBOOK and is_encrypted(content):
+        raise DataError(f"{path}: has a password; save a copy without it")
+    if name not in ("", ZIP, WORKBOOK, PAGE):
+        raise DataError(f"{path}: is {name}, not a spreadsheet; {cure_of_table(name)}")
+    sheets = _workbook(path) if name in (ZIP, WORKBOOK) else [_text(path, content)]
     sheets = [sheet for sheet in sheets if sheet.rows]
     if not sheets:
         raise DataError(f"{path}: is empty; expected a header and rows")
@@ -158,8 +145,8 @@ def _clean(text: str) -> str:
     return without_formula(" ".join(text.translate(_INVISIBLE).split(" ")).strip())
 
 
-def _text(path: Path) -> Sheet:
-    text, encoding = decode(path.read_bytes(), str(path))
+def _text(path: Path, content: bytes) -> Sheet:
+    text, encoding = decode(content, str(path))
     if not text.strip():
         return Sheet(path.name, ())
     if text.lstrip()[:1] == "<":

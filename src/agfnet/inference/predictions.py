@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agfnet.data.problems import Problems
-from agfnet.data.rows import SEPARATOR_LINE, check_text
+from agfnet.data.rows import SEPARATOR_LINE
+from agfnet.data.text_check import check_text
 from agfnet.errors import DataError
 from agfnet.files import replacing
 
