@@ -51,6 +51,40 @@ def test_open_document(tmp_path: Path) -> None:
     assert [case.label for case in plan_table(path, root=tmp_path / "d").cases] == ["BCC"]
 
 
+def test_hidden_and_merged_cells_of_open_document(tmp_path: Path) -> None:
+    for name in ("P1/1", "P1/2", "P2/1"):
+        photo(tmp_path / "d" / f"{name}.jpg", len(name))
+    rows = [["patient", "lesion", "dx"], ["P1", "1", "BCC"], ["", "2", "NV"], ["P2", "1", "NV"]]
+    path = ods(tmp_path / "t.ods", rows)
+    with ZipFile(path) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    cell, row = b"<table:table-cell", b"<table:table-row>"
+    content = parts["content.xml"].replace(
+        cell + b' office:value-type="string"><text:p>P1',
+        cell + b' table:number-rows-spanned="2" office:value-type="string"><text:p>P1',
+    )
+    before, _, last = content.rpartition(row)
+    hidden = b'<table:table-row table:visibility="collapse">'
+    parts["content.xml"] = before + hidden + last
+    with ZipFile(path, "w") as book:
+        for name, part in parts.items():
+            book.writestr(name, part)
+    result = plan_table(path, root=tmp_path / "d")
+    assert [case.patient_id for case in result.cases] == ["P1", "P1", "P2"]
+    assert any(note.startswith("1 hidden rows are read as the others") for note in result.notes)
+
+
+def test_hidden_rows_and_columns_of_an_old_workbook(tmp_path: Path) -> None:
+    content = bytearray(Path(__file__).with_name("excel97.xls").read_bytes())
+    path = tmp_path / "t.xls"
+    path.write_bytes(content)
+    assert not any(sheet.note for sheet in read_sheets(path))
+    row = content.index(b"\x08\x02\x10\x00")  # a record with the height of a row
+    content[row + 16] |= 0x20
+    path.write_bytes(content)
+    assert read_sheets(path)[0].note.startswith("1 hidden rows are read as the others")
+
+
 def test_a_workbook_that_another_program_has_written(tmp_path: Path) -> None:
     """The file is of xlwt: a title, dates, a blank patient, a key of labels, a hidden sheet."""
     for patient, lesion in ((12, 1), (12, 2), (13, 1)):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import datetime
-import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile, is_zipfile
 
 from agfnet.data.file_types import PAGE, WORKBOOK, ZIP, cure_of_table, name_of_type
 from agfnet.data.rows import SEPARATOR_LINE, without_formula
@@ -18,9 +17,14 @@ from agfnet.data.spelling import INVISIBLE, PRECISION
 from agfnet.data.text_check import is_encrypted
 from agfnet.errors import DataError
 from agfnet.importing.encodings import decode
+from agfnet.importing.workbook_cells import (
+    Range,
+    check_formulas,
+    hidden_cells,
+    merged_cells,
+    sheet_parts,
+)
 
-_FORMULA = re.compile(rb'<c r="([A-Z]+\d+)"[^>]*>\s*<f\b(?:(?!</c>).)*</c>', re.DOTALL)
-_RESULT = re.compile(rb"<v[^>/]*>[^<]")
 _INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
 
 
@@ -73,11 +77,11 @@ def _workbook(path: Path) -> list[Sheet]:
             for sheet in book.sheets_metadata
             if sheet.visible != calamine.SheetVisibleEnum.Visible
         }
-        parts = _sheet_parts(path)
-        _check_formulas(path, parts)
-        note = _hidden_cells(parts)
+        parts = sheet_parts(path)
+        check_formulas(path, parts)
+        note, merged = hidden_cells(parts), merged_cells(parts)
         return [
-            _sheet(book.get_sheet_by_name(name), note, hidden=name in hidden)
+            _sheet(book.get_sheet_by_name(name), merged.get(name), note, hidden=name in hidden)
             for name in book.sheet_names
         ]
     except calamine.PasswordError:
@@ -86,43 +90,11 @@ def _workbook(path: Path) -> list[Sheet]:
         raise DataError(f"{path}: is not a readable workbook ({error}); save it as CSV") from None
 
 
-def _sheet_parts(path: Path) -> bytes:
-    """Return the XML of all sheets of an XLSX file; nothing for other workbooks."""
-    if not is_zipfile(path):
-        return b""
-    with ZipFile(path) as book:
-        names = [name for name in book.namelist() if re.fullmatch(r"xl/worksheets/.*\.xml", name)]
-        return b"".join(map(book.read, names))
-
-
-def _check_formulas(path: Path, text: bytes) -> None:
-    """Raise DataError if cells have formulas without their results, which are read as empty."""
-    cells = [
-        cell[1].decode()
-        for cell in _FORMULA.finditer(text)
-        if b't="str"' not in cell[0] and not _RESULT.search(cell[0])
-    ]
-    if cells:
-        shown = ", ".join(cells[:3]) + ", …" * (len(cells) > 3)
-        raise DataError(
-            f"{path}: {len(cells)} cells have formulas without their results ({shown}), as some "
-            "programs write them; open it in a spreadsheet program, save it, and import it again"
-        )
-
-
-def _hidden_cells(text: bytes) -> str:
-    """Return a line about hidden rows and columns of an XLSX file; they are read as the others."""
-    counts = [
-        (len(re.findall(rb"<%s\b[^>]*\bhidden=[\"'](?:1|true)" % tag, text)), what)
-        for tag, what in ((b"row", "rows"), (b"col", "groups of columns"))
-    ]
-    hidden = " and ".join(f"{count} hidden {what}" for count, what in counts if count)
-    return f"{hidden} are read as the others; delete those that do not count" if hidden else ""
-
-
-def _sheet(sheet: Any, note: str, *, hidden: bool) -> Sheet:
+def _sheet(sheet: Any, merged: Sequence[Range] | None, note: str, *, hidden: bool) -> Sheet:
     cells = [list(map(_cell, row)) for row in sheet.to_python(skip_empty_area=False)]
-    for (top, first), (bottom, last) in sheet.merged_cell_ranges or ():
+    for (top, first), (bottom, last) in merged or sheet.merged_cell_ranges or ():
+        if top >= len(cells) or first >= len(cells[top]):
+            continue  # beyond all text
         for row in cells[top : bottom + 1]:
             row[first : last + 1] = [cells[top][first]] * (min(last + 1, len(row)) - first)
     rows = tuple((number, tuple(row)) for number, row in enumerate(cells, 1) if any(row))

@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
-from agfnet.serve.file_types import HEAD, ZIP, type_of
+from agfnet.data.file_types import ZIP
+from agfnet.serve.file_types import HEAD, type_of
 from agfnet.serve.limits import Limits
 from agfnet.serve.request_error import RequestError
 

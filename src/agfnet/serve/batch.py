@@ -21,6 +21,7 @@ from starlette.requests import Request
 
 from agfnet.bundle import Bundle
 from agfnet.config import ServeConfig
+from agfnet.data.file_types import ZIP
 from agfnet.data.problems import Problems
 from agfnet.data.streaming import check_label
 from agfnet.data.table import Case, read_cases
@@ -29,7 +30,6 @@ from agfnet.inference.table import TableFiles, class_names, headers
 from agfnet.serve.archive import unpack
 from agfnet.serve.batch_store import WORK, BatchStore
 from agfnet.serve.batch_table import TABLE, find_table, resolve_cells
-from agfnet.serve.file_types import ZIP
 from agfnet.serve.limits import Limits
 from agfnet.serve.monitoring import log
 from agfnet.serve.pool import Pool

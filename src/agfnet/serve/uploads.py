@@ -16,7 +16,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from agfnet.serve.file_types import HEAD, ZIP, describe_other, type_of
+from agfnet.data.file_types import ZIP
+from agfnet.serve.file_types import HEAD, describe_other, type_of
 from agfnet.serve.request_error import RequestError
 
 if TYPE_CHECKING:
