@@ -55,6 +55,16 @@ def test_an_array_without_frames_is_no_missing_image() -> None:
         pass
 
 
+def test_words_for_a_missing_image_are_none_as_in_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "none").touch()  # a file that is called so
+    cells = {"a": "N/A", "b": ["-", None, float("nan")], "c": "none", "d": "a.png|?"}
+    with image_files(cells) as files:
+        assert files == {"a": (), "b": (), "c": (Path("none"),), "d": (Path("a.png"),)}
+
+
 def test_a_masked_array_is_refused() -> None:
     pixels = np.ma.masked_greater(np.full((20, 20), 9, np.uint8), 5)
     with (

@@ -68,6 +68,35 @@ def test_a_column_that_occurs_twice_is_refused() -> None:
         records(TwoColumns())
 
 
+class Levels(tuple[Any, ...]):
+    """The columns or the index of a DataFrame with several levels."""
+
+    names = ("lesion_id", None, "visit")
+    nlevels = 3
+
+
+class Nested(TwoColumns):
+    columns = Levels([("clinical", "", ""), ("ultrasound", "", "")])
+
+
+class Indexed:
+    columns = ("lesion_id", "clinical")
+    index = Levels()
+
+    def reset_index(self, *, level: list[int]) -> Indexed:
+        assert level == [2]  # of a column that is there, and without a name, it cannot be one
+        return self
+
+    def to_dict(self, _: str) -> list[dict[str, Any]]:
+        return ROWS
+
+
+def test_columns_of_several_levels_are_refused_and_those_of_an_index_taken_once() -> None:
+    with pytest.raises(DataError, match="have 3 levels; give each one name, for example"):
+        records(Nested())
+    assert records(Indexed()) == ROWS
+
+
 def test_paths_of_several_files_frames_and_boxes_become_absolute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

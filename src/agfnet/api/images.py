@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from agfnet.api.tables import is_missing
+from agfnet.data.image_cells import counts_as_empty
 from agfnet.data.table import cell_paths
 from agfnet.errors import ImageError
 
@@ -46,8 +47,8 @@ def _files(name: str, value: Any, folder: Path) -> tuple[Path, ...]:
     """Return the files of one modality."""
     if is_missing(value) or (isinstance(value, str) and not value):
         return ()
-    if isinstance(value, str):
-        return cell_paths(value)
+    if isinstance(value, str):  # words for a missing image are none, as in a table
+        return tuple(path for path in cell_paths(value) if not counts_as_empty(str(path), Path()))
     if isinstance(value, list | tuple):
         return tuple(path for part in value for path in _files(name, part, folder))
     if isinstance(value, np.ndarray) and value.ndim == 4 and len(value):

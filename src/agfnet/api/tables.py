@@ -24,11 +24,11 @@ Row = tuple[str, dict[str, Any]]  # lesion id, images by modality
 def records(table: Any) -> list[dict[str, Any]]:
     """Return the rows of a DataFrame or of a list of mappings; missing cells become None.
 
-    An index of pandas that has a name is a column; ids and folds that pandas keeps as decimal
-    numbers, because a cell is missing, are whole numbers again.
+    A level of the index of pandas that has a name is a column; ids and folds that pandas keeps as
+    decimal numbers, because a cell is missing, are whole numbers again.
 
     Raises:
-        DataError: Something else.
+        DataError: Something else, or columns of several levels.
     """
     rows = _mappings(table)
     if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
@@ -44,11 +44,17 @@ def _mappings(table: Any) -> Any:
     if hasattr(table, "to_dicts"):  # polars
         return table.to_dicts()
     if hasattr(table, "to_dict") and hasattr(table, "columns"):  # pandas
+        if getattr(table.columns, "nlevels", 1) > 1:
+            raise DataError(
+                f"the columns of the table have {table.columns.nlevels} levels; give each one name,"
+                " for example table.columns = ['_'.join(map(str, c)) for c in table.columns]"
+            )
         columns = list(table.columns)
         if repeated := [name for name in columns if columns.count(name) > 1]:
             raise DataError(f"the table has two columns {repeated[0]!r}; keep one")
-        if any(name is not None and name not in table.columns for name in table.index.names):
-            table = table.reset_index()
+        names = enumerate(table.index.names)
+        if levels := [n for n, name in names if name is not None and name not in columns]:
+            table = table.reset_index(level=levels)
         return table.to_dict("records")
     return table.tolist() if hasattr(table, "tolist") else table  # an array of mappings
 

@@ -85,6 +85,11 @@ def names_file(cell: str, folder: Path) -> bool:
         return False
 
 
+def counts_as_empty(name: str, folder: Path) -> bool:
+    """Return whether a name is a placeholder such as `nan`, and no file is called that."""
+    return len(name) < 20 and is_placeholder(name) and not (folder / name).exists()
+
+
 class PathCells:
     """Reads cells with paths, relative to the folder of the table."""
 
@@ -100,8 +105,9 @@ class PathCells:
         """Return the paths of a cell, and add its problems."""
         cell = row.cells[column]
         names = [name.strip() for name in cell.split(JOIN) if name.strip()]
-        if any(map(self._is_empty, names)):
-            names = [name for name in names if not self._is_empty(name)]
+        kept = [name for name in names if not counts_as_empty(name, self.folder)]
+        if len(kept) < len(names):
+            names = kept
             message = f"{cell!r} counts as an empty cell: no image; empty the cell"
             self._problems.note(message, row=row.line, column=column, finding="image_placeholder")
         paths = tuple(map(self._path, names))
@@ -113,10 +119,6 @@ class PathCells:
         for finding, fault in faults:
             self._problems.add(fault, row=row.line, column=column, finding=finding)
         return paths
-
-    def _is_empty(self, name: str) -> bool:
-        """Return whether a name is a placeholder such as `nan`, and no file is called that."""
-        return len(name) < 20 and is_placeholder(name) and not (self.folder / name).exists()
 
     def _path(self, name: str) -> Path:
         path = self.folder / name
