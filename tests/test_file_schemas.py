@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import re
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,9 @@ def test_files_of_an_evaluation(evaluated: Path) -> None:
         validate(file, read(evaluated / "evaluation" / "test" / file))
 
 
-def test_comparison_check_answer_and_study(evaluated: Path, cohort: Path) -> None:
-    config = CompareConfig(run_a=str(evaluated), run_b=str(evaluated), resamples=10)
+def test_comparison_check_answer_and_study(evaluated: Path, cohort: Path, tmp_path: Path) -> None:
+    shutil.copytree(evaluated / "evaluation", tmp_path / "evaluation")
+    config = CompareConfig(run_a=str(evaluated), run_b=str(tmp_path), resamples=10)
     validate("compare.json", compare_runs(config).results)
     validate("findings.json", check_cases(CheckConfig(cases=str(cohort), workers=0)).as_json())
     images = read_cases(cohort, modalities=("clinical", "ultrasound")).cases[0].images

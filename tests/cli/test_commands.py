@@ -269,7 +269,9 @@ def test_evaluate_tries_poor_images_and_compare_pairs_two_runs(
     fits_schema("focus.json", focus)
 
     out = tmp_path / "compared"
-    compare = ["compare", str(own), str(own), "--out", str(out), "--resamples", "20"]
+    other = tmp_path / "other"
+    shutil.copytree(own / "evaluation", other / "evaluation")
+    compare = ["compare", str(own), str(other), "--out", str(out), "--resamples", "20"]
     assert main([*compare, "--name", "tried"]) == 0
     assert "lesions that both runs predicted" in capsys.readouterr().out
     assert json.loads((out / "compare.json").read_text())["metrics"]["nll"]["difference"]["p"] == 1

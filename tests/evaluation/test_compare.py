@@ -164,6 +164,22 @@ def test_what_cannot_be_compared_is_refused_with_its_files(tmp_path: Path) -> No
             run_comparison(CompareConfig(**{"run_a": one, "run_b": two} | changes))
 
 
+def test_a_run_is_not_compared_with_itself_and_a_copy_of_it_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("one", "two"):
+        path = tmp_path / name / "evaluation" / "test" / "predictions.csv"
+        path.parent.mkdir(parents=True)
+        write_predictions(A, path)
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    one = str(tmp_path / "one")
+    for same in (one, f"{one}/", str(tmp_path / "link")):
+        with pytest.raises(ConfigError, match=r"run_b: .*has the same predictions file as .*one,"):
+            run_comparison(CompareConfig(run_a=one, run_b=same))
+    run_comparison(CompareConfig(run_a=one, run_b=str(tmp_path / "two"), resamples=20))
+    assert "all probabilities are equal, so every difference is 0" in caplog.text
+
+
 def test_a_run_that_was_not_evaluated_is_an_error(tmp_path: Path) -> None:
     config = CompareConfig(run_a=str(tmp_path / "one"), run_b=str(tmp_path / "two"))
     with pytest.raises(DataError, match="run `agfnet evaluate"):

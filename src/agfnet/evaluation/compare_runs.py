@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def compare_runs(config: CompareConfig) -> Comparison:
     """Compare the predictions of two runs on the lesions that both have judged.
 
     Raises:
-        ConfigError: `out` is a file, or `cases` is none.
+        ConfigError: `out` is a file, `cases` is none, or the two runs are one.
         DataError: a run has no such evaluation, or the two have no lesion in common.
     """
     runs = Path(config.run_a), Path(config.run_b)
@@ -46,11 +47,22 @@ def compare_runs(config: CompareConfig) -> Comparison:
     if config.cases is not None and not Path(config.cases).is_file():
         raise ConfigError(f"cases: {config.cases}: no such file; name the table with the images")
     tables = [_read(run, config.name) for run in runs]
+    if _file(runs[0], config.name).samefile(_file(runs[1], config.name)):
+        raise ConfigError(
+            f"run_b: {runs[1]} has the same predictions file as {runs[0]}, so every difference "
+            "would be 0; name another run"
+        )
     try:
         pair = paired(*tables)
     except DataError as error:
         files = " and ".join(str(_file(run, config.name)) for run in runs)
         raise DataError(f"{files}: {error}") from None
+    if np.array_equal(pair.a.probabilities, pair.b.probabilities):
+        logging.getLogger(__name__).warning(
+            "%s and %s: all probabilities are equal, so every difference is 0; one may be a copy of"
+            " the other",
+            *runs,
+        )
     names = (runs[0].resolve().name, runs[1].resolve().name)
     if names[0] == names[1]:
         names = (f"first {names[0]}", f"second {names[1]}")
