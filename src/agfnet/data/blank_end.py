@@ -17,7 +17,9 @@ def check_blank_end(rows: NDArray[Any]) -> None:
     """Check that the rows of an image do not stop in the middle of one.
 
     A black border begins with a whole row. A copy that stopped, on a disk that had reserved the
-    whole file, ends at any pixel: all after it are alike, although the rows above are wider.
+    whole file, ends at any pixel: all after it are alike, although the rows above are wider. One
+    that stopped exactly at the end of a row cannot be distinguished from a border, and is accepted:
+    where rows end at the limits of disk sectors, true borders begin there as well.
 
     Args:
         rows: (H, W) or (H, W, C), in the order of the file.
