@@ -209,6 +209,13 @@ def test_files_that_are_no_table(table: Path, content: bytes, words: str):
     assert str(table) in message
 
 
+@pytest.mark.parametrize("separator", ["|", "\uff0c", " "])
+def test_another_separator_is_named(separator: str, table: Path):
+    lines = ["lesion_id,clinical,ultrasound", "L1,a.png,b.png"]
+    message = fault_of(table, "\n".join(lines).replace(",", separator))
+    assert f"the columns are separated by {separator!r}: separate cells by commas" in message
+
+
 def test_missing_columns_are_named_with_near_matches(table: Path):
     message = fault_of(table, "Lesion ID,clinical,ultrasond\nL1,a.png,\n")
     assert f"{table}:1 column lesion_id: " in message
@@ -290,7 +297,7 @@ def test_image_files_that_are_not_there(write_table: WriteTable, tmp_path: Path)
     assert f":2 column ultrasound: 'gone.png' cannot be found at {tmp_path}" in lines[0]
     assert ":3 column clinical: 'folder' is a folder" in lines[1]
     assert ":3 column ultrasound: 'empty.png' is an empty file" in lines[2]
-    assert "write / between folders" in lines[3]
+    assert "there is 'a.png': write it so, relative to the table, with / between" in lines[3]
     assert ":4 column clinical_mask: 'a.png/x' cannot be found" in lines[4]
     assert len(read(path, check_files=False)) == 3
 
@@ -619,6 +626,12 @@ def test_further_paths_that_are_nearly_right(table: Path):
         "images/1": "there is 'images/1.png', which differs by its ending",
         "cohort/images/1.png": "there is 'images/1.png', in another folder: correct the path",
         "1.png": "there is 'images/1.png', in another folder: correct the path",
+        "C:\\cohort\\images\\1.png": "there is 'images/1.png': write it so, relative to the table",
+        "/mnt/a/images/1.png": "there is 'images/1.png': write it so, relative to the table",
+        "images\\1.png": "there is 'images/1.png': write it so, relative to the table",
+        "\\\\server\\share\\9.png": "it is a path of Windows: write it relative to the table",
+        "images\\9.png": "write / between folders",
+        "~/9.png": "write the path in full, without '~'",
         "images/3": "correct the path or copy the file there",
         "images/my photo.png": "correct the path or copy the file there",
     }

@@ -25,6 +25,8 @@ TRIED = 50
 missing file is looked for."""
 _OTHER_JOINS = ("+", "&", "\uff5c", "\uff1b", "\uff0c", "\u3001", " ")
 """Signs that join paths in a cell, where the text before them is the path of a file."""
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+"""The beginning of a path with a drive or a server."""
 _IMAGE = re.compile(r"\.(jpe?g|png|tiff?|webp|bmp|gif|dcm|dicom|ima)(#\d+)?$", re.IGNORECASE)
 
 
@@ -143,8 +145,16 @@ class PathCells:
         return None
 
     def _fix_of_missing(self, name: str, path: Path) -> str:
+        if tail := self._existing_end(name):
+            return (
+                f"there is {tail!r}: write it so, relative to the table and with / between folders"
+            )
+        if _WINDOWS.match(name) and os.name != "nt":
+            return "it is a path of Windows: write it relative to the table, with / between folders"
         if "\\" in name:
             return "write / between folders"
+        if name[0] in "~$%":
+            return f"write the path in full, without {name[0]!r}"
         with suppress(OSError):  # a name that is too long, a folder that may not be read
             file = named_frame(path)[0]
             broken = (p for p in (file, *file.parents) if p.is_symlink() and not p.exists())
@@ -172,6 +182,14 @@ class PathCells:
         if elsewhere := self._in_another_folder(name):
             return f"there is {elsewhere!r}, in another folder: correct the path"
         return "correct the path or copy the file there"
+
+    def _existing_end(self, name: str) -> str:
+        """Return the end of a path of another computer or with backslashes that is a file here."""
+        parts = name.replace("\\", "/").split("/")
+        if "\\" not in name and not _WINDOWS.match(name) and name[0] not in "/~$":
+            return ""
+        ends = ("/".join(parts[start:]) for start in range(len(parts)))
+        return next((end for end in ends if end != name and names_file(end, self.folder)), "")
 
     def _in_another_folder(self, name: str) -> str:
         """Return the path with a folder more or fewer at its beginning, if that is a file.

@@ -22,6 +22,8 @@ _TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
 _DIGIT = re.compile(r"\d")
 DELIMITERS = ",;\t|"
 """Signs between the cells of a row, as programs write them."""
+OTHER_SEPARATORS = ("|", "\uff0c", "\uff1b", "\u3001", ":", " ")
+"""Signs that separate the columns of some files, and are not read as separators."""
 _MARGIN = " \t\r\n\u00a0\u3000" + INVISIBLE
 
 
@@ -85,6 +87,8 @@ def _check_columns(
     below = _line_of_header(path, required)
     for column in missing:
         hint = near(column, filter(None, header))
+        if sign := next((s for s in OTHER_SEPARATORS if column in header[0].split(s)[:-1]), ""):
+            hint = f"the columns are separated by {sign!r}: separate cells by commas"
         if below > line:
             hint = f"the header seems to be in row {below}: delete the rows above it"
         problems.add(f"there is no such column; {hint}", row=line, column=column)
