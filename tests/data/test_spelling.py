@@ -57,6 +57,7 @@ def test_different_patients():
 
 def test_spellings_of_labels():
     assert label_key("1") == label_key("1.0") == label_key("01")
+    assert label_key("\u201cBCC\u201d") == label_key("'BCC'") == label_key("BCC")
     assert label_key("Na\u0308vus") == label_key("n\u00e4 vus")
     names = ("0.5", "0.05", "1.05", "1.5", "NV", "BCC", "KA", "mel-1", "mel1")
     assert len(set(map(label_key, names))) == len(names)

@@ -54,6 +54,14 @@ def test_a_first_row_that_is_no_path_may_belong_to_the_header(tmp_path: Path) ->
         plan(tmp_path, lines)
 
 
+def test_a_table_on_its_side_is_refused(tmp_path: Path) -> None:
+    names = patients(tmp_path)
+    lines = ["Patient,Diagnosis,Photo", *(f"{name},BCC,{name}/photo.jpg" for name in names)]
+    turned = list(map(",".join, zip(*(line.split(",") for line in lines), strict=True)))
+    with pytest.raises(DataError, match=r"first column \('Patient', 'Diagnosis', 'Photo'\); exch"):
+        plan(tmp_path, turned)
+
+
 def test_units_next_to_words_for_files(tmp_path: Path) -> None:
     rows = [f"{name},BCC,{name}/photo.jpg,{name}/us.png,2" for name in patients(tmp_path)]
     lines = ["Patient,Diagnosis,Photo,Scan,Depth", "code,text,path,path,[mm]", *rows]

@@ -146,9 +146,7 @@ class PathCells:
 
     def _fix_of_missing(self, name: str, path: Path) -> str:
         if tail := self._existing_end(name):
-            return (
-                f"there is {tail!r}: write it so, relative to the table and with / between folders"
-            )
+            return f"there is {tail!r}: write it so, relative to the table, with / between folders"
         if _WINDOWS.match(name) and os.name != "nt":
             return "it is a path of Windows: write it relative to the table, with / between folders"
         if "\\" in name:

@@ -56,6 +56,7 @@ _SPREADSHEET_ERROR = re.compile(
 )
 _LOOK_ALIKE = str.maketrans("АВЕКМНОРСТХУІЈЅΑΒΕΖΗΙΚΝΟΡΤΥΧİ", "ABEKMHOPCTXYIJSABEZHIKNOPTYXI")
 """Capitals of Cyrillic, Greek and Turkish that look like Latin ones."""
+_QUOTES = "'\"`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a\u300c\u300d"
 _DASH = re.compile(r"[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
 _DIGIT = re.compile("[0-9]")
 _DECIMAL = re.compile(r"(-?\d+)[.,]0+")
@@ -81,8 +82,8 @@ PRECISION = 15
 def label_key(label: str) -> str:
     """Return what all spellings of a label share.
 
-    Case, spaces, Unicode forms, invisible characters, the kind of dash, leading zeros and a
-    decimal part of 0 make no difference: `Naevus` and `naevus `, `1` and `1.0`. Nor do letters of
+    Case, spaces, Unicode forms, invisible characters, quotation marks around it, the kind of dash,
+    leading zeros and a decimal part of 0 make no difference: `Naevus` and `naevus `, `1` and `1.0`. Nor do letters of
     other alphabets if all of them look like Latin ones, as from a keyboard that was not switched.
     """
     text = label
@@ -95,7 +96,7 @@ def label_key(label: str) -> str:
         )
         latin = text.upper().translate(_LOOK_ALIKE)
         text = latin if latin.isascii() else text
-    text = "".join(text.split()).strip("'\"`").casefold()
+    text = "".join(text.split()).strip(_QUOTES).casefold()
     if match := _DECIMAL.fullmatch(text):
         text = match[1]
     return _LEADING_ZEROS.sub("", text)

@@ -67,8 +67,10 @@ def find_table(
     tables = [(score, table) for score, table in (_header(s, known) for s in sheets) if table.rows]
     if not tables:
         raise DataError(f"{path}: has no rows below its header")
-    best = max(tables, key=lambda pair: pair[0])[1]
-    _check_rows(path, next(sheet for sheet in sheets if sheet.name == best.sheet), best)
+    value, best = max(tables, key=lambda pair: pair[0])
+    source = next(sheet for sheet in sheets if sheet.name == best.sheet)
+    _check_turned(path, source, value, known)
+    _check_rows(path, source, best)
     alike = [table for _, table in tables if set(table.columns) == set(best.columns)]
     table = replace(_join(alike) if len(alike) > 1 else best, source=path)
     if missing := [column for column in known if column not in table.columns]:
@@ -76,6 +78,17 @@ def find_table(
             f"columns: {path} has no column {missing[0]!r}; {near(missing[0], table.columns)}"
         )
     return table
+
+
+def _check_turned(path: Path, sheet: Sheet, value: float, known: Sequence[str]) -> None:
+    """Raise an error if the first cells of the rows are a better header than any row."""
+    names = [cells[0] for _, cells in sheet.rows[:HEADER_WITHIN]]
+    if score(names, known) > max(value, 1.5):
+        shown = ", ".join(map(repr, filter(None, names[:3])))
+        raise DataError(
+            f"{path}: the names of the columns are below each other in the first column ({shown}); "
+            "exchange rows and columns (in Excel: Paste Special, Transpose)"
+        )
 
 
 def _check_rows(path: Path, sheet: Sheet, table: Table) -> None:
