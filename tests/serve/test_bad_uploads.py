@@ -98,7 +98,9 @@ def test_damaged_uploads(live: Live, files: Files) -> None:
         (b"%PDF-1.7\n", "PDF"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
         (b"7z\xbc\xaf\x27\x1c", "an archive (zip or like it)"),
-        (b"<!DOCTYPE html>", "a web page"),
+        (b"\n <!DOCTYPE html>", "a web page (HTML or XML)"),
+        (b"<?xml version='1.0'?><svg/>", "SVG"),
+        (b"\xef\xbf\xbd\xef\xbf\xbd\0\x10JFIF", "a file that was transferred as text"),
         (b"data:image/jpeg;base64,/9j/", "an image as text (Base64)"),
     ],
 )

@@ -16,8 +16,10 @@ WORKBOOK = "an old Excel workbook"
 _MP4, _AVI = "a video (MP4 or MOV)", "a video (AVI)"
 _WEBM, _MPEG, _WMV = "a video (WebM or Matroska)", "a video (MPEG)", "a video (WMV)"
 _RAW = "a camera raw file"
-PAGE = "a web page"
+PAGE = "a web page (HTML or XML)"
 _TEXT = "an image as text (Base64)"
+_AS_TEXT = "a file that was transferred as text"
+_ZEROS = "a file of zeros"
 _SHORTCUT = "a shortcut"
 _MAC = "a file that macOS adds (AppleDouble)"
 _LFS = "a Git LFS pointer"
@@ -37,6 +39,7 @@ _DATA = (
     (0, b"\x93NUMPY", "a NumPy file"),
     *((0, magic, "an SPSS file") for magic in (b"$FL2", b"$FL3")),
     (0, b"<stata_dta>", "a Stata file"),
+    (0, b"MATLAB 5.0 MAT", "a MATLAB file"),
     *((0, magic, "a file of R") for magic in (b"RDX2", b"RDX3", b"RDA2", b"RDA3")),
     *((0, b"\x80" + version, "a Python pickle") for version in (b"\3", b"\4\x95", b"\5\x95")),
 )
@@ -44,6 +47,8 @@ _DATA = (
 _SIGNATURES = (
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (0, b"\x89PNG", _AS_TEXT),  # its line ends are other ones
+    (0, b"\xef\xbf\xbd", _AS_TEXT),  # bytes that are no text, replaced
     *((0, magic, "TIFF") for magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     (0, b"GIF8", "GIF"),
     (8, b"WEBP", "WebP"),
@@ -72,7 +77,6 @@ _SIGNATURES = (
     (0, b"\xd0\xcf\x11\xe0", WORKBOOK),
     *_DATA,
     (0, b"version https://git-lfs", _LFS),
-    *((0, magic, PAGE) for magic in (b"<!DOCTYPE", b"<!doctype", b"<html", b"<HTML")),
     (0, b"MIME-Version", "a web page (MHTML)"),
     *((0, magic, _TEXT) for magic in (b"data:image/", b"/9j/", b"iVBORw0KGgo")),
     (0, b"L\0\0\0\x01\x14\x02\0", _SHORTCUT),
@@ -80,12 +84,16 @@ _SIGNATURES = (
     (0, b"\0\x05\x16\x07", _MAC),
 )
 _JSON = re.compile(rb"(\xef\xbb\xbf)?\s*(\[\s*)?\{\s*\"")
-NAMES = frozenset(name for _, _, name in _SIGNATURES)
-_AS_JPEG = ("HEIC", "AVIF", "JPEG 2000", "JPEG XL", "PDF", _RAW, "a Photoshop document")
+_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
+_SVG = re.compile(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?<svg\b")
+NAMES = frozenset((PAGE, _ZEROS, "SVG", *(name for _, _, name in _SIGNATURES)))
+_AS_JPEG = ("HEIC", "AVIF", "JPEG 2000", "JPEG XL", "SVG", "PDF", _RAW, "a Photoshop document")
 """Types that a program for pictures or documents can save as an image."""
+_AGAIN = "copy it again, unchanged"
 _CURES = {
     **dict.fromkeys(_AS_JPEG, "save it as JPEG"),
     **dict.fromkeys((ZIP, ARCHIVE, COMPRESSED), "unpack it and name an image of it"),
+    **dict.fromkeys((_AS_TEXT, _ZEROS), _AGAIN),
     _LFS: "fetch the image: git lfs pull",
     PAGE: "download the image again; the server may ask for a login",
     _TEXT: "decode it, and save the bytes",
@@ -95,6 +103,7 @@ _CURES = {
 _TABLE_CURES = {
     **dict.fromkeys((JSON, *(name for _, _, name in _DATA)), EXPORT),
     **dict.fromkeys((ARCHIVE, COMPRESSED), "unpack it"),
+    **dict.fromkeys((_AS_TEXT, _ZEROS), _AGAIN),
     _LFS: "fetch the table: git lfs pull",
     PAGE: "download the table again",
     _SHORTCUT: "name the table that it leads to",
@@ -145,7 +154,10 @@ def name_of_type(head: bytes) -> str:
         return _BRANDS.get(head[8:12], _MP4)
     if head[:2] == b"BM" and head[6:10] == bytes(4):  # two letters alone may begin a text
         return "BMP"
-    if _JSON.match(head):
-        return JSON
+    for pattern, name in ((_JSON, JSON), (_SVG, "SVG"), (_PAGE, PAGE)):
+        if pattern.match(head):
+            return name
+    if len(head) >= 132 and not any(head[:132]):  # the mark of DICOM is among them
+        return _ZEROS
     matches = (name for at, magic, name in _SIGNATURES if head[at : at + len(magic)] == magic)
     return next(matches, "")

@@ -83,8 +83,9 @@ def label_key(label: str) -> str:
     """Return what all spellings of a label share.
 
     Case, spaces, Unicode forms, invisible characters, quotation marks around it, the kind of dash,
-    leading zeros and a decimal part of 0 make no difference: `Naevus` and `naevus `, `1` and `1.0`. Nor do letters of
-    other alphabets if all of them look like Latin ones, as from a keyboard that was not switched.
+    leading zeros and a decimal part of 0 make no difference: `Naevus` and `naevus `, `1` and `1.0`.
+    Nor do letters of other alphabets if all of them look like Latin ones, as from a keyboard that
+    was not switched.
     """
     text = label
     if not text.isascii():

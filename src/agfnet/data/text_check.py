@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import re
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,7 +17,6 @@ _UNICODE = {
     codecs.BOM_UTF16_BE: "UTF-16",
 }
 """Encodings by the mark at the beginning of a text; that of UTF-32 begins as that of UTF-16."""
-_HTML = re.compile(rb"\s*(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
@@ -65,8 +63,6 @@ def _check_type(file: BinaryIO, chunk: bytes, problems: Problems) -> None:
     encoding = encoding_by_mark(chunk) or ("UTF-16" if utf16_without_mark(chunk) else "")
     if encoding:
         raise problems.stop(f"is {encoding} text; {SAVE_AS}")
-    if _HTML.match(chunk):
-        raise problems.stop("is a web page (HTML or XML), not CSV; download the table again")
     name = name_of_type(chunk)
     if name == ZIP:
         raise problems.stop(f"is an Excel workbook or another zip file, not CSV; {SAVE_AS}")
