@@ -9,10 +9,13 @@ from zipfile import ZipFile
 
 import pytest
 
+from agfnet.data.table import read_cases
 from agfnet.errors import DataError
+from agfnet.importing.folder import import_folder
 from agfnet.importing.table import plan_table
 
 from .awkward import DIAGNOSES, complete, pairs, patients, plan
+from .hospital import photo
 from .workbooks import xlsx
 
 
@@ -52,6 +55,23 @@ def test_a_first_row_that_is_no_path_may_belong_to_the_header(tmp_path: Path) ->
     lines = ["Patient,Diagnosis,Photo", "who it is,what,photograph of the day", *rows]
     with pytest.raises(DataError, match=r"t\.csv:2 .*if row 2 belongs to the header, join it"):
         plan(tmp_path, lines)
+
+
+def test_reports_and_histology_are_no_photographs(tmp_path: Path) -> None:
+    names = patients(tmp_path)
+    for number, other in enumerate(("report.jpg", "P002_Histologie.jpg", "histology/1.jpg")):
+        photo(tmp_path / "d" / names[number] / other, number)
+    photo(tmp_path / "d" / names[3] / "histology proven" / "photo.jpg")  # a photograph all the same
+    result = plan(tmp_path, ["Patient,Diagnosis", *(f"{name},BCC" for name in names)])
+    assert [len(case.images["clinical"]) for case in result.cases] == [1, 1, 1, 2]
+    assert any("another modality (document), left out" in note for note in result.notes)
+    assert any("another modality (histology), left out" in note for note in result.notes)
+    folder = tmp_path / "f" / "BCC" / "L1"
+    for name in ("photo.jpg", "Report 1.jpg"):
+        photo(folder / name)
+    report = import_folder(tmp_path / "f", tmp_path / "out")
+    (case,) = read_cases(report.table, modalities=("clinical",)).cases
+    assert [path.name for path in case.images["clinical"]] == ["photo.jpg"]
 
 
 def test_a_table_on_its_side_is_refused(tmp_path: Path) -> None:

@@ -22,6 +22,13 @@ _WORDS = {
     r"dslr|camera|kamera|"
     r"dermatolog\w*|overview|ubersicht\w*|surface|临床\w*|照片\w*|大体\w*|外观\w*",
 }
+_OTHER_VIEWS = {
+    "histology": r"histo(?:logy|logie|logia|pathology|pathologie|patologia)?s?|patholog(?:y|ie)|"
+    r"patologia|病理\w*|组织学?",
+    "document": r"reports?|befundberichte?|arztbriefe?|consent(?: form)?s?|einwilligung\w*|laudos?|"
+    r"informes?|relatorios?|compte rendu|报告\w*|知情同意\w*",
+}
+"""Pictures in the folder of a lesion that are no view of it, and may tell its diagnosis."""
 _MASK = re.compile(
     r"(?<![^\W\d_])(?:masks?|masken?|segmentations?|segm?|mascaras?|masques?|annotations?|roi|"
     r"groundtruth)(?![^\W\d_])|掩膜|分割",
@@ -76,15 +83,28 @@ class Views:
         for name in sorted(self.modalities, key=len, reverse=True):
             if re.search(rf"(?<![^\W\d_]){re.escape(plain_name(name))}s?(?![^\W\d_])", stem):
                 return name
+        for name, words in _OTHER_VIEWS.items():  # a label may hold such a word among others
+            if re.fullmatch(words, stem):
+                return name
         for name, words in _WORDS.items():
             if re.search(rf"(?<![^\W\d_])(?:{words})(?![^\W\d_])", stem):
                 return name
+        return ""
+
+    def _other(self, stem: str) -> str:
+        """Return what a file shows that is no view of a lesion, by its name; or empty."""
+        plain = plain_name(stem)
+        for name, words in _OTHER_VIEWS.items():
+            if re.search(rf"(?<![^\W\d_])(?:{words})(?![^\W\d_])", plain):
+                return "" if name in self.modalities else name
         return ""
 
     def modality(self, file: File) -> tuple[str, bool]:
         """Return the modality of a file, empty if none fits, and whether it is a mask."""
         parts = [*file.path.parts[:-1], file.path.stem]
         mask = self.is_mask(file)
+        if other := self._other(file.path.stem):
+            return other, mask
         for part in reversed(parts):
             if name := self.named(part):
                 return name, mask
