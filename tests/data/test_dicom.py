@@ -907,6 +907,21 @@ def test_a_padded_end_is_no_frame():
     assert (grey(written(made)) == pixels).all()
 
 
+@pytest.mark.parametrize("shape", [(12, 15), (11, 16), (10, 18)])
+def test_pixel_data_of_more_pixels_than_stated_is_refused(shape: tuple[int, int]):
+    """Rows of another length would be read as a slanted picture."""
+    made = dataset(noise(12, 16))
+    made.Rows, made.Columns = shape
+    words = f"states {shape[1]} x {shape[0]} pixels, but its pixel data holds more; correct Rows"
+    assert words in fault(written(made))
+
+
+def test_a_header_whose_pixel_data_were_removed():
+    made = dataset(noise(8, 8))
+    del made.PixelData
+    assert "has no pixel data; export it again" in fault(written(made))
+
+
 def test_a_number_of_frames_that_is_none():
     made = dataset(noise(2, 4, 4), NumberOfFrames=2)
     data = written(made).replace(b"IS\2\0002 ", b"IS\2\000x ")

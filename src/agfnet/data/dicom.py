@@ -122,10 +122,12 @@ def _decode(file: BinaryIO, header: Dataset, frame: int, count: int) -> NDArray[
 
     syntax = header.file_meta.get("TransferSyntaxUID")
     start = file.tell()
-    explicit = bytes_at(file, start + 4, 2) in EXPLICIT
+    element = bytes_at(file, start, 8)
+    explicit = element[4:6] in EXPLICIT
     file.seek(start)
     length = enter_pixel_data(file, header)
-    if length == 0:
+    is_deflated = syntax is not None and syntax.is_deflated  # not yet unpacked
+    if length == 0 or not (element or is_deflated):
         raise ImageError("has no pixel data; export it again")
     stream = b""
     if length == UNDEFINED and syntax in JPEG_2000:

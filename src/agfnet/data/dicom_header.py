@@ -54,6 +54,8 @@ JPEG = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70))
 # and its high-throughput kinds
 JPEG_2000 = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 201, 202, 203))
 # the first bytes of a frame, by which further fragments of the same frame differ
+MAX_SURPLUS = 1 << 16
+"""Bytes behind the last frame that are looked at."""
 FRAME_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff")
 RLE = "1.2.840.10008.1.2.5"
 EXPLICIT = (b"OB", b"OW", b"UN")  # value representations of pixel data
@@ -194,6 +196,36 @@ def check_frame_count(file: BinaryIO, header: Dataset, count: int) -> None:
         raise ImageError(
             f"{stated}, but its pixel data holds {frames} frames; correct NumberOfFrames"
         )
+    if _has_surplus(file, header, count):
+        raise ImageError(
+            f"states {header.Columns} x {header.Rows} pixels, but its pixel data holds more; "
+            "correct Rows and Columns, or export it again"
+        )
+
+
+def _has_surplus(file: BinaryIO, header: Dataset, count: int) -> bool:
+    """Return whether uncompressed pixel data has another row or column, and not only padding.
+
+    Rows of another length would be read as a slanted picture.
+    """
+    start = file.tell()
+    length = enter_pixel_data(file, header)
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    surplus = b""
+    if length not in (None, UNDEFINED) and syntax is not None and not syntax.is_compressed:
+        bits = _frame_bits(header, length)
+        end = -(-count * bits // 8)
+        if bits and 8 * (length - end) * max(header.Rows, header.Columns) >= bits:
+            file.seek(end, 1)
+            surplus = file.read(min(length - end, MAX_SURPLUS))
+    file.seek(start)
+    return len(set(surplus)) > 1
+
+
+def _frame_bits(header: Dataset, length: int) -> int:
+    """Return the bits of a frame of uncompressed pixel data."""
+    samples = 2 if is_subsampled(header, length) else header.SamplesPerPixel
+    return int(header.Rows * header.Columns * samples * header.BitsAllocated)
 
 
 def _frames_in_data(file: BinaryIO, header: Dataset) -> int:
@@ -214,8 +246,7 @@ def _frames_in_data(file: BinaryIO, header: Dataset) -> int:
         else:
             frames = sum(bytes_at(file, offset + 8, 3) in FRAME_STARTS for offset in offsets)
     elif length is not None and header.file_meta.get("TransferSyntaxUID"):
-        samples = 2 if is_subsampled(header, length) else header.SamplesPerPixel
-        bits = header.Rows * header.Columns * samples * header.BitsAllocated
+        bits = _frame_bits(header, length)
         frames = 8 * length // bits if bits else 0
     file.seek(start)
     return frames
