@@ -1,7 +1,7 @@
 """Image files without EXIF, XMP, IPTC, comments and thumbnails; their pixels stay as they are.
 
 JPEG, PNG and TIFF are copied part by part, only parts that are known to be needed. WebP, BMP and
-GIF are saved again without loss. The orientation and the colour profile are kept.
+GIF are saved again without loss. The orientation is kept, and the colour profile without its texts.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from agfnet.data import tiff
 from agfnet.data.file_types import unsupported_file_type
 from agfnet.deidentify import jpeg
 from agfnet.deidentify.jpeg import exif_bytes, strip_jpeg
+from agfnet.deidentify.profile import without_texts
 from agfnet.deidentify.tiff import strip_tiff
 from agfnet.errors import ImageError
 
@@ -37,6 +38,8 @@ SAVED: dict[str, tuple[str, dict[str, Any]]] = {
     "BMP": (".bmp", {}),
     "GIF": (".gif", {}),
 }
+MAX_PROFILE = 1 << 24
+"""Bytes of a colour profile."""
 KEPT = ("icc_profile", "transparency", "duration", "loop")  # of what Pillow knows of an image
 
 
@@ -83,12 +86,28 @@ def _orientation(data: bytes) -> int:
 def _strip_png(data: bytes) -> bytes:
     parts = [PNG]
     for name, chunk in _png_chunks(data):
-        if name in PNG_CHUNKS:
+        if name == b"iCCP":
+            parts.append(_png_profile(chunk))
+        elif name in PNG_CHUNKS:
             parts.append(chunk)
         if name == b"IHDR" and (exif := exif_bytes(_orientation(data)).removeprefix(b"Exif\0\0")):
-            body = b"eXIf" + exif
-            parts.append(struct.pack(">I", len(exif)) + body + struct.pack(">I", zlib.crc32(body)))
+            parts.append(_png_chunk(b"eXIf", exif))
     return b"".join(parts)
+
+
+def _png_profile(chunk: bytes) -> bytes:
+    """Return the chunk of a colour profile without its name and texts."""
+    compressed = chunk[8:-4].partition(b"\0")[2][1:]
+    try:
+        profile = without_texts(zlib.decompressobj().decompress(compressed, MAX_PROFILE))
+    except zlib.error:  # decoders ignore it as well
+        return b""
+    return _png_chunk(b"iCCP", b"ICC\0\0" + zlib.compress(profile)) if profile else b""
+
+
+def _png_chunk(name: bytes, content: bytes) -> bytes:
+    body = name + content
+    return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -110,6 +129,8 @@ def _save_again(data: bytes) -> tuple[bytes, str]:
     file = BytesIO()
     if len(frames) > 1:
         options = {**options, "save_all": True, "append_images": frames[1:]}
+    if profile := frames[0].info.get("icc_profile"):
+        options = {**options, "icc_profile": profile}  # WebP does not take it from the image
     frames[0].save(file, format=file_type, **options)
     _, saved = _frames(file.getvalue())
     if len(saved) != len(frames) or not all(map(_equal, frames, saved)):
@@ -123,6 +144,8 @@ def _frames(data: bytes) -> tuple[str, list[Pillow.Image]]:
         frames = [ImageOps.exif_transpose(frame).copy() for frame in ImageSequence.Iterator(image)]
         for frame in frames:
             frame.info = {name: frame.info[name] for name in KEPT if name in frame.info}
+            if profile := frame.info.get("icc_profile"):
+                frame.info["icc_profile"] = without_texts(profile)
         return str(image.format), frames
 
 

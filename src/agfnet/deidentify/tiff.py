@@ -8,6 +8,7 @@ from io import BytesIO
 from agfnet.data import tiff
 from agfnet.data.tiff import Directory
 from agfnet.deidentify.jpeg import strip_jpeg
+from agfnet.deidentify.profile import without_texts
 from agfnet.errors import ImageError
 
 STRIPS, TILES = (273, 279), (324, 325)
@@ -39,7 +40,7 @@ KEPT = (
 )
 """Size, layout, compression, colours, colour profile, orientation and resolution."""
 OLD_JPEG, JPEG = 6, 7
-JPEG_TABLES = 347
+JPEG_TABLES, PROFILE = 347, 34675
 
 
 def strip_tiff(data: bytes) -> bytes:
@@ -81,6 +82,11 @@ def _append(copy: bytearray, page: Directory, link: int) -> int:
     if JPEG_TABLES in entries:
         tables = strip_jpeg(entries[JPEG_TABLES][2])
         entries[JPEG_TABLES] = entries[JPEG_TABLES][0], len(tables), tables
+    if PROFILE in entries:
+        profile = without_texts(entries[PROFILE][2])
+        entries[PROFILE] = entries[PROFILE][0], len(profile), profile
+        if not profile:
+            del entries[PROFILE]
     for offsets, lengths in (STRIPS, TILES):
         if offsets in page.entries:
             parts = _pixel_data(page, offsets, lengths)
