@@ -1,4 +1,4 @@
-"""Names of columns in seven languages, and what columns of these names hold."""
+"""Names of columns in nine languages, and what columns of these names hold."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ _NAMES: list[tuple[str, list[str]]] = [
             r".*(?:e ?mail|telefon|phone|adress|address|direccion|endereco|strasse|street).*",
             r"姓名|患者姓名|病人姓名|出生日期|生日|电话|手机号?|地址|住址|身份证号?",
             r"氏名|患者名|患者氏名|名前|生年月日|电话番号|住所",
+            r"성명|이름|환자 ?(?:이름|성명|명)|생년월일|전화 ?번호|연락처|주소|주민등록번호",
+            r"(?:фио|фамилия|имя|отчество)(?: пациента)?|дата рождения|телефон|адрес|снилс",
         ],
     ),
     (
@@ -49,6 +51,8 @@ _NAMES: list[tuple[str, list[str]]] = [
             r"target|entity|entitat",
             r"(?:final|path|histo) (?:dx|diag)|(?:dx|diag) (?:final|path|histo)|anapath",
             r"标签|类别|分类|金标准",
+            r".*병리.*|.*조직검사.*|(?:최종 ?)?진단(?:명)?",
+            r".*гистолог.*|(?:заключительныи )?диагноз",
             rf"(?!.*{_SUSPECTED}).*diagnos.*",
             r"categor\w*|kategorie|dignitat|benign.*malign.*|malign\w*(?: .*)?|icd ?(?:10|11)?",
             r".*diagnos.*|.*诊断.*",
@@ -61,6 +65,7 @@ _NAMES: list[tuple[str, list[str]]] = [
             r"(?:id|nr|no|n|num|number|numero|codigo|code)(?: (?:de|da|do|del|der|of|la))* "
             r"(?:lesione?|lasion|lesao|herd)",
             r"(?:皮损|病灶|病变|病损|皮疹)(?: ?(?:编号|号|序号|id|no|番号))?",
+            r"병변(?: ?(?:번호|id))?|(?:ново)?образование|очаг",
             rf"(?:sample|probe|specimen|case|fall|caso|cas){_NUMBER}",
         ],
     ),
@@ -81,6 +86,7 @@ _NAMES: list[tuple[str, list[str]]] = [
             r"(?:患者|病人|病患|受试者)(?:基?本?(?:信息|资料))?"
             r"(?: ?(?:编号|号|序号|id ?号?|标识|no|番号))?|登记编号|就诊卡号|カルテ番号|症例番号"
             r"|病历号|住院号|门诊号|登记号|病案号",
+            r"환자(?: ?(?:번호|id))?|등록 ?번호|병록 ?번호|(?:номер |id )?пациента?|номер карты",
         ],
     ),
     (
@@ -136,10 +142,15 @@ FILE = re.compile(
 )
 FILE_COLUMN = re.compile(
     r"\b(?:files?|filename|datei(?:en|name)?|bild(?:er)?|bilddatei|images?|img|path|pfad|fichiers?|"
-    r"archivos?|arquivos?|imagen(?:es)?|imagem|imagens|fotos?|photos?|scans?)\b|图像|影像|画像|图片|文件|档案|路径|照片|写真|ファイル|パス"
+    r"archivos?|arquivos?|imagen(?:es)?|imagem|imagens|fotos?|photos?|scans?)\b|图像|影像|画像|图片|文件|档案|路径|照片|写真|ファイル|パス|사진|이미지|파일|фото|изображени|файл"
 )
 
 
+_KANA_MARKS = "\u3099\u309a"
+"""Marks that make other letters of Japanese ones, as accents do not."""
+_LATIN, _NOT_LATIN = re.compile("[\x00-\u024f]"), re.compile("[^\x00-\u024f]")
+_ITEM_NUMBER = re.compile(r"\s*(?:q|nr\.?|no\.?)?\s*\d+\s*[.):]\s+", re.IGNORECASE)
+"""Number of a question before the name of a column."""
 _SIMPLIFIED = str.maketrans(
     "診斷断編號檢検醫機構圖図檔徑標籤類別變変損臨聲鏡觀査電話",
     "诊断断编号检检医机构图图档径标签类别变变损临声镜观查电话",
@@ -152,7 +163,8 @@ def plain_name(name: str) -> str:
     Traditional Chinese characters of usual names become simplified ones, and so do Japanese ones.
     """
     text = unicodedata.normalize("NFKD", name.replace("ß", "ss")).casefold()
-    text = "".join(c for c in text if not unicodedata.combining(c))
+    text = "".join(c for c in text if not unicodedata.combining(c) or c in _KANA_MARKS)
+    text = unicodedata.normalize("NFC", text)
     text = re.sub(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", " ", text)
     text = text.translate(_SIMPLIFIED)
     text = " ".join(re.sub(r"[^\w]|_", " ", text).split())
@@ -167,7 +179,12 @@ def is_suspected(name: str) -> bool:
 def role_of(name: str) -> tuple[str, int]:
     """Return what a column holds by its name, and the rank of the name: 0 is the most certain."""
     camel = re.sub(r"(?<=[a-zäöü])(?=[A-Z])", " ", name)
-    for text in dict.fromkeys((plain_name(name), plain_name(camel))):
+    texts = [plain_name(name), plain_name(camel), plain_name(_ITEM_NUMBER.sub("", name))]
+    if not name.isascii():  # in two languages: each has its letters
+        texts += (
+            plain_name(re.sub(other, " ", name)) for other in (r"[^\x00-\x7f]", r"[\x00-\x7f]")
+        )
+    for text in dict.fromkeys(texts):
         for role, patterns in _NAMES:
             for rank, pattern in enumerate(patterns):
                 if text and re.fullmatch(pattern, text):

@@ -17,10 +17,10 @@ _WORDS = {
     "dermoscopic": r"dermo?s[ck]op\w*|dermat[ou]s[ck]op\w*|dermosc\w*|auflicht\w*|derm|"
     r"dsc?opy|皮肤镜\w*",
     "ultrasound": r"ultra ?s\w*|us|uls|sono\w*|hfus|hfu|echo\w*|eco|ecograf\w*|ecografi\w*|b ?mode|"
-    r"b ?bild|ultrason\w*|超声\w*|超音波\w*|b超\w*|彩超\w*",
+    r"b ?bild|ultrason\w*|超声\w*|超音波\w*|b超\w*|彩超\w*|초음파\w*|узи",
     "clinical": r"clinic\w*|klin\w*|photo\w*|foto\w*|macro\w*|makro\w*|close ?up\w*|"
     r"dslr|camera|kamera|"
-    r"dermatolog\w*|overview|ubersicht\w*|surface|临床\w*|照片\w*|大体\w*|外观\w*",
+    r"dermatolog\w*|overview|ubersicht\w*|surface|临床\w*|照片\w*|사진\w*|фото\w*|大体\w*|外观\w*",
 }
 _OTHER_VIEWS = {
     "histology": r"histo(?:logy|logie|logia|pathology|pathologie|patologia)?s?|patholog(?:y|ie)|"
