@@ -33,7 +33,7 @@ PLANTS = (
 # what concerns the whole table, and cannot stand beside the others in one
 APART = {"cells", "nameless_column", "patient_unknown", "patient_dominant", "column_type"}
 APART |= {"column_spelling", "patient_missing", "fold_unknown", "patient_folds"}
-APART |= {"row_extra", "lesion_hash"}
+APART |= {"row_extra", "lesion_hash", "lesion_spelling"}
 SHORTCUTS = {kind for kind in FINDINGS if kind.startswith("shortcut")}  # test_shortcut.py
 
 

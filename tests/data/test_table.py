@@ -66,6 +66,12 @@ def test_comments_and_units_are_left_out_and_noted(table: Path) -> None:
     assert [(note.row, note.finding) for note in problems.notes] == [
         *[(2, "row_extra"), (4, "row_extra"), (5, "lesion_hash")]
     ]
+    table.write_text("lesion_id,clinical,ultrasound\nL1,a.png,\nl01,b.png,\nl1,c.png,\n\x1a")
+    problems = Problems(table)
+    read_cases(table, modalities=MODALITIES, check_files=False, problems=problems)
+    assert [(note.row, note.finding) for note in problems.notes] == [
+        *[(3, "lesion_spelling"), (4, "lesion_spelling")]
+    ]
     table.write_text("lesion_id,clinical,ultrasound\n# nothing yet")
     assert fault(table).endswith("has no rows below its header")
 
@@ -214,6 +220,11 @@ def test_another_separator_is_named(separator: str, table: Path):
     lines = ["lesion_id,clinical,ultrasound", "L1,a.png,b.png"]
     message = fault_of(table, "\n".join(lines).replace(",", separator))
     assert f"the columns are separated by {separator!r}: separate cells by commas" in message
+
+
+def test_rows_that_are_quoted_as_a_whole_are_named(table: Path):
+    message = fault_of(table, '"lesion_id,clinical,ultrasound"\n"L1,a.png,b.png"')
+    assert "column lesion_id: there is no such column; each row is in double quotes" in message
 
 
 def test_missing_columns_are_named_with_near_matches(table: Path):
@@ -631,6 +642,8 @@ def test_further_paths_that_are_nearly_right(table: Path):
         "images\\1.png": "there is 'images/1.png': write it so, relative to the table",
         "\\\\server\\share\\9.png": "it is a path of Windows: write it relative to the table",
         "images\\9.png": "write / between folders",
+        "['images/1.png'];": "there is 'images/1.png': write it so, without quotes, brackets",
+        "no": "correct the path, or empty the cell if there is no image",
         "~/9.png": "write the path in full, without '~'",
         "images/3": "correct the path or copy the file there",
         "images/my photo.png": "correct the path or copy the file there",

@@ -31,6 +31,7 @@ FINDINGS: dict[str, FindingType] = {
     ),
     "lesion_empty": FindingType("error", "Lesions without an id"),
     "lesion_repeated": FindingType("error", "Lesion ids in several rows"),
+    "lesion_spelling": FindingType("warning", "Lesion ids in two spellings"),
     "lesion_hash": FindingType("warning", "Lesions whose ids begin as a comment"),
     "no_image": FindingType("error", "Lesions without any image"),
     "image_placeholder": FindingType("note", "Words for a missing image"),

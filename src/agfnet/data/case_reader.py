@@ -17,6 +17,7 @@ from agfnet.data.spelling import (
     PATIENT_COLUMNS,
     column_key,
     is_placeholder,
+    label_key,
     patient_key,
     same_looking,
     usual_spellings,
@@ -103,6 +104,7 @@ class _CaseReader:
         self._paths = paths
         self._compare = compare
         self._lesions: dict[str, int] = {}
+        self._spellings: dict[str, tuple[str, int]] = {}
         self._labels = Counter[str]()
         self._label_rows: dict[str, int] = {}
         self._patients: dict[str, tuple[str, int]] = {}
@@ -185,8 +187,23 @@ class _CaseReader:
                 f"with several images of one modality joined by {JOIN!r}"
             )
         else:
+            self._note_similar(lesion, line)
             return
         self._problems.add(message, row=line, column="lesion_id", finding=finding)
+
+    def _note_similar(self, lesion: str, line: int) -> None:
+        """Note a lesion whose id is that of another one in another spelling."""
+        if not self._compare:
+            return
+        other, row = self._spellings.setdefault(label_key(lesion), (lesion, line))
+        if row != line:
+            self._problems.note(
+                f"{lesion!r} differs from {other!r} in row {row} by case, spaces, zeros or "
+                "quotation marks only; if it is the same lesion, write one row for both",
+                row=line,
+                column="lesion_id",
+                finding="lesion_spelling",
+            )
 
     def _check_labels(self) -> None:
         """Report each rare spelling of a label once, where it is first."""

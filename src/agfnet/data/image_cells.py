@@ -165,9 +165,12 @@ class PathCells:
         real = Path(os.path.realpath(self._table))
         if self._table.is_symlink() and names_file(name, real.parent):
             return f"the table is a link; name the table itself, {str(real)!r}, next to its images"
-        plain = unquote(name.strip("\"'").removeprefix("file://"))
+        plain = unquote(name.strip("\"'[](),; ").removeprefix("file://"))
         if plain != name and names_file(plain, self.folder):
-            return f"there is {plain!r}: write it so, without quotes, file:// and codes such as %20"
+            return (
+                f"there is {plain!r}: write it so, without quotes, brackets, file:// and codes "
+                "such as %20"
+            )
         if "://" in name:
             return "download the file, and write its path"
         for separator in (*";,\n", *_OTHER_JOINS):
@@ -179,6 +182,8 @@ class PathCells:
             return f"there is {shown!r}, which differs by its ending: correct it"
         if elsewhere := self._in_another_folder(name):
             return f"there is {elsewhere!r}, in another folder: correct the path"
+        if name.isalnum() and len(name) <= 5:  # such as 0 or no
+            return "correct the path, or empty the cell if there is no image"
         return "correct the path or copy the file there"
 
     def _existing_end(self, name: str) -> str:

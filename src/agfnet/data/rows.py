@@ -24,6 +24,8 @@ DELIMITERS = ",;\t|"
 """Signs between the cells of a row, as programs write them."""
 OTHER_SEPARATORS = ("|", "\uff0c", "\uff1b", "\u3001", ":", " ")
 """Signs that separate the columns of some files, and are not read as separators."""
+_END_OF_FILE = "\x1a"
+"""What programs of DOS write behind the last row."""
 _MARGIN = " \t\r\n\u00a0\u3000" + INVISIBLE
 
 
@@ -89,6 +91,10 @@ def _check_columns(
         hint = near(column, filter(None, header))
         if sign := next((s for s in OTHER_SEPARATORS if column in header[0].split(s)[:-1]), ""):
             hint = f"the columns are separated by {sign!r}: separate cells by commas"
+        if any(column in header[0].split(sign)[:-1] for sign in ",;\t"):
+            hint = (
+                "each row is in double quotes as a whole: delete the first and last one of each row"
+            )
         if below > line:
             hint = f"the header seems to be in row {below}: delete the rows above it"
         problems.add(f"there is no such column; {hint}", row=line, column=column)
@@ -207,7 +213,7 @@ def _lines(path: Path, delimiter: str, problems: Problems) -> Iterator[tuple[int
 
 def _clean(cell: str) -> str:
     """Remove the space around a cell, invisible characters there, and any byte order mark."""
-    cell = without_formula(cell.strip())
+    cell = without_formula(cell.strip().removesuffix(_END_OF_FILE))
     return cell if cell.isascii() else cell.replace("\ufeff", "").strip(_MARGIN)
 
 
