@@ -92,9 +92,7 @@ def _check_columns(
         if sign := next((s for s in OTHER_SEPARATORS if column in header[0].split(s)[:-1]), ""):
             hint = f"the columns are separated by {sign!r}: separate cells by commas"
         if any(column in header[0].split(sign)[:-1] for sign in ",;\t"):
-            hint = (
-                "each row is in double quotes as a whole: delete the first and last one of each row"
-            )
+            hint = "each row is in double quotes as a whole: delete the first and last of each row"
         if below > line:
             hint = f"the header seems to be in row {below}: delete the rows above it"
         problems.add(f"there is no such column; {hint}", row=line, column=column)
