@@ -3,7 +3,8 @@
     python bench/milk10k.py --source FOLDER --weights FILE --json bench/results/milk10k.json
 
 MILK10k pairs a clinical close-up with dermoscopy; it has no ultrasound. Settings are those of
-configs/milk10k.yaml. Finished runs are reused, and an interrupted run continues.
+configs/milk10k.yaml, with single networks. Finished runs are reused, and an interrupted run
+continues.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ def settings_of(base: TrainConfig, method: str, seed: int) -> TrainConfig:
         base,
         name=folder_of(method, seed),
         seed=seed,
+        members=1,
         resume=True,
         data=replace(base.data, modalities={v: base.data.modalities[v] for v in views}),
         model=replace(base.model, method=network),
