@@ -41,7 +41,9 @@ def write(path: Path, rows: list[dict[str, str]]) -> Path:
 @pytest.fixture
 def names(evaluated: Path, cohort: Path, tmp_path: Path) -> dict[str, Any]:
     run = tmp_path / "first"
-    shutil.copytree(evaluated, run)
+    other = tmp_path / "second"
+    for folder in (run, other):
+        shutil.copytree(evaluated, folder)
     images = read_cases(cohort, modalities=("clinical", "ultrasound")).cases[0].images
     with cohort.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -52,6 +54,7 @@ def names(evaluated: Path, cohort: Path, tmp_path: Path) -> dict[str, Any]:
     return {
         "agfnet": agfnet,
         "run": run,
+        "other": other,
         "photo": str(images["clinical"][0]),
         "scan": str(images["ultrasound"][0]),
         "folder": tmp_path,

@@ -130,7 +130,7 @@ def compare(a: Model | str | Path, b: Model | str | Path, **settings: Any) -> Co
         **settings: Settings of `agfnet compare`, as in `resamples=200`.
 
     Examples:
-        >>> comparison = agfnet.compare(run, run, resamples=10)
+        >>> comparison = agfnet.compare(run, other, resamples=10)
         >>> comparison.metrics["accuracy"]["difference"]["value"]
         0.0
     """

@@ -61,7 +61,7 @@ class Comparison:
         folder: Folder with compare.json and compare.html.
 
     Examples:
-        >>> comparison = agfnet.compare(run, run, resamples=10)
+        >>> comparison = agfnet.compare(run, other, resamples=10)
         >>> sorted(comparison.metrics["nll"])[:2], comparison.page.name
         (['a', 'b'], 'compare.html')
     """
