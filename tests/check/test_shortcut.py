@@ -91,6 +91,17 @@ def test_numbers_are_compared_by_fifths() -> None:
     assert found(cases(age=ages)) == [("shortcut_column", "age")]
 
 
+def test_fifths_of_long_numbers_are_not_joined() -> None:
+    """Nearly all warts were seen in the middle fifth of the days."""
+    days = np.random.default_rng(4).integers(0, 40, 300)
+    days = [20 if c.label == "wart" else d for d, c in zip(days, cases(), strict=True)]
+    values = [str(20230101 + day) for day in days]
+    result = associate([case.label for case in cases()], values)
+    assert result is not None
+    assert result.strength > 0.5
+    assert "'20230121 or more' are 'wart'" in result.example
+
+
 USUAL = Facts(
     header=Header(format="JPEG"),
     digest=b"",

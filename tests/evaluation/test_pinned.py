@@ -1,7 +1,8 @@
 """Every number of the result files, from one seed, as version 0.1 computed it.
 
-The intervals and p of a comparison are those of the jackknife, since version 0.3. A change here
-is a change of results: intervals, random draws or definitions.
+The intervals and p of a comparison are those of the jackknife, and the intervals of `ece` in a
+comparison and under corruptions are reflected as elsewhere, since version 0.3. A change here is a
+change of results: intervals, random draws or definitions.
 """
 
 import json
@@ -18,6 +19,8 @@ from agfnet.robustness.conditions import CLEAN, Condition
 from agfnet.robustness.scores import score_conditions
 
 PINNED = json.loads(Path(__file__).with_name("pinned.json").read_text(encoding="utf-8"))
+PINNED_ECE = pytest.approx(PINNED["metrics.json"]["ece"])
+"""The same lesions have the same interval in every result file."""
 ROWS = 70
 OPTIONS = {"resamples": 60, "seed": 3}
 
@@ -79,6 +82,7 @@ def test_result_files_are_the_same_to_the_last_digit():
 
 def test_compare_is_the_same_to_the_last_digit():
     found = compare(paired(_cases(1), _cases(2)), **OPTIONS)
+    assert found["metrics"]["ece"]["a"] == PINNED_ECE
     assert not list(_differences(PINNED["compare"], found))
 
 
@@ -105,5 +109,6 @@ def test_robustness_is_the_same_to_the_last_digit():
     other = {c: _cases(60 + row).labelled() for row, c in enumerate(conditions)}
     reference = score_conditions(other, resamples=2)
     found = score_conditions(answers, reference=reference, **OPTIONS)
+    assert found["clean"]["ece"] == PINNED_ECE
     found["conditions"] = found["conditions"][::6]
     assert not list(_differences(PINNED["robustness"], found))

@@ -59,6 +59,17 @@ def test_numbers_are_cut_at_their_quartiles(table):
     ]
 
 
+def test_quarters_of_long_numbers_are_not_joined(table):
+    cells = [str(20230101 + row) for row in range(40)]
+    groups = _found(table, cells)["columns"]["x"]["groups"]
+    assert [(row["group"], row["n"]) for row in groups] == [
+        ("20230101 to 20230110", 10),
+        ("20230111 to 20230120", 10),
+        ("20230121 to 20230130", 10),
+        ("20230131 to 20230140", 10),
+    ]
+
+
 def test_equal_numbers_stay_together_and_empty_cells_are_a_group(table):
     cells = ["1"] * 50 + ["2.5", "3", "4", "5", "6"] + [""] * 5
     groups = _found(table, cells)["columns"]["x"]["groups"]

@@ -199,7 +199,8 @@ def _fifths(values: Sequence[str]) -> Sequence[str]:
     except ValueError:
         return values
     ends = np.nanquantile(numbers, [0.2, 0.4, 0.6, 0.8])
-    names = [f"less than {ends[0]:g}", *(f"{end:g} or more" for end in ends)]
+    # enough digits: fifths whose names are equal, as of dates like 20230101, would be one value
+    names = [f"less than {ends[0]:.10g}", *(f"{end:.10g} or more" for end in ends)]
     fifths = np.searchsorted(ends, numbers, side="right")
     pairs = zip(fifths.tolist(), np.isnan(numbers).tolist(), strict=True)
     return ["" if empty else names[fifth] for fifth, empty in pairs]

@@ -12,6 +12,7 @@ from agfnet.data.spelling import patient_key
 from agfnet.errors import DataError
 from agfnet.inference.predictions import Predictions, align
 from agfnet.metrics.bootstrap import bootstrap, to_json
+from agfnet.metrics.calibration import CENTRES
 from agfnet.metrics.delong import influence
 from agfnet.metrics.discrimination import rates, weighted_confusion
 from agfnet.metrics.metric import Floats, Statistics
@@ -88,9 +89,8 @@ def compare(pair: Pair, *, resamples: int = 1000, seed: int = 0) -> dict[str, An
     """
     a, b = pair.a, pair.b
     statistics = [_statistics(table) for table in (a, b)]
-    intervals = [
-        bootstrap(a.patient_id, each, resamples=resamples, seed=seed) for each in statistics
-    ]
+    options: dict[str, Any] = {"resamples": resamples, "seed": seed, "centres": CENTRES}
+    intervals = [bootstrap(a.patient_id, each, **options) for each in statistics]
     differences = paired_jackknife(a.patient_id, *statistics)
     adjusted = holm([differences[name].p for name in COMPARED])
     metrics = {

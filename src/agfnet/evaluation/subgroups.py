@@ -134,6 +134,7 @@ def _quartiles(numbers: Floats) -> tuple[list[str], list[str]]:
     names = {}
     for index in np.unique(quarter):
         members = numbers[quarter == index]
-        low, high = members.min(), members.max()
-        names[index] = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        # all digits: quarters whose names are equal, as of dates like 20230101, would be one group
+        low, high = (f"{end:.15g}" for end in (members.min(), members.max()))
+        names[index] = low if low == high else f"{low} to {high}"
     return list(names.values()), [names[index] for index in quarter]

@@ -13,6 +13,7 @@ import numpy as np
 from agfnet.errors import DataError
 from agfnet.inference.predictions import Predictions
 from agfnet.metrics.bootstrap import bootstrap, to_json
+from agfnet.metrics.calibration import CENTRES
 from agfnet.metrics.discrimination import area_under_roc
 from agfnet.metrics.metric import Floats, Statistic, Statistics, joined, together
 from agfnet.metrics.summary import METRICS
@@ -58,7 +59,15 @@ def score_conditions(
     statistics = joined(
         together(_condition_statistics(answers)), _mean_statistics(answers, reference, lesions)
     )
-    scored = bootstrap(clean.patient_id, statistics, resamples=resamples, seed=seed)
+    centres: dict[Key, Key] = {
+        (condition, name): (condition, CENTRES[name])
+        for condition in answers
+        for name in MEASURES
+        if name in CENTRES
+    }
+    scored = bootstrap(
+        clean.patient_id, statistics, resamples=resamples, seed=seed, centres=centres
+    )
     numbers: dict[Condition | None, dict[str, Any]] = {}
     for (condition, name), interval in scored.items():
         numbers.setdefault(condition, {})[name] = to_json(interval)
