@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from agfnet.card import card, refresh_card
 from agfnet.config import EvaluateConfig
 from agfnet.evaluation.inputs import read_inputs
 from agfnet.network_description import frequencies_sentence, missing_sentence
-from agfnet.report.description import data_facts, model_facts
+from agfnet.report.description import data_facts, model_facts, optimal_accuracy, origin
 
 NONE = {"loss": {"class_weights": "none"}}
 
@@ -60,3 +61,37 @@ def test_the_report_and_the_card_use_the_settings_of_the_run(trained: Path) -> N
     assert missing in text
     assert frequencies in text
     assert frequencies not in card(inputs.predictor.bundle.config)
+
+
+def test_the_table_of_the_training_is_known_also_by_its_path(trained: Path, cohort: Path) -> None:
+    def text(cases: Path | None, split: str | None = None) -> str:
+        config = EvaluateConfig(run=str(trained), cases=cases and str(cases), split=split)
+        return origin(read_inputs(config))
+
+    assert text(None) == "None: the table of the training, other patients."
+    assert text(cohort) == "None: the table of the training."
+    assert text(cohort, "test") == "None: the table of the training, other patients."
+    other = cohort.with_name("other.csv")
+    lines = cohort.read_text().splitlines(keepends=True)
+    try:
+        other.write_text("".join(lines))
+        assert text(other) == "None: the table of the training."  # a copy
+        other.write_text("".join(lines[:30]))
+        assert "other.csv is not the table of the training" in text(other)
+    finally:
+        other.unlink()
+
+
+def test_the_optimum_is_that_of_the_classes_of_the_network(tmp_path: Path) -> None:
+    truth = {
+        "classes": ["a", "b", "c"],
+        "limits": {"both": 0.9, "clinical": 0.6},
+        "limits_by_split": {"test": {"both": 0.8, "clinical": 0.5}},
+    }
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    cases, both = tmp_path / "cases.csv", ("clinical", "ultrasound")
+    assert optimal_accuracy(cases, both, "test") == 0.8
+    assert optimal_accuracy(cases, ("clinical",), None) == 0.6
+    assert optimal_accuracy(cases, both, "test", ["c", "b", "a"]) == 0.8
+    assert optimal_accuracy(cases, both, "test", ["a", "b"]) is None
+    assert optimal_accuracy(cases, both, "test", {"a": ["a"], "other": ["b", "c"]}) is None

@@ -7,8 +7,9 @@ import pytest
 from agfnet.evaluation.evaluate import evaluate, result_files
 from agfnet.inference.predictions import Predictions
 from agfnet.report.cases import Example, choose_examples
+from agfnet.report.certainty import certainty
 from agfnet.report.evaluation import report_page
-from agfnet.report.wording import summary
+from agfnet.report.wording import decisions, summary
 
 from .pages import EVIL, Page
 
@@ -250,3 +251,29 @@ def test_the_summary_in_plain_words():
     assert "With only 4 patients" in _said(8, 10, 0.8, patients=4)
     assert "With only" not in _said(83, 100, 0.85)
     assert _said(1, 1, 0.9).startswith("The only labelled lesion was classified correctly.")
+
+
+def test_only_none_and_all_are_0_and_100_per_cent():
+    assert "classified 997 correctly (>99 %, " in _said(997, 1000, 0.9)
+    assert "classified 1,000 correctly (100 %, " in _said(1000, 1000, 0.9)
+    values = {"abstained": 0.0, "selective_risk": 0.004, "set_coverage": 0.999, "set_size": 1.0}
+    text = " ".join(decisions({name: {"value": value} for name, value in values.items()}))
+    text = text.replace("\u00a0", " ")
+    assert "abstained for 0 % of" in text
+    assert "<1 % were wrong" in text
+    assert "the true class of >99 % of" in text
+
+
+def test_one_patient_gives_no_interval():
+    text = _said(8, 10, 0.8, patients=1)
+    assert "interval not defined" in text
+    assert "no interval is defined" in text
+    assert "narrower" not in text
+
+
+def test_sets_are_never_said_to_be_empty(table):
+    """The most probable class is in every set."""
+    cases = table(60)
+    section = certainty(replace(cases, prediction_set=cases.probabilities > 0), {})
+    assert "Classes in the set" in repr(section)
+    assert "empty" not in repr(section).lower()

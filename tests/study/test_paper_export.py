@@ -71,8 +71,8 @@ def test_the_statistics_are_those_of_the_design(study_file):
 
     nothing = Cohort(cases=(), classes=("a",), modalities=("m",), excluded=0, tables=())
 
-    def text(**changes):
-        return methods_text(read_study(study_file(**changes)), nothing, [])[2]
+    def text(part=2, **changes):
+        return methods_text(read_study(study_file(**changes)), nothing, [])[part]
 
     own = {"cohort": None, "base": {"data.cases": "cases.csv"}, "seeds": [0, 1, 2]}
     assert "adjusted for 1 comparison (Holm)" in text(**own)
@@ -83,3 +83,8 @@ def test_the_statistics_are_those_of_the_design(study_file):
     assert "these trained networks" in text(seeds=[0])
     assert "no p values" in text(seeds=[0, 1])
     assert "compared" not in text(methods=["AGFnet"])
+    calibration = own | {"base": {"data.cases": "cases.csv", "calibration.scaling": "none"}}
+    assert "were calibrated on the validation split (temperature scaling)." in text(1, **own)
+    assert "and probabilities were not scaled." in text(1, **calibration)
+    calibration["base"]["calibration.logit_adjustment"] = 1
+    assert "were not scaled, with logit adjustment of strength 1." in text(1, **calibration)

@@ -87,9 +87,8 @@ def _sets(cases: Predictions, metrics: Mapping[str, Any]) -> list[Block]:
         Text(
             t(
                 "The prediction set of a lesion holds the classes that cannot be ruled out. Here "
-                "it contained the true class of {coverage} of the lesions. An empty set means that "
-                "no class fits. The coverage is guaranteed over all sets, not for the sets of one "
-                "size.",
+                "it contained the true class of {coverage} of the lesions. The coverage is "
+                "guaranteed over all sets, not for the sets of one size.",
                 coverage=coverage,
             )
         ),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from agfnet.config import OptimConfig
-from agfnet.data.table import SPLITS
+from agfnet.data.table import SPLITS, cases_hash
 from agfnet.evaluation.inputs import EvaluationInputs
 from agfnet.evaluation.run import Evaluation
 from agfnet.network_description import (
@@ -218,9 +218,21 @@ def result_facts(evaluation: Evaluation) -> dict[str, str]:
     return sentences
 
 
+def is_training_table(inputs: EvaluationInputs) -> bool:
+    """Return whether the table is that of the training, also if it is named as a table to score."""
+    if inputs.config.cases is None:
+        return True
+    recorded = Path(inputs.settings["data"]["cases"]).resolve()
+    content = cases_hash(inputs.table)
+    return (
+        recorded == inputs.table.path.resolve()
+        or content == inputs.predictor.bundle.config.data_hash
+    )
+
+
 def origin(inputs: EvaluationInputs) -> str:
     """Say how the table relates to that of the training."""
-    if inputs.config.cases is not None:
+    if not is_training_table(inputs):
         text = (
             "{table} is not the table of the training; the authors must state where it comes from."
         )
@@ -230,12 +242,27 @@ def origin(inputs: EvaluationInputs) -> str:
     return t("None: the table of the training.")
 
 
-def optimal_accuracy(cases: Path, modalities: Sequence[str], split: str | None) -> float | None:
-    """Bayes-optimal accuracy, from the `truth.json` next to the table of a phantom cohort."""
+def optimal_accuracy(
+    cases: Path,
+    modalities: Sequence[str],
+    split: str | None,
+    labels: Iterable[str] | None = None,
+) -> float | None:
+    """Bayes-optimal accuracy, from the `truth.json` next to the table of a phantom cohort.
+
+    Args:
+        cases: path of the table.
+        modalities: of the network.
+        split: that is scored; None for all cases.
+        labels: classes of `data.labels`. If they are not those of the cohort, because some are left
+            out or merged, the optimum is unknown.
+    """
     path = cases.parent / "truth.json"
     if not path.is_file():
         return None
     truth = json.loads(path.read_text(encoding="utf-8"))
+    if labels is not None and set(labels) != set(truth["classes"]):
+        return None
     limits = truth["limits_by_split"].get(split, truth["limits"])
     value = limits.get("both" if len(modalities) > 1 else modalities[0])
     return None if value is None else float(value)

@@ -59,7 +59,8 @@ def evaluation_page(evaluation: Evaluation) -> str:
         example(predictions, row, inputs.cases[row], inputs.predictor)
         for row in choose_examples(predictions, inputs.config.examples)
     ]
-    best = optimal_accuracy(inputs.table.path, inputs.table.modalities, inputs.split)
+    labels = inputs.predictor.bundle.config.labels
+    best = optimal_accuracy(inputs.table.path, inputs.table.modalities, inputs.split, labels)
     language = inputs.config.language
     with in_language(language, display_names(inputs.predictor.bundle.config, language)):
         return report_page(

@@ -207,7 +207,8 @@ def summary(
     undefined = low is None or low == high
     interval = t("interval not defined")
     if not undefined:
-        interval = t("95 % interval {low} to {high}", low=f"{100 * low:.0f}", high=_whole(high))
+        lowest = _whole(low).removesuffix("\u00a0%")
+        interval = t("95 % interval {low} to {high}", low=lowest, high=_whole(high))
     sentences = [
         t(
             "Of {lesions}, the network classified {right} correctly ({fraction}, {interval}).",
@@ -228,7 +229,7 @@ def summary(
     sentences.append(_agreement(confidence, None if undefined else (low, high)))
     patients = len(set(cases.patient_id))
     if patients == 1:
-        text = "With only 1 patient, every interval here is narrower than it should be."
+        text = "With only 1 patient, no interval is defined: the results say nothing about others."
         sentences.append(t(text))
     elif patients < FEW_PATIENTS:
         text = "With only {patients} patients, every interval here is narrower than it should be."
@@ -291,6 +292,11 @@ def _agreement(confidence: float, interval: tuple[float, float] | None) -> str:
 
 
 def _whole(fraction: float) -> str:
+    """A fraction in whole per cent; only 0 and 1 are 0 % and 100 %."""
+    if 0 < fraction < 0.005:
+        return "<1\u00a0%"
+    if 0.995 <= fraction < 1:
+        return ">99\u00a0%"
     return f"{100 * fraction:.0f}\u00a0%"
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from agfnet.config import format_duration
+from agfnet.config import CalibrationConfig, format_duration
 from agfnet.files import read_record
 from agfnet.metrics.seeds import MIN_SEEDS
 from agfnet.network_description import kept_epoch
@@ -79,9 +79,19 @@ def _training(study: Study) -> str:
             f"Condition {_display(study, name)}: {_pairs(change)}. "
             for name, change in study.file.settings.items()
         )
-        + f"The network of {kept_epoch(optim)} was kept, and probabilities were calibrated "
-        f"on the validation split ({config.calibration.scaling} scaling)."
+        + f"The network of {kept_epoch(optim)} was kept, and {_scaling(config.calibration)}."
     )
+
+
+def _scaling(config: CalibrationConfig) -> str:
+    """State how the probabilities were calibrated, in words that follow a comma."""
+    if config.scaling == "none":
+        text = "probabilities were not scaled"
+    else:
+        text = f"probabilities were calibrated on the validation split ({config.scaling} scaling)"
+    if config.logit_adjustment:
+        text += f", with logit adjustment of strength {config.logit_adjustment:g}"
+    return text
 
 
 def _changes(study: Study, method: str) -> str:
