@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from agfnet.bundle import Calibration, read_bundle, replace_cards, write_calibration
+from agfnet.bundle import Calibration, read_bundle, read_tests, replace_cards, write_calibration
 from agfnet.card import card, refresh_card
-from agfnet.config import ModalityConfig
+from agfnet.config import EvaluateConfig, ModalityConfig
+from agfnet.report.run import run_evaluation
 
 
 @pytest.fixture
@@ -63,6 +64,7 @@ def test_another_evaluation_and_calibration_come_in(run: Path) -> None:
     other = run / "evaluation" / "elsewhere: 2026"
     other.mkdir()
     content = metrics(run) | {"accuracy": {"value": 0.125, "low": None, "high": None}, "n": 9}
+    del content["calibration"]  # of a version that did not record it
     (other / "metrics.json").write_text(json.dumps(content))
     unlabelled = run / "evaluation" / "unlabelled"
     unlabelled.mkdir()
@@ -73,11 +75,45 @@ def test_another_evaluation_and_calibration_come_in(run: Path) -> None:
     text = (run / "bundle" / "card.md").read_text()
     results = ModelCard(text).data.eval_results
     assert results is not None
-    assert {one.dataset_name for one in results} == {"test", "elsewhere: 2026"}
+    assert {one.dataset_name for one in results} == {"elsewhere: 2026"}
     assert "| 0.125 |" in text
     assert "unlabelled" not in text
     assert "temperature 2.5" in text
-    assert "No evaluation on lesions from elsewhere" not in text
+    assert "No evaluation on lesions from elsewhere" in text
+
+
+def test_figures_from_before_a_calibration_are_left_out(run: Path) -> None:
+    before = metrics(run)["balanced_accuracy"]
+    figures = f"{before['value']:.3f} ({before['low']:.3f} to {before['high']:.3f})"
+    refresh_card(run)
+    assert figures in (run / "bundle" / "card.md").read_text()
+    assert list(read_tests(read_bundle(run))) == ["test"]
+    calibration = read_bundle(run).calibration
+    write_calibration(read_bundle(run), replace(calibration, temperature=2.5))
+    refresh_card(run)
+    text = (run / "bundle" / "card.md").read_text()
+    assert "Left out, since the network was calibrated again after them: test." in text
+    assert figures not in text
+    assert "Not evaluated yet" not in text
+    assert read_tests(read_bundle(run)) == {}
+    write_calibration(read_bundle(run), calibration)  # the same as before
+    refresh_card(run)
+    assert figures in (run / "bundle" / "card.md").read_text()
+
+
+def test_figures_of_training_lesions_are_called_so(run: Path) -> None:
+    folder = run_evaluation(EvaluateConfig(run=str(run), split="train", resamples=5, examples=0))
+    assert folder.name == "train"
+    text = (run / "bundle" / "card.md").read_text()
+    count = metrics(run, "train")["n"]
+    assert f"train: {count} of these lesions were used to train or validate this network" in text
+    assert "test: " not in text.split("## Evaluation")[1].split("## Calibration")[0]
+    assert "No evaluation on lesions from elsewhere" in text
+    results = ModelCard(text).data.eval_results
+    assert results is not None
+    assert {one.dataset_name for one in results} == {"test"}
+    tests = read_tests(read_bundle(run))
+    assert {name: test.held_out for name, test in tests.items()} == {"test": True, "train": False}
 
 
 def test_exported_graphs_are_named(run: Path) -> None:

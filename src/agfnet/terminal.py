@@ -71,6 +71,7 @@ def show_result(folder: Path) -> None:
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     count = metrics.pop("n")
     overlap = metrics.pop("training_overlap", None)
+    metrics.pop("calibration", None)
     if metrics:
         rows = [
             [name, *("n/a" if metric[key] is None else f"{metric[key]:.3f}" for key in metric)]

@@ -232,7 +232,7 @@ def test_evaluate_an_unlabelled_table(own: Path, pair: dict[str, str], tmp_path:
     assert main(["evaluate", str(own), "--cases", str(table)]) == 0
     folder = own / "evaluation" / "new"
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert set(metrics) == {"n", "training_overlap"}
+    assert set(metrics) == {"n", "calibration", "training_overlap"}
     assert metrics["n"] == 0
     assert metrics["training_overlap"]["images"] == 1  # a training lesion under another name
     assert (folder / "predictions.csv").is_file()

@@ -70,6 +70,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_results_of_training_lesions_are_no_test(folder: Path) -> None:
+    bundle = read_bundle(folder)
+    replace_cards(bundle, {"en": "# Card\n"}, {"train": replace(TEST, seen=200)})
+    lines = about(read_bundle(folder))
+    assert any(line.startswith("Of these, 200 were used to train or validate it") for line in lines)
+    assert "Not tested on held-out lesions." in lines
+    replace_cards(bundle, {"en": "# Card\n"}, {"test": TEST, "train": replace(TEST, seen=200)})
+    lines = about(read_bundle(folder))
+    assert "Not tested on held-out lesions." not in lines
+    assert "Not tested on lesions of another hospital." in lines
+
+
 def test_plain_lines(folder: Path) -> None:
     assert about(read_bundle(folder)) == [
         "Trained on 300 lesions: melanoma 70, naevus 230.",

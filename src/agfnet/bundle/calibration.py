@@ -151,3 +151,10 @@ class Evaluated:
     """Sensitivity for the malignant group at the operating point."""
     specificity: Rate | None = None
     """Specificity there."""
+    seen: int = 0
+    """Number of lesions that the network was trained or validated on, as far as known."""
+
+    @property
+    def held_out(self) -> bool:
+        """True if there are lesions that the network has not seen."""
+        return self.seen < self.n

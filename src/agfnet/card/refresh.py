@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from agfnet.bundle import EXPORT, Evaluated, OperatingPoint, Rate, read_bundle, replace_cards
-from agfnet.card.sections import Evaluations
+from agfnet.card.sections import Evaluations, seen_lesions
 from agfnet.card.text import card
 from agfnet.config.renamed import run_settings
-from agfnet.files import read_record
+from agfnet.files import read_record, sha256
 from agfnet.translation import LANGUAGES
 
 
 def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> None:
     """Rewrite the cards of a run's bundle with its calibration, evaluations and export.
+
+    The figures of an evaluation before the present calibration are left out: they are of other
+    probabilities and thresholds.
 
     Args:
         run: run folder.
@@ -30,13 +33,16 @@ def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> Non
     results = {path.parent.name: read_record(path) for path in files}
     results |= evaluations or {}
     labelled = {name: metrics for name, metrics in sorted(results.items()) if metrics["n"]}
+    digest = sha256(bundle.folder / "calibration.json")
+    current = {name: m for name, m in labelled.items() if m.get("calibration", digest) == digest}
     exported = json.loads((bundle.folder / EXPORT).read_bytes()) if EXPORT in bundle.files else {}
     settings = run_settings(run)
     texts = {
         language: card(
             bundle.config,
             calibration=bundle.calibration,
-            evaluations=labelled,
+            evaluations=current,
+            outdated=[name for name in labelled if name not in current],
             exported=exported,
             settings=settings,
             warnings=read_list(Path(run) / "warnings.json"),
@@ -48,7 +54,7 @@ def refresh_card(run: str | Path, evaluations: Evaluations | None = None) -> Non
     point = bundle.calibration.operating_point
     tests = {
         name: evaluated(Path(run) / "evaluation" / name, metrics, point)
-        for name, metrics in labelled.items()
+        for name, metrics in current.items()
     }
     replace_cards(bundle, texts, tests)
 
@@ -86,4 +92,5 @@ def evaluated(folder: Path, metrics: Mapping[str, Any], point: OperatingPoint | 
         balanced_accuracy=rate(metrics.get("balanced_accuracy", {})),
         sensitivities={name: rate(row.get("sensitivity", {})) for name, row in classes.items()},
         **rates,
+        seen=seen_lesions(metrics),
     )

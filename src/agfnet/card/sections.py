@@ -84,10 +84,27 @@ def chosen_settings(plan: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield row(f"`{choice['setting']}`", setting_text(choice["value"]), reason)
 
 
-def results(evaluations: Evaluations) -> Iterator[str]:
-    """Every evaluation with its 95 % intervals."""
+def seen_lesions(metrics: Mapping[str, Any]) -> int:
+    """Return how many lesions of an evaluation the network was trained or validated on."""
+    return int(metrics.get("training_overlap", {}).get("lesions", 0))
+
+
+def held_out(evaluations: Evaluations) -> Evaluations:
+    """Return the evaluations with lesions that the network has not seen."""
+    return {name: m for name, m in evaluations.items() if seen_lesions(m) < m["n"]}
+
+
+def results(evaluations: Evaluations, outdated: Sequence[str] = ()) -> Iterator[str]:
+    """Yield every evaluation with its 95 % intervals, and what limits it."""
+    if outdated:
+        text = (
+            "Left out, since the network was calibrated again after them: {names}. `agfnet "
+            "evaluate RUN` evaluates again."
+        )
+        yield t(text, names=t(", ").join(outdated)) + "\n"
     if not evaluations:
-        yield t("Not evaluated yet: `agfnet evaluate RUN`.")
+        if not outdated:
+            yield t("Not evaluated yet: `agfnet evaluate RUN`.")
         return
     cases = t(", ").join(f"{name} {metrics['n']}" for name, metrics in evaluations.items())
     text = "Labelled lesions: {cases}. In brackets: 95 % interval, bootstrap over patients."
@@ -95,6 +112,13 @@ def results(evaluations: Evaluations) -> Iterator[str]:
     yield table([t("metric"), *evaluations])
     for name in SHOWN:
         yield row(t(name), *(interval(metrics.get(name, {})) for metrics in evaluations.values()))
+    for name, metrics in evaluations.items():
+        if count := seen_lesions(metrics):
+            text = (
+                "{name}: {count} of these lesions were used to train or validate this network, or "
+                "have the ids of such. The results are not those to expect for new patients."
+            )
+            yield "\n" + t(text, name=name, count=count)
 
 
 def interval(metric: Mapping[str, float | None]) -> str:
@@ -202,7 +226,7 @@ def limits(
         if few := [name for name in config.classes if learned.get(name, 0) < FEW]:
             text = "Fewer than {count} training cases: {names}"
             yield "- " + t(text, count=FEW, names=listed(few))
-    if len(evaluations) < 2:
+    if len(held_out(evaluations)) < 2:
         yield "- " + t("No evaluation on lesions from elsewhere is recorded here")
     text = "Subgroups (age, sex, skin tone, device) count only as far as the report compares them"
     yield "- " + t(text)

@@ -15,6 +15,7 @@ from agfnet.card.sections import (
     calibration_lines,
     chosen_settings,
     graphs,
+    held_out,
     inputs,
     limits,
     results,
@@ -45,6 +46,7 @@ def card(
     *,
     calibration: Calibration | None = None,
     evaluations: Evaluations | None = None,
+    outdated: Sequence[str] = (),
     exported: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     warnings: Sequence[Mapping[str, Any]] = (),
@@ -57,6 +59,7 @@ def card(
         config: settings of the network.
         calibration: what was fitted after training; nothing yet if None.
         evaluations: labelled ones, by name.
+        outdated: names of those that are left out, since they precede the calibration.
         exported: content of export.json.
         settings: content of config.yaml; None if unknown.
         warnings: content of warnings.json, the warnings about the network.
@@ -65,7 +68,9 @@ def card(
     """
     evaluations = evaluations or {}
     with in_language(language, display_names(config, language)):
-        text = text_of(config, calibration, evaluations, exported, settings, warnings, plan)
+        text = text_of(
+            config, calibration, evaluations, outdated, exported, settings, warnings, plan
+        )
     front = yaml.safe_dump(front_matter(config, evaluations), sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n\n{text}"
 
@@ -74,6 +79,7 @@ def text_of(
     config: BundleConfig,
     calibration: Calibration | None,
     evaluations: Evaluations,
+    outdated: Sequence[str],
     exported: Mapping[str, Any] | None,
     settings: Mapping[str, Any] | None,
     warnings: Sequence[Mapping[str, Any]],
@@ -88,7 +94,7 @@ def text_of(
         "Input": "\n".join(inputs(config, settings or {})),
         "Training data": "\n".join(training(config)),
         **({"Chosen settings": "\n".join(chosen_settings(plan))} if plan else {}),
-        "Evaluation": "\n".join(results(evaluations)),
+        "Evaluation": "\n".join(results(evaluations, outdated)),
         "Calibration": "\n".join(calibration_lines(calibration)),
         "Exported graphs": "\n".join(graphs(exported or {})),
         "Limits": "\n".join(limits(config, evaluations, calibration, settings or {})),
@@ -120,7 +126,7 @@ def front_matter(config: BundleConfig, evaluations: Evaluations) -> dict[str, An
         "tags": ["dermatology", "skin-lesion", "medical", "multimodal", *config.modalities],
         "metrics": list(dict.fromkeys(HUB_NAMES.values())),
     }
-    if evaluations:
+    if tested := held_out(evaluations):
         task = {"type": "image-classification", "name": "Skin lesion diagnosis"}
         results = [
             {
@@ -132,7 +138,7 @@ def front_matter(config: BundleConfig, evaluations: Evaluations) -> dict[str, An
                     if metrics.get(metric, {}).get("value") is not None
                 ],
             }
-            for name, metrics in evaluations.items()
+            for name, metrics in tested.items()
         ]
         name = f"{config.model.method}-{config.model.backbone.name}"
         front["model-index"] = [{"name": name, "results": results}]

@@ -14,6 +14,7 @@ from agfnet.evaluation.inputs import EvaluationInputs, read_inputs
 from agfnet.evaluation.overlap import overlap_sentence, training_overlap
 from agfnet.evaluation.subgroups import case_attributes
 from agfnet.explain.compute.sanity_json import SANITY
+from agfnet.files import sha256
 from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.predictions import Predictions
 from agfnet.robustness.conditions import complete, predict_conditions
@@ -73,6 +74,8 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
     results |= image_results(inputs, progress)
     if inputs.sanity is not None:
         results[SANITY] = dict(inputs.sanity)
+    bundle = inputs.predictor.bundle.folder
+    results["metrics.json"]["calibration"] = sha256(bundle / "calibration.json")
     overlap = training_overlap(inputs)
     if overlap is not None and overlap["lesions"]:
         results["metrics.json"]["training_overlap"] = dict(overlap) | {

@@ -39,6 +39,8 @@ class Metrics(TypedDict, extra_items=Interval):  # type: ignore[call-arg]
     """metrics.json: the number of labelled cases, and an interval for each metric."""
 
     n: int
+    calibration: NotRequired[str]
+    """SHA-256 of the calibration.json of the network."""
     training_overlap: NotRequired[Overlap]
 
 

@@ -69,9 +69,10 @@ def about(bundle: Bundle, language: Language = "en") -> list[str]:
         names = [text.get(f"modality.{name}", name) for name in config.optional]
         key = "about.optional" if names else "about.complete"
         lines.append(text[key].format(modalities=text["separator"].join(names)))
-    if not tests:
+    held_out = sum(test.held_out for test in tests.values())
+    if not held_out:
         lines.append(text["about.untested"])
-    if len(tests) < 2:
+    if held_out < 2:
         lines.append(text["about.elsewhere"])
     return lines
 
@@ -109,6 +110,8 @@ def evaluation_lines(
     text, names = words(language), class_names(bundle, language)
     balanced = rate(test.balanced_accuracy, language)
     yield text["about.tested"].format(name=name, count=test.n, balanced=balanced)
+    if test.seen:
+        yield text["about.tested.seen"].format(count=test.seen)
     if test.sensitivity is not None and test.specificity is not None:
         yield text["about.tested.malignant"].format(
             sensitivity=rate(test.sensitivity, language),

@@ -153,6 +153,7 @@ MEANINGS |= {
 }
 UNLISTED = {
     "n",
+    "calibration",
     "training_overlap",
     "macro_sensitivity",
 }  # the latter is the balanced accuracy by definition
