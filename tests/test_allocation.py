@@ -34,7 +34,8 @@ with keep_freed_memory():
     with keep_freed_memory():
         kept = faults()
     still_kept, held = faults(), resident()
-print(before, kept, still_kept, faults(), held - resident())
+given_back = held - resident()
+print(before, kept, still_kept, faults(), given_back)
 """
 
 
