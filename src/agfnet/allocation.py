@@ -18,7 +18,7 @@ from typing import Any
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4  # names of mallopt, see malloc.h
 KEEP = {MMAP_MAX: 0, TRIM_THRESHOLD: -1}
 GIVE_BACK = {MMAP_MAX: 65536, MMAP_THRESHOLD: 32 << 20, TRIM_THRESHOLD: 64 << 20}
-"""What glibc itself takes for a process that has freed large blocks (`man mallopt`)."""
+"""The values that glibc itself takes for a process that has freed large blocks (`man mallopt`)."""
 
 _lock = Lock()
 _users = 0

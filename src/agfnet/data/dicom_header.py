@@ -53,9 +53,9 @@ _TAGS = (
 JPEG = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70))
 # and its high-throughput kinds
 JPEG_2000 = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 201, 202, 203))
-# the first bytes of a frame, by which further fragments of the same frame differ
 MAX_SURPLUS = 1 << 16
 """Bytes behind the last frame that are looked at."""
+# the first bytes of a frame, by which further fragments of the same frame differ
 FRAME_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff")
 RLE = "1.2.840.10008.1.2.5"
 EXPLICIT = (b"OB", b"OW", b"UN")  # value representations of pixel data

@@ -25,7 +25,7 @@ DELIMITERS = ",;\t|"
 OTHER_SEPARATORS = ("|", "\uff0c", "\uff1b", "\u3001", ":", " ")
 """Signs that separate the columns of some files, and are not read as separators."""
 _END_OF_FILE = "\x1a"
-"""What programs of DOS write behind the last row."""
+"""The character that programs of DOS write behind the last row."""
 _MARGIN = " \t\r\n\u00a0\u3000" + INVISIBLE
 
 

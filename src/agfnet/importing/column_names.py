@@ -148,7 +148,6 @@ FILE_COLUMN = re.compile(
 
 _KANA_MARKS = "\u3099\u309a"
 """Marks that make other letters of Japanese ones, as accents do not."""
-_LATIN, _NOT_LATIN = re.compile("[\x00-\u024f]"), re.compile("[^\x00-\u024f]")
 _ITEM_NUMBER = re.compile(r"\s*(?:q|nr\.?|no\.?)?\s*\d+\s*[.):]\s+", re.IGNORECASE)
 """Number of a question before the name of a column."""
 _SIMPLIFIED = str.maketrans(

@@ -14,7 +14,7 @@ from agfnet.importing.sheets import Sheet
 _NUMBER = re.compile(r"[\d.,:/ -]+")
 _ROWS_COMPARED = 50
 SECOND_LINE, GAPS = 0.5, 0.6
-"""What the score of a header loses for a second line, and for columns without a separate name.
+"""Losses of the score of a header for a second line, and for columns without a separate name.
 A second line is joined if it gives such columns their names."""
 
 
