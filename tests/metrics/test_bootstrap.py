@@ -148,3 +148,12 @@ def test_95_percent_intervals_hold_the_truth_about_95_times_in_100(name):
         found = bootstrap(owner, summary(*cases, [name]), **options)[name]
         held.append(found.low <= truth <= found.high)
     assert 0.88 <= np.mean(held) <= 0.99
+
+
+def test_rounding_errors_are_no_width():
+    """Every case has the same loss, apart from the last digits of its mean over a resample."""
+    probabilities, target = np.tile([0.9, 0.1], (30, 1)), np.zeros(30, dtype=int)
+    patients = [str(row // 2) for row in range(30)]
+    found = bootstrap(patients, summary(probabilities, target, ["nll", "ece"]), resamples=50)
+    for interval in found.values():
+        assert np.isnan(interval[1:]).all()

@@ -148,6 +148,18 @@ def test_the_same_difference_in_all_patients_has_no_p():
     assert np.isnan(found[1:]).all()
 
 
+@pytest.mark.parametrize("cases", [7, 13, 50, 101])
+def test_rounding_errors_are_no_variance(cases: int):
+    """Every case has the same difference, apart from the last digits."""
+    target = np.arange(cases) % 2
+    sure, less = (np.where(np.eye(2)[target] > 0, p, 1 - p) for p in (0.9, 0.8))
+    patients = [str(row) for row in range(cases)]
+    found = paired_jackknife(patients, summary(sure, target), summary(less, target))
+    for name in ("nll", "brier", "ece"):
+        assert found[name].value < 0
+        assert np.isnan(found[name][1:]).all(), name
+
+
 def test_the_lesions_of_a_patient_are_left_out_together():
     rng = np.random.default_rng(4)
     a, b = (rng.random(40) < 0.6 for _ in range(2))

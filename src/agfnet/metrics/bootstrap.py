@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from agfnet.metrics.metric import Floats, K, Statistics
+from agfnet.metrics.metric import ROUNDING, Floats, K, Statistics
 
 
 class Interval(NamedTuple):
@@ -59,7 +59,7 @@ def bootstrap(
     intervals = {}
     for (name, value), column in zip(values.items(), columns, strict=True):
         low, high = _percentiles(column, level)
-        if not low < high:
+        if not high - low > ROUNDING * (1 + abs(value)):
             low = high = float("nan")
         elif centres and name in centres:
             shift = value + values[centres[name]]

@@ -27,6 +27,10 @@ Statistics = Callable[[Floats], Mapping[K, float]]
 """Several numbers, computed together, as a function of the case weights (N,)."""
 
 
+ROUNDING = 1e-12
+"""Relative difference below which values are equal: rounding errors are no variance."""
+
+
 class Metric:
     """A number for (probabilities, target) that is quickly recomputed under other case weights."""
 

@@ -27,7 +27,7 @@ from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
 
 from agfnet.metrics.bootstrap import Interval
-from agfnet.metrics.metric import Floats
+from agfnet.metrics.metric import ROUNDING, Floats
 
 MIN_SEEDS = 3
 """Fewest seeds that permit a p for new seeds: the variance of two has one degree of freedom."""
@@ -150,6 +150,7 @@ def over_seeds(values: Floats, left_out: Floats, *, runs: Floats | None = None) 
         unknown = Part(math.nan, math.nan)
         return SeedMean(value=mean, seeds=seeds, patients=unknown, bounds=((unknown,),))
     influence = rows - rows.mean(axis=0)
+    influence[np.abs(influence) <= ROUNDING * (1 + np.abs(values))] = 0
     covariance = influence.T @ influence * (len(rows) - 1) / len(rows)
     patients = Part(float(covariance.mean()), _freedom(influence.mean(axis=1)))
     bounds: list[tuple[Part, ...]] = [(patients,)]
