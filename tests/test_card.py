@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from agfnet.bundle import Calibration, read_bundle, read_tests, replace_cards, write_calibration
+from agfnet.bundle import (
+    Abstention,
+    Calibration,
+    PredictionSets,
+    read_bundle,
+    read_tests,
+    replace_cards,
+    write_calibration,
+)
 from agfnet.card import card, refresh_card
 from agfnet.config import EvaluateConfig, ModalityConfig
 from agfnet.report.run import run_evaluation
@@ -114,6 +122,18 @@ def test_figures_of_training_lesions_are_called_so(run: Path) -> None:
     assert {one.dataset_name for one in results} == {"test"}
     tests = read_tests(read_bundle(run))
     assert {name: test.held_out for name, test in tests.items()} == {"test": True, "train": False}
+
+
+def test_guarantees_are_not_rounded(run: Path) -> None:
+    """97.5 % are not 98 %, and 99.9 % are no certainty."""
+    config = read_bundle(run).config
+    sets = PredictionSets(score="aps", coverage=0.975, by_class=False, quantiles=(0.9,))
+    abstention = Abstention(
+        threshold=0.7, target_risk=0.025, confidence=0.999, bound=0.02, coverage=0.5
+    )
+    text = card(config, calibration=Calibration(sets=sets, abstention=abstention, cases=99))
+    assert "hold the true class in 97.5% of new lesions" in text
+    assert "at most 2.5% of the others are wrong, with probability 99.9%" in text
 
 
 def test_exported_graphs_are_named(run: Path) -> None:

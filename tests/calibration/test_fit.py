@@ -123,6 +123,12 @@ def test_small_splits_are_no_error_but_are_talked_of(table, rows, scaling):
     assert "too few validation patients" in strange
 
 
+def test_a_guarantee_is_not_rounded(table):
+    found = fit_calibration(_held(table, 20), CalibrationConfig(coverage=0.975))
+    text = calibration_warnings(found, CLASSES)[0]
+    assert "97.5% coverage needs 39 validation patients" in text
+
+
 def test_a_rare_class_is_named(table):
     held = _held(table, 200)
     rows = np.flatnonzero((held.target != 2) | (np.arange(200) < 10))

@@ -15,6 +15,7 @@ from agfnet.calibration.ood import fit_threshold, fit_thresholds
 from agfnet.calibration.operating_point import exact_rate, fit_operating_point
 from agfnet.calibration.scaling import fit_temperature, fit_vector
 from agfnet.config import CalibrationConfig
+from agfnet.inference.percents import setting_percent
 from agfnet.inference.postprocessing import calibrated, decide
 from agfnet.inference.predictions import Predictions
 
@@ -130,16 +131,17 @@ def calibration_warnings(calibration: Calibration, classes: tuple[str, ...]) -> 
         unbounded = [
             name for name, quantile in zip(classes, sets.quantiles, strict=True) if quantile is None
         ]
+        coverage = setting_percent(sets.coverage)
         needed = math.ceil(sets.coverage / (1 - sets.coverage) - 1e-9)
         if len(unbounded) == len(classes):
             warnings.append(
-                f"Every prediction set contains all classes: {sets.coverage:.0%} coverage needs "
+                f"Every prediction set contains all classes: {coverage} coverage needs "
                 f"{needed} validation patients{' of each class' if sets.by_class else ''}, and "
                 f"there are {patients}."
             )
         elif unbounded:
             warnings.append(
-                f"Every prediction set contains {', '.join(unbounded)}: {sets.coverage:.0%} "
+                f"Every prediction set contains {', '.join(unbounded)}: {coverage} "
                 f"coverage of each class needs {needed} validation patients of the class."
             )
     if calibration.abstention is None:

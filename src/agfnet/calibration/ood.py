@@ -46,7 +46,9 @@ def fit_thresholds(
     """Set the threshold of each modality to the distance that few validation lesions exceed.
 
     The rate of warnings is divided over the modalities, so that a lesion of a new patient has any
-    warning with probability `ood_rate` at most.
+    warning with probability `ood_rate` at most. This needs (number of modalities) / `ood_rate` - 1
+    validation patients with an image of the modality. With fewer, but 20 lesions or more, the
+    threshold is the largest distance, and warnings may be more frequent.
 
     Args:
         models: result of `fit_familiarity`.
@@ -55,7 +57,7 @@ def fit_thresholds(
         ood_rate: fraction of in-distribution lesions that may get a warning, from 0 to 1.
 
     Returns:
-        None without a modality that has enough validation patients.
+        None without a modality that has enough validation patients or lesions.
     """
     patients = np.array(predictions.patient_id, dtype=str)
     fitted = {}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from agfnet.bundle import BundleConfig, Calibration, OperatingPoint
+from agfnet.inference.percents import setting_percent
 from agfnet.inference.wording import rate, whole_percent
 from agfnet.network_description import (
     frequencies_sentence,
@@ -147,7 +148,7 @@ def calibration_lines(calibration: Calibration | None) -> Iterator[str]:
             "if they are like those of the validation split"
         )
         each = t("of every class") if sets.by_class else t("over all classes")
-        lines.append(t(text, score=sets.score, coverage=f"{sets.coverage:.0%}", each=each))
+        lines.append(t(text, score=sets.score, coverage=setting_percent(sets.coverage), each=each))
     if calibration.operating_point is not None:
         lines.append(point_sentence(calibration.operating_point))
     if (abstention := calibration.abstention) is not None:
@@ -156,7 +157,7 @@ def calibration_lines(calibration: Calibration | None) -> Iterator[str]:
             "others are wrong, with probability {confidence}"
         )
         values = {"risk": abstention.target_risk, "confidence": abstention.confidence}
-        rates = {name: f"{value:.0%}" for name, value in values.items()}
+        rates = {name: setting_percent(value) for name, value in values.items()}
         lines.append(t(text, threshold=f"{abstention.threshold:.3f}", **rates))
     else:
         text = "No confidence is known above which few answers are wrong: it never abstains"

@@ -24,6 +24,11 @@ def percent(p: float) -> str:
     return percent_text(round_percent(p))
 
 
+def setting_percent(fraction: float) -> str:
+    """Write a setting such as a coverage in per cent with all its digits: 97.5 % are not 98 %."""
+    return f"{100 * fraction:.6g}%"
+
+
 def whole_percents(
     probabilities: NDArray[np.float64], groups: Iterable[Sequence[int]] = ()
 ) -> tuple[int, ...]:

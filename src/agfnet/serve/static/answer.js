@@ -7,6 +7,7 @@ import {
   percent,
   percentText,
   rateText,
+  settingPercent,
   t,
   wholePercent,
   withProbability,
@@ -74,8 +75,8 @@ function ruleLine({ abstention: rule }) {
   if (!rule) return "";
   return t("rule.abstain", {
     threshold: percent(rule.threshold),
-    risk: percent(rule.target_risk),
-    confidence: percent(rule.confidence),
+    risk: settingPercent(rule.target_risk),
+    confidence: settingPercent(rule.confidence),
   });
 }
 
@@ -173,8 +174,8 @@ function possibleDiagnoses(names, { coverage, consider }) {
         "details",
         { "data-key": "set" },
         h("summary", {}, t("set.explain")),
-        h("p", { class: "quiet" }, t("set.coverage", { coverage: percent(coverage) })),
-        h("p", { class: "quiet" }, t("set.consider", { consider: percent(consider) })),
+        h("p", { class: "quiet" }, t("set.coverage", { coverage: settingPercent(coverage) })),
+        h("p", { class: "quiet" }, t("set.consider", { consider: settingPercent(consider) })),
       ),
   );
 }

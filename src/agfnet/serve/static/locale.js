@@ -71,6 +71,14 @@ export function percentText(number) {
 }
 
 /**
+ * Write a setting such as a coverage in per cent with all its digits: 97.5 % are not 98 %.
+ * @param {number} fraction
+ */
+export function settingPercent(fraction) {
+  return `${Number((100 * fraction).toPrecision(6))}%`;
+}
+
+/**
  * Write a rate or a threshold in per cent. The server rounds the probabilities of a lesion.
  * @param {number} p
  */
