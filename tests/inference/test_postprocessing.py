@@ -61,6 +61,15 @@ def test_an_empty_set_is_not_shown_as_the_answer_of_a_network_that_is_sure():
     assert prediction_set(p, sets).sum(axis=1).tolist() == [4, 1, 2]
 
 
+@pytest.mark.parametrize("consider", [0.05, 0.1, 0.124, 0.125, 0.3])
+def test_classes_of_the_considered_probability_are_in_every_set(consider):
+    sets = PredictionSets("lac", 0.9, by_class=False, quantiles=(0.9, 0.1), consider=consider)
+    for p in (consider, consider + 0.0005, consider + 0.004):
+        assert prediction_set(np.array([[1 - p, p]]), sets).all(), p
+    shown = 0.045  # as 5 %
+    assert prediction_set(np.array([[1 - shown, shown]]), sets)[0, 1] == (consider == 0.05)
+
+
 def test_classes_of_ten_per_cent_are_always_considered():
     p = np.array([[0.49, 0.42, 0.09], [0.81, 0.096, 0.094]])
     sets = PredictionSets("aps", 0.95, by_class=False, quantiles=(0.0,) * 3)

@@ -79,10 +79,10 @@ def prediction_set(probabilities: Array, sets: PredictionSets | None) -> Array |
     """Prediction sets (N, C) bool of probabilities (N, C): the classes that are not ruled out.
 
     Three rules only add classes to the conformal set, so that its coverage still holds. Classes
-    with a probability of at least `consider`, as it is shown, are always in. So is the most
-    probable class. A set that would be empty, as `lac` has it for uncertain cases, is filled from
-    the most probable class on until it has `coverage` of the probability: it must not look like
-    the answer of a network that is sure.
+    with a probability of at least `consider`, exact or as it is shown, are always in. So is the
+    most probable class. A set that would be empty, as `lac` has it for uncertain cases, is filled
+    from the most probable class on until it has `coverage` of the probability: it must not look
+    like the answer of a network that is sure.
     """
     if sets is None:
         return None
@@ -92,7 +92,8 @@ def prediction_set(probabilities: Array, sets: PredictionSets | None) -> Array |
     mass_before = set_scores(probabilities, score="aps")
     empty = ~members.any(axis=1, keepdims=True)
     members |= empty & (mass_before < sets.coverage - ROUNDING)
-    members |= np.round(probabilities, 2) >= sets.consider - ROUNDING
+    shown = np.floor(100 * probabilities + 0.5) / 100  # halves up, as in `percents`
+    members |= np.maximum(probabilities, shown) >= sets.consider - ROUNDING
     members |= probabilities == probabilities.max(axis=1, keepdims=True)
     return members
 
