@@ -79,7 +79,9 @@ def test_the_statistics_are_those_of_the_design(study_file):
     assert "Banerjee" in text(**own)
     assert "Nadeau" in text(**own, folds=[0, 1])
     assert "Nadeau" not in text(**own)
-    assert "Student's over the seeds" in text(cohort_per_seed=True, seeds=[0, 1, 2])
+    assert "Student's over seeds" in text(cohort_per_seed=True, seeds=[0, 1, 2])
+    for changes in (own, {"cohort_per_seed": True, "seeds": [0, 1, 2]}):
+        assert "Neither intervals nor p are smaller than those of a jackknife" in text(**changes)
     assert "these trained networks" in text(seeds=[0])
     assert "no p values" in text(seeds=[0, 1])
     assert "compared" not in text(methods=["AGFnet"])

@@ -154,15 +154,19 @@ def _intervals(study: Study) -> str:
         "A value is the mean over seeds; its 95 % interval holds for new patients and networks "
         "trained with other seeds. "
     )
+    least = (
+        " Neither intervals nor p are smaller than those of a jackknife over whole patients for "
+        "these trained networks."
+    )
     if study.file.cohort_per_seed:
-        return text + "Every seed has a separate cohort: the test is Student's over the seeds."
+        return text + f"Every seed has a separate cohort: the test is Student's over seeds.{least}"
     text += (
         "The variance has a part of the seeds and a part of the patients (a jackknife over whole "
         "patients), each with the quantile for its own degrees of freedom (Banerjee, 1960)."
     )
     if study.file.folds is not None:
         text += " It is at least that of the corrected resampled t test (Nadeau and Bengio, 2003)."
-    return text
+    return text + least
 
 
 def _software(study: Study) -> str:
