@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 
 from agfnet.evaluation.evaluate import evaluate, result_files
+from agfnet.evaluation.subgroups import subgroups
 from agfnet.inference.predictions import Predictions
+from agfnet.metrics.bootstrap import to_json
 from agfnet.report.cases import Example, choose_examples
 from agfnet.report.certainty import certainty
 from agfnet.report.evaluation import report_page
+from agfnet.report.subgroups import group_table, named_groups
 from agfnet.report.wording import decisions, summary
 
 from .pages import EVIL, Page
@@ -277,3 +280,13 @@ def test_sets_are_never_said_to_be_empty(table):
     section = certainty(replace(cases, prediction_set=cases.probabilities > 0), {})
     assert "Classes in the set" in repr(section)
     assert "empty" not in repr(section).lower()
+
+
+def test_a_group_of_many_lesions_of_few_patients_is_called_so(table):
+    cases = table(120, per_patient=10)
+    found = subgroups(cases, {"x": ["a", "b"] * 60}, resamples=5)
+    rows = group_table(named_groups(to_json(found)["columns"])).rows
+    assert [row[:3] for row in rows] == [
+        ("x: a\nfew patients", "60", "12"),
+        ("x: b\nfew patients", "60", "12"),
+    ]

@@ -92,7 +92,7 @@ def group_table(groups: Sequence[Group]) -> Table:
     titles = (t(title) for title, _ in MEASURES.values())
     rows = [
         (
-            name + ("\n" + t("few lesions") if row["few"] else ""),
+            name + ("\n" + t("few patients") if row["few"] else ""),
             f"{row['n']:,}",
             f"{row['patients']:,}",
             *(cell(row[key], percent=percent) for key, (_, percent) in MEASURES.items()),
