@@ -335,6 +335,7 @@ def main() -> None:
         if seeds > 2:
             rows += [many_baselines(seeds, patients, s, number // 2) for s in (REALISTIC, 0.3)]
     rows += summary(rows)
+    rows += five_folds(1, studies)
     for seeds in SEEDS[1:]:
         rows += cohort_per_seed(seeds, 80, studies)
         rows += five_folds(seeds, studies)

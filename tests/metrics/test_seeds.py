@@ -101,7 +101,7 @@ def test_new_seeds_never_make_it_more_certain(seeds: int) -> None:
         spread = rng.choice([0.0, 0.01, 0.3])
         mean = _study(rng, seeds=seeds, patients=40, spread=spread)
         alone = SeedMean(
-            value=mean.value, seeds=seeds, patients=mean.patients, bounds=((mean.patients,),)
+            value=mean.value, networks=seeds, patients=mean.patients, bounds=((mean.patients,),)
         )
         assert mean.interval().low <= alone.interval().low
         assert mean.interval().high >= alone.interval().high
@@ -126,7 +126,7 @@ def test_agreeing_seeds_are_not_taken_for_certain() -> None:
 def test_both_parts_by_hand() -> None:
     mean = SeedMean(
         value=0.3,
-        seeds=3,
+        networks=3,
         patients=Part(0.01, 20),
         bounds=((Part(0.01, 20),), (Part(0.008, 20), Part(0.002, 2))),
     )
@@ -152,7 +152,7 @@ def test_the_variances_of_seeds_on_the_same_patients_by_hand() -> None:
 
 
 def test_intervals_are_clipped() -> None:
-    mean = SeedMean(value=0.9, seeds=3, patients=Part(0.1, 5), bounds=((Part(0.1, 5),),))
+    mean = SeedMean(value=0.9, networks=3, patients=Part(0.1, 5), bounds=((Part(0.1, 5),),))
     assert mean.interval(low=0, high=1).high == 1
     assert mean.interval(low=0.8).low == 0.8
     assert mean.interval().high > 1
@@ -160,7 +160,7 @@ def test_intervals_are_clipped() -> None:
 
 def test_intervals_of_metrics_stay_in_range() -> None:
     variance = Part(0.001, 30)
-    mean = SeedMean(value=0.9, seeds=1, patients=variance, bounds=((variance,),))
+    mean = SeedMean(value=0.9, networks=1, patients=variance, bounds=((variance,),))
     half = student.ppf(0.975, 30) * np.sqrt(0.001)
     ends = expit(logit(0.9) + np.array([-half, half]) / (0.9 * 0.1))
     assert mean.interval_in_range() == pytest.approx((0.9, *ends))
@@ -169,9 +169,9 @@ def test_intervals_of_metrics_stay_in_range() -> None:
     unbounded = mean.interval_in_range(high=math.inf)
     assert unbounded == pytest.approx((0.9, 0.9 * np.exp(-half / 0.9), 0.9 * np.exp(half / 0.9)))
     unsure = Part(1.0, 1)
-    mean = SeedMean(value=0.9, seeds=2, patients=unsure, bounds=((unsure,),))
+    mean = SeedMean(value=0.9, networks=2, patients=unsure, bounds=((unsure,),))
     assert mean.interval_in_range() == pytest.approx((0.9, 0, 1))
-    certain = SeedMean(value=1.0, seeds=2, patients=Part(0.0, 5), bounds=((Part(0.0, 5),),))
+    certain = SeedMean(value=1.0, networks=2, patients=Part(0.0, 5), bounds=((Part(0.0, 5),),))
     assert np.isnan(certain.interval_in_range()[1:]).all()
 
 
@@ -220,6 +220,23 @@ def test_folds_add_the_corrected_resampled_t_test() -> None:
     half = student.ppf(0.975, 14) * np.sqrt(variance)
     assert mean.interval().high - mean.value == pytest.approx(half)
     assert mean.p() > plain.p()
+
+
+def test_one_seed_of_folds_has_a_p_and_folds_without_a_value_are_ignored() -> None:
+    rng = np.random.default_rng(7)
+    cases = rng.normal(0, 0.1, (1, 200))
+    runs = rng.normal(0.2, 0.2, (1, 5))
+    value, left_out = cases.mean(axis=1), _left_out(cases)
+    half = student.ppf(0.975, 4) * np.sqrt(np.var(runs, ddof=1) * (1 / 5 + 1 / 4))
+    mean = over_seeds(value, left_out, runs=runs)
+    assert mean.interval().high - mean.value == pytest.approx(half)
+    assert mean.p() > mean.p_networks()
+    runs[0, 0] = math.nan
+    half = student.ppf(0.975, 3) * np.sqrt(np.nanvar(runs, ddof=1) * (1 / 4 + 1 / 4))
+    mean = over_seeds(value, left_out, runs=runs)
+    assert mean.interval().high - mean.value == pytest.approx(half)
+    runs[0, :3] = math.nan  # two networks are left
+    assert math.isnan(over_seeds(value, left_out, runs=runs).p())
 
 
 def test_practically_the_same() -> None:
@@ -279,5 +296,5 @@ def test_patients_of_equal_influence_have_one_degree_of_freedom_less_than_their_
 
 
 def test_a_p_is_at_most_1() -> None:
-    mean = SeedMean(value=0.9, seeds=3, patients=Part(0.01, 20), bounds=((Part(0.01, 20),),))
+    mean = SeedMean(value=0.9, networks=3, patients=Part(0.01, 20), bounds=((Part(0.01, 20),),))
     assert 0.99 < mean.p_equivalent(0.1) <= 1

@@ -42,7 +42,7 @@ def test_a_study_is_exported_for_a_paper(study_file, tmp_path, capsys):
     assert "Late fusion_of & all differs from the reference in " in methods
     assert 'model.method = "late_fusion"' in methods
     assert "optim.epochs = 2" in methods
-    assert "no p values are given, since they need 3 seeds" in methods
+    assert "no p values are given, since they need 3 networks" in methods
     assert re.search(r"torch \d.*Training and evaluation of 2 networks took \d+ ", methods)
     rows = list(csv.DictReader(texts["checklists.csv"].splitlines()))
     assert len(rows) == sum(len(items) for items, _ in CHECKLISTS.values())

@@ -115,8 +115,17 @@ def test_new_seeds_are_never_more_certain_and_intervals_stay_in_range(
 def test_two_seeds_have_no_p_and_the_tables_say_why(make: Make) -> None:
     comparison, _, differences = grids(make(2))
     assert comparison.rows[0][1].startswith("not tested")
-    assert "fewer than 3 seeds" in comparison.note
+    assert "fewer than 3 networks" in comparison.note
     assert "p —" in differences.rows[0][1]
+
+
+def test_one_seed_of_three_folds_is_tested_and_two_folds_are_not(make: Make) -> None:
+    tested = make(1, folds=3)
+    assert all(0 < c.p <= 1 for c in tested.cells.values() if c.method != "AGFnet")
+    comparison, table, _ = grids(tested)
+    assert "Not tested" not in comparison.note
+    assert "one seed and 3 folds" in table.note
+    assert all(math.isnan(c.p) for c in make(1, folds=2).cells.values())
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ from scipy.special import stdtr, stdtrit
 from agfnet.metrics.bootstrap import Interval
 from agfnet.metrics.metric import ROUNDING, Floats
 
-MIN_SEEDS = 3
-"""Fewest seeds that permit a p for new seeds: the variance of two has one degree of freedom."""
+MIN_NETWORKS = 3
+"""Fewest networks that permit a p for new ones: the variance of two has one degree of freedom."""
 
 SMALLEST_P = 1e-30
 MAX_LOG_RATIO = 100.0  # of odds: the interval is then the whole range
@@ -49,17 +49,18 @@ class SeedMean:
     """Mean over seeds of a metric or of a difference, with its variance."""
 
     value: float
-    seeds: int
+    networks: int
+    """Number of networks of which the values are known: of seeds, times that of folds."""
     patients: Part
     """Variance of the mean over new patients, for these trained networks."""
     bounds: tuple[tuple[Part, ...], ...]
-    """Estimates of the variance over new patients and new seeds, each as the sum of its parts. The
-    widest applies; the first is that of the patients alone."""
+    """Estimates of the variance over new patients and new networks, each as the sum of its parts.
+    The widest applies; the first is that of the patients alone."""
 
     def interval(
         self, level: float = 0.95, *, low: float = -math.inf, high: float = math.inf
     ) -> Interval:
-        """Interval over new patients and new seeds; with one seed, over new patients.
+        """Interval over new patients and new networks; with one network, over new patients.
 
         It excludes 0 exactly if `p` is below 1 - level.
 
@@ -92,12 +93,12 @@ class SeedMean:
         return Interval(value, low, up)
 
     def p(self, null: float = 0.0) -> float:
-        """Two-sided p of a mean of `null`, for new patients and new seeds.
+        """Two-sided p of a mean of `null`, for new patients and new networks.
 
         It is the smallest level whose interval excludes `null`, and never below `p_networks`. nan
-        with fewer than `MIN_SEEDS` seeds.
+        with fewer than `MIN_NETWORKS` networks.
         """
-        if self.seeds < MIN_SEEDS:
+        if self.networks < MIN_NETWORKS:
             return math.nan
         return self._p(null, self.bounds)
 
@@ -108,8 +109,8 @@ class SeedMean:
     def p_equivalent(self, margin: float) -> float:
         """Test whether the mean is within ± margin: p of two one-sided tests.
 
-        It holds for new patients and new seeds. If it is below 0.05, the 90 % interval lies within
-        the margin. Schuirmann, J Pharmacokinet Biopharm 15:657-680, 1987.
+        It holds for new patients and new networks. If it is below 0.05, the 90 % interval lies
+        within the margin. Schuirmann, J Pharmacokinet Biopharm 15:657-680, 1987.
         """
         p = self.p(math.copysign(margin, self.value)) / 2
         return p if abs(self.value) < margin else 1 - p
@@ -137,18 +138,21 @@ def over_seeds(values: Floats, left_out: Floats, *, runs: Floats | None = None) 
         runs: (S, F), the values of single runs if a seed is trained on F folds. Networks of folds
             share training cases, and all seeds share the folds: seeds alone vary too little. The
             variance is then at least that of the corrected resampled t test (Nadeau and Bengio,
-            Machine Learning 52:239-281, 2003; Bouckaert and Frank, PAKDD 2004).
+            Machine Learning 52:239-281, 2003; Bouckaert and Frank, PAKDD 2004). Runs with a nan,
+            where a metric is not defined on the cases of a fold, are ignored.
 
     Returns:
         The mean and its variance. With one seed, the variance is that of the patients alone. With
         fewer than two complete rows of `left_out` it is unknown.
     """
     seeds = len(values)
+    defined = values if runs is None else runs[np.isfinite(runs)]
+    networks = max(seeds, defined.size)
     mean = float(np.mean(values)) if seeds else math.nan
     rows = left_out[np.isfinite(left_out).all(axis=1)]
     if not math.isfinite(mean) or len(rows) < 2:
         unknown = Part(math.nan, math.nan)
-        return SeedMean(value=mean, seeds=seeds, patients=unknown, bounds=((unknown,),))
+        return SeedMean(value=mean, networks=networks, patients=unknown, bounds=((unknown,),))
     influence = rows - rows.mean(axis=0)
     influence[np.abs(influence) <= ROUNDING * (1 + np.abs(values))] = 0
     covariance = influence.T @ influence * (len(rows) - 1) / len(rows)
@@ -158,10 +162,10 @@ def over_seeds(values: Floats, left_out: Floats, *, runs: Floats | None = None) 
         common = max(float(covariance[~np.eye(seeds, dtype=bool)].mean()), 0.0)
         between = float(np.var(values, ddof=1)) / seeds
         bounds.append((Part(common, patients.freedom), Part(between, seeds - 1)))
-    if runs is not None and runs.shape[1] > 1 and np.isfinite(runs).all():
-        corrected = 1 / runs.size + 1 / (runs.shape[1] - 1)  # 1 / runs + test / training cases
-        bounds.append((Part(float(np.var(runs, ddof=1)) * corrected, runs.size - 1),))
-    return SeedMean(value=mean, seeds=seeds, patients=patients, bounds=tuple(bounds))
+    if runs is not None and defined.size > 1:
+        corrected = 1 / defined.size + 1 / (runs.shape[1] - 1)  # 1 / runs + test / training cases
+        bounds.append((Part(float(np.var(defined, ddof=1)) * corrected, defined.size - 1),))
+    return SeedMean(value=mean, networks=networks, patients=patients, bounds=tuple(bounds))
 
 
 def separate_cohorts(values: Floats, left_out: Sequence[Floats]) -> Floats:

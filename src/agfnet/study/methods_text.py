@@ -8,7 +8,7 @@ from typing import Any
 
 from agfnet.config import CalibrationConfig, format_duration
 from agfnet.files import read_record
-from agfnet.metrics.seeds import MIN_SEEDS
+from agfnet.metrics.seeds import MIN_NETWORKS
 from agfnet.network_description import kept_epoch
 from agfnet.study.characteristics import Cohort
 from agfnet.study.plan import Run, Study
@@ -129,8 +129,8 @@ def _statistics(study: Study, results: Sequence[Section]) -> str:
         f"Metrics: {metrics}. {_intervals(study)} The methods were compared with "
         f"{_display(study, study.reference)} on the same cases and seeds; "
     )
-    if len(study.file.seeds) < MIN_SEEDS:
-        text += f"no p values are given, since they need {MIN_SEEDS} seeds."
+    if _networks(study) < MIN_NETWORKS:
+        text += f"no p values are given, since they need {MIN_NETWORKS} networks of each method."
     else:
         comparisons = count(len(study.methods) - 1, "comparison")
         text += f"p values are adjusted for {comparisons} (Holm)."
@@ -143,8 +143,19 @@ def _statistics(study: Study, results: Sequence[Section]) -> str:
     return text
 
 
+def _networks(study: Study) -> int:
+    """Number of networks of each method."""
+    return len(study.file.seeds) * len(study.file.folds or [None])
+
+
 def _intervals(study: Study) -> str:
     """State the population of the intervals, and how they are computed (decision 018)."""
+    if len(study.file.seeds) == 1 and _networks(study) >= MIN_NETWORKS:
+        return (
+            "The 95 % intervals hold for new patients and networks trained on others of the "
+            "patients. Their variance, of a jackknife over whole patients, is at least that of the "
+            "corrected resampled t test over folds (Nadeau and Bengio, 2003)."
+        )
     if len(study.file.seeds) == 1:
         return (
             "The 95 % intervals, from a jackknife over whole patients, hold for new patients and "

@@ -57,7 +57,7 @@ class Cell:
     difference_high: float
     p: float
     """Two-sided p of no difference, for new patients and new seeds; nan with fewer than three
-    seeds."""
+    networks."""
     p_holm: float
     """The same, adjusted for the number of methods (Holm)."""
     p_networks: float
@@ -102,10 +102,17 @@ class Section:
     patients: int
     cases: int
     """Number of cases, and of patients above: of all seeds, if each has a separate cohort."""
+    folds: int = 1
+    """Number of networks of a seed: folds of the study, or 1 without folds."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Display names of methods, settings and tables; a name without one is shown as it is."""
     rope: Mapping[str, float] = field(default_factory=dict)
     """Metric to the largest difference that counts as practically the same."""
+
+    @property
+    def networks(self) -> int:
+        """Fewest networks of a method that has any."""
+        return min((cell.seeds for cell in self.cells.values()), default=0) * self.folds
 
     def display(self, name: str) -> str:
         """Return the display name of a method, setting or table."""
@@ -197,6 +204,7 @@ def _section(study: Study, setting: str, table: str, read: Reader) -> Section:
         runs=len(common),
         patients=sum(len(set(cases.patient_id)) for cases in counted),
         cases=sum(map(len, counted)),
+        folds=len(study.file.folds or [None]),
         names=study.file.names,
         rope=rope,
     )

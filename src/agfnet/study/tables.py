@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agfnet.metrics.seeds import MIN_SEEDS
+from agfnet.metrics.seeds import MIN_NETWORKS
 from agfnet.metrics.summary import LOWER_IS_BETTER
 from agfnet.report.wording import MEANINGS
 from agfnet.study.results import SAME, Cell, Section
@@ -108,14 +108,19 @@ def seeds_note(section: Section) -> str:
     """State the population for which the intervals hold."""
     counts = {cell.seeds for cell in section.cells.values()}
     patients = f"{section.patients} patients, {section.cases} cases"
+    if counts <= {1} and section.networks >= MIN_NETWORKS:
+        return (
+            f"{patients}; one seed and {section.folds} folds: the intervals hold for new patients "
+            "and networks trained on others of the patients."
+        )
     if counts <= {1}:
         return (
             f"{patients}; one seed: the intervals hold for new patients and these trained "
             "networks, not for networks trained with other seeds."
         )
     text = f"{patients}; the intervals hold for new patients and new seeds."
-    if min(counts) < MIN_SEEDS:
-        text += f" p for new seeds needs {MIN_SEEDS} seeds."
+    if section.networks < MIN_NETWORKS:
+        text += f" p for new seeds needs {MIN_NETWORKS} networks of each method."
     if len(counts) > 1:
         text += " Not all seeds of all methods are finished."
     return text
@@ -237,11 +242,11 @@ def _rope_note(section: Section) -> str:
 
 
 def _no_p(section: Section) -> str:
-    if all(cell.seeds >= MIN_SEEDS for cell in section.cells.values()):
+    if section.networks >= MIN_NETWORKS:
         return ""
     return (
-        f" Not tested: fewer than {MIN_SEEDS} seeds, which cannot tell how much networks vary with "
-        "the seed."
+        f" Not tested: fewer than {MIN_NETWORKS} networks of each method, which cannot tell how "
+        "much they vary."
     )
 
 
