@@ -18,7 +18,7 @@ from agfnet.metrics.calibration import BRIER_PARTS
 from agfnet.metrics.discrimination import MACRO, WEIGHTED, class_auc, confusion, rates
 from agfnet.metrics.summary import METRICS
 
-BINNED = ("ece_equal_mass", "ece_debiased", "classwise_ece", *BRIER_PARTS)
+BINNED = ("ece_equal_mass", "ece_debiased", "classwise_ece", *BRIER_PARTS, "ece_by_chance")
 NAMES = [
     *METRICS,
     "top2_accuracy",
@@ -93,6 +93,7 @@ def test_binned_errors_have_intervals_around_their_value_and_above_0(table):
 def test_one_patient_has_no_interval(table):
     found = evaluate(table(3, per_patient=3), resamples=10)
     assert found.pop("n") == 3
+    assert found.pop("ece_by_chance")["high"] is not None  # draws of answers, not of patients
     assert found["accuracy"]["value"] is not None
     assert {entry[end] for entry in found.values() for end in ("low", "high")} == {None}
 

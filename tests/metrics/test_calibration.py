@@ -13,6 +13,7 @@ from agfnet.metrics.calibration import (
     certainty,
     class_ece,
     ece,
+    ece_by_chance,
     ece_equal_mass,
     mass_bins,
     reliability,
@@ -106,6 +107,21 @@ def test_debiasing_leaves_nothing_of_a_calibrated_network():
     assert plain > 0.02
     assert abs(debiased) < 4 * np.std([row[0] for row in found]) / 20
     assert abs(debiased) < 0.003
+
+
+def test_the_error_by_chance_is_that_of_calibrated_networks():
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(3), 200)
+    errors = []
+    for _ in range(300):
+        target = (rng.random((200, 1)) > probabilities.cumsum(axis=1)[:, :2]).sum(axis=1)
+        errors.append(ece(probabilities, target))
+    mean, low, high = ece_by_chance(probabilities)
+    assert mean == pytest.approx(np.mean(errors), abs=4 * np.std(errors) / np.sqrt(300))
+    assert 0.9 < np.mean((low <= np.array(errors)) & (np.array(errors) <= high)) < 0.99
+    assert mean > 0.03
+    assert ece_by_chance(np.eye(3)) == (0, 0, 0)  # a calibrated network that is certain is right
+    assert np.isnan(ece_by_chance(np.empty((0, 3)))).all()
 
 
 def test_reflected_statistics_are_those_that_are_computed(table):

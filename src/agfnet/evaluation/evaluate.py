@@ -11,7 +11,7 @@ from agfnet.evaluation.malignant import evaluate_group
 from agfnet.evaluation.subgroups import subgroups
 from agfnet.inference.predictions import Predictions
 from agfnet.metrics.bootstrap import Interval, bootstrap, to_json
-from agfnet.metrics.calibration import CENTRES, SQUARED, certainty, class_ece, root
+from agfnet.metrics.calibration import CENTRES, SQUARED, certainty, class_ece, ece_by_chance, root
 from agfnet.metrics.delong import auc_interval
 from agfnet.metrics.discrimination import RATES, class_rates, discrimination
 from agfnet.metrics.metric import (
@@ -32,7 +32,8 @@ def evaluate(predictions: Predictions, *, resamples: int = 1000, seed: int = 0) 
     """Compute every metric over the labelled cases with its 95 % patient-level interval.
 
     Returns the content of metrics.json: name to `{value, low, high}`, with None where a number is
-    undefined, and `n`, the number of labelled cases. Without labelled cases, `n` alone.
+    undefined, and `n`, the number of labelled cases. `ece_by_chance` has no interval but the range
+    of its draws. Without labelled cases, `n` alone.
     """
     cases = predictions.labelled()
     if not len(cases):
@@ -48,6 +49,7 @@ def evaluate(predictions: Predictions, *, resamples: int = 1000, seed: int = 0) 
     intervals = bootstrap(cases.patient_id, statistics, **options)
     debiased, _ = (intervals.pop(name) for name in SQUARED)
     intervals["ece_debiased"] = Interval(*map(root, debiased))
+    intervals["ece_by_chance"] = ece_by_chance(probabilities, seed=seed)
     return dict(to_json(intervals)) | {"n": len(cases)}
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
+from agfnet.metrics.bootstrap import Interval
 from agfnet.metrics.metric import (
     Floats,
     Integers,
@@ -54,12 +55,40 @@ def ece(probabilities: Floats, target: Integers) -> Statistic:
     """Expected calibration error of the predicted class, 15 bins of equal width.
 
     The mean over bins of the distance between confidence and accuracy. In small samples it is well
-    above 0 even for a perfectly calibrated network. Guo et al., "On calibration of modern neural
-    networks", ICML 2017.
+    above 0 even for a perfectly calibrated network: see `ece_by_chance`. Guo et al., "On
+    calibration of modern neural networks", ICML 2017.
     """
     confidence, gap = _confidence_and_gap(probabilities, target)
     bins = width_bins(confidence)
     return lambda weights: ratio(np.abs(np.bincount(bins, weights * gap)).sum(), weights.sum())
+
+
+def ece_by_chance(probabilities: Floats, *, draws: int = 1000, seed: int = 0) -> Interval:
+    """ECE that a perfectly calibrated network with these probabilities would have.
+
+    The predicted class of each case is drawn to be right with a probability that equals its
+    confidence: the consistency resampling of Bröcker and Smith, Weather and Forecasting 22:651-661,
+    2007. The cases are drawn independently, so that the values are too low if lesions of a patient
+    resemble each other.
+
+    Args:
+        probabilities: (N, C).
+        draws: number of draws.
+        seed: seed of the draws.
+
+    Returns:
+        The mean of `ece` over the draws and its central 95 %; nan without cases.
+    """
+    confidence = probabilities.max(axis=1)
+    if not len(confidence):
+        return Interval(*[float("nan")] * 3)
+    bins, rng = width_bins(confidence), np.random.default_rng(seed)
+    drawn = [
+        np.abs(np.bincount(bins, confidence - (rng.random(len(bins)) < confidence))).sum()
+        for _ in range(draws)
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975]) / len(bins)
+    return Interval(float(np.mean(drawn)) / len(bins), float(low), float(high))
 
 
 @Metric

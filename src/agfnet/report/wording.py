@@ -114,6 +114,12 @@ MEANINGS |= {
     "ece_equal_mass": Meaning(
         "ECE, equal bins", True, "Calibration error over bins that hold equally many lesions."
     ),
+    "ece_by_chance": Meaning(
+        "ECE by chance",
+        True,
+        "ECE that a perfectly calibrated network would have with as many lesions and the same "
+        "confidences: the mean, and the range of 95 %.",
+    ),
     "ece_debiased": Meaning(
         "ECE, debiased", True, "Root mean square calibration error, corrected for chance."
     ),
