@@ -50,7 +50,7 @@ def test_a_finished_run_has_its_figures_in_the_card(run: Path) -> None:
     auc = expected["macro_auc"]
     assert f"| {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}) |" in found.text
     assert "Research use only, not a medical device." in found.text
-    assert "fitted on 14 validation cases" in found.text
+    assert "(14 validation cases)" in found.text
 
 
 def test_training_data_are_counted_by_class(run: Path) -> None:
@@ -86,8 +86,15 @@ def test_another_evaluation_and_calibration_come_in(run: Path) -> None:
     assert {one.dataset_name for one in results} == {"elsewhere: 2026"}
     assert "| 0.125 |" in text
     assert "unlabelled" not in text
-    assert "temperature 2.5" in text
+    assert "temperature 2.5 (14 validation cases)" in text
     assert "No evaluation on lesions from elsewhere" in text
+
+
+def test_without_scaling_no_temperature_is_named(run: Path) -> None:
+    write_calibration(read_bundle(run), Calibration(cases=14))
+    refresh_card(run)
+    text = (run / "bundle" / "card.md").read_text()
+    assert "Probabilities: not scaled (14 validation cases)" in text
 
 
 def test_figures_from_before_a_calibration_are_left_out(run: Path) -> None:

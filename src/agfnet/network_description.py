@@ -102,6 +102,8 @@ def scaling_words(calibration: Calibration) -> str:
         return t("logit adjustment {strength} after scaling", strength=strength)
     if calibration.scale:
         return t("vector scaling")
+    if calibration.temperature == 1:
+        return t("not scaled")
     return t("temperature {value}", value=f"{calibration.temperature:.3g}")
 
 

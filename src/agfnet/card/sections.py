@@ -137,7 +137,7 @@ def calibration_lines(calibration: Calibration | None) -> Iterator[str]:
     if calibration is None or calibration.cases is None:
         yield t("Not calibrated: take probabilities for scores.")
         return
-    text = "Probabilities: {scaling}, fitted on {count} validation cases"
+    text = "Probabilities: {scaling} ({count} validation cases)"
     lines = [t(text, scaling=scaling_words(calibration), count=calibration.cases)]
     if calibration.flips:
         text = "Averages the logits over flips of the images, which takes several forward passes"
