@@ -24,6 +24,7 @@ GROUND = {
     "files",
     "locks",
     "parallel",
+    "threads",
     "translation",
 }
 """Rooms that all may import; "" is agfnet/__init__.py."""

@@ -21,6 +21,7 @@ from agfnet.config.renamed import plain_value
 from agfnet.errors import AgfnetError, ConfigError, StoppedError, missing_package, system_message
 from agfnet.remote import local_copies
 from agfnet.terminal import say
+from agfnet.threads import START  # noqa: F401 - measured from here on
 
 __all__ = ["COMMANDS", "build_parser", "main"]
 

@@ -43,7 +43,8 @@ class StudyConfig(Settings):
     """Ray: address of the cluster, as in `auto` or `10.0.0.1:6379`. This machine if unset."""
     cpus: Annotated[int, Range(1, 1024)] | None = None
     """CPU cores of a run: its number of threads, and the cores that Ray reserves. If unset,
-    `OMP_NUM_THREADS`, or an equal part of the cores that this process may use, and 1 with Ray."""
+    `OMP_NUM_THREADS`, the cores that other processes leave free, or with several workers an
+    equal part of the cores, and 1 with Ray."""
     gpus: Annotated[float, Range(0, 64)] = 0.0
     """Ray: GPUs of a run; 0.5 puts two runs on one GPU."""
 

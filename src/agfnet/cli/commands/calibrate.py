@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agfnet.cli.command import CASES_COLUMNS, Command
 from agfnet.cli.notes import show_notes
+from agfnet.cli.threads import choose_threads
 from agfnet.config import CalibrateConfig
 from agfnet.terminal import bar, say, show_warnings
 
@@ -14,6 +15,7 @@ def calibrate(config: CalibrateConfig) -> None:
         from agfnet.evaluation.calibrate import calibrate_run
         from agfnet.evaluation.network_warnings import read_warnings
 
+        choose_threads()
         calibrate_run(config.run, config=config.calibration, cases=config.cases, progress=progress)
     bundle = read_bundle(config.run)
     show_notes(bundle)

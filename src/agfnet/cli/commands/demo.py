@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agfnet.cli.command import Command
+from agfnet.cli.threads import choose_threads
 from agfnet.config import DemoConfig
 from agfnet.terminal import bar
 
@@ -11,6 +12,7 @@ def demo(config: DemoConfig) -> None:
     with bar("loading"):
         from agfnet.demo import run_demo
 
+    choose_threads()
     run_demo(config)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agfnet.cli.command import CASES_COLUMNS, Command
+from agfnet.cli.threads import choose_threads
 from agfnet.config import EvaluateConfig
 from agfnet.terminal import bar, show_result
 
@@ -11,6 +12,7 @@ def evaluate(config: EvaluateConfig) -> None:
     with bar("evaluating") as progress:
         from agfnet.report.run import run_evaluation
 
+        choose_threads()
         folder = run_evaluation(config, progress=progress)
     show_result(folder)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agfnet import NOTICE
 from agfnet.cli.command import CASES_COLUMNS, Command
+from agfnet.cli.threads import choose_threads
 from agfnet.config import ExplainConfig
 from agfnet.terminal import bar, say
 
@@ -13,6 +14,7 @@ def explain(config: ExplainConfig) -> None:
         from agfnet.explain.compute.methods import CHECKS, METHODS
         from agfnet.explain.run import explain as explain_model
 
+        choose_threads()
         result = explain_model(config, progress=progress)
     for line in result.missing:
         say(f"Not drawn: {line}.")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from agfnet.cli.command import Command
+from agfnet.cli.threads import choose_threads
 from agfnet.config import StudyConfig, format_duration
 from agfnet.terminal import bar, say
 
 
 def study(config: StudyConfig) -> None:
+    if not (config.cpus or config.workers or config.executor == "ray" or config.dry_run):
+        choose_threads()
     if config.init is not None:
         with bar("measuring the time of a training step"):
             from agfnet.study.init import init_study

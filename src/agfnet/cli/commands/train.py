@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agfnet.cli.command import CASES_COLUMNS, Command
 from agfnet.cli.notes import show_notes
+from agfnet.cli.threads import choose_threads
 from agfnet.config import TrainCommand, TrainConfig, format_duration
 from agfnet.data.problems import Problems
 from agfnet.data.rows import read_rows
@@ -30,6 +31,8 @@ def train(command: TrainCommand, explicit: frozenset[str]) -> None:
         from agfnet.training.processes import join
 
         world = join()
+        if world.size == 1:
+            choose_threads(threads_before(command))
         plan = world.on_first(
             lambda: plan_training(
                 TrainConfig(**{f.name: getattr(command, f.name) for f in fields(TrainConfig)}),
@@ -64,6 +67,16 @@ def train(command: TrainCommand, explicit: frozenset[str]) -> None:
     if command.reproduce is not None:
         show_difference(Path(command.reproduce), folder)
     say(next_steps(folder, dict.fromkeys(bundle.config.modalities, "FILE")))
+
+
+def threads_before(command: TrainCommand) -> int | None:
+    """Return the number of threads of the run that is continued or repeated."""
+    from agfnet.training.environment import ENVIRONMENT, read_environment
+
+    run = Path(command.runs) / command.name if command.resume else command.reproduce
+    if run is None or not (Path(run) / ENVIRONMENT).is_file():
+        return None
+    return read_environment(Path(run)).get("threads")
 
 
 def show_versions(run: Path, config: TrainConfig) -> None:
