@@ -70,8 +70,8 @@ def literal_texts() -> Iterator[str]:
 def filled_texts() -> Iterator[str]:
     """The texts in files of a run that are translated when they are shown, with numbered fields.
 
-    These are the warnings about a network, the reasons of chosen settings, and the reasons why
-    something is left out of an evaluation.
+    These are the warnings about a network and about the images of a table, the reasons of chosen
+    settings, and the reasons why something is left out of an evaluation.
     """
     for node in nodes("evaluation/network_warnings.py"):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "NetworkWarning":
@@ -89,6 +89,9 @@ def filled_texts() -> Iterator[str]:
             yield from outermost(node.value)
     for node in nodes("robustness/focus.py"):
         if isinstance(node, ast.JoinedStr):
+            yield numbered(node)
+    for node in nodes("inference/about.py"):
+        if isinstance(node, ast.JoinedStr) and "lesions have" in numbered(node):
             yield numbered(node)
 
 

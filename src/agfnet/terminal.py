@@ -71,6 +71,7 @@ def show_result(folder: Path) -> None:
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     count = metrics.pop("n")
     overlap = metrics.pop("training_overlap", None)
+    image_warnings = metrics.pop("image_warnings", [])
     metrics.pop("calibration", None)
     if metrics:
         rows = [
@@ -80,8 +81,11 @@ def show_result(folder: Path) -> None:
         show_table(
             ["metric", "value", "low", "high"], rows, f"{count} labelled cases, 95 % interval"
         )
+    if not count:
+        say("No lesion has a label, so that there are predictions and no metrics.")
     if overlap is not None:
         say(f"Warning: {overlap['warning']}")
+    show_warnings(image_warnings)
     say(f"Report: {folder / 'report.html'}")
 
 

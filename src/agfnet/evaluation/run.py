@@ -10,6 +10,7 @@ from agfnet.allocation import keep_freed_memory
 from agfnet.config import EvaluateConfig
 from agfnet.data.table import Case
 from agfnet.evaluation.evaluate import result_files
+from agfnet.evaluation.image_warnings import image_warnings
 from agfnet.evaluation.inputs import EvaluationInputs, read_inputs
 from agfnet.evaluation.overlap import overlap_sentence, training_overlap
 from agfnet.evaluation.subgroups import case_attributes
@@ -81,6 +82,8 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
         results["metrics.json"]["training_overlap"] = dict(overlap) | {
             "warning": overlap_sentence(overlap)
         }
+    if warnings := image_warnings(diagnoses, inputs.predictor.bundle.config):
+        results["metrics.json"]["image_warnings"] = warnings
     return Evaluation(
         inputs=inputs,
         predictions=predictions,

@@ -42,6 +42,8 @@ class Metrics(TypedDict, extra_items=Interval):  # type: ignore[call-arg]
     calibration: NotRequired[str]
     """SHA-256 of the calibration.json of the network."""
     training_overlap: NotRequired[Overlap]
+    image_warnings: NotRequired[list[str]]
+    """About images that are missing, or of another kind than those of the training."""
 
 
 class ClassMetrics(TypedDict, extra_items=Interval):  # type: ignore[call-arg]

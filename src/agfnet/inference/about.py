@@ -48,9 +48,28 @@ def table_warnings(config: BundleConfig, missing: Mapping[str, int], lesions: in
     texts = []
     for name, count in missing.items():
         needed = config.optional is not None and name not in config.optional
-        why = ", although the network was not trained to do without it" if needed else ""
-        texts.append(f"{count} of {lesions} lesions have no image of {name}{why}.")
+        texts.append(
+            f"{count} of {lesions} lesions have no image of {name}, although the network was not"
+            " trained to do without it."
+            if needed
+            else f"{count} of {lesions} lesions have no image of {name}."
+        )
     return texts
+
+
+def foreign_warning(count: int, lesions: int, file: str) -> str:
+    """Return the warning about lesions of a table with pictures of another kind.
+
+    Args:
+        count: number of these lesions.
+        lesions: number of all lesions.
+        file: the decisions table that names them.
+    """
+    return (
+        f"{count} of {lesions} lesions have a picture of another kind than the training images, or"
+        f" one of very poor quality: their predictions have no meaning (column foreign of {file})."
+        " Check that each column of the table has the images that its name says."
+    )
 
 
 def uncalibrated(calibration: Calibration) -> bool:

@@ -163,7 +163,8 @@ def _lead(
     lead: list[Block] = [Text(first, "lead")]
     if "training_overlap" in metrics:
         lead.append(Text(overlap_sentence(metrics["training_overlap"]), label=label))
-    lead += [Text(text, label=label) for text in warnings]
+    images = map(translate_filled, metrics.get("image_warnings", ()))
+    lead += [Text(text, label=label) for text in (*images, *warnings)]
     lead += [Text(joined(texts)) for texts in (more, decisions(metrics)) if texts]
     figures = []
     for name in KEY_METRICS:

@@ -161,6 +161,7 @@ UNLISTED = {
     "n",
     "calibration",
     "training_overlap",
+    "image_warnings",
     "macro_sensitivity",
 }  # the latter is the balanced accuracy by definition
 

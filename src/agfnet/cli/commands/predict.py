@@ -40,7 +40,7 @@ def check_files(config: PredictConfig) -> None:
 
 def predict_table(config: PredictConfig, predictor: Any) -> None:
     from agfnet.inference import table
-    from agfnet.inference.about import model_warnings, table_warnings
+    from agfnet.inference.about import foreign_warning, model_warnings, table_warnings
     from agfnet.inference.decisions_table import count_foreign
     from agfnet.inference.frames_table import count_missing
     from agfnet.inference.parquet import check_parquet, write_parquet
@@ -58,11 +58,7 @@ def predict_table(config: PredictConfig, predictor: Any) -> None:
     for text in [*model_warnings(bundle), *table_warnings(bundle.config, missing, answers)]:
         say(text)
     if foreign := count_foreign(files.decisions):
-        say(
-            f"{foreign} of {answers} lesions have a picture of another kind than the training"
-            " images, or one of very poor quality: their predictions have no meaning (column"
-            f" foreign of {files.decisions})."
-        )
+        say(foreign_warning(foreign, answers, str(files.decisions)))
     if config.parquet:
         tables = (files.predictions, files.frames, files.decisions)
         copies = [write_parquet(path) for path in tables if path.is_file()]
