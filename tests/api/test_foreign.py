@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from agfnet.api.result import Result, Results
+from agfnet.bundle import read_bundle
+from agfnet.inference.about import answer_warnings
 from agfnet.inference.diagnosis import Diagnosis
 
 
@@ -43,3 +47,15 @@ def test_no_surface_shows_a_diagnosis_of_a_foreign_picture(distance: float) -> N
     assert len(answer.plot().axes) == (1 if foreign else 2)
     assert answer.to_dict()["foreign"] == list(answer.foreign)
     assert Results([answer]).rows()[0]["foreign"] == ("clinical" if foreign else "")
+
+
+def test_the_warnings_say_that_there_is_no_diagnosis(trained: Path) -> None:
+    bundle = read_bundle(trained / "bundle")
+    answer = result(99.0)
+    texts = answer_warnings(bundle, answer.diagnosis)
+    assert [text for text in texts if text.startswith("No diagnosis")] == texts[-1:]
+    shown = replace(answer, warnings=tuple(texts))
+    assert shown.to_dict()["warnings"] == texts
+    assert shown._repr_html_().count("No diagnosis") == 1  # the heading
+    near = answer_warnings(bundle, result(0.5).diagnosis)
+    assert not any(text.startswith("No diagnosis") for text in near)

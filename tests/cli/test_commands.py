@@ -53,6 +53,25 @@ def test_predict_answers_in_plain_words(
         assert image.width > 500
 
 
+def test_predict_draws_a_picture_of_another_kind_without_an_answer(
+    trained: Path,
+    pair: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    foreign = property(lambda diagnosis: ("clinical",))
+    monkeypatch.setattr("agfnet.inference.diagnosis.Diagnosis.foreign", foreign)
+    picture = tmp_path / "answer.png"
+    picture.write_bytes(b"of the lesion before")
+    assert predict(trained, pair, "--picture", str(picture)) == 0
+    text = capsys.readouterr().out
+    assert "No diagnosis" in text
+    assert "probability" not in text
+    with Image.open(picture) as image:
+        assert image.width > 100
+
+
 @pytest.mark.parametrize("option", ["--picture", "--dicom"])
 def test_predict_does_not_overwrite_its_images(
     trained: Path,

@@ -156,13 +156,14 @@ class Result:
         contributions = self.contributions or {}
         if self.foreign:
             groups, bars, contributions = {}.items(), {}.items(), {}
+        heading = sentence(self._shown, self.diagnosis)
         return render(
             "result.html.jinja",
-            heading=sentence(self._shown, self.diagnosis),
+            heading=heading,
             images={name: thumbnail(pixels) for name, pixels in self.images.items()},
             groups=[(name, percent(p)) for name, p in groups],
             bars=[(shown[name], p, self.percents[name]) for name, p in bars],
-            warnings=self.warnings,
+            warnings=[text for text in self.warnings if text != heading],
             contributions={name: f"{100 * value:+.0f}" for name, value in contributions.items()},
         )
 

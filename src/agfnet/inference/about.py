@@ -7,7 +7,13 @@ from collections.abc import Iterator, Mapping
 from agfnet.bundle import Bundle, BundleConfig, Calibration, Evaluated, read_tests
 from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.percents import percent
-from agfnet.inference.wording import missing_sentence, rate, warning_sentences, whole_percent
+from agfnet.inference.wording import (
+    missing_sentence,
+    rate,
+    sentence,
+    warning_sentences,
+    whole_percent,
+)
 from agfnet.translation import Language, words
 
 
@@ -27,12 +33,18 @@ def model_warnings(bundle: Bundle, language: Language = "en") -> list[str]:
 
 
 def answer_warnings(bundle: Bundle, diagnosis: Diagnosis) -> list[str]:
-    """Return all warnings of an answer: of its model, its images, and its missing modalities."""
+    """Return all warnings of an answer: of its model, its images, and its missing modalities.
+
+    That there is no diagnosis, for a picture of another kind, is the only one then, after those of
+    the model: a program that shows the most probable class must not miss it.
+    """
     config = bundle.config
+    if diagnosis.foreign:
+        return [*model_warnings(bundle), sentence(config.names, diagnosis)]
     texts = [*model_warnings(bundle), *warning_sentences(config.names, diagnosis)]
     used = {name for images in diagnosis.images for name in images}
     missing = [name for name in config.modalities if name not in used]
-    if missing and not diagnosis.foreign:
+    if missing:
         texts.append(missing_sentence(missing, config.optional))
     return texts
 

@@ -113,14 +113,16 @@ def _items(bundle: Bundle, diagnosis: Diagnosis) -> list[Dataset]:
     observer = _item("HAS OBS CONTEXT", "CODE", "121005", "Observer Type")
     observer.ConceptCodeSequence = [_code("121007", "DCM", "Device")]
     device = f"agfnet {__version__}"
+    finding = sentence(names, diagnosis)
     items = [
         language,
         observer,
         _text("HAS OBS CONTEXT", "121013", "Device Observer Name", device),
         _text("CONTAINS", "121106", "Comment", NOTICE),
-        _text("CONTAINS", "121071", "Finding", sentence(names, diagnosis)),
+        _text("CONTAINS", "121071", "Finding", finding),
     ]
-    texts = [*group_sentences(bundle, diagnosis), *answer_warnings(bundle, diagnosis)]
+    warnings = [text for text in answer_warnings(bundle, diagnosis) if text != finding]
+    texts = [*group_sentences(bundle, diagnosis), *warnings]
     items += [_text("CONTAINS", "121106", "Comment", text) for text in texts]
     if diagnosis.foreign:
         return items  # there is no diagnosis

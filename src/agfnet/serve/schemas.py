@@ -166,7 +166,8 @@ class Prediction(Reply):
     sentence: str
     doubts: list[str] = Field(description="What to know of these images.")
     warnings: list[str] = Field(
-        description="All warnings that the page shows: of the model, `doubts`, missing modalities."
+        description="All warnings that the page shows: of the model, `doubts`, missing modalities;"
+        " if `foreign` is not empty, that there is no diagnosis."
     )
     refer: bool | None = Field(
         description="A specialist must judge the lesion; null if no error rate is guaranteed."

@@ -94,17 +94,16 @@ def predict_lesion(config: PredictConfig, predictor: Any) -> None:
     say(sentence(classes, diagnosis))
     for text in warning_sentences(classes, diagnosis):
         say(text)
-    if diagnosis.foreign:
-        say(NOTICE)
-        return
-    if missing:
+    if missing and not diagnosis.foreign:
         say(missing_sentence(missing, predictor.bundle.config.optional))
-    if (count := len(diagnosis.frames)) > 1:
+    if (count := len(diagnosis.frames)) > 1 and not diagnosis.foreign:
         agree = int((diagnosis.frames.argmax(axis=1) == diagnosis.probabilities.argmax()).sum())
         say(f"The average of {count} frames; {agree} of them give this answer by themselves.")
-    order = sorted(range(len(classes)), key=lambda c: -diagnosis.probabilities[c])
-    rows = [[classes[c], percent_text(diagnosis.percents[c])] for c in order]
-    show_table(["class", "probability"], rows)
+    if not diagnosis.foreign:
+        order = sorted(range(len(classes)), key=lambda c: -diagnosis.probabilities[c])
+        rows = [[classes[c], percent_text(diagnosis.percents[c])] for c in order]
+        show_table(["class", "probability"], rows)
+    # also without a diagnosis: an older picture would be taken for the answer
     if config.picture is not None:
         draw(config.picture, classes, diagnosis, images)
     say(NOTICE)
