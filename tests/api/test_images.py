@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from agfnet.api.images import image_files
+from agfnet.data.readers import read_image
 from agfnet.errors import ImageError
 
 
@@ -45,6 +46,46 @@ def test_an_image_that_cannot_be_read_is_an_error_of_its_modality(make: Any) -> 
         image_files({"clinical": make()}),
     ):
         pass
+
+
+def cmyk_without_marker(path: Path) -> None:
+    """Write a CMYK JPEG without Adobe's marker, which Pillow shows as its negative."""
+    content = io.BytesIO()
+    Image.new("CMYK", (20, 20), (10, 60, 90, 0)).save(content, "JPEG")
+    data = content.getvalue()
+    start = data.index(b"\xff\xee")
+    end = start + 2 + int.from_bytes(data[start + 2 : start + 4])
+    path.write_bytes(data[:start] + data[end:])
+
+
+def white_is_zero(path: Path) -> None:
+    """Write a grey TIFF of 16 bits in which 0 is white, which Pillow shows as its negative."""
+    grey = np.linspace(0, 65535, 400).astype(np.uint16).reshape(20, 20)
+    Image.fromarray(grey).save(path, "TIFF", tiffinfo={262: 0})
+
+
+@pytest.mark.parametrize("write", [cmyk_without_marker, white_is_zero])
+@pytest.mark.parametrize("source", ["path", "stream", "decoded"])
+def test_a_pillow_image_is_the_same_as_its_file(write: Any, source: str, tmp_path: Path) -> None:
+    path = tmp_path / "image"
+    write(path)
+    expected = read_image(path).pixels
+    assert np.abs(expected - np.asarray(Image.open(path).convert("RGB")).astype(int)).max() > 50
+    with Image.open(io.BytesIO(path.read_bytes()) if source == "stream" else path) as image:
+        if source == "decoded":
+            image.load()
+        for _ in range(2):  # it can be used again
+            with image_files({"clinical": image}) as files:
+                assert np.array_equal(read_image(files["clinical"][0]).pixels, expected)
+
+
+def test_a_changed_pillow_image_is_not_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (20, 20), "red").save(path)
+    with Image.open(path) as image:
+        image.paste("blue", (0, 0, 20, 20))
+        with image_files({"clinical": image}) as files:
+            assert read_image(files["clinical"][0]).pixels[0, 0].tolist() == [0, 0, 255]
 
 
 def test_an_array_without_frames_is_no_missing_image() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,10 @@ def _files(name: str, value: Any, folder: Path) -> tuple[Path, ...]:
     if isinstance(value, PathLike):
         return (Path(value),)
     try:
+        if content := _unchanged_file(value):
+            path = _new_path(name, folder).with_suffix(f".{value.format.lower()}")
+            path.write_bytes(content)
+            return (path,)
         if frames := _pages(value):
             return tuple(path for frame in frames for path in _files(name, frame, folder))
         return (_write(name, value, _new_path(name, folder)),)
@@ -66,6 +71,33 @@ def _files(name: str, value: Any, folder: Path) -> tuple[Path, ...]:
             f"{name}: {type(value).__name__} cannot be read ({error}); open or make it again, or"
             " give the path of its file"
         ) from error
+
+
+def _unchanged_file(image: Any) -> bytes | None:
+    """Return the file of an image that Pillow has opened, if nobody has changed its pixels.
+
+    Pillow drops what decides the pixels: the low bytes of colours of 16 bits, whether 0 is white,
+    whether CMYK is inverted. The readers of this package know it from the file.
+    """
+    from PIL import Image
+
+    from agfnet.data.readers import FORMATS
+
+    if getattr(image, "format", None) not in (*FORMATS, "MPO") or image.tell():
+        return None
+    decoded = not image.tile or image.fp is None
+    if not decoded:
+        position = image.fp.tell()
+        image.fp.seek(0)
+        content: bytes = image.fp.read()
+        image.fp.seek(position)
+    elif getattr(image, "filename", "") and Path(image.filename).is_file():
+        content = Path(image.filename).read_bytes()
+    else:
+        return None
+    with Image.open(BytesIO(content)) as again:
+        again.load()  # what is cut off is reported here
+        return content if not decoded or image == again else None
 
 
 def _pages(value: Any) -> list[Any]:

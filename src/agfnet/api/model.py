@@ -82,7 +82,8 @@ class Model:
                 for each modality; its other columns are optional. Cells of the last two may hold
                 whatever `images` may.
             **images: Per modality a path, a PIL image, a NumPy array, a pydicom data set, or a list
-                of several. A modality that is left out, or None, is missing. A path may name the
+                of several. A modality that is left out, or None, is missing. A PIL image that
+                was opened from a file and not changed is read from this file. A path may name the
                 part of the image to use: `photo.jpg#xywh=40,60,800,800` (x, y, width, height).
 
         Returns:
