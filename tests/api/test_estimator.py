@@ -123,6 +123,31 @@ def test_fit_predict_and_cross_validation(cohort: Path, tmp_path: Path) -> None:
     assert all(split[case.patient_id] == case.split for case in table)
 
 
+def test_patients_that_the_table_names_are_kept_together(
+    cohort: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y, patients = lesions(cohort)
+    seen: list[list[str]] = []
+
+    def train(self: Any, cases: list[Any]) -> None:
+        seen.append([case.patient_id for case in cases])
+
+    monkeypatch.setattr(agfnet.AGFNetClassifier, "_train", train)
+    named = [{**row, "patient_id": p} for row, p in zip(X, patients, strict=True)]
+    agfnet.AGFNetClassifier().fit(named, y)
+    agfnet.AGFNetClassifier().fit(named, y, groups=range(len(X)))  # what is given comes first
+    for index, missing in enumerate((None, float("nan"), "unknown", "")):
+        named[index]["patient_id"] = missing
+    named[4]["patient_id"] = named[5]["patient_id"] = 0
+    agfnet.AGFNetClassifier().fit(named, y)
+    agfnet.AGFNetClassifier().fit(X, y)
+    assert seen[0] == patients
+    assert seen[1] == [str(i) for i in range(len(X))]
+    assert len(set(seen[2][:4]) - set(patients)) == 4
+    assert seen[2][4:] == ["0", "0", *patients[6:]]
+    assert len(set(seen[3])) == len(X)
+
+
 def test_an_index_in_another_order_is_refused(cohort: Path) -> None:
     pandas = pytest.importorskip("pandas")
     X, y, _ = lesions(cohort)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from agfnet.api.images import image_files
 from agfnet.api.model import Model
 from agfnet.api.tables import check_columns, is_missing, records
 from agfnet.data.case import Case
+from agfnet.data.spelling import is_placeholder
 from agfnet.data.splits import split_cases
 from agfnet.data.table import write_cases
 from agfnet.errors import DataError
@@ -88,7 +90,8 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             X: Lesions with their images.
             y: Labels.
             groups: Patient of each lesion; no patient is in both training and validation. If None,
-                every lesion is its own patient.
+                the column `patient_id` of X names them; without it, or with an empty cell, a lesion
+                is its own patient.
 
         Raises:
             DataError: X, y and groups differ in length or in the order of their index, or there
@@ -97,7 +100,7 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         _check_order(X, y=y, groups=groups)
         y, groups = _unmasked(y), _unmasked(groups)
         rows, labels = records(X), np.asarray(y)
-        patients = [f"P{i}" for i in range(len(rows))] if groups is None else list(groups)
+        patients = _patients(rows) if groups is None else list(groups)
         for name, shape in (
             ("y", labels.shape),
             ("groups", np.asarray(patients, dtype=object).shape),
@@ -186,6 +189,16 @@ class AGFNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.dict = True
         tags.no_validation = True
         return tags
+
+
+def _patients(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the patients that rows name; a lesion without one has a name that no patient has."""
+    cells = (row.get("patient_id") for row in rows)
+    names = ("" if cell is None else str(cell).strip() for cell in cells)
+    return [
+        f"lesion at position {i}" if is_placeholder(name) or not name else name
+        for i, name in enumerate(names)
+    ]
 
 
 def _check_order(table: Any, **columns: Any) -> None:
