@@ -14,6 +14,7 @@ import pydicom
 import pytest
 
 from agfnet import NOTICE
+from agfnet.errors import DataError
 from agfnet.inference.dicom_report import make_report
 from agfnet.phantom.dicom import write_sweep
 from agfnet.translation import words
@@ -62,6 +63,17 @@ def test_the_report_has_the_answer_and_the_notice(sweep: Path) -> None:
     }
     assert values == {"C1": 0.7, "C2": 0.2, "C3": 0.1}
     assert (document.CompletionFlag, document.VerificationFlag) == ("PARTIAL", "UNVERIFIED")
+
+
+def test_a_report_is_of_one_patient(sweep: Path, tmp_path: Path) -> None:
+    """It would be filed under the patient of the first image."""
+    other = tmp_path / "other.dcm"
+    dataset = pydicom.dcmread(sweep)
+    dataset.PatientID = "P2"
+    dataset.save_as(other)
+    with pytest.raises(DataError, match="more than one patient"):
+        report(sweep, other, identifiers=True)
+    assert report(sweep, other, identifiers=False).PatientID == ""
 
 
 def test_the_report_has_the_warnings_of_the_page(sweep: Path) -> None:

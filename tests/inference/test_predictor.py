@@ -14,6 +14,7 @@ from agfnet.inference.combinations import frame_combinations
 from agfnet.inference.diagnosis import common_hints
 from agfnet.inference.postprocessing import calibrated, prediction_set
 from agfnet.inference.predictor import Predictor
+from agfnet.phantom.dicom import write_sweep
 
 VIEWS = ("clinical", "ultrasound")
 
@@ -169,6 +170,54 @@ def test_the_same_image_twice_is_said(predictor: Predictor, tmp_path: Path) -> N
     for repeated in ([a, b], [a, a], [a, c, b]):
         assert "repeated" in predictor.diagnose({"clinical": repeated}).quality["clinical"]
     assert "repeated" not in predictor.diagnose({"clinical": [a, c]}).quality.get("clinical", ())
+
+
+def test_the_same_file_under_two_modalities_is_said(predictor: Predictor, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 90, 3)).astype(np.uint8)
+    for name, values in (("a.png", pixels), ("copy.png", pixels), ("other.png", 255 - pixels)):
+        Image.fromarray(values).save(tmp_path / name)
+    a, copy, other = (tmp_path / name for name in ("a.png", "copy.png", "other.png"))
+    for second, said in ((copy, True), (a, True), (other, False)):
+        quality = predictor.diagnose({"clinical": [a], "ultrasound": [second]}).quality
+        for name in VIEWS:
+            assert ("repeated" in quality.get(name, ())) == said
+    parts = {
+        "clinical": [Path(f"{a}#xywh=0,0,40,40")],
+        "ultrasound": [Path(f"{a}#xywh=40,40,40,40")],
+    }
+    assert "repeated" not in str(predictor.diagnose(parts).quality)
+
+
+@pytest.mark.parametrize(
+    ("patients", "said"),
+    [(("P1", "P2"), True), (("P1", "p1 "), False), (("P1", ""), False), (("P1", "unknown"), False)],
+)
+def test_images_of_two_patients_are_said(
+    predictor: Predictor, tmp_path: Path, patients: tuple[str, str], said: bool
+) -> None:
+    """The photo of one patient with the scan of another has an answer for nobody."""
+    pytest.importorskip("pydicom")
+    images = {}
+    for modality, patient in zip(VIEWS, patients, strict=True):
+        images[modality] = [tmp_path / f"{modality}.dcm"]
+        pixels = np.random.default_rng(0).integers(0, 256, (90, 90)).astype(np.uint8)
+        write_sweep(
+            images[modality][0],
+            [pixels, 255 - pixels],
+            lesion_id="L1",
+            patient_id=patient,
+            station="s",
+            spacing=0.1,
+            frequency=20.0,
+            burned_in=False,
+        )
+    quality = predictor.diagnose(images).quality
+    for modality in VIEWS:
+        assert ("patients" in quality.get(modality, ())) == said
+    photo = tmp_path / "photo.png"  # names no patient
+    Image.fromarray(pixels).save(photo)
+    quality = predictor.diagnose({**images, "clinical": [photo]}).quality
+    assert "patients" not in str(quality)
 
 
 def test_an_unfamiliar_image_is_not_called_of_another_type_as_well() -> None:

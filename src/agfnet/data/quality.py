@@ -33,8 +33,10 @@ DARK_PIXEL = 16
 OTHER_TYPE = ("grey_photo", "colour_ultrasound")
 """Hints that an image is of another type than its modality."""
 REPEATED = "repeated"
-"""Hint that two images of a modality are the same."""
-HINTS = ("constant", "dark", "bright", "flat", "blurred", *OTHER_TYPE, REPEATED)
+"""Hint that two images of a lesion are the same."""
+PATIENTS = "patients"
+"""Hint that the images of a lesion are of several patients."""
+HINTS = ("constant", "dark", "bright", "flat", "blurred", *OTHER_TYPE, REPEATED, PATIENTS)
 """Their texts are in `agfnet/words`."""
 SWAPPED = "swapped"
 

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 
 from agfnet.bundle import BundleConfig
-from agfnet.data.quality import HINTS, OTHER_TYPE, REPEATED
+from agfnet.data.dicom_patient import patients_of
+from agfnet.data.paths import named_frame
+from agfnet.data.quality import HINTS, OTHER_TYPE, PATIENTS, REPEATED
+from agfnet.data.same_files import first_of_same
 from agfnet.data.table import Case
 from agfnet.inference.combinations import Decoded, Images
 from agfnet.inference.familiarity import FOREIGN
@@ -76,10 +79,13 @@ def common_hints(
     return quality
 
 
-def with_repeated(
+def with_lesion_hints(
     quality: Mapping[str, tuple[str, ...]], images: Images, decoded: Decoded
 ) -> dict[str, tuple[str, ...]]:
-    """Add the hint on images that are the same, by their pixels.
+    """Add the hints on the images of a lesion together: some are the same, or of other patients.
+
+    Images of one modality are the same by their pixels, which are prepared alike, and those of
+    different modalities by their files.
 
     Args:
         quality: hints by modality.
@@ -87,13 +93,30 @@ def with_repeated(
         decoded: the prepared images of these files.
     """
     hints = dict(quality)
+    shared = _shared(images)
+    patients = {name: patients_of(paths) for name, paths in images.items()}
+    several = len(set().union(*patients.values())) > 1
     for name, paths in images.items():
         frames = [image for (key, _), image in decoded.items() if key == name]
         pixels = (image.result().pixels.tobytes() for image in frames if len(frames) > 1)
         digests = [blake2b(content).digest() for content in pixels]
-        if len(set(digests)) < len(digests) or len(set(paths)) < len(paths):
+        if len(set(digests)) < len(digests) or len(set(paths)) < len(paths) or name in shared:
             hints[name] = (*hints.get(name, ()), REPEATED)
+        if several and patients[name]:
+            hints[name] = (*hints.get(name, ()), PATIENTS)
     return hints
+
+
+def _shared(images: Images) -> set[str]:
+    """Return the modalities with an image that another modality has as well."""
+    first = first_of_same(named_frame(path)[0] for paths in images.values() for path in paths)
+    users: dict[tuple[Path, str], set[str]] = {}
+    for name, paths in images.items():
+        for path in paths:
+            file, _ = named_frame(path)
+            part = path.name.removeprefix(file.name)  # the frame and the box
+            users.setdefault((first[file], part), set()).add(name)
+    return {name for names in users.values() if len(names) > 1 for name in names}
 
 
 def collect_predictions(

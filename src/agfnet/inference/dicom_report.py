@@ -13,8 +13,9 @@ import numpy as np
 from agfnet import NOTICE, __version__
 from agfnet.bundle import Bundle
 from agfnet.data.dicom import is_dicom
+from agfnet.data.dicom_patient import patients_of
 from agfnet.data.paths import named_frame
-from agfnet.errors import ConfigError
+from agfnet.errors import ConfigError, DataError
 from agfnet.inference.about import answer_warnings
 from agfnet.inference.diagnosis import Diagnosis
 from agfnet.inference.wording import group_sentences, sentence
@@ -51,12 +52,18 @@ def make_report(
 
     Raises:
         ConfigError: pydicom is not installed.
+        DataError: with identifiers, the images are of several patients.
     """
     try:
         from pydicom.dataset import Dataset, FileMetaDataset
         from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
     except ImportError:
         raise ConfigError("a DICOM report needs pydicom; pip install 'agfnet[dicom]'") from None
+    if identifiers and len(patients_of(sources)) > 1:
+        raise DataError(
+            "the images name more than one patient (PatientID), and a report is of one; give images"
+            " of one patient, or write the report without identifiers"
+        )
     images = _headers(sources) if identifiers else []
     report = Dataset()
     report.SpecificCharacterSet = "ISO_IR 192"

@@ -33,7 +33,7 @@ from agfnet.inference.diagnosis import (
     Diagnosis,
     collect_predictions,
     common_hints,
-    with_repeated,
+    with_lesion_hints,
 )
 from agfnet.inference.familiarity import image_statistics, relative_distance
 from agfnet.inference.postprocessing import calibrated, decide, energy, log_softmax
@@ -119,7 +119,7 @@ class Predictor:
         answer = next(self.stream_with_errors([images], quality=True, keep=decoded))
         if isinstance(answer, ImageError):
             raise answer
-        return replace(answer, quality=with_repeated(answer.quality, images, decoded))
+        return replace(answer, quality=with_lesion_hints(answer.quality, images, decoded))
 
     def predict(
         self,

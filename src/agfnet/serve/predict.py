@@ -15,6 +15,7 @@ import numpy as np
 from agfnet.bundle import Bundle, BundleConfig, SimilarIndex, read_bundle, read_similar
 from agfnet.data.quality import by_hint
 from agfnet.data.table import Case
+from agfnet.errors import DataError
 from agfnet.inference.about import answer_warnings
 from agfnet.inference.combinations import Decoded
 from agfnet.inference.decisions_table import decision_rows
@@ -30,6 +31,7 @@ from agfnet.inference.similar import lesion_features, similar_lesions
 from agfnet.inference.wording import sentence, warning_sentences
 from agfnet.serve.lesion import Lesion, error_context, load_uploads
 from agfnet.serve.limits import Limits
+from agfnet.serve.request_error import RequestError
 
 Array = np.ndarray[Any, Any]
 
@@ -147,13 +149,20 @@ def described_groups(answer: Diagnosis, bundle: Bundle) -> list[dict[str, Any]]:
 def report_of(
     kind: str, predictor: Predictor, answer: Diagnosis, files: Mapping[str, Sequence[Path]]
 ) -> str:
-    """Return a DICOM report of an answer, `anonymous` or `identified`, in base64."""
-    content = make_report(
-        bundle=predictor.bundle,
-        diagnosis=answer,
-        sources=[path for paths in files.values() for path in paths],
-        identifiers=kind == "identified",
-    )
+    """Return a DICOM report of an answer, `anonymous` or `identified`, in base64.
+
+    Raises:
+        RequestError: the images are of several patients.
+    """
+    try:
+        content = make_report(
+            bundle=predictor.bundle,
+            diagnosis=answer,
+            sources=[path for paths in files.values() for path in paths],
+            identifiers=kind == "identified",
+        )
+    except DataError as error:  # it names no file
+        raise RequestError(422, "invalid", str(error)) from None
     return base64.b64encode(content).decode()
 
 
