@@ -272,3 +272,23 @@ def plant_dicom(plant: Planter) -> None:
             kind = "dicom_patient" if name == "same patient" else "dicom_patient_leak"
             plant.expect(kind, later["lesion_id"])
         file.save_as(path)
+    row = plant.take("dicom_patients", split="test")
+    pixels = np.asarray(opened(row, "ultrasound").convert("L"))
+    paths = []
+    for turned, patient in enumerate((row["patient_id"], "somebody else")):
+        path = plant.path(row, "ultrasound", ".dcm")
+        write_sweep(
+            path,
+            [np.rot90(pixels, 2 * turned)],
+            lesion_id=row["lesion_id"],
+            patient_id=patient,
+            station="A",
+            spacing=0.1,
+            frequency=20,
+            burned_in=False,
+        )
+        file = dcmread(path)
+        file.PatientIdentityRemoved, file.DeidentificationMethod = "YES", "by hand"
+        file.save_as(path)
+        paths.append(str(path))
+    row["ultrasound"] = "|".join(paths)

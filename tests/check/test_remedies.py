@@ -85,7 +85,7 @@ def remedies(cure: Cure) -> dict[str, Callable[[Row, Finding], None]]:
     replaced = ("file_missing", "file_folder", "file_empty", "not_image", "image_damaged", "size")
     replaced += ("constant", "black", "white", "flat", "blurred", "shape", "frame_sizes", "spacing")
     replaced += ("grey_photo", "colour_ultrasound", "mask_count", "mask_size", "burned_in")
-    replaced += ("white_marks", "coloured_marks")
+    replaced += ("white_marks", "coloured_marks", "dicom_patients")
     both = ("file_leak", "file_lesions", "image_leak", "image_lesions", "one_patient")
     both += ("file_modalities", "image_modalities")
     split = ("split_unknown", "split_empty", "patient_splits", "label_untrained", "label_untested")

@@ -98,6 +98,7 @@ FINDINGS: dict[str, FindingType] = {
     "dicom_identity": FindingType("warning", "Identifying data in DICOM attributes"),
     "dicom_patient": FindingType("warning", "One DICOM patient under two patient ids"),
     "dicom_patient_leak": FindingType("error", "One DICOM patient on both sides of a split"),
+    "dicom_patients": FindingType("warning", "Lesions with the DICOM images of several patients"),
     "exif_gps": FindingType(
         "warning", "Photographs with the place they were taken (EXIF, XMP, IPTC)"
     ),

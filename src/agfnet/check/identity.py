@@ -11,6 +11,7 @@ from pathlib import Path
 from agfnet.check.findings import Findings
 from agfnet.check.headers import Header
 from agfnet.check.survey import Use
+from agfnet.data.spelling import is_placeholder, patient_key
 from agfnet.data.table import Case
 
 _FIX = "write a copy without it (agfnet deidentify) before the data leave the hospital"
@@ -95,6 +96,7 @@ def check_headers(uses: Sequence[Use], findings: Findings) -> None:
             message = f"{use.path.name!r} holds the place where it was taken; {_FIX}"
             findings.add("exif_gps", message, case=use.case, column=use.column)
     _check_patients(uses, findings)
+    _check_lesions(uses, findings)
 
 
 def _identifying(header: Header, case: Case) -> tuple[str, ...]:
@@ -129,4 +131,29 @@ def _check_patients(uses: Sequence[Use], findings: Findings) -> None:
                 "give both lesions the same patient_id",
                 case=use.case,
                 column="patient_id",
+            )
+
+
+def _check_lesions(uses: Sequence[Use], findings: Findings) -> None:
+    """Report lesions whose DICOM files name several patients."""
+    named: dict[int, dict[str, Use]] = defaultdict(dict)
+    comparable = set()
+    for use in uses:
+        patient = use.facts.header.patient_id
+        if not patient or is_placeholder(patient):
+            continue
+        if named[use.case.row]:
+            comparable.add(use.case.row)
+        named[use.case.row].setdefault(patient_key(patient), use)
+    mixed = [list(patients.values()) for patients in named.values() if len(patients) > 1]
+    if len(mixed) > max(2, len(comparable) // 2):
+        return  # the archives of the two modalities number patients by themselves
+    for earlier, *others in mixed:
+        for use in others:
+            findings.add(
+                "dicom_patients",
+                f"{use.path.name!r} has another PatientID than {earlier.path.name!r} of this "
+                "lesion; replace the image of the other patient",
+                case=use.case,
+                column=use.column,
             )
