@@ -88,6 +88,22 @@ def test_the_page_is_whole_by_itself_and_for_the_keyboard(
     assert 'aria-live="polite"' in page
 
 
+def test_a_picture_of_another_kind_is_said(
+    trained: Path,
+    pair: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # a small cohort has no statistics of its images: every distance counts as 0
+    monkeypatch.setattr("agfnet.explain.compute.explanation.FOREIGN", 0)
+    assert explain(trained, pair, tmp_path, "--methods", "[guide, modalities]") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 of 1 lesions have a picture of another kind" in said
+    found = json.loads((tmp_path / "explanation.json").read_text())
+    assert found["foreign"] == list(VIEWS)
+
+
 @pytest.mark.slow
 def test_a_table_with_missing_views_and_evil_names(
     trained: Path, cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

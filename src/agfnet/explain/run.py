@@ -39,6 +39,7 @@ class ExplainResult:
     cases: int
     missing: tuple[str, ...]  # methods that this network does not support, and why
     failed: Mapping[str, Sequence[str]] | None  # method to failed checks; None if not run
+    foreign: tuple[str, ...]  # lesions with a picture of another kind
 
 
 @keep_freed_memory()
@@ -64,6 +65,7 @@ def explain(config: ExplainConfig, *, progress: Progress | None = None) -> Expla
     sanity = read_sanity(config.model, bundle) or read_sanity(folder, bundle)
     failed = sanity and {name: row["failed"] for name, row in sanity["methods"].items()}
     rows: list[SheetRow] = []
+    foreign: list[str] = []
     for start in range(0, len(cases), BATCH):
         batch = cases[start : start + BATCH]
         images = [load_images(case.images, case.masks, bundle.config) for case in batch]
@@ -71,6 +73,8 @@ def explain(config: ExplainConfig, *, progress: Progress | None = None) -> Expla
         for case, explanation in zip(batch, explanations, strict=True):
             target = folder if config.cases is None else folder / folder_name(case, len(rows))
             rows.append(write_case(target, case, explanation, bundle.config, failed or {}))
+            if explanation.foreign:
+                foreign.append(case.lesion_id)
             if progress is not None:
                 progress(len(rows), len(cases))
     if config.cases is not None:
@@ -85,6 +89,7 @@ def explain(config: ExplainConfig, *, progress: Progress | None = None) -> Expla
             if name in METHODS and name not in drawn
         ),
         failed=failed and {name: checks for name, checks in failed.items() if name in drawn},
+        foreign=tuple(foreign),
     )
 
 

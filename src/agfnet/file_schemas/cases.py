@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -36,6 +36,8 @@ class Explanation(TypedDict):
     label: str
     answer: str
     probabilities: dict[str, float]
+    foreign: NotRequired[list[str]]
+    """Modalities with a picture of another kind; the answer then has no meaning."""
     images: dict[str, Any]
     shapley: dict[str, dict[str, float]] | None
     answers: dict[str, dict[str, float]] | None

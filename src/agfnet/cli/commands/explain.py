@@ -24,6 +24,12 @@ def explain(config: ExplainConfig) -> None:
         if checks:
             texts = "; ".join(CHECKS[check].text for check in checks)
             say(f"{METHODS[method].title} is not reliable on this network: {texts}.")
+    if count := len(result.foreign):
+        say(
+            f"{count} of {result.cases} lesions have a picture of another kind than the training"
+            " images, or one of very poor quality: what explains them has no meaning (foreign in"
+            f" explanation.json). The first is {result.foreign[0]!r}."
+        )
     lesions = "1 lesion" if result.cases == 1 else f"{result.cases} lesions"
     say(f"Wrote {result.folder}: maps, attention and numbers of {lesions}. {NOTICE}")
 

@@ -13,6 +13,7 @@ from agfnet.explain.compute.contributions import Contributions, contributions, w
 from agfnet.explain.compute.images import PreparedImage, stack_images
 from agfnet.explain.compute.maps import Explainer
 from agfnet.explain.compute.methods import METHODS
+from agfnet.inference.familiarity import FOREIGN
 from agfnet.inference.postprocessing import calibrated
 from agfnet.inference.predictor import Predictor
 from agfnet.types import Intermediates
@@ -38,6 +39,7 @@ class Explanation:
     """Query modality, and whether it attended to itself, to the relative norm of the update."""
     contributions: Contributions | None
     without_region: Array | None  # probabilities (C,) with the given regions covered
+    foreign: tuple[str, ...] = ()  # modalities with a picture of another kind; no answer then
 
 
 def explain_batch(
@@ -112,6 +114,11 @@ def explain_batch(
             without_region=without_region(probabilities_of, row_images, present[row], covered)
             if covered
             else None,
+            foreign=tuple(
+                name
+                for name, image in case.items()
+                if (predictor.distance(name, image.square) or 0) >= FOREIGN
+            ),
         )
 
 

@@ -48,6 +48,7 @@ def explanation_json(
         "label": case.label,
         "answer": config.classes[int(explanation.probabilities.argmax())],
         "probabilities": by_class(explanation.probabilities),
+        "foreign": list(explanation.foreign),
         "images": {
             name: {
                 "file": image.path.name,

@@ -27,6 +27,8 @@ from agfnet.explain.show.figures import DrawnMap, save_attention, save_maps, sav
 from agfnet.explain.show.overlay import overlay
 from agfnet.files import write_json
 from agfnet.inference.percents import percent
+from agfnet.inference.wording import modality_names
+from agfnet.translation import words
 
 Array = np.ndarray[Any, Any]
 SHEET = "sheet.png"
@@ -111,9 +113,9 @@ def sheet_row(
     maps = drawn.get((method, first)) or drawn.get((method, ALL)) or {}
     names = dict(zip(config.classes, config.names, strict=True))
     truth = f"\ntruth: {names.get(case.label, case.label)}" if case.label else ""
+    answer_text = f"{config.names[answer]} {percent(explanation.probabilities[answer])}"
     return SheetRow(
-        text=f"{case.lesion_id}\n{config.names[answer]} "
-        + percent(explanation.probabilities[answer])
+        text=f"{case.lesion_id}\n{'no diagnosis' if explanation.foreign else answer_text}"
         + (f"\nmap: {config.names[first]}" if first != answer else "")
         + truth,
         methods=tuple(dict.fromkeys(name for name, _ in drawn)),
@@ -161,6 +163,9 @@ def sentences(explanation: Explanation, c: int, config: BundleConfig) -> list[st
     """Describe the numbers of one class, in lines."""
     answer = int(explanation.probabilities.argmax())
     lines = [f"Answer: {config.names[answer]} ({percent(explanation.probabilities[answer])})."]
+    if explanation.foreign:
+        modalities = modality_names(explanation.foreign)
+        lines = [words()["warning.foreign"].format(modalities=modalities)]
     several = {name: image.frames for name, image in explanation.images.items() if image.frames > 1}
     if several:
         frames = ", ".join(f"{name}: 1 of {count}" for name, count in several.items())
