@@ -72,7 +72,8 @@ def show_result(folder: Path) -> None:
     count = metrics.pop("n")
     overlap = metrics.pop("training_overlap", None)
     image_warnings = metrics.pop("image_warnings", [])
-    metrics.pop("calibration", None)
+    for record in ("calibration", "table"):
+        metrics.pop(record, None)
     if metrics:
         rows = [
             [name, *("n/a" if metric[key] is None else f"{metric[key]:.3f}" for key in metric)]

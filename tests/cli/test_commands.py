@@ -251,10 +251,27 @@ def test_evaluate_an_unlabelled_table(own: Path, pair: dict[str, str], tmp_path:
     assert main(["evaluate", str(own), "--cases", str(table)]) == 0
     folder = own / "evaluation" / "new"
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert set(metrics) == {"n", "calibration", "training_overlap"}
+    assert set(metrics) == {"n", "calibration", "table", "training_overlap"}
     assert metrics["n"] == 0
     assert metrics["training_overlap"]["images"] == 1  # a training lesion under another name
     assert (folder / "predictions.csv").is_file()
+
+
+def test_evaluate_replaces_no_results_of_another_table(
+    own: Path, pair: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"lesion_id": "a", **pair}]
+    first, second = (tmp_path / name / "cases.csv" for name in "ab")
+    for path in (first, second):
+        path.parent.mkdir()
+        write_table(path, rows)
+        rows = [{"lesion_id": "b", **pair}]
+    assert main(["evaluate", str(own), "--cases", str(first)]) == 0
+    assert main(["evaluate", str(own), "--cases", str(first)]) == 0
+    assert main(["evaluate", str(own), "--cases", str(second)]) == 2
+    assert "has the results of another table" in capsys.readouterr().err
+    assert rows_of(own / "evaluation" / "cases" / "predictions.csv")[0]["lesion_id"] == "a"
+    assert main(["evaluate", str(own), "--cases", str(second), "--name", "cases"]) == 0
 
 
 def test_evaluate_names_an_unknown_label(

@@ -77,6 +77,8 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
         results[SANITY] = dict(inputs.sanity)
     bundle = inputs.predictor.bundle.folder
     results["metrics.json"]["calibration"] = sha256(bundle / "calibration.json")
+    table = inputs.table.path
+    results["metrics.json"]["table"] = {"path": str(table.resolve()), "sha256": sha256(table)}
     overlap = training_overlap(inputs)
     if overlap is not None and overlap["lesions"]:
         results["metrics.json"]["training_overlap"] = dict(overlap) | {

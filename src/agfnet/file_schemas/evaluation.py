@@ -35,12 +35,20 @@ class Overlap(TypedDict):
     warning: str
 
 
+class EvaluatedTable(Closed):
+    """The table of an evaluation."""
+
+    path: str
+    sha256: str
+
+
 class Metrics(TypedDict, extra_items=Interval):  # type: ignore[call-arg]
     """metrics.json: the number of labelled cases, and an interval for each metric."""
 
     n: int
     calibration: NotRequired[str]
     """SHA-256 of the calibration.json of the network."""
+    table: NotRequired[EvaluatedTable]
     training_overlap: NotRequired[Overlap]
     image_warnings: NotRequired[list[str]]
     """About images that are missing, or of another kind than those of the training."""

@@ -160,6 +160,7 @@ MEANINGS |= {
 UNLISTED = {
     "n",
     "calibration",
+    "table",
     "training_overlap",
     "image_warnings",
     "macro_sensitivity",
