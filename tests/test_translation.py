@@ -19,6 +19,7 @@ from agfnet.data import file_types, tiff
 from agfnet.data.colours import _NEGATIVE
 from agfnet.data.readers import _TOO_LARGE, _unidentified
 from agfnet.data.table import SPLITS
+from agfnet.evaluation.overlap import CHANGED
 from agfnet.evaluation.subgroups import MISSING, VIEWS
 from agfnet.explain.compute.methods import CHECKS, METHODS
 from agfnet.report import attribution, cases, discrimination, evaluation, robustness, subgroups
@@ -90,6 +91,7 @@ def filled_texts() -> Iterator[str]:
     for node in nodes("robustness/focus.py"):
         if isinstance(node, ast.JoinedStr):
             yield numbered(node)
+    yield CHANGED
     for node in nodes("inference/about.py"):
         if isinstance(node, ast.JoinedStr) and "lesions have" in numbered(node):
             yield numbered(node)

@@ -71,7 +71,7 @@ def show_result(folder: Path) -> None:
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     count = metrics.pop("n")
     overlap = metrics.pop("training_overlap", None)
-    image_warnings = metrics.pop("image_warnings", [])
+    warnings = metrics.pop("warnings", [])
     for record in ("calibration", "table"):
         metrics.pop(record, None)
     if metrics:
@@ -86,7 +86,7 @@ def show_result(folder: Path) -> None:
         say("No lesion has a label, so that there are predictions and no metrics.")
     if overlap is not None:
         say(f"Warning: {overlap['warning']}")
-    show_warnings(image_warnings)
+    show_warnings(warnings)
     say(f"Report: {folder / 'report.html'}")
 
 

@@ -66,7 +66,7 @@ def test_they_are_said_on_the_terminal_in_the_metrics_and_in_the_report(
     photo = cohort.parent / row["clinical"].split("|")[0]
     table.write_text(f"lesion_id,clinical,ultrasound\na,{photo},\n")
     folder = run_evaluation(EvaluateConfig(run=str(run), cases=str(table), resamples=5))
-    (text, *_) = json.loads((folder / "metrics.json").read_text())["image_warnings"]
+    (text, *_) = json.loads((folder / "metrics.json").read_text())["warnings"]
     assert text.startswith("1 of 1 lesions have no image of ultrasound")
     show_result(folder)
     said = capsys.readouterr().out

@@ -12,8 +12,15 @@ from PIL import Image as Pillow
 
 from agfnet.config import EvaluateConfig
 from agfnet.data.table import Case
+from agfnet.evaluation.calibrate import calibrate_run
 from agfnet.evaluation.inputs import read_inputs
-from agfnet.evaluation.overlap import identical_images, overlap_sentence, training_overlap
+from agfnet.evaluation.overlap import (
+    CHANGED,
+    has_changed,
+    identical_images,
+    overlap_sentence,
+    training_overlap,
+)
 from agfnet.report.run import run_evaluation
 from agfnet.terminal import show_result
 
@@ -126,3 +133,52 @@ def test_the_table_of_the_training_may_be_gone(trained: Path, table, tmp_path: P
     environment.write_text(json.dumps(record))
     config = EvaluateConfig(run=str(run), cases=str(table("train", rename=False)))
     assert training_overlap(read_inputs(config)) is None
+
+
+def split_again(run: Path, cohort: Path) -> None:
+    """Let a run name a copy of its table in which train and test are exchanged."""
+    with cohort.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        row["split"] = {"train": "test", "test": "train"}.get(row["split"], row["split"])
+        for name in ("clinical", "ultrasound"):
+            paths = filter(None, row[name].split("|"))
+            row[name] = "|".join(str(cohort.parent / path) for path in paths)
+        del row["clinical_mask"], row["ultrasound_mask"]
+    table = run / "cases.csv"
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    settings = run / "config.yaml"
+    settings.write_text(
+        "\n".join(
+            f"  cases: {table}" if line.startswith("  cases:") else line
+            for line in settings.read_text().splitlines()
+        )
+    )
+
+
+def test_a_table_that_was_split_again_is_said(
+    trained: Path, cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its test split has trained the network."""
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    assert not has_changed(read_inputs(EvaluateConfig(run=str(run))))
+    split_again(run, cohort)
+    options = {"resamples": 5, "max_focus_lesions": 0, "examples": 0}
+    folder = run_evaluation(EvaluateConfig(run=str(run), **options))
+    show_result(folder)
+    assert f"Warning: {CHANGED}" in capsys.readouterr().out
+    assert CHANGED in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_calibration_says_it_too(
+    trained: Path, cohort: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    calibrate_run(run)
+    assert CHANGED not in caplog.text
+    split_again(run, cohort)
+    calibrate_run(run)
+    assert CHANGED in caplog.text

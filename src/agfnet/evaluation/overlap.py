@@ -10,13 +10,17 @@ from agfnet.bundle import BundleConfig
 from agfnet.data.paths import named_frame
 from agfnet.data.same_files import first_of_same
 from agfnet.data.spelling import patient_key
-from agfnet.data.table import Case
+from agfnet.data.table import Case, cases_hash
 from agfnet.errors import AgfnetError
 from agfnet.evaluation.inputs import EvaluationInputs
 from agfnet.evaluation.members import cases_of, member_tables
 from agfnet.translation import t
 
 SEEN = ("train", "val")  # the validation split chose the epoch and the calibration
+CHANGED = (
+    "The table of the training has changed since then (lesions, labels, splits or image files). If"
+    " lesions were moved between its splits, some of those used here have trained the network."
+)
 
 
 def training_overlap(inputs: EvaluationInputs) -> dict[str, int] | None:
@@ -53,6 +57,26 @@ def training_overlap(inputs: EvaluationInputs) -> dict[str, int] | None:
         "lesion_ids": lesions,
         "patient_ids": patients,
     }
+
+
+def has_changed(inputs: EvaluationInputs) -> bool:
+    """Return whether the table of the training has other content than then, if it can be read.
+
+    A table that is split once more has lesions in its test split that have trained the network. The
+    members of an ensemble may have tables of their own, and are not examined.
+    """
+    config = inputs.predictor.bundle.config
+    if len(inputs.members) > 1:
+        return False
+    try:
+        (table,) = (
+            [inputs.table]
+            if inputs.config.cases is None
+            else member_tables(inputs.members, config, check_files=False)
+        )
+        return cases_hash(table) != config.data_hash
+    except (AgfnetError, OSError):
+        return False
 
 
 def seen_cases(

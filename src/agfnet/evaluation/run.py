@@ -12,7 +12,7 @@ from agfnet.data.table import Case
 from agfnet.evaluation.evaluate import result_files
 from agfnet.evaluation.image_warnings import image_warnings
 from agfnet.evaluation.inputs import EvaluationInputs, read_inputs
-from agfnet.evaluation.overlap import overlap_sentence, training_overlap
+from agfnet.evaluation.overlap import CHANGED, has_changed, overlap_sentence, training_overlap
 from agfnet.evaluation.subgroups import case_attributes
 from agfnet.explain.compute.sanity_json import SANITY
 from agfnet.files import sha256
@@ -84,8 +84,11 @@ def evaluate_run(config: EvaluateConfig, *, progress: Progress | None = None) ->
         results["metrics.json"]["training_overlap"] = dict(overlap) | {
             "warning": overlap_sentence(overlap)
         }
-    if warnings := image_warnings(diagnoses, inputs.predictor.bundle.config):
-        results["metrics.json"]["image_warnings"] = warnings
+    warnings = image_warnings(diagnoses, inputs.predictor.bundle.config)
+    if has_changed(inputs):
+        warnings.insert(0, CHANGED)
+    if warnings:
+        results["metrics.json"]["warnings"] = warnings
     return Evaluation(
         inputs=inputs,
         predictions=predictions,

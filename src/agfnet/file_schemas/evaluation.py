@@ -50,8 +50,8 @@ class Metrics(TypedDict, extra_items=Interval):  # type: ignore[call-arg]
     """SHA-256 of the calibration.json of the network."""
     table: NotRequired[EvaluatedTable]
     training_overlap: NotRequired[Overlap]
-    image_warnings: NotRequired[list[str]]
-    """About images that are missing, or of another kind than those of the training."""
+    warnings: NotRequired[list[str]]
+    """On the table of the training, and on images that are missing or of another kind."""
 
 
 class ClassMetrics(TypedDict, extra_items=Interval):  # type: ignore[call-arg]

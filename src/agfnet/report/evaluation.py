@@ -163,7 +163,7 @@ def _lead(
     lead: list[Block] = [Text(first, "lead")]
     if "training_overlap" in metrics:
         lead.append(Text(overlap_sentence(metrics["training_overlap"]), label=label))
-    images = map(translate_filled, metrics.get("image_warnings", ()))
+    images = map(translate_filled, metrics.get("warnings", ()))
     lead += [Text(text, label=label) for text in (*images, *warnings)]
     lead += [Text(joined(texts)) for texts in (more, decisions(metrics)) if texts]
     figures = []

@@ -162,7 +162,7 @@ UNLISTED = {
     "calibration",
     "table",
     "training_overlap",
-    "image_warnings",
+    "warnings",
     "macro_sensitivity",
 }  # the latter is the balanced accuracy by definition
 
