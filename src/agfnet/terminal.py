@@ -137,6 +137,7 @@ def show_comparison(folder: Path) -> None:
             f"Left out, because only one run predicted them: {comparison['only_a']} lesions of a, "
             f"{comparison['only_b']} of b."
         )
+    show_warnings(comparison["warnings"])
     say(f"Page: {folder / 'compare.html'}")
 
 

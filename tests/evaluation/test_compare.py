@@ -180,6 +180,28 @@ def test_a_run_is_not_compared_with_itself_and_a_copy_of_it_is_named(
     assert "all probabilities are equal, so every difference is 0" in caplog.text
 
 
+def test_why_a_difference_may_not_be_one_of_the_networks_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = "3 of these lesions were used to train or validate this network."
+    records = {
+        "one": {"training_overlap": {"lesions": 3, "warning": seen}},
+        "two": {"warnings": ["2 of 5 lesions have no image of ultrasound."]},
+    }
+    for name, table in (("one", A), ("two", B)):
+        folder = tmp_path / name / "evaluation" / "test"
+        folder.mkdir(parents=True)
+        write_predictions(table, folder / "predictions.csv")
+        record = {"table": {"path": f"/{name}.csv", "sha256": name}} | records[name]
+        (folder / "metrics.json").write_text(json.dumps(record))
+    assert main(["compare", str(tmp_path / "one"), str(tmp_path / "two")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    page = (tmp_path / "one" / "comparison" / "two" / "compare.html").read_text(encoding="utf-8")
+    for text in (f"one: {seen}", "two: 2 of 5 lesions have no", "(/one.csv and /two.csv)"):
+        assert text in said
+        assert text in page
+
+
 def test_a_run_that_was_not_evaluated_is_an_error(tmp_path: Path) -> None:
     config = CompareConfig(run_a=str(tmp_path / "one"), run_b=str(tmp_path / "two"))
     with pytest.raises(DataError, match="run `agfnet evaluate"):

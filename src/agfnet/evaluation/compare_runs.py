@@ -12,6 +12,7 @@ import numpy as np
 from agfnet.config import CompareConfig
 from agfnet.errors import ConfigError, DataError
 from agfnet.evaluation.compare import Pair, compare, paired
+from agfnet.files import read_record
 from agfnet.inference.predictions import Predictions, read_predictions
 
 MAX_CASES_SHOWN = 12
@@ -71,8 +72,33 @@ def compare_runs(config: CompareConfig) -> Comparison:
         config=config,
         names=names,
         pair=pair,
-        results={"a": str(runs[0]), "b": str(runs[1])} | results,
+        results={"a": str(runs[0]), "b": str(runs[1])}
+        | results
+        | {"warnings": unfair(runs, names, config.name)},
     )
+
+
+def unfair(runs: tuple[Path, Path], names: tuple[str, str], name: str) -> list[str]:
+    """Return the reasons why a difference may not be one of the networks.
+
+    Args:
+        runs: run folders.
+        names: of the runs, for the texts.
+        name: of the evaluations.
+    """
+    files = [_file(run, name).with_name("metrics.json") for run in runs]
+    metrics = [read_record(file) if file.is_file() else {} for file in files]
+    texts = []
+    for run, content in zip(names, metrics, strict=True):
+        overlap = content.get("training_overlap", {}).get("warning")
+        texts += [f"{run}: {text}" for text in (overlap, *content.get("warnings", ())) if text]
+    a, b = (content.get("table") for content in metrics)
+    if a and b and a["sha256"] != b["sha256"]:
+        texts.append(
+            f"The runs were evaluated on different tables, or on one that changed in between "
+            f"({a['path']} and {b['path']}): their images of a lesion may not be the same."
+        )
+    return texts
 
 
 def disagreements(pair: Pair, max_cases: int = MAX_CASES_SHOWN) -> list[tuple[int, int]]:

@@ -76,6 +76,8 @@ class Comparison(TypedDict):
     n: int
     metrics: dict[str, Pair]
     classes: dict[str, dict[str, Any]]
+    warnings: NotRequired[list[str]]
+    """Why a difference may not be one of the networks."""
 
 
 class OperatingPoint(TypedDict, extra_items=Interval):  # type: ignore[call-arg]

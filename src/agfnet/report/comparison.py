@@ -47,9 +47,15 @@ def comparison_page(comparison: Comparison) -> str:
         title, percent, _ = MEANINGS[name]
         value, interval = _difference(results["metrics"][name], percent=percent)
         figures.append(KeyFigure(f"{title}, difference", value, interval))
+    warnings = [Text(text, label="Warning:") for text in results["warnings"]]
     return page(
         f"{names[0]} against {names[1]}: {comparison.config.name}",
-        [Text(_verdict(names, results), "lead"), Text(_basis(results)), KeyFigures(figures)],
+        [
+            Text(_verdict(names, results), "lead"),
+            *warnings,
+            Text(_basis(results)),
+            KeyFigures(figures),
+        ],
         [
             _differences(names, results),
             _agreement(names, results["right"]),
