@@ -2,8 +2,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from agfnet.data.case import Case
 from agfnet.data.folds import read_split
-from agfnet.evaluation.members import run_table
+from agfnet.errors import DataError
+from agfnet.evaluation.members import run_table, to_classes
 
 CONFIG: Any = SimpleNamespace(modalities=["clinical"])
 
@@ -31,3 +35,31 @@ def test_a_further_table_with_folds_is_split_as_the_training_was(tmp_path: Path)
         {"data": {"cases": trained}}, further, CONFIG, split=True, check_files=False
     )
     assert {case.split for case in without} == {""}
+
+
+def cases(*labels: str) -> list[Case]:
+    return [Case(f"L{i}", f"P{i}", x, {}, {}, "", {}, i) for i, x in enumerate(labels, start=2)]
+
+
+def test_all_labels_that_are_no_class_are_named():
+    config: Any = SimpleNamespace(labels=None, classes=("melanoma", "naevus"))
+    with pytest.raises(DataError) as error:
+        to_classes(cases("melanoma", "MEL", "", "Naevus"), config, Path("b.csv"))
+    lines = str(error.value).splitlines()
+    assert [line.split(" is not a class")[0] for line in lines] == [
+        "b.csv:3 column label: 'MEL'",
+        "b.csv:5 column label: 'Naevus'",
+    ]
+
+
+@pytest.mark.parametrize(
+    "labels", [["melanoma", "naevus"], {"bad": ["melanoma"], "good": ["naevus", "wart"]}]
+)
+def test_another_spelling_of_a_label_is_not_left_out(labels: Any):
+    """All melanomas of another hospital would be missing from the evaluation."""
+    classes = tuple(labels)
+    config: Any = SimpleNamespace(labels=labels, classes=classes)
+    with pytest.raises(DataError, match=r"b\.csv:3 column label: 'Melanoma ' is another spelling"):
+        to_classes(cases("naevus", "Melanoma ", "lipoma"), config, Path("b.csv"))
+    kept, excluded = to_classes(cases("naevus", "melanoma", "lipoma", ""), config, Path("b.csv"))
+    assert (len(kept), excluded) == (3, 1)

@@ -11,6 +11,9 @@ from agfnet.bundle import BundleConfig
 from agfnet.config.renamed import update
 from agfnet.config.training import TrainConfig
 from agfnet.data.folds import read_split, split_as_trained
+from agfnet.data.problems import Problems
+from agfnet.data.spelling import label_key
+from agfnet.data.streaming import check_label
 from agfnet.data.table import Case, CasesTable, map_labels, read_cases
 from agfnet.errors import DataError, RunError
 from agfnet.files import read_record
@@ -155,6 +158,13 @@ def check_untrained(
         )
 
 
+def known_labels(config: BundleConfig) -> tuple[str, ...]:
+    """Return the labels that a network knows, as tables name them."""
+    if isinstance(config.labels, Mapping):
+        return tuple(label for labels in config.labels.values() for label in labels)
+    return tuple(config.labels or config.classes)
+
+
 def to_classes(
     cases: Sequence[Case], config: BundleConfig, path: Path
 ) -> tuple[tuple[Case, ...], int]:
@@ -164,15 +174,24 @@ def to_classes(
         The cases, and the number of those excluded because the network does not know their label.
 
     Raises:
-        DataError: a label that is no class, when the network was trained on all labels.
+        DataError: labels that are no class, when the network was trained on all labels; or that are
+            other spellings of labels that it knows.
     """
-    if config.labels is None:
-        for case in cases:
-            if case.label not in ("", *config.classes):
-                raise DataError(
-                    f"{path}:{case.row} column label: '{case.label}' is not a class of this network"
-                    f" ({', '.join(config.classes)}); correct it, or leave the cell empty"
-                )
+    problems = Problems(path)
+    known = known_labels(config)
+    by_key = {label_key(label): label for label in known}
+    for case in cases:
+        if config.labels is None:
+            check_label(case, config.classes, problems)
+        elif case.label not in ("", *known) and (label := by_key.get(label_key(case.label))):
+            # left out as the label of another diagnosis, it would change what is measured
+            problems.add(
+                f"{case.label!r} is another spelling of {label!r}, which the network knows; write"
+                " it that way",
+                row=case.row,
+                column="label",
+            )
+    problems.check()
     kept, _, excluded = map_labels(cases, config.labels or config.classes, missing_ok=True)
     if not kept:
         raise DataError(f"{path}: no case has one of the classes {', '.join(config.classes)}")

@@ -63,7 +63,7 @@ def has_changed(inputs: EvaluationInputs) -> bool:
     """Return whether the table of the training has other content than then, if it can be read.
 
     A table that is split once more has lesions in its test split that have trained the network. The
-    members of an ensemble may have tables of their own, and are not examined.
+    members of an ensemble may have separate tables, and are not examined.
     """
     config = inputs.predictor.bundle.config
     if len(inputs.members) > 1:
