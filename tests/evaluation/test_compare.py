@@ -204,5 +204,13 @@ def test_why_a_difference_may_not_be_one_of_the_networks_is_said(
 
 def test_a_run_that_was_not_evaluated_is_an_error(tmp_path: Path) -> None:
     config = CompareConfig(run_a=str(tmp_path / "one"), run_b=str(tmp_path / "two"))
-    with pytest.raises(DataError, match="run `agfnet evaluate"):
+    with pytest.raises(DataError, match="one: no such folder; name a run"):
+        run_comparison(config)
+    (tmp_path / "one").mkdir()
+    with pytest.raises(DataError, match="no such file; run `agfnet evaluate"):
+        run_comparison(config)
+    other = tmp_path / "one" / "evaluation" / "hospital" / "predictions.csv"
+    other.parent.mkdir(parents=True)
+    other.touch()
+    with pytest.raises(DataError, match="this run has hospital: choose one with --name"):
         run_comparison(config)

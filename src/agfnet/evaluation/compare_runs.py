@@ -128,9 +128,13 @@ def _file(run: Path, name: str) -> Path:
 
 def _read(run: Path, name: str) -> Predictions:
     path = _file(run, name)
+    if not run.is_dir():
+        raise DataError(f"{run}: no such folder; name a run, as in runs/NAME")
     if not path.is_file():
+        others = sorted(file.parent.name for file in run.glob("evaluation/*/predictions.csv"))
+        known = f"this run has {', '.join(others)}: choose one with --name, or " if others else ""
         raise DataError(
-            f"{path}: no such file; run `agfnet evaluate {run}` first, and name its result with "
-            "--name"
+            f"{path}: no such file; {known}run `agfnet evaluate {run}` first, and name its result "
+            "with --name"
         )
     return read_predictions(path)
