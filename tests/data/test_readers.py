@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 
 from agfnet.data import readers
 from agfnet.data.paths import named_frame
-from agfnet.data.readers import count_frames, decode_image, read_image
+from agfnet.data.readers import count_frames, decode_image, is_animation, read_image
 from agfnet.errors import ImageError
 
 from .pngs import png
@@ -449,6 +449,7 @@ def test_animations_are_one_image(kind: str, tmp_path: Path):
     options = {} if kind == "JPEG" else {"save_all": True, "append_images": frames[1:]}
     path.write_bytes(encoded(frames[0], kind, **options))
     assert count_frames(path) == 1
+    assert is_animation(path) == (kind in ("GIF", "WEBP", "PNG"))
     with pytest.raises(ImageError, match="has one frame, so there is no frame 1; the first is 0"):
         read_image(path, frame=1)
 

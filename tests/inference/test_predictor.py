@@ -188,6 +188,17 @@ def test_the_same_file_under_two_modalities_is_said(predictor: Predictor, tmp_pa
     assert "repeated" not in str(predictor.diagnose(parts).quality)
 
 
+def test_an_animation_is_said(predictor: Predictor, tmp_path: Path) -> None:
+    """A clip that was exported as GIF has one picture in the answer."""
+    rng = np.random.default_rng(0)
+    frames = [Image.fromarray(rng.integers(0, 256, (90, 90)).astype(np.uint8)) for _ in range(3)]
+    path = tmp_path / "clip.gif"
+    for further in (frames[1:], []):
+        frames[0].save(path, save_all=True, append_images=further)
+        quality = predictor.diagnose({"ultrasound": [path]}).quality
+        assert ("animation" in quality.get("ultrasound", ())) == bool(further)
+
+
 @pytest.mark.parametrize(
     ("patients", "said"),
     [(("P1", "P2"), True), (("P1", "p1 "), False), (("P1", ""), False), (("P1", "unknown"), False)],

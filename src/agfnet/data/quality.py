@@ -36,7 +36,12 @@ REPEATED = "repeated"
 """Hint that two images of a lesion are the same."""
 PATIENTS = "patients"
 """Hint that the images of a lesion are of several patients."""
-HINTS = ("constant", "dark", "bright", "flat", "blurred", *OTHER_TYPE, REPEATED, PATIENTS)
+ANIMATION = "animation"
+"""Hint that an image has further pictures, which are not read."""
+HINTS = (
+    *("constant", "dark", "bright", "flat", "blurred", *OTHER_TYPE),
+    *(REPEATED, PATIENTS, ANIMATION),
+)
 """Their texts are in `agfnet/words`."""
 SWAPPED = "swapped"
 

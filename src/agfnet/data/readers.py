@@ -27,7 +27,7 @@ from agfnet.data.dicom import (
     read_dicom,
 )
 from agfnet.data.dicom_geometry import Spacing
-from agfnet.data.file_types import unsupported_file_type
+from agfnet.data.file_types import name_of_type, unsupported_file_type
 from agfnet.data.heic import FORMAT, is_heic, register_heic
 from agfnet.data.jpeg import check_end, check_holes
 from agfnet.data.paths import BOX_MARK, Box, StrPath, check_box, named_frame, split_box
@@ -41,6 +41,7 @@ LARGE = 4_000_000
 # no format that starts another program (EPS) or draws from a description
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 
+_ANIMATED = ("GIF", "PNG", "WebP")
 _TOO_LARGE = f"has more than {MAX_PIXELS // 1_000_000} megapixels; save a smaller copy"
 
 _ORIENTATION = 0x0112
@@ -134,6 +135,22 @@ def count_frames(path: StrPath) -> int:
         return 1
 
     return _open(path, count)
+
+
+def is_animation(path: StrPath) -> bool:
+    """Return whether a file is an animation, of which only the first picture is read.
+
+    Raises:
+        ImageError: the file is missing or a folder, or its header cannot be read.
+    """
+
+    def look(file: BinaryIO, name: str, _: int | None) -> bool:
+        with _named(name):
+            if name_of_type(_head(file)) not in _ANIMATED:
+                return False
+            return bool(getattr(_open_picture(file, 0), "is_animated", False))
+
+    return _open(path, look)
 
 
 def _open(path: StrPath, use: Callable[[BinaryIO, str, int | None], T]) -> T:

@@ -13,7 +13,8 @@ import numpy as np
 from agfnet.bundle import BundleConfig
 from agfnet.data.dicom_patient import patients_of
 from agfnet.data.paths import named_frame
-from agfnet.data.quality import HINTS, OTHER_TYPE, PATIENTS, REPEATED
+from agfnet.data.quality import ANIMATION, HINTS, OTHER_TYPE, PATIENTS, REPEATED
+from agfnet.data.readers import is_animation
 from agfnet.data.same_files import first_of_same
 from agfnet.data.table import Case
 from agfnet.inference.combinations import Decoded, Images
@@ -82,7 +83,7 @@ def common_hints(
 def with_lesion_hints(
     quality: Mapping[str, tuple[str, ...]], images: Images, decoded: Decoded
 ) -> dict[str, tuple[str, ...]]:
-    """Add the hints on the images of a lesion together: some are the same, or of other patients.
+    """Add the hints on the files of a lesion: some are the same, of other patients, or animations.
 
     Images of one modality are the same by their pixels, which are prepared alike, and those of
     different modalities by their files.
@@ -104,6 +105,8 @@ def with_lesion_hints(
             hints[name] = (*hints.get(name, ()), REPEATED)
         if several and patients[name]:
             hints[name] = (*hints.get(name, ()), PATIENTS)
+        if any(map(is_animation, paths)):
+            hints[name] = (*hints.get(name, ()), ANIMATION)
     return hints
 
 
