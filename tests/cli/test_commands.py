@@ -258,7 +258,7 @@ def test_evaluate_an_unlabelled_table(own: Path, pair: dict[str, str], tmp_path:
 
 
 def test_evaluate_replaces_no_results_of_another_table(
-    own: Path, pair: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own: Path, pair: dict[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = [{"lesion_id": "a", **pair}]
     first, second = (tmp_path / name / "cases.csv" for name in "ab")
@@ -268,10 +268,16 @@ def test_evaluate_replaces_no_results_of_another_table(
         rows = [{"lesion_id": "b", **pair}]
     assert main(["evaluate", str(own), "--cases", str(first)]) == 0
     assert main(["evaluate", str(own), "--cases", str(first)]) == 0
-    assert main(["evaluate", str(own), "--cases", str(second)]) == 2
-    assert "has the results of another table" in capsys.readouterr().err
-    assert rows_of(own / "evaluation" / "cases" / "predictions.csv")[0]["lesion_id"] == "a"
+    results = own / "evaluation"
+    assert not (results / "cases-1").exists()
+    assert main(["evaluate", str(own), "--cases", str(second)]) == 0
+    assert f"they are in {results / 'cases-1'} now" in caplog.text
+    assert rows_of(results / "cases" / "predictions.csv")[0]["lesion_id"] == "b"
+    assert rows_of(results / "cases-1" / "predictions.csv")[0]["lesion_id"] == "a"
+    assert main(["evaluate", str(own), "--cases", str(first)]) == 0
+    assert rows_of(results / "cases-2" / "predictions.csv")[0]["lesion_id"] == "b"
     assert main(["evaluate", str(own), "--cases", str(second), "--name", "cases"]) == 0
+    assert not (results / "cases-3").exists()
 
 
 def test_evaluate_names_an_unknown_label(

@@ -33,7 +33,7 @@ class EvaluateConfig(Settings):
     """Split to evaluate. If unset: `test` for the table of the run, all cases for another table."""
     name: str | None = None
     """Name of the result folder in `RUN/evaluation/`. The split or the file name of the table if
-    unset; results of another table are then not replaced."""
+    unset; results of another table of this name are then kept in a folder with a number."""
     resamples: Resamples = 1000
     """Number of bootstrap resamples of patients, for 95 % intervals."""
     seed: Seed = 0

@@ -11,13 +11,13 @@ from agfnet.config import EvaluateConfig
 from agfnet.config.renamed import run_settings
 from agfnet.data.cache import feature_folder
 from agfnet.data.splits import require_split
-from agfnet.data.table import SPLITS, Case, CasesTable
+from agfnet.data.table import Case, CasesTable
 from agfnet.errors import ConfigError, RunError
 from agfnet.evaluation.malignant import malignant_classes
 from agfnet.evaluation.members import check_untrained, member_settings, run_table, to_classes
 from agfnet.evaluation.network_warnings import NetworkWarning, read_warnings
 from agfnet.explain.compute.sanity_json import read_sanity
-from agfnet.files import finish_change, read_record, sha256
+from agfnet.files import finish_change, read_record
 from agfnet.inference.predictions import Predictions, read_predictions
 from agfnet.inference.predictor import Predictor
 from agfnet.robustness.scores import read_reference
@@ -57,8 +57,7 @@ def read_inputs(config: EvaluateConfig) -> EvaluationInputs:
     Raises:
         RunError: no such run.
         BundleError: its bundle is missing or damaged.
-        ConfigError: a name that is a path, or that of the results of another table unless it is
-            given; or a class that the network does not know.
+        ConfigError: a name that is a path, or a class that the network does not know.
         DataError: problems in the table or its images, or labels that the network does not know.
     """
     run = run_folder(config.run)
@@ -77,8 +76,6 @@ def read_inputs(config: EvaluateConfig) -> EvaluationInputs:
     part = table.cases if split is None else require_split(table, split)
     if split == "test" and config.cases is None and len(members) > 1:
         check_untrained(run, part, members, bundle.config)
-    if config.cases and not config.name:
-        check_implied_name(run / "evaluation" / name, table.path)
     cases, excluded = to_classes(part, bundle.config, table.path)
     validation = run / VALIDATION
     return EvaluationInputs(
@@ -98,32 +95,6 @@ def read_inputs(config: EvaluateConfig) -> EvaluationInputs:
         warnings=read_warnings(run),
         malignant=malignant,
     )
-
-
-def check_implied_name(folder: Path, table: Path) -> None:
-    """Check that the name of a table is not that of the results of another table.
-
-    Every hospital has a `cases.csv`, and `test.csv` would replace the test of the run itself.
-
-    Args:
-        folder: of the results.
-        table: to evaluate.
-
-    Raises:
-        ConfigError: it is.
-    """
-    file = folder / "metrics.json"
-    if not file.is_file():
-        return
-    known = read_record(file).get("table")
-    if known is None and folder.name not in SPLITS:  # older results do not name their table
-        return
-    known = known or {"path": "the table of the run", "sha256": ""}
-    if known["path"] != str(table.resolve()) and known["sha256"] != sha256(table):
-        raise ConfigError(
-            f"name: {folder} has the results of another table ({known['path']}); name these with "
-            f"--name, or replace those with --name {folder.name}"
-        )
 
 
 def run_folder(run: str | Path) -> Path:

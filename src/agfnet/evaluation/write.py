@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from agfnet.card import refresh_card
+from agfnet.data.table import SPLITS
 from agfnet.evaluation.evaluate import FILES
+from agfnet.evaluation.inputs import EvaluationInputs
 from agfnet.evaluation.run import FOCUS, Evaluation
 from agfnet.explain.compute.sanity_json import SANITY
-from agfnet.files import write_json, write_text
+from agfnet.files import read_record, sha256, write_json, write_text
 from agfnet.inference.decisions_table import write_decisions
 from agfnet.inference.frames_table import frames_table
 from agfnet.inference.predictions import write_predictions
@@ -28,10 +32,15 @@ def write_evaluation(evaluation: Evaluation, *, report: str) -> Path:
     Every file is first written in full next to the old ones. Whatever stops the command, the same
     command finishes it: until then there is no metrics.json, or the one of before with its files.
 
+    Results of another table of the same file name are kept in a folder with a number.
+
     Returns:
         The folder of the results.
     """
     inputs, folder = evaluation.inputs, evaluation.inputs.folder
+    if inputs.config.name is None and (former := keep_other_results(inputs)) is not None:
+        text = "%s had the results of another table of this name; they are in %s now"
+        logging.getLogger(__name__).warning(text, folder, former)
     with new_folder(folder / ".new") as new:
         write_predictions(evaluation.predictions, new / "predictions.csv")
         write_decisions(evaluation.predictions, new / "predictions.csv")
@@ -58,6 +67,26 @@ def write_evaluation(evaluation: Evaluation, *, report: str) -> Path:
         refresh_card(inputs.config.run, {inputs.name: evaluation.metrics})
         (new / LAST).replace(folder / LAST)
     return folder
+
+
+def keep_other_results(inputs: EvaluationInputs) -> Path | None:
+    """Rename the folder if it has the results of another table; return where they are now.
+
+    Every hospital has a `cases.csv`, and `test.csv` would replace the test of the run itself.
+    """
+    folder, table = inputs.folder, inputs.table.path
+    if not (folder / LAST).is_file():
+        return None
+    known = read_record(folder / LAST).get("table")
+    if known is None:  # of a version that did not record it; a split is of the table of the run
+        other = inputs.config.cases is not None and folder.name in SPLITS
+    else:
+        other = known["path"] != str(table.resolve()) and known["sha256"] != sha256(table)
+    if not other:
+        return None
+    free = (folder.with_name(f"{folder.name}-{number}") for number in count(1))
+    former = next(path for path in free if not path.exists())
+    return folder.rename(former)
 
 
 @contextmanager
