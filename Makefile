@@ -32,7 +32,7 @@ lint: $(READY) ## style and types
 	$(BIN)/mypy
 
 SHORT := evaluation lesion_box phantom predict training ultrasound
-LONG := both_views check coverage data explain features inference int8 members milk10k model phantom_limits predict_ray presets serve stops study study_statistics
+LONG := both_views check coverage data explain features inference int8 members milk10k model phantom_limits predict_ray presets serve stops study study_statistics threads
 STUDIES := comparison ablation robustness
 
 bench: $(addprefix bench-,$(SHORT)) ## the short benchmarks, with their JSON in bench/results/
