@@ -132,3 +132,13 @@ def test_any_object_with_a_path_is_a_path() -> None:
 
     with image_files({"clinical": Named()}) as files:
         assert files == {"clinical": (Path("a b/ä.png"),)}
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_a_grey_array_with_an_axis_of_one_channel_is_grey(kind: type) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (12, 9, 1)).astype(kind)
+    plane = pixels[..., 0]
+    with image_files({"clinical": pixels}) as files, image_files({"clinical": plane}) as grey:
+        found, expected = (np.asarray(read_image(each["clinical"][0])) for each in (files, grey))
+    assert found.shape == (12, 9, 3)
+    np.testing.assert_array_equal(found, expected)

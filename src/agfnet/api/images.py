@@ -149,6 +149,8 @@ def _from_array(name: str, pixels: np.ndarray[Any, Any]) -> Any:
         raise ImageError(
             f"{name}: a masked array, whose mask would be ignored; give `.filled(0)` or `.data`"
         )
+    if pixels.ndim == 3 and pixels.shape[2] == 1:  # grey, as scikit-image and OpenCV may give it
+        pixels = pixels[:, :, 0]
     shape_fits = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
     if pixels.dtype == np.uint8 and shape_fits and pixels.size:
         return Image.fromarray(np.ascontiguousarray(pixels))
