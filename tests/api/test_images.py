@@ -140,5 +140,5 @@ def test_a_grey_array_with_an_axis_of_one_channel_is_grey(kind: type) -> None:
     plane = pixels[..., 0]
     with image_files({"clinical": pixels}) as files, image_files({"clinical": plane}) as grey:
         found, expected = (np.asarray(read_image(each["clinical"][0])) for each in (files, grey))
-    assert found.shape == (12, 9, 3)
+    assert found.shape[:2] == (12, 9)
     np.testing.assert_array_equal(found, expected)
