@@ -139,6 +139,6 @@ def test_a_grey_array_with_an_axis_of_one_channel_is_grey(kind: type) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (12, 9, 1)).astype(kind)
     plane = pixels[..., 0]
     with image_files({"clinical": pixels}) as files, image_files({"clinical": plane}) as grey:
-        found, expected = (np.asarray(read_image(each["clinical"][0])) for each in (files, grey))
+        found, expected = (read_image(each["clinical"][0]).pixels for each in (files, grey))
     assert found.shape[:2] == (12, 9)
     np.testing.assert_array_equal(found, expected)
