@@ -653,6 +653,13 @@ def test_further_paths_that_are_nearly_right(table: Path):
         assert words in line
 
 
+def test_formulas_are_no_images_that_are_missing(table: Path):
+    rows = 'L1,=B2,\nL2,=HYPERLINK("images/1.png"),\n'
+    lines = fault_of_files(table, "lesion_id,clinical,ultrasound\n" + rows)
+    assert len(lines) == 2
+    assert all("it is a formula: export the table again with its results" in x for x in lines)
+
+
 def test_paths_that_are_nearly_right(table: Path):
     folder = table.parent / "images"
     folder.mkdir()

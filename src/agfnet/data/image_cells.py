@@ -88,8 +88,13 @@ def names_file(cell: str, folder: Path) -> bool:
 
 
 def counts_as_empty(name: str, folder: Path) -> bool:
-    """Return whether a name is a placeholder such as `nan`, and no file is called that."""
-    return len(name) < 20 and is_placeholder(name) and not (folder / name).exists()
+    """Return whether a name is a placeholder such as `nan`, and no file is called that.
+
+    A formula is none: its result may be a path.
+    """
+    if len(name) >= 20 or name.startswith("="):
+        return False
+    return is_placeholder(name) and not (folder / name).exists()
 
 
 class PathCells:
@@ -149,6 +154,8 @@ class PathCells:
             return f"there is {tail!r}: write it so, relative to the table, with / between folders"
         if _WINDOWS.match(name) and os.name != "nt":
             return "it is a path of Windows: write it relative to the table, with / between folders"
+        if name.startswith("="):
+            return "it is a formula: export the table again with its results"
         if "\\" in name:
             return "write / between folders"
         if name[0] in "~$%":
