@@ -27,7 +27,7 @@ from agfnet.config.renamed import run_settings
 from agfnet.data.cache import feature_folder
 from agfnet.data.frames import expand
 from agfnet.data.splits import require_split
-from agfnet.data.table import Case, CasesTable, cases_hash
+from agfnet.data.table import Case, CasesTable
 from agfnet.evaluation.inputs import VALIDATION, run_folder
 from agfnet.evaluation.members import (
     cases_of,
@@ -39,7 +39,7 @@ from agfnet.evaluation.members import (
 )
 from agfnet.evaluation.network_warnings import find_problems, write_warnings
 from agfnet.evaluation.observations import observe
-from agfnet.evaluation.overlap import CHANGED
+from agfnet.evaluation.overlap import CHANGED, differs
 from agfnet.evaluation.run import Progress
 from agfnet.files import remove_temporary
 from agfnet.inference.familiarity import image_statistics
@@ -86,7 +86,7 @@ def calibrate_run(
     tables = member_tables(members, predictor.bundle.config)
     for table in tables:
         require_split(table, "val")
-    if len(tables) == 1 and cases_hash(tables[0]) != predictor.bundle.config.data_hash:
+    if len(tables) == 1 and differs(tables[0], predictor.bundle.config):
         logging.getLogger(__name__).warning("%s: %s", folder, CHANGED)
     held = cases_of(tables, "val")
     familiarity = training_statistics(predictor, training_cases(tables, held))

@@ -10,7 +10,7 @@ from agfnet.bundle import BundleConfig
 from agfnet.data.paths import named_frame
 from agfnet.data.same_files import first_of_same
 from agfnet.data.spelling import patient_key
-from agfnet.data.table import Case, cases_hash
+from agfnet.data.table import Case, CasesTable, cases_hash
 from agfnet.errors import AgfnetError
 from agfnet.evaluation.inputs import EvaluationInputs
 from agfnet.evaluation.members import cases_of, member_tables
@@ -59,6 +59,11 @@ def training_overlap(inputs: EvaluationInputs) -> dict[str, int] | None:
     }
 
 
+def differs(table: CasesTable, config: BundleConfig) -> bool:
+    """Return whether a table has other content than that of the training."""
+    return cases_hash(table) != config.data_hash
+
+
 def has_changed(inputs: EvaluationInputs) -> bool:
     """Return whether the table of the training has other content than then, if it can be read.
 
@@ -74,7 +79,7 @@ def has_changed(inputs: EvaluationInputs) -> bool:
             if inputs.config.cases is None
             else member_tables(inputs.members, config, check_files=False)
         )
-        return cases_hash(table) != config.data_hash
+        return differs(table, config)
     except (AgfnetError, OSError):
         return False
 
